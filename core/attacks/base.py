@@ -1,0 +1,133 @@
+"""What an attack is: a registry entry that describes it, and a result that can be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from core.parameters import Parameter, ParameterValue
+
+if TYPE_CHECKING:
+    import torch
+
+    from core.attacks.budget import MeteredClassifier
+
+Norm: TypeAlias = Literal["linf", "l2", "l1", "l0"]
+AttackFunction: TypeAlias = "Callable[[AttackProblem, Mapping[str, ParameterValue]], torch.Tensor]"
+
+
+@dataclass(frozen=True)
+class AttackProblem:
+    """What an attack is given.
+
+    Attributes
+    ----------
+    classifier : MeteredClassifier
+        Counts forward and backward passes per image, reports progress and raises `CancelledError` when cancelled.
+    images : Tensor, float32, shape (n, C, H, W)
+        Natural images in [0, 1].
+    labels : Tensor, int64, shape (n,)
+        The classifier's prediction for each natural image: the class to leave.
+    targets : Tensor, int64, shape (n,), or None
+        The class to reach in a targeted attack.
+    seed : int
+        Seeds every random choice.
+    """
+
+    classifier: MeteredClassifier
+    images: torch.Tensor
+    labels: torch.Tensor
+    targets: torch.Tensor | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class AttackSpec:
+    """Registry entry of an attack: everything the command line, the sliders and the documentation need.
+
+    Attributes
+    ----------
+    name : str
+        Registry name, as typed on the command line.
+    title : str
+        Name shown to people.
+    norm : {"linf", "l2", "l1", "l0"}
+        Norm that the attack bounds or minimises.
+    paper : str
+        Reference.
+    summary : str
+        One sentence that says what the attack does.
+    parameters : tuple of Parameter
+        Declared parameters.
+    run : callable
+        ``run(problem, parameters) -> Tensor (n, C, H, W)``; may be imprecise about bounds, rounding and success,
+        all of which belong to `core.attacks.attack_images`.
+    targeted : bool
+        Whether a target class can be given.
+    needs_gradients : bool
+        Whether it differentiates through the classifier.
+    budget : str, optional
+        Name of the parameter that bounds the perturbation in `norm`; the bound is enforced after rounding.
+    """
+
+    name: str
+    title: str
+    norm: Norm
+    paper: str
+    summary: str
+    parameters: tuple[Parameter, ...]
+    run: AttackFunction
+    targeted: bool = False
+    needs_gradients: bool = True
+    budget: str | None = None
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """Attacked images on the 8-bit grid with what they cost; every figure is recomputed after rounding.
+
+    Attributes
+    ----------
+    attack : str
+        Registry name.
+    parameters : mapping of str to value
+        All parameters, defaults filled in.
+    seed : int
+    natural, images : array of float32, shape (n, C, H, W)
+        The images before and after; where an attack failed, its best attempt (never a black image).
+    labels, targets, predictions : array of int64, shape (n,)
+        Class before, class aimed at (-1 where untargeted), class after.
+    success : array of bool, shape (n,)
+        Another label than before (untargeted) or the target's label (targeted), on the 8-bit image.
+    linf, l2, l0 : array of float64, shape (n,)
+        Norms of the 8-bit perturbation in [0, 1] pixel units; `l0` counts changed pixel positions.
+    gradients, queries : array of int64, shape (n,)
+        Backward and forward passes spent on each image.
+    seconds : float
+        Wall time of the whole batch.
+    """
+
+    attack: str
+    parameters: Mapping[str, ParameterValue]
+    seed: int
+    natural: npt.NDArray[np.float32]
+    images: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+    predictions: npt.NDArray[np.int64]
+    success: npt.NDArray[np.bool_]
+    linf: npt.NDArray[np.float64]
+    l2: npt.NDArray[np.float64]
+    l0: npt.NDArray[np.float64]
+    gradients: npt.NDArray[np.int64]
+    queries: npt.NDArray[np.int64]
+    seconds: float
+
+    @property
+    def success_rate(self) -> float:
+        """Share of images whose label changed after rounding."""
+        return float(self.success.mean()) if self.success.size else float("nan")

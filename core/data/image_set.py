@@ -1,0 +1,45 @@
+"""A labelled image data set in memory, with the fingerprint that ties a bundle to it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from core.images import FloatImages, to_floats
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled images; an image's id is its row.
+
+    Attributes
+    ----------
+    name : str
+    pixels : array of uint8, shape (N, C, H, W)
+    labels : array of int64, shape (N,)
+    class_names : tuple of str
+    """
+
+    name: str
+    pixels: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, ids: npt.ArrayLike) -> FloatImages:
+        """Return images as float32 in [0, 1], shape (len(ids), C, H, W)."""
+        return to_floats(self.pixels[np.asarray(ids, dtype=np.int64)])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over shape, pixels and labels."""
+        digest = hashlib.sha256(repr(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels).tobytes())
+        digest.update(np.ascontiguousarray(self.labels).tobytes())
+        return digest.hexdigest()
