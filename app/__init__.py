@@ -1,0 +1,1 @@
+"""Telltale in the browser: Streamlit pages over `core`."""

@@ -1,0 +1,1 @@
+"""Attacks: one file and one registry line each."""

@@ -1,0 +1,1 @@
+"""Detectors: one file and one registry line each."""

@@ -1,0 +1,1 @@
+"""The engine: torch work in worker processes, cut into small tasks."""

@@ -1,0 +1,1 @@
+"""Evidence: what the five papers look at, each computed once for pages and detectors."""

@@ -1,0 +1,1 @@
+"""The classifier, its trace and its training."""

@@ -1,0 +1,1 @@
+"""Telltale: see, trace and catch adversarial images."""
