@@ -1,0 +1,249 @@
+"""The case: one image, what is done to it and how strictly it is judged, as one value that fits into a link."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from app import catalogue, pictures
+from core.errors import InputError
+from core.images import FloatImages, to_floats
+from core.parameters import Parameter, ParameterValue, validate_parameters
+from core.views import natural_test_ids
+
+if TYPE_CHECKING:
+    from core.bundle import Bundle
+
+PREFIX = "p."
+KEYS = ("bundle", "image", "attack", "target", "seed", "alpha")
+DEFAULT_ALPHA = 0.05
+LONGEST_LINK_IMAGE = 12_000
+
+_ALPHA = Parameter("alpha", "float", DEFAULT_ALPHA, low=0.01, high=0.25, help="False-positive rate on natural images.")
+_SEED = Parameter("seed", "int", 0, low=0, high=2**31 - 1, help="Seeds every random choice of the attack.")
+_SET_IMAGE = re.compile(r"(train|fit|calibration|test)-(\d{1,9})")
+_CARRIED_IMAGE = re.compile(r"png-([A-Za-z0-9_-]{20,})")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a link carries.
+
+    Attributes
+    ----------
+    bundle : str
+    image : str
+        ``"test-12"`` (split and id of a data-set image), ``"png-…"`` (the model's input as base64url PNG), or ``""``
+        where there is no image.
+    attack : str or None
+        Registry name; None leaves the image natural.
+    parameters : tuple of (name, value)
+        Every parameter of the attack.
+    target : int or None
+        Class to reach in a targeted attack.
+    seed : int
+    alpha : float
+        False-positive rate at which the detectors judge.
+    """
+
+    bundle: str
+    image: str
+    attack: str | None = None
+    parameters: tuple[tuple[str, ParameterValue], ...] = ()
+    target: int | None = None
+    seed: int = 0
+    alpha: float = DEFAULT_ALPHA
+
+    def to_query(self) -> dict[str, str]:
+        """Return the query parameters of a link to this case."""
+        query = {"bundle": self.bundle, "image": self.image, "alpha": f"{self.alpha:g}"}
+        if self.attack is not None:
+            query |= {"attack": self.attack, "seed": str(self.seed)}
+            query |= {PREFIX + name: _text(value) for name, value in self.parameters}
+            if self.target is not None:
+                query["target"] = str(self.target)
+        return query
+
+    def to_link(self, page_url: str) -> str:
+        """Return the whole link to this case on the page at `page_url`."""
+        return f"{page_url.split('?', maxsplit=1)[0]}?{urlencode(self.to_query())}"
+
+
+def is_case_key(key: str) -> bool:
+    """Whether a query parameter belongs to the case."""
+    return key in KEYS or key.startswith(PREFIX)
+
+
+def sample_case(bundle: Bundle) -> Case:
+    """Return the case shown before anything is chosen: a natural test image that the model reads correctly."""
+    if bundle.image_set is None:
+        return Case(bundle.name, "")
+    ids = natural_test_ids(bundle.scores)
+    return Case(bundle.name, f"test-{ids[0] if len(ids) else bundle.splits.test[0]}")
+
+
+def from_query(query: Mapping[str, str]) -> tuple[Case, tuple[str, ...]]:
+    """Read a case from a link; whatever is wrong with it falls back, each with one sentence.
+
+    Parameters
+    ----------
+    query : mapping of str to str
+        Never trusted: every value is checked here, and again by `core`.
+
+    Returns
+    -------
+    case : Case
+    warnings : tuple of str
+    """
+    warnings: list[str] = []
+    name = query.get("bundle", catalogue.DEFAULT_BUNDLE)
+    try:
+        bundle = catalogue.bundle(name)
+    except InputError as error:
+        if name == catalogue.DEFAULT_BUNDLE:
+            raise
+        warnings.append(f"{error} The link's model was replaced by the default one.")
+        bundle = catalogue.bundle(catalogue.DEFAULT_BUNDLE)
+    sample = sample_case(bundle)
+    image = _image_or_sample(query.get("image"), sample.image, bundle, warnings)
+    alpha = float(_value_or_default(_ALPHA, query.get("alpha"), warnings))
+    attack, parameters = _attack_or_none(query, warnings)
+    if attack is None:
+        return Case(bundle.name, image, alpha=alpha), tuple(warnings)
+    target = _target_or_none(attack, query.get("target"), bundle, warnings)
+    seed = int(_value_or_default(_SEED, query.get("seed"), warnings))
+    return Case(bundle.name, image, attack, parameters, target, seed, alpha), tuple(warnings)
+
+
+def carry(image: FloatImages) -> str:
+    """Return the reference that carries one image, shape (C, H, W), in the link itself.
+
+    Raises
+    ------
+    InputError
+        If the image is too large for a link.
+    """
+    text = base64.urlsafe_b64encode(pictures.png(image)).decode().rstrip("=")
+    if len(text) > LONGEST_LINK_IMAGE:
+        raise InputError("This image is too large to travel in a link.")
+    return f"png-{text}"
+
+
+def read_image(reference: str, bundle: Bundle) -> FloatImages:
+    """Return the image, shape (C, H, W), that a reference names or carries.
+
+    Raises
+    ------
+    InputError
+        If the reference is malformed, its image is not in the bundle's data, or has another shape.
+    """
+    if match := _SET_IMAGE.fullmatch(reference):
+        return _read_from_set(match[1], int(match[2]), bundle)
+    if match := _CARRIED_IMAGE.fullmatch(reference):
+        return _read_carried(match[1], bundle.image_shape)
+    raise InputError("The link's image is neither an image of the data set nor an image carried in the link.")
+
+
+def image_words(reference: str) -> str:
+    """Return a short name of the image for people."""
+    if match := _SET_IMAGE.fullmatch(reference):
+        kind = {"train": "Training", "fit": "Fitting", "calibration": "Calibration", "test": "Test"}[match[1]]
+        return f"{kind} image {match[2]}"
+    return "Your image"
+
+
+def true_label(reference: str, bundle: Bundle) -> int | None:
+    """Return the data set's own label of the image, or None for an image of the person's own."""
+    match = _SET_IMAGE.fullmatch(reference)
+    if match is None or bundle.image_set is None:
+        return None
+    return int(bundle.image_set.labels[int(match[2])])
+
+
+def _read_from_set(split: str, image_id: int, bundle: Bundle) -> FloatImages:
+    if bundle.image_set is None:
+        raise InputError("The data set of this model is not on this machine, so its images cannot be shown.")
+    if image_id not in getattr(bundle.splits, split):
+        raise InputError(f"The data set has no {split} image {image_id}.")
+    image: FloatImages = bundle.image_set.images([image_id])[0]
+    return image
+
+
+def _read_carried(text: str, shape: tuple[int, int, int]) -> FloatImages:
+    if len(text) > LONGEST_LINK_IMAGE:
+        raise InputError("The image in the link is too long.")
+    channels, height, width = shape
+    mode = "L" if channels == 1 else "RGB"
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        picture = Image.open(io.BytesIO(data), formats=("PNG",))
+        if picture.size != (width, height) or picture.mode != mode:
+            raise InputError(f"The image in the link must be {width} × {height} pixels for this model.")
+        pixels = np.asarray(picture, dtype=np.uint8)
+    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError("The image in the link is damaged.") from error
+    return to_floats(pixels[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0)))
+
+
+def _image_or_sample(reference: str | None, sample: str, bundle: Bundle, warnings: list[str]) -> str:
+    if reference is None or reference == sample:
+        return sample
+    try:
+        read_image(reference, bundle)
+    except InputError as error:
+        warnings.append(f"{error} A sample image is shown instead.")
+        return sample
+    return reference
+
+
+def _attack_or_none(
+    query: Mapping[str, str], warnings: list[str]
+) -> tuple[str | None, tuple[tuple[str, ParameterValue], ...]]:
+    name = query.get("attack")
+    if name is None:
+        return None, ()
+    specs = catalogue.attacks()
+    if name not in specs:
+        warnings.append("The link names an attack that does not exist here. The image is shown without an attack.")
+        return None, ()
+    given = {key.removeprefix(PREFIX): value for key, value in query.items() if key.startswith(PREFIX)}
+    try:
+        values = validate_parameters(specs[name].parameters, given, specs[name].title)
+    except InputError as error:
+        warnings.append(f"{error} The defaults of {specs[name].title} are used instead.")
+        values = validate_parameters(specs[name].parameters, {}, specs[name].title)
+    return name, tuple(values.items())
+
+
+def _target_or_none(attack: str, text: str | None, bundle: Bundle, warnings: list[str]) -> int | None:
+    if text is None or not catalogue.attacks()[attack].targeted:
+        return None
+    if not re.fullmatch(r"\d{1,6}", text) or int(text) >= len(bundle.class_names):
+        warnings.append("The link's target class does not exist. The attack runs without a target.")
+        return None
+    return int(text)
+
+
+def _value_or_default(parameter: Parameter, text: str | None, warnings: list[str]) -> ParameterValue:
+    if text is None:
+        return parameter.default
+    try:
+        return parameter.validate(text, "the link")
+    except InputError as error:
+        warnings.append(f"{error} The default, {parameter.default}, is used instead.")
+        return parameter.default
+
+
+def _text(value: ParameterValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, float) else str(value)

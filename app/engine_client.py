@@ -1,0 +1,125 @@
+"""Ask the engine for something and wait for it where people can see it: progress, time left, queue, cancel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+import core.engine
+from app import words
+from core.attacks.base import AttackResult
+from core.errors import CancelledError, TelltaleError
+from core.parameters import ParameterValue
+from core.results import Analysis, ResponseView
+
+if TYPE_CHECKING:
+    from core.engine import Job, JobStatus, SweepPoint
+
+Image = npt.NDArray[np.float32]
+
+UNSEEN_SECONDS = 0.5
+POLL_SECONDS = 0.15
+FINISHED = ("done", "failed", "cancelled")
+
+
+def submit_analysis(bundle: str, image: Image, alpha: float) -> Job:
+    """Start the whole path for one image."""
+    return submit("analyse", bundle=bundle, image=image, alpha=alpha)
+
+
+def submit_attack(
+    bundle: str, image: Image, attack: str, parameters: Mapping[str, ParameterValue], seed: int, target: int | None
+) -> Job:
+    """Start an attack on one image."""
+    return submit(
+        "attack", bundle=bundle, image=image, attack=attack, parameters=dict(parameters), seed=seed, target=target
+    )
+
+
+def submit(task: str, **arguments: object) -> Job:
+    """Start a task; a wrong argument is shown as its sentence and ends the page."""
+    try:
+        return core.engine.get_engine().submit(task, **arguments)
+    except TelltaleError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+
+
+def wait_analysis(job: Job, what: str) -> Analysis:
+    """Wait for an analysis."""
+    result = wait(job, what)
+    assert isinstance(result, Analysis)
+    return result
+
+
+def wait_attack(job: Job, what: str) -> AttackResult:
+    """Wait for an attack."""
+    result = wait(job, what)
+    assert isinstance(result, AttackResult)
+    return result
+
+
+def respond(bundle: str, image: Image, levels: int, patch: int) -> ResponseView:
+    """Return response and entropy of one image with chosen grey levels and patch side."""
+    result = wait(submit("respond", bundle=bundle, image=image, levels=levels, patch=patch), "Reading the response")
+    assert isinstance(result, ResponseView)
+    return result
+
+
+def sweep(bundle: str, natural: Image, attacked: Image, strengths: Sequence[float]) -> Sequence[SweepPoint]:
+    """Return the trajectory at several strengths of one perturbation."""
+    job = submit("sweep", bundle=bundle, natural=natural, attacked=attacked, strengths=tuple(strengths))
+    points: Sequence[SweepPoint] = wait(job, "Following the perturbation")
+    return points
+
+
+def wait(job: Job, what: str) -> Any:
+    """Return a job's result.
+
+    A quick one appears without a flicker. A slow one shows its progress and a Cancel button, which interrupts this
+    very loop: Streamlit lets a click in at every call of `st`, so the loop makes one several times a second. Errors
+    are shown as their sentence and end the page.
+    """
+    try:
+        if _finished_soon(job):
+            return job.result()
+        with st.container(key=f"waiting-{job.id}"):
+            frame = st.empty()
+        with frame.container(border=True):
+            bar = st.progress(0.0, text=what)
+            st.button("Cancel", key=f"cancel-{job.id}", icon=":material/cancel:", on_click=job.cancel)
+        while (status := job.status()).state not in FINISHED:
+            bar.progress(min(max(status.fraction or 0.0, 0.0), 1.0), text=progress_words(what, status))
+            time.sleep(POLL_SECONDS)
+        frame.empty()
+        return job.result()
+    except CancelledError:
+        st.info(f"{what} was cancelled.", icon=":material/cancel:")
+        st.button("Start again", icon=":material/refresh:", key=f"again-{job.id}")
+        st.stop()
+    except TelltaleError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+
+
+def progress_words(what: str, status: JobStatus) -> str:
+    """Return what a waiting person should know about a job."""
+    if status.state == "queued":
+        ahead = status.position or 0
+        return f"{what}: {ahead} ahead in the queue" if ahead else f"{what}: next in the queue"
+    left = f", about {words.seconds(status.seconds_left)} left" if status.seconds_left else ""
+    return f"{what}{': ' + status.message if status.message else ''}{left}"
+
+
+def _finished_soon(job: Job) -> bool:
+    deadline = time.monotonic() + UNSEEN_SECONDS
+    while time.monotonic() < deadline:
+        if job.status().state in FINISHED:
+            return True
+        time.sleep(0.01)
+    return False

@@ -1,0 +1,51 @@
+"""What every figure shares: transparent ground, quiet grid, a legend that fits a telephone."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from app import palette
+
+TRANSPARENT = "rgba(0, 0, 0, 0)"
+
+
+def styled(figure: go.Figure, height: int, x: str = "", y: str = "", legend: bool = True) -> go.Figure:
+    """Apply the shared layout to `figure` and return it.
+
+    Parameters
+    ----------
+    figure : Figure
+    height : int
+        Pixels; the width always follows the page.
+    x, y : str
+        Axis titles, with units.
+    legend : bool
+        Whether the legend is shown, above the plot.
+    """
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 36 if legend else 12, "b": 8},
+        paper_bgcolor=TRANSPARENT,
+        plot_bgcolor=TRANSPARENT,
+        showlegend=legend,
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        hovermode="closest",
+        dragmode=False,
+    )
+    figure.update_xaxes(title=x, gridcolor=palette.GRID, zeroline=False, automargin=True)
+    figure.update_yaxes(title=y, gridcolor=palette.GRID, zeroline=False, automargin=True)
+    return figure
+
+
+def line(
+    name: str, x: object, y: object, colour: str, dash: str = "solid", symbol: str | None = None, width: float = 2.5
+) -> go.Scatter:
+    """Return a line trace; `symbol` adds markers so that lines differ by more than colour."""
+    return go.Scatter(
+        name=name,
+        x=x,
+        y=y,
+        mode="lines" if symbol is None else "lines+markers",
+        line={"color": colour, "width": width, "dash": dash},
+        marker={"symbol": symbol, "size": 8} if symbol else None,
+    )

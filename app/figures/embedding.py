@@ -1,0 +1,87 @@
+"""Maps of the training images and of the hidden state, with the current images on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from app import palette
+from app.figures.base import styled
+
+Points = npt.NDArray[np.floating]
+Ids = npt.NDArray[np.int64]
+
+
+def training_map(points: Points, labels: Ids, ids: Ids, class_names: Sequence[str], opacity: float = 0.6) -> go.Figure:
+    """Return all training images of one layer; constant per bundle and layer.
+
+    Parameters
+    ----------
+    points : array, shape (n, 2)
+    labels, ids : array of int64, shape (n,)
+        True classes and data-set ids; the ids travel as `customdata`.
+    class_names : sequence of str
+    opacity : float
+    """
+    figure = go.Figure()
+    for index, name in enumerate(class_names):
+        chosen = labels == index
+        figure.add_trace(
+            go.Scattergl(
+                name=f"class {name}",
+                x=points[chosen, 0],
+                y=points[chosen, 1],
+                customdata=ids[chosen],
+                mode="markers",
+                marker={
+                    "color": palette.class_colour(index),
+                    "symbol": palette.class_symbol(index),
+                    "size": 6,
+                    "opacity": opacity,
+                },
+                hovertemplate="class " + name + ", image %{customdata}<extra></extra>",
+            )
+        )
+    styled(figure, height=520)
+    figure.update_layout(dragmode="pan")
+    figure.update_xaxes(showticklabels=False, showgrid=False)
+    figure.update_yaxes(showticklabels=False, showgrid=False)
+    return figure
+
+
+def mark(
+    figure: go.Figure, name: str, points: Points, colour: str, symbol: str, size: int, ids: Ids | None = None
+) -> go.Figure:
+    """Add one named set of ringed points to a map and return it."""
+    figure.add_trace(
+        go.Scattergl(
+            name=name,
+            x=points[:, 0],
+            y=points[:, 1],
+            customdata=ids,
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": size, "line": {"color": "#FFFFFF", "width": 1.5}},
+            hovertemplate=name + (", image %{customdata}" if ids is not None else "") + "<extra></extra>",
+        )
+    )
+    return figure
+
+
+def add_ellipses(figure: go.Figure, outlines: Sequence[Points], class_names: Sequence[str]) -> go.Figure:
+    """Draw one closed outline per class over a map and return it."""
+    for index, (outline, name) in enumerate(zip(outlines, class_names, strict=True)):
+        figure.add_trace(
+            go.Scatter(
+                name=f"class {name}",
+                x=outline[:, 0],
+                y=outline[:, 1],
+                mode="lines",
+                line={"color": palette.class_colour(index), "width": 2},
+                showlegend=False,
+                hoverinfo="skip",
+            )
+        )
+    return figure

@@ -1,0 +1,92 @@
+"""Response and entropy maps on a locked colour scale, and reference distributions of their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from app import palette
+from app.figures.base import styled
+
+
+def heatmap(
+    values: npt.NDArray[np.floating], low: float, high: float, diverging: bool, unit: str, show_scale: bool = True
+) -> go.Figure:
+    """Return one map, square pixels, row 0 on top.
+
+    Parameters
+    ----------
+    values : array, shape (H, W)
+    low, high : float
+        Ends of the colour scale; the caller passes the same pair for maps that are compared.
+    diverging : bool
+        Whether zero is the middle of the scale.
+    unit : str
+        Named in the hover text.
+    show_scale : bool
+        Whether the colour bar is drawn.
+    """
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            zmin=low,
+            zmax=high,
+            colorscale=[list(stop) for stop in palette.DIVERGING] if diverging else palette.SEQUENTIAL,
+            showscale=show_scale,
+            colorbar={"orientation": "h", "thickness": 10, "y": -0.02, "yanchor": "top", "len": 1.0, "nticks": 5},
+            hovertemplate="row %{y}, column %{x}: %{z:.3g} " + unit + "<extra></extra>",
+        )
+    )
+    styled(figure, height=330, legend=False)
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
+    return figure
+
+
+def distributions(
+    groups: Sequence[tuple[str, npt.NDArray[np.floating], npt.NDArray[np.floating], str]],
+    marks: Sequence[tuple[str, float, str, str]],
+    x: str,
+    threshold: float | None = None,
+) -> go.Figure:
+    """Return density curves with the current images marked on them.
+
+    Parameters
+    ----------
+    groups : sequence of (name, x, density, colour)
+    marks : sequence of (name, position, colour, marker symbol)
+    x : str
+        Axis title.
+    threshold : float, optional
+        Drawn as a dashed line.
+    """
+    figure = go.Figure()
+    top = max((float(np.max(density)) for _, _, density, _ in groups), default=1.0)
+    for index, (name, position, density, colour) in enumerate(groups):
+        figure.add_scatter(
+            name=name,
+            x=position,
+            y=density,
+            mode="lines",
+            fill="tozeroy",
+            line={"color": colour, "width": 2, "dash": "solid" if index == 0 else "dash"},
+            hovertemplate="%{x:.3f}<extra>" + name + "</extra>",
+        )
+    for name, position, colour, symbol in marks:
+        figure.add_scatter(
+            name=name,
+            x=[position, position],
+            y=[0, top],
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"symbol": symbol, "size": [0, 13], "color": colour},
+            hovertemplate="%{x:.4f}<extra>" + name + "</extra>",
+        )
+    styled(figure, height=320, x=x, y="density")
+    figure.update_yaxes(showticklabels=False)
+    if threshold is not None:
+        figure.add_vline(x=threshold, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2})
+    return figure

@@ -1,0 +1,102 @@
+"""Parts that every page has: opening, the case in a strip, charts with a text alternative, how it is computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import catalogue, pictures, state, words
+from app.analyses import CaseAnalysis, analyse
+from app.case import image_words, read_image
+from app.papers import Paper
+from core.errors import InputError
+
+CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
+MAP_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+EVIDENCE_PAGES = {
+    "response": "pages/feature_responses.py",
+    "trajectory": "pages/trajectories.py",
+    "neighbours": "pages/neighbours.py",
+    "influence": "pages/neighbours.py",
+    "density": "pages/hidden_state_density.py",
+}
+
+
+def opening(title: str, sentence: str) -> None:
+    """Open a page: its title, one sentence on what is seen, and what was wrong with the link, if anything."""
+    st.title(title, anchor=False)
+    st.markdown(sentence)
+    for warning in st.session_state.get("case_warnings", ()):
+        st.warning(warning, icon=":material/link_off:")
+
+
+def chart(figure: Any, alt: str, key: str, movable: bool = False) -> None:
+    """Show a figure; `alt` states what it says."""
+    st.plotly_chart(figure, alt=alt, key=key, config=MAP_CONFIG if movable else CHART_CONFIG)
+
+
+def page_link(page: str, label: str, icon: str | None = None) -> None:
+    """Link to another page, the case kept in its address."""
+    st.page_link(page, label=label, icon=icon, query_params=state.current().to_query())
+
+
+def how_computed(method: str, paper: Paper, choices: str) -> None:
+    """Say how the page's numbers come about."""
+    with st.expander("How this is computed", icon=":material/function:"):
+        st.markdown(method)
+        st.markdown(f"**Paper.** {paper.reference}")
+        st.markdown(f"**Choices of this project.** {choices}")
+
+
+def evidence_case() -> CaseAnalysis:
+    """Analyse the current case and say in one strip what it is; offers an attack where there is none."""
+    slot = st.container()
+    with st.skeleton(height=420):
+        case = analyse(state.current())
+    with slot.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(case_words(case), width="stretch")
+        if case.attack is None:
+            st.button(
+                "Attack it",
+                icon=":material/bolt:",
+                type="primary",
+                key="strip-attack",
+                on_click=state.attack_by_default,
+                help=f"Runs {catalogue.attack_title(catalogue.DEFAULT_ATTACK)} with its defaults.",
+            )
+        else:
+            page_link("pages/workbench.py", "Change the case", ":material/science:")
+    return case
+
+
+def case_words(case: CaseAnalysis) -> str:
+    """Return the case in one Markdown sentence."""
+    natural = case.natural.prediction
+    text = f"**{image_words(case.case.image)}**, read as **{natural.name}** ({words.percent(natural.confidence)})"
+    if case.true_label is not None and case.true_label != natural.label:
+        text += f", wrongly: the label says {case.bundle.class_names[case.true_label]}"
+    if case.attack is None or case.attacked is None:
+        return text + ". It has not been attacked."
+    title = catalogue.attack_title(case.attack.attack)
+    after = case.attacked.prediction
+    if case.fooled:
+        return f"{text}. After **{title}** it is read as **{after.name}** ({words.percent(after.confidence)})."
+    return f"{text}. **{title}** failed within its budget: still read as **{after.name}**; its best attempt is shown."
+
+
+def sidebar() -> None:
+    """Show the current case and its link beside every page."""
+    case = state.current()
+    with st.sidebar:
+        st.caption("Current case")
+        try:
+            image = read_image(case.image, catalogue.bundle(case.bundle))
+            pictures.show(image, alt=f"{image_words(case.image)}, before any attack", side=96)
+        except InputError:
+            st.caption("No image yet.")
+        attack = "not attacked" if case.attack is None else catalogue.attack_title(case.attack)
+        st.markdown(f"{image_words(case.image)}, {attack}")
+        with st.popover("Copy link", icon=":material/link:"):
+            st.markdown("This link opens the same case with the same numbers.")
+            st.code(case.to_link(st.context.url or ""), language=None, wrap_lines=True)

@@ -1,0 +1,80 @@
+"""Entry script: the pages, the case beside them, and the address that carries it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from app import layout, state  # noqa: E402  # the line above makes the package importable
+
+st.set_page_config(page_title="Telltale", page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
+st.logo(str(ROOT / "assets/logo.svg"), icon_image=str(ROOT / "assets/icon.svg"), size="large")
+
+page = st.navigation(
+    {
+        "": [
+            st.Page(
+                "pages/workbench.py",
+                title="Workbench",
+                icon=":material/science:",
+                default=True,
+                help="Pick an image, attack it, and see which detectors notice.",
+            )
+        ],
+        "Evidence": [
+            st.Page(
+                "pages/feature_responses.py",
+                title="Feature responses",
+                icon=":material/visibility:",
+                url_path="feature-responses",
+                help="Where the network looked, before and after the attack.",
+            ),
+            st.Page(
+                "pages/trajectories.py",
+                title="Trajectories",
+                icon=":material/timeline:",
+                url_path="trajectories",
+                help="The layer at which the image's path leaves its class.",
+            ),
+            st.Page(
+                "pages/neighbours.py",
+                title="Neighbours & influence",
+                icon=":material/hub:",
+                url_path="neighbours",
+                help="The training images that decided: the nearest, the most helpful, the most harmful.",
+            ),
+            st.Page(
+                "pages/hidden_state_density.py",
+                title="Hidden-state density",
+                icon=":material/bubble_chart:",
+                url_path="hidden-state-density",
+                help="How usual the hidden state is for each class.",
+            ),
+        ],
+        "Judgement": [
+            st.Page(
+                "pages/detectors.py",
+                title="Detectors & ROC",
+                icon=":material/monitoring:",
+                url_path="detectors",
+                help="How well each detector does, at which false-alarm rate; run it live on fresh images.",
+            ),
+            st.Page(
+                "pages/about.py",
+                title="About",
+                icon=":material/info:",
+                url_path="about",
+                help="What the model was built from, its limits, and the papers.",
+            ),
+        ],
+    }
+)
+state.synchronise()
+layout.sidebar()
+page.run()

@@ -1,0 +1,62 @@
+"""The one way to show an image: PNG, enlarged by whole pixels, with a text alternative.
+
+Streamlit would send an array of colours as JPEG, which changes pixels by more than an attack does.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+from PIL import Image
+
+from core.images import to_bytes
+
+SMALLEST_SIDE = 256
+
+
+def png(image: npt.NDArray[np.floating], smallest_side: int = 0) -> bytes:
+    """Return the exact 8-bit pixels of one image as PNG.
+
+    Parameters
+    ----------
+    image : array, shape (C, H, W)
+        Values in [0, 1]; one or three channels.
+    smallest_side : int
+        The picture is enlarged by a whole factor, repeating pixels, until both sides reach it.
+    """
+    pixels = to_bytes(image)
+    factor = max(1, -(-smallest_side // min(pixels.shape[1:])))
+    enlarged = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
+    picture = Image.fromarray(enlarged[0] if len(enlarged) == 1 else np.moveaxis(enlarged, 0, -1))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def show(
+    image: npt.NDArray[np.floating], alt: str, caption: str | None = None, side: int | None = None, link: str | None = None
+) -> None:
+    """Show one image.
+
+    Parameters
+    ----------
+    image : array, shape (C, H, W)
+        Values in [0, 1].
+    alt : str
+        What a person who cannot see it should know.
+    caption : str, optional
+    side : int, optional
+        Width on the page in pixels; as wide as its container where None.
+    link : str, optional
+        Address that a click opens.
+    """
+    st.image(
+        png(image, SMALLEST_SIDE if side is None else side),
+        caption=caption,
+        width="stretch" if side is None else side,
+        alt=alt,
+        link=link,
+    )

@@ -1,0 +1,86 @@
+"""The one case of a session: kept in session state, mirrored in the address of every page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import catalogue
+from app.case import Case, from_query, is_case_key
+from core.parameters import validate_parameters
+
+if TYPE_CHECKING:
+    from core.bundle import Bundle
+
+SETTLING_SECONDS = 2.0
+
+
+def synchronise() -> None:
+    """Bring session and address together at the start of a run.
+
+    A fresh session takes its case from the address. Later, the session leads and the address follows, except after
+    "back" or "forward", which are recognised by an address that names another case than the one written last. The
+    browser answers a change of address with a delay, so nothing is taken from it shortly after a change.
+    """
+    seen = {key: str(value) for key, value in st.query_params.items() if is_case_key(key)}
+    state = st.session_state
+    settled = time.monotonic() - state.get("case_written_at", 0.0) > SETTLING_SECONDS
+    if "case" not in state or (seen and seen != state.case_query and settled):
+        state.case, state.case_warnings = from_query(seen)
+    write_address()
+
+
+def write_address() -> None:
+    """Write the session's case into the address; other query parameters stay."""
+    query = current().to_query()
+    for key in [key for key in st.query_params if is_case_key(key) and key not in query]:
+        del st.query_params[key]
+    for key, value in query.items():
+        if st.query_params.get(key) != value:
+            st.query_params[key] = value
+    if st.session_state.get("case_query") != query:
+        st.session_state.case_query = query
+        st.session_state.case_written_at = time.monotonic()
+
+
+def current() -> Case:
+    """Return the session's case."""
+    case: Case = st.session_state.case
+    return case
+
+
+def current_bundle() -> Bundle:
+    """Return the bundle of the session's case."""
+    return catalogue.bundle(current().bundle)
+
+
+def change(**fields: Any) -> None:
+    """Replace fields of the case; for widget callbacks, which run before the page does."""
+    st.session_state.case = replace(current(), **fields)
+    st.session_state.case_warnings = ()
+
+
+def pick_image(reference: str) -> None:
+    """Choose another image and leave it natural; for widget callbacks."""
+    change(image=reference, attack=None, parameters=(), target=None)
+
+
+def attack_by_default() -> None:
+    """Attack the current image with the default attack; for widget callbacks."""
+    spec = catalogue.attacks()[catalogue.DEFAULT_ATTACK]
+    values = validate_parameters(spec.parameters, {}, spec.title)
+    change(attack=spec.name, parameters=tuple(values.items()), target=None, seed=0)
+
+
+def follow(key: str, **fields: Callable[[Any], object]) -> Callable[[], None]:
+    """Return a callback that copies a widget's value into fields of the case."""
+
+    def copy() -> None:
+        value = st.session_state[key]
+        change(**{name: convert(value) for name, convert in fields.items()})
+
+    return copy

@@ -1,0 +1,56 @@
+"""Numbers and verdicts in words, said the same way on every page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from core.results import Verdict
+
+ADVERSARIAL = ":material/warning:"
+NATURAL = ":material/check_circle:"
+UNCALIBRATED = ":material/help:"
+
+
+def verdict_words(verdict: Verdict) -> tuple[str, str, str]:
+    """Return (words, icon, badge colour) of a verdict."""
+    if verdict.adversarial is None:
+        return "Not calibrated", UNCALIBRATED, "gray"
+    if verdict.adversarial:
+        return "Adversarial", ADVERSARIAL, "orange"
+    return "Looks natural", NATURAL, "blue"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with no more digits than it needs."""
+    return f"{100 * share:.3g} %" if math.isfinite(share) else "unknown"
+
+
+def number(value: float | None) -> str:
+    """Return a number with four significant digits, or a dash."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.4g}"
+
+
+def seconds(value: float) -> str:
+    """Return a duration as people say it."""
+    if value < 1:
+        return f"{1000 * value:.0f} ms"
+    if value < 90:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    return f"{value / 60:.0f} min"
+
+
+def headline(noticing: int, calibrated: int, alpha: float, attacked: bool) -> str:
+    """Return the sentence above the verdicts: a count, with its false-alarm rate."""
+    image = "the attacked image" if attacked else "this natural image"
+    if calibrated == 0:
+        return f"No detector is calibrated for this model, so none can judge {image}."
+    verb = "notices" if noticing == 1 else "notice"
+    return f"{noticing} of {calibrated} detectors {verb} {image}, at {percent(alpha)} false alarms."
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return items as "a, b and c"."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else "none"

@@ -1,0 +1,237 @@
+"""Small computations behind the pages: what is drawn but is neither evidence nor a metric. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import gaussian_kde
+
+from core.results import Prediction, Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Doubles = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PivotDistances:
+    """Distances of one image to two named pivots and to all other ones, per layer.
+
+    Attributes
+    ----------
+    own, rival : array of float64, shape (L,)
+        Distance to the first and the second class's pivot.
+    low, high : array of float64, shape (L,)
+        Range over every other class.
+    """
+
+    own: Doubles
+    rival: Doubles
+    low: Doubles
+    high: Doubles
+
+
+def pivot_distances(distances: npt.NDArray[np.floating], own: int, rival: int) -> PivotDistances:
+    """Split an (L, C) table of pivot distances into two named classes and the range of the rest."""
+    table = np.asarray(distances, dtype=np.float64)
+    others = np.delete(table, np.unique([own, rival]), axis=1)
+    rest = others if others.shape[1] else table
+    return PivotDistances(table[:, own], table[:, rival], rest.min(axis=1), rest.max(axis=1))
+
+
+def nearest_other(distances: npt.NDArray[np.floating], own: int, similarity: bool) -> int:
+    """Return the class other than `own` whose pivot is nearest on the last layer."""
+    last = np.array(distances[-1], dtype=np.float64)
+    order = np.argsort(-last if similarity else last, kind="stable")
+    return int(next((c for c in order if c != own), own))
+
+
+def limits(*tables: npt.NDArray[np.floating], margin: float = 0.05) -> tuple[float, float]:
+    """Return one axis range that holds every value of several arrays, with a margin."""
+    low = min(float(np.min(table)) for table in tables)
+    high = max(float(np.max(table)) for table in tables)
+    space = margin * (high - low) or 1.0
+    return low - space, high + space
+
+
+def largest_magnitude(*tables: npt.NDArray[np.floating]) -> float:
+    """Return the largest absolute value over several arrays, never zero: the end of a symmetric colour scale."""
+    return max(max(float(np.abs(table).max(initial=0.0)) for table in tables), 1e-12)
+
+
+def perturbation(natural: npt.NDArray[np.float32], attacked: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return attacked - natural, signed, shape (C, H, W)."""
+    return attacked - natural
+
+
+def amplified(change: npt.NDArray[np.float32], gain: float) -> npt.NDArray[np.float32]:
+    """Return the signed change times `gain`, around mid-grey and clipped to [0, 1]."""
+    return np.clip(0.5 + 0.5 * gain * change, 0.0, 1.0).astype(np.float32)
+
+
+def sensible_gain(linf: float, choices: Sequence[int]) -> int:
+    """Return the largest offered gain at which no pixel of a change of size `linf` is clipped."""
+    fitting = [gain for gain in choices if gain * linf <= 1.0 + 1e-9]
+    return max(fitting, default=min(choices))
+
+
+def top_classes(prediction: Prediction, count: int) -> tuple[tuple[int, float], ...]:
+    """Return the likeliest classes with their probabilities, descending."""
+    order = np.argsort(-prediction.probabilities, kind="stable")[:count]
+    return tuple((int(c), float(prediction.probabilities[c])) for c in order)
+
+
+def count_noticing(verdicts: Sequence[Verdict]) -> tuple[int, int]:
+    """Return how many calibrated detectors call the image adversarial, and how many are calibrated."""
+    calibrated = [v for v in verdicts if v.adversarial is not None]
+    return sum(bool(v.adversarial) for v in calibrated), len(calibrated)
+
+
+def shared_ids(first: Ids, second: Ids) -> Ids:
+    """Return the ids that occur in both lists, in the order of the first."""
+    return first[np.isin(first, second)]
+
+
+def positions_of(ids: Ids, reference: Ids) -> Ids:
+    """Return the row of each id in `reference`; ids that are absent are left out."""
+    order = np.argsort(reference, kind="stable")
+    at = np.minimum(np.searchsorted(reference[order], ids), len(reference) - 1)
+    rows = order[at]
+    return np.asarray(rows[reference[rows] == ids], dtype=np.int64)
+
+
+def density_curve(values: npt.NDArray[np.floating], points: int = 160) -> tuple[Doubles, Doubles]:
+    """Return a Gaussian kernel density estimate as (positions, density); a spike where all values are equal."""
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    if len(finite) < 2 or np.ptp(finite) < 1e-12:
+        centre = float(finite[0]) if len(finite) else 0.0
+        return np.array([centre - 1e-6, centre, centre + 1e-6]), np.array([0.0, 1.0, 0.0])
+    low, high = limits(finite, margin=0.15)
+    position = np.linspace(low, high, points)
+    return position, gaussian_kde(finite)(position)
+
+
+def ellipse(mean: npt.ArrayLike, covariance: npt.ArrayLike, deviations: float = 2.0, points: int = 60) -> Doubles:
+    """Return the closed outline, shape (points, 2), `deviations` standard deviations from a Gaussian's mean."""
+    values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
+    angle = np.linspace(0.0, 2.0 * np.pi, points)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    spread = vectors @ (np.sqrt(np.maximum(values, 0.0))[:, None] * circle)
+    return np.asarray(np.asarray(mean, dtype=np.float64) + deviations * spread.T)
+
+
+@dataclass(frozen=True)
+class ScoreSet:
+    """Stored scores of one kind of image with the images they belong to.
+
+    Attributes
+    ----------
+    values : array of float64, shape (n,)
+        Finite.
+    ids : array of int64, shape (n,)
+        Data-set id of each image: versions of one image share it.
+    """
+
+    values: Doubles
+    ids: Ids
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def select_scores(scores: pa.Table, column: str, kind: str, split: str = "test", attack: str | None = None) -> ScoreSet:
+    """Return one column of a bundle's stored scores for one kind of image, finite values only.
+
+    Parameters
+    ----------
+    scores : pyarrow Table
+        `Bundle.scores`.
+    column : str
+    kind : {"natural", "natural_error", "adversarial", "failed"}
+    split : str
+    attack : str, optional
+        One attack only; every attack where None.
+    """
+    chosen = _mask(scores, split=split, kind=kind, **({} if attack is None else {"attack": attack}))
+    values = _numbers(scores, column)
+    chosen &= np.isfinite(values)
+    return ScoreSet(values[chosen], _numbers(scores, "image_id")[chosen].astype(np.int64))
+
+
+def natural_test_ids(scores: pa.Table, label: int | None = None) -> Ids:
+    """Return ids of correctly classified natural test images, of one class or of all, ascending."""
+    chosen = _mask(scores, split="test", kind="natural")
+    if label is not None:
+        chosen &= _numbers(scores, "label") == label
+    return np.unique(_numbers(scores, "image_id")[chosen]).astype(np.int64)
+
+
+def attacks_in(scores: pa.Table) -> tuple[str, ...]:
+    """Return the attacks with stored scores, in order of appearance."""
+    names = scores.column("attack").to_pylist()
+    return tuple(name for name in dict.fromkeys(names) if name)
+
+
+@dataclass(frozen=True)
+class SuccessRow:
+    """How often one attack worked on the images of one split.
+
+    Attributes
+    ----------
+    attack : str
+    tried, succeeded : int
+    median_linf, median_l2 : float
+        Over its successes; NaN where there are none.
+    """
+
+    attack: str
+    tried: int
+    succeeded: int
+    median_linf: float
+    median_l2: float
+
+    @property
+    def rate(self) -> float:
+        """Share of attempts that succeeded."""
+        return self.succeeded / self.tried if self.tried else float("nan")
+
+
+def success_rows(scores: pa.Table, split: str = "test") -> tuple[SuccessRow, ...]:
+    """Return the success of every attack on one split, failed attempts counted."""
+    rows = []
+    for attack in attacks_in(scores):
+        won = _mask(scores, split=split, kind="adversarial", attack=attack)
+        lost = _mask(scores, split=split, kind="failed", attack=attack)
+        rows.append(
+            SuccessRow(
+                attack,
+                int(won.sum() + lost.sum()),
+                int(won.sum()),
+                _median(scores, "linf", won),
+                _median(scores, "l2", won),
+            )
+        )
+    return tuple(rows)
+
+
+def _mask(scores: pa.Table, **wanted: str) -> npt.NDArray[np.bool_]:
+    chosen = np.ones(scores.num_rows, dtype=bool)
+    for column, value in wanted.items():
+        chosen &= np.asarray(scores.column(column).to_pylist(), dtype=object) == value
+    return chosen
+
+
+def _numbers(scores: pa.Table, column: str) -> Doubles:
+    return np.asarray(scores.column(column).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _median(scores: pa.Table, column: str, chosen: npt.NDArray[np.bool_]) -> float:
+    values = _numbers(scores, column)[chosen]
+    return float(np.median(values)) if len(values) else float("nan")
