@@ -1,0 +1,104 @@
+"""Calibration: p-values and thresholds say the same thing, and the stated false-positive rate holds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.calibration import Calibration, uncalibrated_verdict
+from core.errors import InputError
+
+score = st.one_of(st.integers(-5, 5).map(float), st.floats(-1e6, 1e6))
+calibrations = st.lists(score, min_size=1, max_size=60)
+# k / (n + 1) exactly, and its float neighbours, are where rounding could set p-value and threshold apart.
+alphas = st.one_of(
+    st.floats(1e-6, 1 - 1e-6),
+    st.sampled_from([0.01, 0.05, 0.1, 0.5]),
+    st.tuples(st.integers(1, 60), st.integers(2, 61)).filter(lambda t: t[0] < t[1]).map(lambda t: t[0] / t[1]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(calibrations, score)
+def test_p_value_is_the_formula(values, value) -> None:
+    expected = (1 + sum(c >= value for c in values)) / (len(values) + 1)
+    assert Calibration.of(values).p_value(value) == expected
+
+
+@settings(max_examples=500, deadline=None)
+@given(calibrations, score, alphas, st.integers(0, 59), st.integers(-1, 1))
+def test_a_score_reaches_the_threshold_exactly_where_its_p_value_is_low_enough(values, other, alpha, i, step) -> None:
+    calibration = Calibration.of(values)
+    threshold = calibration.threshold(alpha)
+    tied = values[i % len(values)]
+    near = {-1: np.nextafter(tied, -np.inf), 0: tied, 1: np.nextafter(tied, np.inf)}[step]
+    for value in (other, float(near), *values):
+        assert (value >= threshold) == (calibration.p_value(value) <= alpha)
+        verdict = calibration.verdict("knn", value, alpha)
+        assert verdict.adversarial == (calibration.p_value(value) <= alpha)
+        assert (verdict.threshold, verdict.n_calibration, verdict.alpha) == (threshold, len(values), alpha)
+    if math.isfinite(threshold):
+        below = float(np.nextafter(threshold, -np.inf))
+        assert calibration.p_value(threshold) <= alpha < calibration.p_value(below)
+    else:
+        assert alpha < 1 / (len(values) + 1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 6).map(float), min_size=2, max_size=40), alphas)
+def test_no_more_than_alpha_of_exchangeable_natural_images_is_called_adversarial(values, alpha) -> None:
+    # Under exchangeability each of the n + 1 scores is equally likely to be the new one: count them all.
+    called = 0
+    for i, value in enumerate(values):
+        called += Calibration.of(values[:i] + values[i + 1 :]).verdict("knn", value, alpha).adversarial
+    assert called / len(values) <= alpha + 1e-12
+
+
+def test_the_false_positive_rate_is_met_and_not_wasted_where_scores_differ() -> None:
+    rng = np.random.default_rng(0)
+    natural = rng.normal(size=(4000, 100))
+    for alpha in (0.05, 0.1):
+        rate = np.mean([row[0] >= Calibration.of(row[1:]).threshold(alpha) for row in natural])
+        # 99 calibration scores make alpha a multiple of 1 / (n + 1): the rate is alpha exactly.
+        assert abs(rate - alpha) < 4 * np.sqrt(alpha * (1 - alpha) / len(natural))
+
+
+def test_too_few_images_for_the_rate_call_nothing_adversarial() -> None:
+    calibration = Calibration.of(range(9))
+    assert calibration.threshold(0.0999) == math.inf
+    assert not calibration.verdict("knn", 1e9, 0.0999).adversarial
+    assert calibration.verdict("knn", 1e9, 0.1).adversarial
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 1.1, float("nan")])
+def test_alpha_outside_the_open_interval_is_refused(alpha) -> None:
+    calibration = Calibration.of([1.0, 2.0])
+    for call in (
+        lambda: calibration.threshold(alpha),
+        lambda: calibration.verdict("knn", 1.0, alpha),
+        lambda: uncalibrated_verdict("knn", 1.0, alpha),
+    ):
+        with pytest.raises(InputError, match="between 0 and 1"):
+            call()
+
+
+@pytest.mark.parametrize("bad", [[], [float("nan")], [1.0, float("inf")]])
+def test_calibration_needs_finite_scores(bad) -> None:
+    with pytest.raises(InputError, match="finite scores"):
+        Calibration.of(bad)
+
+
+def test_unsorted_and_undefined_scores_are_refused() -> None:
+    with pytest.raises(InputError, match="ascending"):
+        Calibration(np.array([2.0, 1.0]))
+    with pytest.raises(InputError, match="finite"):
+        Calibration.of([1.0]).p_value(float("nan"))
+
+
+def test_an_uncalibrated_detector_gives_a_score_and_no_answer() -> None:
+    verdict = uncalibrated_verdict("knn", 0.7, 0.05)
+    assert (verdict.score, verdict.p_value, verdict.threshold, verdict.adversarial) == (0.7, None, None, None)
