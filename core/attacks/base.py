@@ -72,6 +72,8 @@ class AttackSpec:
         Whether it differentiates through the classifier.
     budget : str, optional
         Name of the parameter that bounds the perturbation in `norm`; the bound is enforced after rounding.
+    random_target : bool
+        Whether the attack needs a target and gets a random other class, drawn from the seed, where none is given.
     """
 
     name: str
@@ -84,6 +86,7 @@ class AttackSpec:
     targeted: bool = False
     needs_gradients: bool = True
     budget: str | None = None
+    random_target: bool = False
 
 
 @dataclass(frozen=True)

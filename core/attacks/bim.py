@@ -1,0 +1,42 @@
+"""Basic iterative method, also called iterative FGSM (Kurakin et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from core.attacks.base import AttackProblem, AttackSpec
+from core.attacks.libraries import run_torchattacks
+from core.parameters import Parameter, ParameterValue
+
+if TYPE_CHECKING:
+    import torch
+
+
+def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+    """Repeat small FGSM steps, clipped to the `eps` ball after each."""
+    import torchattacks
+
+    steps = int(parameters["steps"])
+    problem.classifier.expect(steps)
+    attack = torchattacks.BIM(
+        problem.classifier, eps=float(parameters["eps"]), alpha=float(parameters["step"]), steps=steps
+    )
+    return run_torchattacks(attack, problem)
+
+
+SPEC = AttackSpec(
+    name="bim",
+    title="BIM",
+    norm="linf",
+    paper="Kurakin, Goodfellow, Bengio: Adversarial Examples in the Physical World. ICLR Workshop 2017.",
+    summary="Repeats small FGSM steps and stays within the largest allowed change of a pixel.",
+    parameters=(
+        Parameter("eps", "float", 0.1, 0.0, 1.0, help="Largest change of a pixel, in [0, 1] pixel units."),
+        Parameter("step", "float", 0.01, 0.0, 1.0, help="Change of a pixel per step, in [0, 1] pixel units."),
+        Parameter("steps", "int", 20, 1, 1000, help="Number of steps."),
+    ),
+    run=run,
+    targeted=True,
+    budget="eps",
+)

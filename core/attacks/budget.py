@@ -1,0 +1,140 @@
+"""What an attack may touch: the classifier behind a meter that counts, reports progress and leaves no trace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import nn
+
+from core.errors import InputError
+from core.models.classifier import Classifier
+
+Checkpoint: TypeAlias = Callable[[float], None]
+
+RANGE_TOLERANCE = 1e-6
+SECONDS_BETWEEN_REPORTS = 0.1
+
+
+class MeteredClassifier(nn.Module):
+    """The classifier as an attack sees it: every forward and backward pass is counted for the image under attack.
+
+    Attacks run image by image, so every row of a batch belongs to the image last named with `begin`.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    total : int
+        Number of images that will be attacked.
+    checkpoint : callable, optional
+        Called at the first forward pass and then about every 0.1 s with the fraction done; what it raises, such as
+        `CancelledError`, ends the attack.
+
+    Attributes
+    ----------
+    queries, gradients : array of int64, shape (total,)
+        Forward and backward passes per image; one row of a batch is one pass.
+    check_range : bool
+        Whether inputs outside [0, 1] are refused. Attacks whose algorithm leaves the range on purpose turn it off.
+    """
+
+    def __init__(self, classifier: Classifier, total: int, checkpoint: Checkpoint | None = None) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.queries = np.zeros(total, dtype=np.int64)
+        self.gradients = np.zeros(total, dtype=np.int64)
+        self.check_range = True
+        self._total = total
+        self._checkpoint = checkpoint
+        self._image = 0
+        self._calls = 0
+        self._expected_calls = 0
+        self._last_report = -np.inf
+        self.eval()
+
+    def begin(self, image: int) -> None:
+        """Count what follows for the image at this position."""
+        self._image = image
+        self._calls = 0
+        self._expected_calls = 0
+        self.check_range = True
+
+    def expect(self, calls: int) -> None:
+        """Announce about how many forward calls the image under attack will take, for the fraction done within it."""
+        self._expected_calls = calls
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images (n, C, H, W) in [0, 1] to logits (n, classes).
+
+        Values outside [0, 1] by less than 1e-6, which libraries hand over through float error, are moved to the
+        bound.
+
+        Raises
+        ------
+        ValueError
+            If a value is further outside while `check_range` is set.
+        """
+        self._calls += 1
+        self._report()
+        self.queries[self._image] += len(images)
+        logits: torch.Tensor = self.classifier(_in_range(images) if self.check_range else images)
+        if logits.requires_grad:
+            logits.register_hook(self._count_gradients)  # type: ignore[no-untyped-call]
+        return logits
+
+    def _count_gradients(self, gradient: torch.Tensor) -> None:
+        self.gradients[self._image] += len(gradient)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if self._checkpoint is None or now - self._last_report < SECONDS_BETWEEN_REPORTS:
+            return
+        self._last_report = now
+        within = min(self._calls / self._expected_calls, 1.0) if self._expected_calls else 0.0
+        self._checkpoint((self._image + within) / self._total)
+
+
+@contextmanager
+def metered(
+    classifier: Classifier, total: int, checkpoint: Checkpoint | None = None
+) -> Iterator[MeteredClassifier]:
+    """Lend the classifier to an attack and take it back as it was.
+
+    Inside, parameters do not require gradients, so that no attack can leave a ``.grad`` on them, and autograd is on
+    whatever the caller's mode. Afterwards, also after an error, ``requires_grad`` is what it was.
+
+    Raises
+    ------
+    InputError
+        If the classifier is not in evaluation mode.
+    RuntimeError
+        If an attack left it in another mode.
+    """
+    if classifier.training:
+        raise InputError("The classifier must be in evaluation mode: call its eval() first.")
+    flags = [(parameter, parameter.requires_grad) for parameter in classifier.parameters()]
+    try:
+        for parameter, _ in flags:
+            parameter.requires_grad_(False)
+        with torch.inference_mode(False), torch.enable_grad():
+            yield MeteredClassifier(classifier, total, checkpoint)
+    finally:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+    if any(module.training for module in classifier.modules()):
+        raise RuntimeError("An attack left the classifier in training mode.")
+
+
+def _in_range(images: torch.Tensor) -> torch.Tensor:
+    """Return images within [0, 1], with the gradient of the identity; NaN passes and is judged in the result."""
+    values = images.detach()
+    low, high = float(values.min()), float(values.max())
+    if low < -RANGE_TOLERANCE or high > 1.0 + RANGE_TOLERANCE:
+        raise ValueError(f"An attack handed over pixels in [{low:g}, {high:g}] instead of [0, 1].")
+    if low < 0.0 or high > 1.0:
+        return images + (values.clamp(0.0, 1.0) - values)
+    return images

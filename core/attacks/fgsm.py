@@ -1,0 +1,35 @@
+"""Fast gradient sign method (Goodfellow et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from core.attacks.base import AttackProblem, AttackSpec
+from core.attacks.libraries import run_torchattacks
+from core.parameters import Parameter, ParameterValue
+
+if TYPE_CHECKING:
+    import torch
+
+
+def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+    """Move every pixel by `eps` along the sign of the loss gradient."""
+    import torchattacks
+
+    return run_torchattacks(torchattacks.FGSM(problem.classifier, eps=float(parameters["eps"])), problem)
+
+
+SPEC = AttackSpec(
+    name="fgsm",
+    title="FGSM",
+    norm="linf",
+    paper="Goodfellow, Shlens, Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
+    summary="Moves every pixel by the same amount along the sign of the loss gradient, once.",
+    parameters=(
+        Parameter("eps", "float", 0.1, 0.0, 1.0, help="Largest change of a pixel, in [0, 1] pixel units."),
+    ),
+    run=run,
+    targeted=True,
+    budget="eps",
+)

@@ -1,0 +1,59 @@
+"""One-pixel attack (Su et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from core.attacks.base import AttackProblem, AttackSpec
+from core.attacks.libraries import run_torchattacks
+from core.parameters import Parameter, ParameterValue
+
+if TYPE_CHECKING:
+    import torch
+
+
+def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+    """Search position and value of a few pixels by differential evolution."""
+    popsize, steps = int(parameters["popsize"]), int(parameters["steps"])
+    problem.classifier.expect((steps + 1) * (popsize // BATCH + 2))
+    attack = _one_pixel_class()(
+        problem.classifier, pixels=int(parameters["pixels"]), steps=steps, popsize=popsize, inf_batch=BATCH
+    )
+    return run_torchattacks(attack, problem)
+
+
+BATCH = 128
+
+
+def _one_pixel_class() -> Any:
+    """Return torchattacks' class with one energy per candidate.
+
+    The library hands its optimiser a column of energies; swapping two rows of it overwrites the best one, so that
+    a worse candidate may later take its place.
+    """
+    import torchattacks
+
+    class OnePixel(torchattacks.OnePixel):  # type: ignore[misc]
+        def _loss(self, image: Any, label: Any, delta: Any) -> Any:
+            return super()._loss(image, label, delta).reshape(-1)
+
+    return OnePixel
+
+
+SPEC = AttackSpec(
+    name="onepixel",
+    title="One pixel",
+    norm="l0",
+    paper="Su, Vargas, Sakurai: One Pixel Attack for Fooling Deep Neural Networks. IEEE TEVC 2019.",
+    summary="Searches by differential evolution a few pixels whose change flips the class; needs no gradients.",
+    parameters=(
+        Parameter("pixels", "int", 1, 1, 50, help="Number of pixels that may change."),
+        Parameter("steps", "int", 20, 1, 1000, help="Generations of the differential evolution."),
+        Parameter("popsize", "int", 100, 5, 1000, help="Candidates per generation; the paper took 400."),
+    ),
+    run=run,
+    targeted=True,
+    needs_gradients=False,
+    budget="pixels",
+)

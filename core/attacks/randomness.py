@@ -1,0 +1,43 @@
+"""Random streams that depend on the seed and the image alone, and leave the global ones untouched."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from core.images import FloatImages, image_sha256
+
+
+def stream_seed(seed: int, image: FloatImages, purpose: str) -> int:
+    """Return the 63-bit seed of one image's random stream.
+
+    Parameters
+    ----------
+    seed : int
+        The caller's seed.
+    image : array of float32, shape (C, H, W)
+        The natural image: an image draws the same numbers alone and among batch-mates.
+    purpose : str
+        Keeps streams for different uses apart.
+    """
+    digest = hashlib.sha256(f"{seed}:{purpose}:{image_sha256(image)}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+@contextmanager
+def isolated_randomness(seed: int) -> Iterator[None]:
+    """Seed the global generators of torch (CPU) and NumPy, which attack libraries draw from, and restore them."""
+    import torch
+
+    torch_state = torch.get_rng_state()
+    numpy_state = np.random.get_state()  # noqa: NPY002 - torchattacks draws from this generator
+    try:
+        torch.default_generator.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        yield
+    finally:
+        torch.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
