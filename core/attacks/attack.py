@@ -103,7 +103,7 @@ def attack_images(
         success=reached & (l0 > 0),
         linf=linf,
         l2=l2,
-        l0=l0,
+        l0=l0.astype(np.float64),
         gradients=meter.gradients,
         queries=meter.queries,
         seconds=time.perf_counter() - started,
@@ -126,9 +126,7 @@ def draw_targets(images: FloatImages, labels: IntArray, classes: int, seed: int)
     -------
     array of int64, shape (n,)
     """
-    shifts = [
-        np.random.default_rng(stream_seed(seed, image, "target")).integers(1, classes) for image in images
-    ]
+    shifts = [np.random.default_rng(stream_seed(seed, image, "target")).integers(1, classes) for image in images]
     return (labels + np.array(shifts, dtype=np.int64)) % classes
 
 
@@ -157,9 +155,7 @@ def _attack_one(
     return case.natural if is_degenerate(rounded) else rounded
 
 
-def _run(
-    spec: AttackSpec, values: Mapping[str, ParameterValue], meter: MeteredClassifier, case: _Case
-) -> FloatImages:
+def _run(spec: AttackSpec, values: Mapping[str, ParameterValue], meter: MeteredClassifier, case: _Case) -> FloatImages:
     import torch
 
     stream = stream_seed(case.seed, case.natural, spec.name)

@@ -37,12 +37,13 @@ def _starting_point(problem: AttackProblem) -> torch.Tensor | None:
     import torch
 
     weights = torch.linspace(1.0 / BLENDS, 1.0, BLENDS)[:, None, None, None]
-    best, best_distance = None, float("inf")
+    best: torch.Tensor | None = None
+    best_distance = float("inf")
     for _ in range(START_ROUNDS):
         candidates = _random_images(problem.images)
         for candidate in candidates[_adversarial(problem, candidates)]:
             blends = problem.images + weights * (candidate - problem.images)
-            nearest = blends[int(_adversarial(problem, blends).to(torch.int64).argmax())]
+            nearest: torch.Tensor = blends[int(_adversarial(problem, blends).to(torch.int64).argmax())]
             distance = float((nearest - problem.images).norm())
             if distance < best_distance:
                 best, best_distance = nearest[None], distance
@@ -68,7 +69,7 @@ def _adversarial(problem: AttackProblem, images: torch.Tensor) -> torch.Tensor:
     import torch
 
     with torch.no_grad():
-        predictions = problem.classifier(images).argmax(1)
+        predictions: torch.Tensor = problem.classifier(images).argmax(1)
     if problem.targets is None:
         return predictions != problem.labels
     return predictions == problem.targets

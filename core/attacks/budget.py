@@ -99,9 +99,7 @@ class MeteredClassifier(nn.Module):
 
 
 @contextmanager
-def metered(
-    classifier: Classifier, total: int, checkpoint: Checkpoint | None = None
-) -> Iterator[MeteredClassifier]:
+def metered(classifier: Classifier, total: int, checkpoint: Checkpoint | None = None) -> Iterator[MeteredClassifier]:
     """Lend the classifier to an attack and take it back as it was.
 
     Inside, parameters do not require gradients, so that no attack can leave a ``.grad`` on them, and autograd is on

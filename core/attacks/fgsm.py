@@ -26,9 +26,7 @@ SPEC = AttackSpec(
     norm="linf",
     paper="Goodfellow, Shlens, Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
     summary="Moves every pixel by the same amount along the sign of the loss gradient, once.",
-    parameters=(
-        Parameter("eps", "float", 0.1, 0.0, 1.0, help="Largest change of a pixel, in [0, 1] pixel units."),
-    ),
+    parameters=(Parameter("eps", "float", 0.1, 0.0, 1.0, help="Largest change of a pixel, in [0, 1] pixel units."),),
     run=run,
     targeted=True,
     budget="eps",

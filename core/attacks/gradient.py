@@ -31,9 +31,9 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
 
 def _fast_gradient_attack() -> Any:
     """Return foolbox's L2 fast gradient attack with the gradient, which is the same for every length, kept."""
-    foolbox = import_foolbox()
+    base: Any = import_foolbox().attacks.L2FastGradientAttack
 
-    class FastGradientOnce(foolbox.attacks.L2FastGradientAttack):  # type: ignore[misc]
+    class FastGradientOnce(base):  # type: ignore[misc]
         kept: tuple[Any, Any] | None = None
 
         def value_and_grad(self, loss_fn: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:

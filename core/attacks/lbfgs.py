@@ -50,25 +50,29 @@ def _minimise(problem: AttackProblem, weight: float, steps: int) -> tuple[torch.
     """Return the minimiser (1, C, H, W) for one weight and whether it has the target's class."""
     import torch
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
-    shape = problem.images.shape
+    shape, target = problem.images.shape, problem.targets
+    assert target is not None
 
     def to_images(pixels: npt.NDArray[np.float64]) -> torch.Tensor:
         return torch.from_numpy(pixels.astype(np.float32)).reshape(shape)
 
     def objective(pixels: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         images = to_images(pixels).requires_grad_()
-        loss = torch.nn.functional.cross_entropy(problem.classifier(images), problem.targets)
+        loss = torch.nn.functional.cross_entropy(problem.classifier(images), target)
         value = (images - problem.images).square().sum() + weight * loss
         (gradient,) = torch.autograd.grad(value, images)
         return value.item(), gradient.numpy().ravel().astype(np.float64)
 
     start = problem.images.numpy().ravel().astype(np.float64)
     options = {"maxiter": steps, "maxfun": 2 * steps}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * start.size, options=options)
+    bounds = [(0.0, 1.0)] * start.size
+    with threadpool_limits(1, user_api="blas"):  # threads cost more than they bring at this size
+        found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     attempt = to_images(found.x)
     with torch.no_grad():
-        success = bool((problem.classifier(attempt).argmax(1) == problem.targets).all())
+        success = bool((problem.classifier(attempt).argmax(1) == target).all())
     return attempt, success
 
 
