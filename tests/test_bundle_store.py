@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+import core.bundle as bundles
 from core.bundle import store
 from core.bundle.manifest import MANIFEST_FILE, SCHEMA_VERSION, DataReference, Manifest
 from core.bundle.verify import check_at_load, verify_bundle
+from core.data.sources import load_image_set
+from core.data.splits import Splits, SplitSizes
 from core.errors import DamagedBundleError, InputError
 
 
@@ -164,47 +169,58 @@ def test_a_failed_build_leaves_the_old_bundle_and_no_litter(folder) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
 
 
-KILLED = """
-import os, sys, pathlib
-sys.path[:0] = [{root!r}, {tests!r}]
-import test_bundle_store as t
-from core.bundle import store
-calls = 0
-def counted(function):
-    def call(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == {step}:
-            os._exit(9)
-        return function(*args, **kwargs)
-    return call
-store._flush = counted(store._flush)
-store.shutil.rmtree = counted(store.shutil.rmtree)
-pathlib.Path.rename = counted(pathlib.Path.rename)
-pathlib.Path.mkdir = counted(pathlib.Path.mkdir)
-store.write_bundle(pathlib.Path({folder!r}), lambda partial: t.fill(partial, 2.0))
-os._exit(0)
-"""
+def fill_plain(folder: Path, value: float) -> Manifest:
+    store.save_arrays(folder / "maps.safetensors", {"umap": np.full(3, value)})
+    (folder / "detectors").mkdir()
+    store.save_json(folder / "detectors" / "knn.json", {"k": 5})
+    return a_manifest()
+
+
+def write_and_die(folder: Path, step: int) -> int:
+    """Write a bundle in a child process that dies at its step-th operation on the disk; its exit status."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    left = step
+
+    def counted(function):
+        def call(*args, **kwargs):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os._exit(9)
+            return function(*args, **kwargs)
+
+        return call
+
+    store._flush = counted(store._flush)
+    store.shutil.rmtree = counted(store.shutil.rmtree)
+    Path.rename, Path.mkdir = counted(Path.rename), counted(Path.mkdir)
+    Path.write_text, Path.write_bytes = counted(Path.write_text), counted(Path.write_bytes)
+    try:
+        store.write_bundle(folder, lambda partial: fill_plain(partial, 2.0))
+    finally:
+        os._exit(0)
 
 
 def test_a_kill_at_any_step_leaves_the_old_bundle_or_the_new_one(tmp_path) -> None:
     folder = tmp_path / "tiny"
-    root = Path(__file__).parents[1]
-    seen = set()
-    for step in range(1, 30):
-        store.write_bundle(folder, fill)
-        source = KILLED.format(root=str(root), tests=str(root / "tests"), step=step, folder=str(folder))
-        done = subprocess.run([sys.executable, "-c", source], check=False).returncode
+    seen = []
+    for step in range(1, 100):
+        store.write_bundle(folder, lambda partial: fill_plain(partial, 1.0))
+        status = write_and_die(folder, step)
         place = store.find_folder(folder)
         assert place is not None
         assert {report.state for report in verify_bundle(place)} == {"ok"}
-        seen.add(float(store.load_arrays(place / "maps.safetensors")["umap"][0, 0]))
-        if done == 0:
+        seen.append(float(store.load_arrays(place / "maps.safetensors")["umap"][0]))
+        if status == 0:
             break
-        assert done == 9
-    assert done == 0
-    assert seen == {1.0, 2.0}
-    store.write_bundle(folder, fill)
+        assert status == 9
+    assert status == 0
+    assert len(seen) > 15
+    # Old at every step before one moment, new at every step from it on.
+    assert seen == sorted(seen)
+    assert set(seen) == {1.0, 2.0}
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
@@ -287,3 +303,96 @@ def test_text_that_is_no_manifest_is_refused(text) -> None:
 def test_numbers_that_are_not_finite_are_not_written() -> None:
     with pytest.raises(InputError, match="JSON"):
         a_manifest(notes={"x": float("inf")}).to_text()
+
+
+def fill_digits(folder: Path) -> Manifest:
+    digits = load_image_set("digits")
+    splits = Splits.draw(digits.labels, SplitSizes(100, 100, 100), 0)
+    n = len(splits.train)
+    store.save_arrays(folder / "splits.safetensors", splits.to_arrays())
+    store.save_arrays(folder / "maps.safetensors", {"pca": np.zeros((2, n, 2), dtype=np.float32)})
+    density = {"points": np.zeros((n, 2)), "labels": digits.labels[splits.train], "means": np.zeros((10, 2))}
+    store.save_arrays(folder / "density_map.safetensors", density | {"covariances": np.zeros((10, 2, 2))})
+    store.save_arrays(folder / "calibration.safetensors", {"knn": np.array([3.0, 1.0, 2.0])})
+    store.save_table(folder / "scores.parquet", pa.table({"image_id": [1, 2]}))
+    store.save_array(folder / "big.npy", np.arange(4))
+    data = DataReference("digits", digits.fingerprint, len(digits), digits.class_names, (1, 32, 32))
+    return a_manifest("tinydigits", data=data)
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("TELLTALE_BUNDLES", f"{tmp_path / 'absent'}:{tmp_path}")
+    store.write_bundle(tmp_path / "tinydigits", fill_digits)
+    return tmp_path
+
+
+def test_a_bundle_reads_back_what_was_stored(shelf) -> None:
+    bundle = bundles.load_bundle("tinydigits")
+    assert (bundle.name, bundle.image_shape, bundle.layers) == ("tinydigits", (1, 32, 32), ("one", "two"))
+    assert bundle.class_names == tuple("0123456789")
+    assert bundle.id == store.file_sha256(shelf / "tinydigits" / MANIFEST_FILE)
+    assert len(bundle.splits.test) == 100
+    assert bundle.maps["pca"].shape == (2, len(bundle.splits.train), 2)
+    assert bundle.density_map.covariances.shape == (10, 2, 2)
+    assert bundle.scores.num_rows == 2
+    assert bundle.array("big.npy").tolist() == [0, 1, 2, 3]
+    assert bundle.calibration("knn").scores.tolist() == [1.0, 2.0, 3.0]
+    assert bundle.calibration("absent") is None
+    assert (len(bundle.image_set), bundle.data_problem) == (1797, None)
+    assert bundles.load_bundle(shelf / "tinydigits") is bundle
+    with pytest.raises(DamagedBundleError, match=r"has no file 'other\.json'"):
+        bundle.json("other.json")
+
+
+def test_bundles_are_listed_and_unknown_ones_refused_with_the_list(shelf) -> None:
+    (shelf / "half.partial").mkdir()
+    (shelf / "empty").mkdir()
+    assert "tinydigits" in bundles.list_bundles()
+    assert not {"half", "half.partial", "empty"} & set(bundles.list_bundles())
+    for unknown in ("nope", "../tinydigits/x", "", str(shelf / "empty"), "half.partial"):
+        with pytest.raises(InputError, match=r"There is no bundle .* present: .*tinydigits"):
+            bundles.load_bundle(unknown)
+
+
+def test_damage_is_seen_at_load_even_after_an_earlier_load(shelf) -> None:
+    file = shelf / "tinydigits" / "maps.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DamagedBundleError, match=r"'maps\.safetensors' .* is damaged"):
+        bundles.load_bundle("tinydigits")
+    content[-1] ^= 1
+    file.write_bytes(content)
+    bundles.load_bundle("tinydigits")
+    file.unlink()
+    with pytest.raises(DamagedBundleError, match=r"'maps\.safetensors' .* is missing"):
+        bundles.load_bundle("tinydigits")
+
+
+def test_a_rebuilt_bundle_is_another_bundle(shelf) -> None:
+    before = bundles.load_bundle("tinydigits")
+    store.write_bundle(shelf / "tinydigits", lambda folder: replace(fill_digits(folder), seed=4))
+    after = bundles.load_bundle("tinydigits")
+    assert (before.manifest.seed, after.manifest.seed) == (3, 4)
+    assert before.id != after.id
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [({"fingerprint": "0"}, "fingerprints differ"), ({"source": "./gone"}, "not on this machine")],
+)
+def test_other_or_absent_data_is_said_in_words(shelf, change, sentence) -> None:
+    def fill_other(folder: Path) -> Manifest:
+        manifest = fill_digits(folder)
+        return replace(manifest, data=replace(manifest.data, **change))
+
+    store.write_bundle(shelf / "tinydigits", fill_other)
+    bundle = bundles.load_bundle("tinydigits")
+    assert bundle.image_set is None
+    assert sentence in bundle.data_problem
+
+
+def test_reading_bundles_never_imports_torch() -> None:
+    code = "import sys, core.bundle, core.metrics, core.uploads, core.cli; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from core.data import digits
 from core.data.image_set import ImageSet
 from core.errors import InputError
 from core.uploads import to_grey_or_colour
@@ -84,6 +83,9 @@ def load_image_set(source: str, download: bool = True) -> ImageSet:
         size or cannot be decoded, or an image has no label.
     """
     if source == "digits":
+        # Here and not above: it brings scikit-learn and scikit-image, a second that readers of bundles need not wait.
+        from core.data import digits
+
         return digits.load()
     known = KNOWN_SOURCES.get(source)
     folder = _find_folder(source)

@@ -1,0 +1,272 @@
+"""A bundle as everything else sees it: a model's name, data, fitted arrays and stored scores. Never imports torch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from core.bundle import store
+from core.bundle.manifest import Manifest, check_name
+from core.bundle.verify import check_at_load
+from core.calibration import Calibration
+from core.data.image_set import ImageSet
+from core.data.sources import load_image_set
+from core.data.splits import Splits
+from core.errors import DamagedBundleError, InputError
+
+BUNDLES_VARIABLE = "TELLTALE_BUNDLES"
+PRECOMPUTED = Path(__file__).resolve().parents[2] / "precomputed"
+
+WEIGHTS_FILE = "weights.safetensors"
+SPLITS_FILE = "splits.safetensors"
+SCORES_FILE = "scores.parquet"
+MAPS_FILE = "maps.safetensors"
+DENSITY_MAP_FILE = "density_map.safetensors"
+REFERENCE_FILE = "reference.safetensors"
+CALIBRATION_FILE = "calibration.safetensors"
+DETECTORS_FOLDER = "detectors"
+
+
+@dataclass(frozen=True)
+class DensityMap:
+    """The hidden states of the training images on a 2-D class map.
+
+    Attributes
+    ----------
+    points : array of float32, shape (n_train, 2)
+        In order of ``splits.train``.
+    labels : array of int64, shape (n_train,)
+    means : array of float64, shape (C, 2)
+    covariances : array of float64, shape (C, 2, 2)
+    """
+
+    points: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    means: npt.NDArray[np.float64]
+    covariances: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model with its data reference and everything fitted to them; files are read on first use.
+
+    Attributes
+    ----------
+    folder : Path
+    id : str
+        SHA-256 (hex) of the manifest, which holds the checksums of all other files: part of every cache key.
+    manifest : Manifest
+    """
+
+    folder: Path
+    id: str
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """Name of the bundle and of its folder."""
+        return self.manifest.name
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of one image."""
+        return self.manifest.data.image_shape
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of every class, by label."""
+        return self.manifest.data.class_names
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the L traced layers, in order."""
+        return self.manifest.layers
+
+    @property
+    def image_set(self) -> ImageSet | None:
+        """The data it was built on, or None where `data_problem` says why it is not at hand."""
+        return self._data[0]
+
+    @property
+    def data_problem(self) -> str | None:
+        """Why the data set is not at hand, in one sentence, or None. The network is never asked."""
+        return self._data[1]
+
+    @cached_property
+    def splits(self) -> Splits:
+        """Image ids of train, fit, calibration and test."""
+        return Splits.from_arrays(self.arrays(SPLITS_FILE))
+
+    @cached_property
+    def scores(self) -> pa.Table:
+        """Stored scores, one row per evaluated image version; the columns are listed in docs/design.md."""
+        return store.load_table(self.path(SCORES_FILE))
+
+    @cached_property
+    def maps(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Maps ``"umap"`` and ``"pca"`` of the training images, each float32 (L, n_train, 2)."""
+        return self.arrays(MAPS_FILE)
+
+    @cached_property
+    def density_map(self) -> DensityMap:
+        """The class map of the hidden states."""
+        arrays = self.arrays(DENSITY_MAP_FILE)
+        try:
+            return DensityMap(arrays["points"], arrays["labels"], arrays["means"], arrays["covariances"])
+        except KeyError as error:
+            raise DamagedBundleError(f"The file '{DENSITY_MAP_FILE}' of bundle '{self.name}' lacks {error}.") from error
+
+    def calibration(self, detector: str) -> Calibration | None:
+        """Return the calibration of one detector, or None where it has none."""
+        scores = self._calibration_scores.get(detector)
+        return None if scores is None else Calibration.of(scores)
+
+    def arrays(self, file: str) -> dict[str, npt.NDArray[Any]]:
+        """Read the named arrays of a safetensors file of the bundle.
+
+        Parameters
+        ----------
+        file : str
+            Path relative to the folder, as listed in the manifest.
+
+        Raises
+        ------
+        DamagedBundleError
+            If it is not listed or unreadable.
+        """
+        return store.load_arrays(self.path(file))
+
+    def array(self, file: str) -> npt.NDArray[Any]:
+        """Map a ``.npy`` file of the bundle into memory, read-only.
+
+        Raises
+        ------
+        DamagedBundleError
+            If it is not listed or unreadable.
+        """
+        return store.open_array(self.path(file))
+
+    def json(self, file: str) -> dict[str, Any]:
+        """Read a JSON object of the bundle.
+
+        Raises
+        ------
+        DamagedBundleError
+            If it is not listed or unreadable.
+        """
+        return store.load_json(self.path(file))
+
+    def path(self, file: str) -> Path:
+        """Return where a listed file of the bundle lies.
+
+        Raises
+        ------
+        DamagedBundleError
+            If the manifest does not list it.
+        """
+        if file not in self.manifest.files:
+            raise DamagedBundleError(f"The bundle '{self.name}' has no file '{file}'; build it again.")
+        return self.folder / file
+
+    @cached_property
+    def _calibration_scores(self) -> dict[str, npt.NDArray[np.float64]]:
+        return self.arrays(CALIBRATION_FILE)
+
+    @cached_property
+    def _data(self) -> tuple[ImageSet | None, str | None]:
+        reference = self.manifest.data
+        try:
+            image_set = load_image_set(reference.source, download=False)
+        except InputError as error:
+            return None, f"The images of '{self.name}' are not on this machine: {error}"
+        if image_set.fingerprint != reference.fingerprint:
+            return None, (
+                f"The data set '{reference.source}' on this machine is not the one that '{self.name}' was built on: "
+                "their fingerprints differ."
+            )
+        return image_set, None
+
+
+def bundle_folders() -> tuple[Path, ...]:
+    """Folders in which bundles are looked for: those in ``TELLTALE_BUNDLES``, then the shipped ones."""
+    listed = os.environ.get(BUNDLES_VARIABLE, "").split(os.pathsep)
+    return (*(Path(folder).expanduser() for folder in listed if folder), PRECOMPUTED)
+
+
+def list_bundles() -> tuple[str, ...]:
+    """Return the names of all bundles that can be found, in alphabetical order, damaged ones included."""
+    names = set()
+    for folder in bundle_folders():
+        if folder.is_dir():
+            names |= {entry.name.removesuffix(store.REPLACED_SUFFIX) for entry in folder.iterdir() if entry.is_dir()}
+    return tuple(sorted(name for name in names if _search(name) is not None))
+
+
+def find_bundle(name_or_path: str | Path) -> Path:
+    """Return the folder of a bundle.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name, looked for in `bundle_folders`, or a path.
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle; the message lists those present.
+    """
+    is_path = isinstance(name_or_path, Path) or os.sep in name_or_path
+    folder = store.find_folder(Path(name_or_path)) if is_path else _search(str(name_or_path))
+    if folder is None:
+        present = ", ".join(list_bundles()) or "none"
+        raise InputError(f"There is no bundle '{name_or_path}'; bundles present: {present}.")
+    return folder
+
+
+def load_bundle(name_or_path: str | Path) -> Bundle:
+    """Open a bundle after checking that its files are the ones it was built with.
+
+    Every file is checked for presence and size each time, and the content of those under 32 MB when a bundle is
+    first opened; `verify_bundle` checks all of them. The same bundle, unchanged, is returned as the same object.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name, looked for in `bundle_folders`, or a path.
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle, or it has another format version.
+    DamagedBundleError
+        If the manifest or a file is damaged or missing.
+    """
+    folder = find_bundle(name_or_path).resolve()
+    text = store.read_manifest_bytes(folder)
+    bundle = _open(folder, text)
+    check_at_load(folder, bundle.manifest, hashed=False)
+    return bundle
+
+
+@lru_cache(maxsize=8)
+def _open(folder: Path, text: bytes) -> Bundle:
+    manifest = Manifest.parse(text.decode("utf-8", errors="replace"))
+    check_at_load(folder, manifest, hashed=True)
+    return Bundle(folder, hashlib.sha256(text).hexdigest(), manifest)
+
+
+def _search(name: str) -> Path | None:
+    try:
+        check_name(name)
+    except InputError:
+        return None
+    candidates = (store.find_folder(folder / name) for folder in bundle_folders())
+    return next((folder for folder in candidates if folder is not None), None)
