@@ -25,3 +25,11 @@ class NotCalibratedError(TelltaleError):
 
 class CancelledError(TelltaleError):
     """The work was cancelled by the person who asked for it."""
+
+
+class EngineBusyError(TelltaleError):
+    """The engine takes no further work now; the message says when to try again."""
+
+
+class WorkerLostError(TelltaleError):
+    """The process that did the work died more often than the engine retries."""

@@ -1,0 +1,117 @@
+"""The tasks that the engine runs, by name. Importing this imports no torch: each adapter imports what it calls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from core.engine.worker_state import Checkpoint
+
+    Image = npt.NDArray[np.float32]
+
+BUNDLES = Path(__file__).resolve().parents[2] / "precomputed"
+
+REGISTRY: Mapping[str, str] = {
+    name: f"core.engine.tasks:{name}" for name in ("analyse", "attack", "respond", "sweep", "live")
+}
+
+
+def resolve(task: str) -> str:
+    """Return the ``module:function`` path of a registered task, or the path itself where one is given.
+
+    Raises
+    ------
+    InputError
+        If `task` is neither.
+    """
+    if task in REGISTRY:
+        return REGISTRY[task]
+    module, colon, function = task.partition(":")
+    if not (colon and function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        raise InputError(f"The engine has no task {task!r}; it accepts {', '.join(REGISTRY)}.")
+    return task
+
+
+def bundle_stamp(name: str) -> str:
+    """Return the SHA-256 of a bundle's manifest, which lists the checksum of every file; "" where there is none.
+
+    It makes a rebuilt bundle another one to the result cache and to the workers.
+    """
+    if not isinstance(name, str) or Path(name).name != name:
+        return ""
+    try:
+        return hashlib.sha256((BUNDLES / name / "manifest.json").read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def open_bundle(name: str) -> Any:
+    """Return the bundle with its model, ready for `core.analysis`; called once per worker and bundle version."""
+    from core import analysis
+
+    return analysis.open_bundle(name)
+
+
+def analyse(checkpoint: Checkpoint, bundle: str, image: Image, alpha: float) -> Any:
+    """Return the `Analysis` of one image (C, H, W)."""
+    from core import analysis
+    from core.engine.worker_state import load
+
+    checkpoint(0.05, "reading the layers")
+    return analysis.analyse_image(load(bundle), image, alpha)
+
+
+def attack(
+    checkpoint: Checkpoint,
+    bundle: str,
+    image: Image,
+    attack: str,
+    parameters: Mapping[str, object],
+    seed: int,
+    target: int | None = None,
+) -> Any:
+    """Return the `AttackResult` of one image (C, H, W)."""
+    from core import analysis
+    from core.engine.worker_state import load
+
+    return analysis.attack_image(load(bundle), image, attack, parameters, seed, target, checkpoint)
+
+
+def respond(checkpoint: Checkpoint, bundle: str, image: Image, levels: int, patch: int) -> Any:
+    """Return the `ResponseView` of one image (C, H, W) at other settings than the detector's."""
+    from core import analysis
+    from core.engine.worker_state import load
+
+    checkpoint(0.05, "following the response back to the pixels")
+    return analysis.respond(load(bundle), image, levels, patch)
+
+
+def sweep(checkpoint: Checkpoint, bundle: str, natural: Image, attacked: Image, strengths: tuple[float, ...]) -> Any:
+    """Return one `SweepPoint` per strength on the line from the natural to the attacked image."""
+    from core import analysis
+    from core.engine.worker_state import load
+
+    return analysis.sweep(load(bundle), natural, attacked, strengths, checkpoint)
+
+
+def live(
+    checkpoint: Checkpoint,
+    bundle: str,
+    attack: str,
+    parameters: Mapping[str, object],
+    seed: int,
+    ids: npt.NDArray[np.int64],
+) -> Any:
+    """Return the `LiveScores` of freshly attacked images beside their natural versions."""
+    from core import analysis
+    from core.engine.worker_state import load
+
+    return analysis.live_scores(load(bundle), attack, parameters, seed, ids, checkpoint)
