@@ -17,7 +17,7 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
     """Search position and value of a few pixels by differential evolution."""
     popsize, steps = int(parameters["popsize"]), int(parameters["steps"])
     problem.classifier.expect((steps + 1) * (popsize // BATCH + 2))
-    attack = _one_pixel_class()(
+    attack = one_pixel_class()(
         problem.classifier, pixels=int(parameters["pixels"]), steps=steps, popsize=popsize, inf_batch=BATCH
     )
     return run_torchattacks(attack, problem)
@@ -26,7 +26,7 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
 BATCH = 128
 
 
-def _one_pixel_class() -> Any:
+def one_pixel_class() -> Any:
     """Return torchattacks' class with one energy per candidate.
 
     The library hands its optimiser a column of energies; swapping two rows of it overwrites the best one, so that
