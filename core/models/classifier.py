@@ -11,6 +11,7 @@ from torch import nn
 
 from core.errors import InputError
 from core.models.resnet import SmallResNet
+from core.models.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -32,53 +33,6 @@ class Architecture:
     classes: int
     base_width: int = 16
     depth: int = 3
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One forward pass: logits and the pooled activation of every layer.
-
-    Attributes
-    ----------
-    layers : tuple of str, length L
-    activations : tuple of L arrays of float32, shape (n, d_l)
-        Global average of each layer's output. The last one is the hidden state, the input of the softmax head.
-    logits : array of float32, shape (n, C)
-    """
-
-    layers: tuple[str, ...]
-    activations: tuple[npt.NDArray[np.float32], ...]
-    logits: npt.NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.logits)
-
-    @property
-    def hidden(self) -> npt.NDArray[np.float32]:
-        """Input of the softmax head, shape (n, d)."""
-        return self.activations[-1]
-
-    @property
-    def predictions(self) -> npt.NDArray[np.int64]:
-        """Predicted class of every image, shape (n,)."""
-        return self.logits.argmax(1).astype(np.int64)
-
-    @property
-    def probabilities(self) -> npt.NDArray[np.float64]:
-        """Softmax of the logits, shape (n, C)."""
-        shifted = self.logits.astype(np.float64) - self.logits.max(1, keepdims=True)
-        exponentials = np.exp(shifted)
-        return exponentials / exponentials.sum(1, keepdims=True)
-
-    def take(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Trace:
-        """Return the trace of some of the images."""
-        return Trace(self.layers, tuple(a[index] for a in self.activations), self.logits[index])
-
-    @staticmethod
-    def concatenate(traces: list[Trace]) -> Trace:
-        """Join traces of the same network."""
-        activations = tuple(np.concatenate(parts) for parts in zip(*(t.activations for t in traces), strict=True))
-        return Trace(traces[0].layers, activations, np.concatenate([t.logits for t in traces]))
 
 
 class Classifier(nn.Module):

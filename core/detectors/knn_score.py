@@ -1,0 +1,86 @@
+"""Detection by the share of neighbours that agree with the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from core.detectors.base import Arrays, Detector, Labels
+from core.evidence.evidence import Evidence
+from core.evidence.neighbours import PROCESSINGS, WEIGHTINGS, Neighbours, Processing, Weighting, class_votes
+from core.parameters import Parameter, ParameterValue
+
+LAST_LAYER = "last"
+
+
+class KnnScoreDetector(Detector):
+    """1 - s(x, predicted class), the kNN score of Carrara et al. (2017, Eq. 2)."""
+
+    name = "knn_score"
+    title = "kNN score"
+    paper = "Carrara et al. (2017), Detecting adversarial example attacks to deep neural networks"
+    summary = "Asks the nearest training images whether they share the predicted class."
+    parameters = (
+        Parameter("layer", "int", -1, -1000, 1000, help="Layer index; -1 is the input of the softmax head."),
+        Parameter("processing", "choice", "pca_whiten", choices=PROCESSINGS, help="Applied to the activations first."),
+        Parameter("weighting", "choice", "dwknn", choices=WEIGHTINGS, help="Weight of a neighbour: 1, 1/rank, 1/d²."),
+        Parameter("k", "int", 1000, 1, 1_000_000, help="Neighbours; at most half of the training images are used."),
+    )
+
+    @classmethod
+    def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
+        """Every layer, processing and weighting, at k from tens to half of the training images."""
+        most = largest_k(evidence, 1000)
+        ks = sorted({min(k, most) for k in (10, 50, 100, 200, 500, 1000)})
+        layers = range(-len(evidence.reference.layers), 0)
+        return [
+            {"layer": layer, "processing": p, "weighting": w, "k": k}
+            for layer in layers
+            for p in PROCESSINGS
+            for w in WEIGHTINGS
+            for k in ks
+        ]
+
+    @property
+    def processing(self) -> Processing:
+        """How activations are processed."""
+        return self.settings["processing"]  # type: ignore[return-value]
+
+    @property
+    def weighting(self) -> Weighting:
+        """How neighbours are weighted."""
+        return self.settings["weighting"]  # type: ignore[return-value]
+
+    def layer_name(self, evidence: Evidence) -> str:
+        """Name of the layer that is searched."""
+        return evidence.reference.layers[int(self.settings["layer"])]
+
+    def neighbours(self, evidence: Evidence) -> Neighbours:
+        """Return the training images that vote."""
+        k = largest_k(evidence, int(self.settings["k"]))
+        return evidence.neighbours(self.layer_name(evidence), self.processing, k)
+
+    def votes(self, evidence: Evidence) -> npt.NDArray[np.float64]:
+        """Share of the vote per class, shape (n, C)."""
+        reference = evidence.reference
+        return class_votes(self.neighbours(evidence), reference.labels, reference.classes, self.weighting)
+
+    def _fit(self, evidence: Evidence, labels: Labels) -> None:
+        del evidence, labels  # The score is defined by the training images alone.
+
+    def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
+        votes = self.votes(evidence)
+        return np.asarray(1.0 - votes[np.arange(len(votes)), evidence.predictions])
+
+    def _arrays(self) -> Arrays:
+        return {}
+
+    def _restore(self, arrays: Arrays) -> None:
+        del arrays
+
+
+def largest_k(evidence: Evidence, k: int) -> int:
+    """Limit k to half of the training images."""
+    return max(1, min(k, len(evidence.reference.labels) // 2))

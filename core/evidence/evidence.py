@@ -1,0 +1,148 @@
+"""Evidence about a batch of images: each kind computed at most once, shared by detectors and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import InputError
+from core.evidence.influence import most_influential, ranks_and_distances
+from core.evidence.neighbours import Neighbours, Processing
+from core.evidence.reference import Reference
+from core.evidence.trajectory import DistanceKind, PivotKind, trajectories
+from core.models.trace import Index, Trace
+
+MAX_INFLUENTIAL = 500
+
+
+@dataclass(frozen=True)
+class Influential:
+    """The training images that most helped or harmed n predictions, and where they lie.
+
+    Attributes
+    ----------
+    helpful, harmful : arrays of int64, shape (n, M)
+        Rows of the reference set, strongest first.
+    helpful_values, harmful_values : arrays of float64, shape (n, M)
+    helpful_ranks, harmful_ranks : arrays of float32, shape (n, L, M)
+        Share of all training images that are nearer, in [0, 1).
+    helpful_distances, harmful_distances : arrays of float32, shape (n, L, M)
+        Euclidean.
+    """
+
+    helpful: npt.NDArray[np.int64]
+    harmful: npt.NDArray[np.int64]
+    helpful_values: npt.NDArray[np.float64]
+    harmful_values: npt.NDArray[np.float64]
+    helpful_ranks: npt.NDArray[np.float32]
+    harmful_ranks: npt.NDArray[np.float32]
+    helpful_distances: npt.NDArray[np.float32]
+    harmful_distances: npt.NDArray[np.float32]
+
+
+class Evidence:
+    """What the five methods read about n images.
+
+    Parameters
+    ----------
+    reference : Reference
+    trace : Trace of the n images
+    mean_entropy : array of float64, shape (n,), or a callable that returns it
+        Mean local entropy of the feature responses in bits. A callable is run on first use, so that nothing is
+        backpropagated for detectors that do not ask.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        trace: Trace,
+        mean_entropy: npt.NDArray[np.float64] | Callable[[], npt.NDArray[np.float64]],
+    ) -> None:
+        if trace.layers != reference.layers:
+            raise InputError(f"Expected a trace of the layers {reference.layers}, got {trace.layers}.")
+        if not all(np.isfinite(part).all() for part in (trace.logits, *trace.activations)):
+            raise InputError("Activations and logits must be finite.")
+        self.reference = reference
+        self.trace = trace
+        self._mean_entropy = mean_entropy
+        self._trajectories: dict[tuple[PivotKind, DistanceKind], npt.NDArray[np.float32]] = {}
+        self._neighbours: dict[tuple[str, Processing], Neighbours] = {}
+
+    def __len__(self) -> int:
+        return len(self.trace)
+
+    @property
+    def predictions(self) -> npt.NDArray[np.int64]:
+        """Predicted classes, shape (n,)."""
+        return self.trace.predictions
+
+    @cached_property
+    def mean_entropy(self) -> npt.NDArray[np.float64]:
+        """Mean local entropy of the feature responses in bits, shape (n,)."""
+        values = self._mean_entropy() if callable(self._mean_entropy) else self._mean_entropy
+        if values.shape != (len(self),) or not np.isfinite(values).all():
+            raise InputError(f"Expected {len(self)} finite mean entropies, got shape {values.shape}.")
+        return values
+
+    def trajectory(self, pivot: PivotKind, distance: DistanceKind) -> npt.NDArray[np.float32]:
+        """Pivot distances, shape (n, L, C)."""
+        key = (pivot, distance)
+        if key not in self._trajectories:
+            self._trajectories[key] = trajectories(self.trace, self.reference.pivots, pivot, distance)
+        return self._trajectories[key]
+
+    def neighbours(self, layer: str, processing: Processing, k: int) -> Neighbours:
+        """Return the k nearest training images on one layer."""
+        key = (layer, processing)
+        known = self._neighbours.get(key)
+        if known is None or known.rows.shape[1] < k:
+            activations = self.trace.activations[self.reference.layers.index(layer)]
+            known = self._neighbours[key] = self.reference.index(layer, processing).search(activations, k)
+        return known.first(k)
+
+    @cached_property
+    def influential(self) -> Influential:
+        """The most influential training images with ranks and distances on every layer, M = min(500, N // 2)."""
+        count = min(MAX_INFLUENTIAL, len(self.reference.labels) // 2)
+        values = self.reference.influence.values(self.trace.hidden, self.predictions)
+        helpful, harmful = most_influential(values, count)
+        rows = np.hstack([helpful, harmful])
+        layers = zip(self.trace.activations, self.reference.trace.activations, strict=True)
+        measured = [ranks_and_distances(queries, reference, rows) for queries, reference in layers]
+        ranks = np.stack([m[0] for m in measured], axis=1)
+        distances = np.stack([m[1] for m in measured], axis=1)
+        return Influential(
+            helpful,
+            harmful,
+            np.take_along_axis(values, helpful, axis=1),
+            np.take_along_axis(values, harmful, axis=1),
+            ranks[:, :, :count],
+            ranks[:, :, count:],
+            distances[:, :, :count],
+            distances[:, :, count:],
+        )
+
+    @cached_property
+    def log_density(self) -> npt.NDArray[np.float64]:
+        """log p(H | class) in nats, shape (n, C)."""
+        return self.reference.densities.log_density(self.trace.hidden)
+
+    def take(self, index: Index) -> Evidence:
+        """Return the evidence about some of the images; what was computed already is kept."""
+        part = Evidence(self.reference, self.trace.take(index), self.mean_entropy[index])
+        part._trajectories = {k: v[index] for k, v in self._trajectories.items()}
+        part._neighbours = {k: Neighbours(n.rows[index], n.distances[index]) for k, n in self._neighbours.items()}
+        for name in ("log_density", "influential"):
+            if name in self.__dict__:
+                part.__dict__[name] = _take(self.__dict__[name], index)
+        return part
+
+
+def _take(value: npt.NDArray[np.float64] | Influential, index: Index) -> npt.NDArray[np.float64] | Influential:
+    if isinstance(value, Influential):
+        return Influential(**{name: array[index] for name, array in vars(value).items()})
+    return np.asarray(value[index])

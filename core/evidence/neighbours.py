@@ -1,0 +1,174 @@
+"""Nearest training images and kNN votes (Carrara et al. 2017, "Detecting adversarial example attacks to deep
+neural networks")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+from sklearn.decomposition import PCA
+
+from core.errors import InputError
+
+Processing: TypeAlias = Literal["none", "l2", "pca_whiten"]
+Weighting: TypeAlias = Literal["knn", "wknn", "dwknn"]
+PROCESSINGS: tuple[Processing, ...] = ("none", "l2", "pca_whiten")
+WEIGHTINGS: tuple[Weighting, ...] = ("knn", "wknn", "dwknn")
+MAX_COMPONENTS = 256
+
+# Above this number of queries FAISS switches to |a|^2 - 2ab + |b|^2, whose rounding depends on the batch.
+faiss.cvar.distance_compute_blas_threshold = 1 << 30
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Nearest training images of n queries.
+
+    Attributes
+    ----------
+    rows : array of int64, shape (n, k)
+        Rows of the reference set, nearest first; equal distances by row.
+    distances : array of float64, shape (n, k)
+        Euclidean.
+    """
+
+    rows: npt.NDArray[np.int64]
+    distances: npt.NDArray[np.float64]
+
+    def first(self, k: int) -> Neighbours:
+        """Return the k nearest only."""
+        return Neighbours(self.rows[:, :k], self.distances[:, :k])
+
+
+class NeighbourIndex:
+    """Exact FAISS index over one layer's processed training activations.
+
+    Parameters
+    ----------
+    activations : array of float32, shape (N, d)
+        Pooled activations of the reference set.
+    processing : {"none", "l2", "pca_whiten"}
+        ``pca_whiten`` keeps min(256, d) centred, whitened components, fitted on the reference set.
+    """
+
+    def __init__(self, activations: npt.NDArray[np.float32], processing: Processing = "none") -> None:
+        self.processing = processing
+        self._pca = _fit_pca(activations) if processing == "pca_whiten" else None
+        self.points = self.process(activations)
+        self._index = faiss.IndexFlatL2(self.points.shape[1])
+        self._index.add(self.points)
+
+    def process(self, activations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Apply the processing to activations of shape (n, d)."""
+        if self.processing == "l2":
+            norms = np.linalg.norm(activations, axis=1, keepdims=True)
+            return np.ascontiguousarray(activations / np.where(norms > 0.0, norms, 1.0), dtype=np.float32)
+        if self._pca is not None:
+            # einsum adds in an order that does not depend on the number of rows, unlike a BLAS product.
+            centred = activations.astype(np.float64) - self._pca.mean_
+            scale = np.sqrt(self._pca.explained_variance_)
+            return np.ascontiguousarray(
+                np.einsum("nd,cd->nc", centred, self._pca.components_) / scale, dtype=np.float32
+            )
+        return np.ascontiguousarray(activations, dtype=np.float32)
+
+    def search(
+        self, activations: npt.NDArray[np.float32], k: int, exclude_rows: npt.NDArray[np.int64] | None = None
+    ) -> Neighbours:
+        """Find the k nearest reference rows of every query.
+
+        Parameters
+        ----------
+        activations : array of float32, shape (n, d)
+            Unprocessed.
+        k : int
+            From 1 to N, or N - 1 where rows are excluded.
+        exclude_rows : array of int64, shape (n,), optional
+            The query's own row in the reference set (left out), or -1.
+
+        Raises
+        ------
+        InputError
+            If the width differs, a value is not finite, or k is out of range.
+        """
+        spare = 0 if exclude_rows is None else 1
+        self._check(activations, k, spare)
+        queries = self.process(activations)
+        _, rows = self._index.search(queries, k + spare)
+        found = [self._refine(q, r, k, own) for q, r, own in zip(queries, rows, _own_rows(exclude_rows, rows), strict=True)]
+        return Neighbours(np.stack([f[0] for f in found]), np.stack([f[1] for f in found]))
+
+    def _refine(
+        self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int, own: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        rows = rows[rows != own]
+        distances = np.linalg.norm(self.points[rows].astype(np.float64) - query, axis=1)
+        order = np.lexsort((rows, distances))[:k]
+        return rows[order], distances[order]
+
+    def _check(self, activations: npt.NDArray[np.float32], k: int, spare: int) -> None:
+        width = self._pca.n_features_in_ if self._pca is not None else self.points.shape[1]
+        if activations.ndim != 2 or activations.shape[1] != width:
+            raise InputError(f"Expected activations of shape (n, {width}), got {activations.shape}.")
+        if not np.isfinite(activations).all():
+            raise InputError("Activations must be finite.")
+        if not 1 <= k <= len(self.points) - spare:
+            raise InputError(f"k must be an integer in [1, {len(self.points) - spare}], got {k}.")
+
+
+def vote_weights(distances: npt.NDArray[np.float64], weighting: Weighting) -> npt.NDArray[np.float64]:
+    """Weight of every neighbour (Table 1 of the paper).
+
+    Parameters
+    ----------
+    distances : array of float64, shape (n, k)
+    weighting : {"knn", "wknn", "dwknn"}
+        1, 1/rank or 1/d^2. In the limit of a zero distance only the zero-distance neighbours vote.
+    """
+    if weighting == "knn":
+        return np.ones_like(distances)
+    if weighting == "wknn":
+        return np.broadcast_to(1.0 / np.arange(1, distances.shape[1] + 1), distances.shape).astype(np.float64)
+    exact = distances == 0.0
+    weights = 1.0 / np.square(np.where(exact, 1.0, distances))
+    return np.where(exact.any(1, keepdims=True), exact.astype(np.float64), weights)
+
+
+def class_votes(
+    neighbours: Neighbours, labels: npt.NDArray[np.int64], classes: int, weighting: Weighting
+) -> npt.NDArray[np.float64]:
+    """Share of the neighbours' weight that each class holds (Eq. 2 of the paper).
+
+    Parameters
+    ----------
+    neighbours : Neighbours of n queries
+    labels : array of int64, shape (N,)
+        True class of every reference row.
+    classes : int
+    weighting : {"knn", "wknn", "dwknn"}
+
+    Returns
+    -------
+    array of float64, shape (n, C), rows summing to 1
+    """
+    weights = vote_weights(neighbours.distances, weighting)
+    votes = np.zeros((len(weights), classes))
+    queries = np.arange(len(weights))[:, None]
+    np.add.at(votes, (np.broadcast_to(queries, weights.shape), labels[neighbours.rows]), weights)
+    return np.asarray(votes / votes.sum(1, keepdims=True), dtype=np.float64)
+
+
+def _fit_pca(activations: npt.NDArray[np.float32]) -> PCA:
+    components = min(MAX_COMPONENTS, activations.shape[1], len(activations) - 1)
+    pca = PCA(n_components=components, svd_solver="full").fit(activations.astype(np.float64))
+    # A layer with dead channels has directions without variance; whitening them would divide by zero.
+    kept = int((pca.explained_variance_ > 1e-12 * pca.explained_variance_[0]).sum())
+    pca.components_, pca.explained_variance_ = pca.components_[:kept], pca.explained_variance_[:kept]
+    return pca
+
+
+def _own_rows(exclude_rows: npt.NDArray[np.int64] | None, rows: npt.NDArray[np.int64]) -> list[int]:
+    return [-1] * len(rows) if exclude_rows is None else [int(r) for r in exclude_rows]

@@ -1,0 +1,65 @@
+"""The reference set: the classifier's own training images and everything fitted to them once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from core.evidence.density import ClassDensities
+from core.evidence.influence import HeadInfluence, SoftmaxHead
+from core.evidence.neighbours import NeighbourIndex, Processing
+from core.evidence.trajectory import Pivots
+from core.models.trace import Trace
+
+
+@dataclass
+class Reference:
+    """Training images as seen by the classifier.
+
+    Attributes
+    ----------
+    ids : array of int64, shape (N,)
+        Data-set ids.
+    labels : array of int64, shape (N,)
+        True classes.
+    classes : int
+    trace : Trace of the N images
+    pivots : Pivots
+    head : SoftmaxHead
+    densities : ClassDensities
+    """
+
+    ids: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    classes: int
+    trace: Trace
+    pivots: Pivots
+    head: SoftmaxHead
+    densities: ClassDensities
+    _indices: dict[tuple[str, Processing], NeighbourIndex] = field(default_factory=dict, repr=False)
+    _influence: HeadInfluence | None = field(default=None, repr=False)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the traced layers."""
+        return self.trace.layers
+
+    def index(self, layer: str, processing: Processing = "none") -> NeighbourIndex:
+        """Return the neighbour index of one layer, built on first use."""
+        key = (layer, processing)
+        if key not in self._indices:
+            self._indices[key] = NeighbourIndex(self.activations(layer), processing)
+        return self._indices[key]
+
+    @property
+    def influence(self) -> HeadInfluence:
+        """The factored softmax head, built on first use."""
+        if self._influence is None:
+            self._influence = HeadInfluence(self.head, self.trace.hidden, self.labels)
+        return self._influence
+
+    def activations(self, layer: str) -> npt.NDArray[np.float32]:
+        """Pooled activations of one layer, shape (N, d)."""
+        return self.trace.activations[self.layers.index(layer)]

@@ -1,0 +1,139 @@
+"""Feature responses and their local spatial entropy (Amirian et al. 2018, Eqs. 3 and 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from captum.attr import GuidedBackprop, Saliency
+from skimage.filters.rank import entropy as rank_entropy
+from torch import nn
+
+from core.errors import InputError
+from core.models.classifier import Classifier
+
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+GUIDED, PLAIN = "guided backprop", "plain gradient"
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Feature responses of n images and the entropy maps over them.
+
+    Attributes
+    ----------
+    maps : array of float32, shape (n, H, W)
+        Luma of the backpropagated response, signed.
+    grey : array of uint8, shape (n, H, W)
+        The maps rescaled to 8-bit grey levels, then quantised to `levels`.
+    entropy : array of float32, shape (n, H - patch + 1, W - patch + 1)
+        Bits.
+    levels, patch : int
+    method : str
+        ``"guided backprop"`` or ``"plain gradient"``.
+    """
+
+    maps: npt.NDArray[np.float32]
+    grey: npt.NDArray[np.uint8]
+    entropy: npt.NDArray[np.float32]
+    levels: int
+    patch: int
+    method: str
+
+    @property
+    def mean_entropy(self) -> npt.NDArray[np.float64]:
+        """Average local spatial entropy in bits (Eq. 4), shape (n,)."""
+        return np.asarray(self.entropy.mean((1, 2), dtype=np.float64))
+
+
+class _HalfSquaredActivation(nn.Module):
+    """Half the squared norm of the last convolutional stage: its gradient is the activation itself."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        last = self.classifier.feature_maps(images)[-1]
+        return 0.5 * last.pow(2).sum((1, 2, 3))
+
+
+def feature_responses(
+    classifier: Classifier, images: npt.NDArray[np.float32], levels: int = 256, patch: int = 3
+) -> Responses:
+    """Backpropagate the last convolutional stage's activation to the image and measure its local entropy.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    images : array of float32, shape (n, C, H, W), in [0, 1]
+    levels : int
+        Grey levels of the histogram, 2 to 256.
+    patch : int
+        Odd side of the square patch, 3 to 9.
+
+    Raises
+    ------
+    InputError
+        If the images' shape, `levels` or `patch` is not accepted.
+    """
+    classifier.check_images(images)
+    check_settings(levels, patch)
+    maps, method = response_maps(classifier, images)
+    grey = to_grey_levels(maps, levels)
+    return Responses(maps, grey, np.stack([local_entropy(g, patch) for g in grey]), levels, patch, method)
+
+
+def check_settings(levels: int, patch: int) -> None:
+    """Raise `InputError` unless levels is in [2, 256] and patch is odd in [3, 9]."""
+    if not 2 <= levels <= 256:
+        raise InputError(f"levels must be an integer in [2, 256], got {levels}.")
+    if patch not in (3, 5, 7, 9):
+        raise InputError(f"patch must be one of 3, 5, 7, 9, got {patch}.")
+
+
+def response_maps(classifier: Classifier, images: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], str]:
+    """Return signed grey responses of shape (n, H, W) and the name of the method used."""
+    seed = _HalfSquaredActivation(classifier).eval()
+    inputs = torch.from_numpy(images).clone().requires_grad_()
+    if any(isinstance(m, nn.ReLU) for m in classifier.modules()):
+        gradient, method = GuidedBackprop(seed).attribute(inputs), GUIDED
+    else:
+        gradient, method = Saliency(seed).attribute(inputs, abs=False), PLAIN
+    return luma(gradient.detach().numpy()), method
+
+
+def luma(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Weigh colour channels into grey, (n, C, H, W) to (n, H, W); one channel is taken as it is."""
+    if images.shape[1] == 1:
+        return images[:, 0]
+    return np.asarray(np.einsum("nchw,c->nhw", images, LUMA), dtype=np.float32)
+
+
+def to_grey_levels(maps: npt.NDArray[np.float32], levels: int = 256) -> npt.NDArray[np.uint8]:
+    """Rescale every map from its own range to 8 bits and quantise to `levels` equal bins; constant maps become 0."""
+    low = maps.min((1, 2), keepdims=True).astype(np.float64)
+    span = maps.max((1, 2), keepdims=True) - low
+    unit = (maps - low) / np.where(span > 0.0, span, 1.0)
+    eight_bits = np.rint(unit * 255.0).astype(np.int64)
+    return (eight_bits * levels // 256).astype(np.uint8)
+
+
+def local_entropy(grey: npt.NDArray[np.uint8], patch: int = 3) -> npt.NDArray[np.float32]:
+    """Entropy in bits of the grey-level histogram of every patch that lies wholly inside (Eq. 3).
+
+    Parameters
+    ----------
+    grey : array of uint8, shape (H, W)
+    patch : int
+        Odd.
+
+    Returns
+    -------
+    array of float32, shape (H - patch + 1, W - patch + 1)
+    """
+    margin = patch // 2
+    whole = rank_entropy(grey, np.ones((patch, patch), dtype=np.uint8))  # type: ignore[no-untyped-call]
+    return np.asarray(whole[margin:-margin, margin:-margin], dtype=np.float32)
