@@ -200,6 +200,24 @@ def test_one_session_that_leaves_does_not_stop_the_others(engine: Engine, tmp_pa
     assert state(first) == "cancelled"
 
 
+def test_a_session_that_asked_twice_stops_its_work_by_cancelling_once(engine: Engine) -> None:
+    request = {"seconds": 30.0, "steps": 300, "tag": "rerun"}
+    first = engine.submit(f"{TASKS}:sleepy", owner="me", **request)
+    again = engine.submit(f"{TASKS}:sleepy", owner="me", **request)
+    wait_for(lambda: state(first) == "running")
+    again.cancel()
+    wait_for(lambda: engine.status()["running"] == 0, 2)
+    assert (state(first), state(again)) == ("cancelled", "cancelled")
+
+
+def test_a_handle_that_nobody_keeps_does_not_hold_up_a_cancel(engine: Engine) -> None:
+    request = {"seconds": 30.0, "steps": 300, "tag": "dropped"}
+    job = engine.submit(f"{TASKS}:sleepy", **request)
+    engine.submit(f"{TASKS}:sleepy", **request)
+    job.cancel()
+    wait_for(lambda: engine.status()["running"] == 0, 2)
+
+
 def test_asking_again_after_a_cancel_starts_afresh(engine: Engine) -> None:
     first = engine.submit(f"{TASKS}:sleepy", seconds=0.6, tag="again")
     wait_for(lambda: state(first) == "running")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from weakref import WeakSet
 
 from core.errors import CancelledError
 
@@ -63,7 +64,7 @@ class Run:
         self.kwargs = kwargs
         self.result: Future[Any] = Future()
         self.future: Any = None  # the scheduler's, once sent
-        self.holders = 0
+        self.holders: WeakSet[Job] = WeakSet()  # a handle that nobody keeps no longer counts
         self.losses = 0
         self.stopping_since: float | None = None
         self.started_at: float | None = None
@@ -105,10 +106,13 @@ class Job:
     ----------
     id : str
         Unique per handle, so that two sessions that share a run cannot cancel each other.
+    owner : str or None
+        Session that asked.
     """
 
-    def __init__(self, engine: Engine, run: Run) -> None:
+    def __init__(self, engine: Engine, run: Run, owner: str | None = None) -> None:
         self.id = uuid.uuid4().hex
+        self.owner = owner
         self._engine = engine
         self._run = run
         self._cancelled = False
@@ -160,4 +164,4 @@ class Job:
         """Give the job up at once. The work stops within two seconds unless another session waits for it too."""
         if not self._cancelled and not self._run.result.done():
             self._cancelled = True
-            self._engine.leave(self._run)
+            self._engine.leave(self._run, self)

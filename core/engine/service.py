@@ -68,13 +68,16 @@ class Engine:
             self._thread.start()
         atexit.register(self.close)
 
-    def submit(self, task: str, /, **kwargs: Any) -> Job:
+    def submit(self, task: str, /, *, owner: str | None = None, **kwargs: Any) -> Job:
         """Queue a task; an identical request that is under way or was answered before costs nothing.
 
         Parameters
         ----------
         task : str
             Name in `core.engine.tasks.REGISTRY`, or ``module:function``.
+        owner : str, optional
+            Session on whose behalf this is asked. A session that asks for the same thing again, as a page does on
+            every rerun, counts once: cancelling any of its jobs ends its interest in the run.
         **kwargs
             Arguments of the task: numbers, text, arrays and containers of these.
 
@@ -89,7 +92,7 @@ class Engine:
         # The caller may go on to change its arrays; the run must compute what was asked for.
         arguments = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in kwargs.items()}
         key = fingerprint((path, tasks.bundle_stamp(kwargs.get("bundle", "")), arguments))
-        job = Job(self, self._find_or_queue(key, path, arguments))
+        job = self._find_or_queue(key, path, arguments, owner)
         self.start()
         self._wake()
         return job
@@ -145,11 +148,13 @@ class Engine:
         with self._lock:
             return self._waiting.index(run) if run in self._waiting else 0
 
-    def leave(self, run: Run) -> None:
-        """Take one holder off a run; the last one to leave stops it."""
+    def leave(self, run: Run, job: Job) -> None:
+        """Take a job, and its owner's other jobs, off a run; the last one to leave stops it."""
         with self._lock:
-            run.holders -= 1
-            if run.holders > 0 or run.result.done():
+            for holder in list(run.holders):
+                if holder is job or (job.owner is not None and holder.owner == job.owner):
+                    run.holders.discard(holder)
+            if run.holders or run.result.done():
                 return
             self._forget(run)
             if run in self._waiting:
@@ -161,13 +166,14 @@ class Engine:
 
     # Queue ------------------------------------------------------------------------------------------------------------
 
-    def _find_or_queue(self, key: str, path: str, arguments: Mapping[str, Any]) -> Run:
+    def _find_or_queue(self, key: str, path: str, arguments: Mapping[str, Any], owner: str | None) -> Job:
         with self._lock:
             run = self._shared.get(key)
             if run is None:
                 run = self._answered_or_new(key, path, arguments)
-            run.holders += 1
-            return run
+            job = Job(self, run, owner)
+            run.holders.add(job)
+            return job
 
     def _answered_or_new(self, key: str, path: str, arguments: Mapping[str, Any]) -> Run:
         run = Run(key, path, arguments)

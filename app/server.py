@@ -1,0 +1,51 @@
+"""The server: the pages, a readiness route, and an engine that starts with it and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+# `streamlit run` puts this folder on the path, but the packages `app` and `core` live one above.
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+from starlette.requests import Request  # noqa: E402
+from starlette.responses import JSONResponse  # noqa: E402
+from starlette.routing import Route  # noqa: E402
+
+from core.engine import get_engine  # noqa: E402
+
+
+async def ready(_: Request) -> JSONResponse:
+    """Answer 200 once every worker holds the default bundle, 503 and the reason before; `/_stcore/health` is liveness.
+
+    Whoever spreads load over several instances sends people only to those that answer 200.
+    """
+    status = get_engine().status()
+    return JSONResponse(status, 200 if status["ready"] else 503, {"Cache-Control": "no-store"})
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Start the engine beside the server, which serves from the first moment, and end its processes with it."""
+    engine = get_engine()
+    sys.stdout.write(f"Telltale is at {address()}\n")
+    sys.stdout.flush()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(engine.close)
+
+
+def address() -> str:
+    """Return the address under which a browser on this machine finds the pages."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"http://localhost:{st.get_option('server.port')}" + (f"/{base}" if base else "")
+
+
+app = st.App(ROOT / "app" / "main.py", routes=[Route("/ready", ready)], lifespan=lifespan)
