@@ -204,11 +204,11 @@ def _too_many_pixels(count: str) -> str:
 
 
 def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise InputError(f"'{path}' is a folder, not an image file.")
-    if not path.is_file():
-        raise InputError(f"There is no file '{path}'.")
     try:
+        if path.is_dir():
+            raise InputError(f"'{path}' is a folder, not an image file.")
+        if not path.is_file():
+            raise InputError(f"There is no file '{path}'.")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:

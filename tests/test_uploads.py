@@ -247,6 +247,7 @@ def test_paths_that_are_no_image_files_are_named(tmp_path) -> None:
         (tmp_path / "none.png", "There is no file"),
         (tmp_path, "is a folder"),
         (tmp_path / "a.png", "not a readable image"),
+        (tmp_path / ("a" * 300), "cannot be read: File name too long"),
     ]:
         with pytest.raises(InputError, match=sentence):
             uploads.load_image_file(path, (1, 8, 8))

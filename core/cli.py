@@ -1,0 +1,368 @@
+"""The command line: every command prints one table, or one JSON object with ``--json``.
+
+Exit status 0 means done, 2 that something handed in was wrong (one sentence on stderr), 1 a fault of Telltale's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from core.attacks.base import AttackResult, AttackSpec
+from core.attacks.registry import get_attack
+from core.bundle import Bundle, find_bundle, list_bundles, load_bundle, verify_bundle
+from core.calibration import check_alpha
+from core.errors import DamagedBundleError, InputError, TelltaleError
+from core.images import image_sha256
+from core.parameters import ParameterValue, validate_parameters
+from core.uploads import load_image_file, png_bytes
+
+Report: TypeAlias = Callable[[float, str], None]
+
+BAD_INPUT = 2
+FAULT = 1
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Telltale: see, trace and catch adversarial images.", add_completion=False, rich_markup_mode=None
+)
+
+ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="An image of exactly the bundle's size and mode.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A bundle's name or folder.")]
+BundleOption = Annotated[str, typer.Option("--bundle", help="A bundle's name or folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+DataOption = Annotated[
+    str | None, typer.Option("--data", help="digits, mnist, cifar10, ..., a folder or a hub id owner/name.")
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    if not sys.warnoptions:  # stderr is for the one sentence
+        warnings.simplefilter("ignore")
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(
+            args=list(arguments) if arguments is not None else None, prog_name="python -m core", standalone_mode=False
+        )
+    except TelltaleError as error:
+        return _complain(str(error), BAD_INPUT)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("Interrupted.", INTERRUPTED)
+    except OSError as error:
+        return _complain(f"'{error.filename}' cannot be used: {error.strerror}.", BAD_INPUT)
+    except Exception as error:
+        # The argument parser's own errors are told by what they can do: its classes are not public in every version.
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            return _complain(error.format_message(), BAD_INPUT)
+        return _complain(f"Telltale failed: {type(error).__name__}: {error}", FAULT)
+    return status if isinstance(status, int) else 0
+
+
+@app.command()
+def bundles(as_json: JsonOption = False) -> None:
+    """List the bundles that are present."""
+    rows = [_describe_bundle(name) for name in list_bundles()]
+    table = Table("bundle", "title", "classes", "images", "test accuracy", "problem")
+    for row in rows:
+        table.add_row(*(_text(row[key]) for key in ("name", "title", "classes", "images", "accuracy", "problem")))
+    _print({"bundles": rows}, table, as_json)
+
+
+@app.command()
+def build(
+    name: NameArgument,
+    data: DataOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write; precomputed/NAME by default.")] = None,
+) -> None:
+    """Build a bundle: attack, trace, fit and calibrate everything around a trained classifier."""
+    with _progress() as report:
+        folder = _late("core.bundle.build", "build")(name, data=data, out=out, progress=report)
+    Console().print(f"Built {folder}.", soft_wrap=True)
+
+
+@app.command()
+def train(
+    name: NameArgument,
+    data: DataOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File of weights to write.")] = None,
+) -> None:
+    """Train a classifier."""
+    with _progress() as report:
+        file = _late("core.models.training", "train")(name, data=data, out=out, progress=report)
+    Console().print(f"Trained {file}.", soft_wrap=True)
+
+
+@app.command()
+def verify(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Compare every file of a bundle with the checksums it was built with."""
+    reports = verify_bundle(find_bundle(name))
+    bad = [report for report in reports if report.state != "ok"]
+    table = Table("file", "state")
+    for report in reports:
+        table.add_row(report.file, report.state)
+    _print({"bundle": name, "ok": not bad, "files": [asdict(report) for report in reports]}, table, as_json)
+    if bad:
+        listed = ", ".join(f"{report.file} ({report.state})" for report in bad)
+        raise DamagedBundleError(f"The bundle '{name}' is not as it was built: {listed}.")
+
+
+@app.command()
+def attack(
+    image: ImageArgument,
+    bundle: BundleOption = "digits",
+    attack: Annotated[str, typer.Option("--attack", help="Registry name of the attack.")] = "pgd",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the attack; repeatable.")
+    ] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Class to reach, by name or index.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seeds every random choice.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="PNG file to write.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Attack one image; the result is on the 8-bit grid and every figure is measured on it."""
+    _check_out(out)
+    spec = get_attack(attack)
+    parameters = validate_parameters(spec.parameters, _parse_settings(settings or []), f"attack '{attack}'")
+    opened = load_bundle(bundle)
+    target_label = _parse_target(target, spec, opened)
+    natural = load_image_file(image, opened.image_shape)
+    with _quiet_stdout():
+        result: AttackResult = _late("core", "attack")(
+            natural, bundle=bundle, attack=attack, parameters=parameters, seed=seed, target=target_label
+        )
+    if out is not None:
+        _write_whole(out, png_bytes(result.images[0]))
+    record = _attack_record(result, opened, out)
+    _print(record, _pairs(record), as_json)
+
+
+@app.command()
+def analyse(
+    image: ImageArgument,
+    bundle: BundleOption = "digits",
+    alpha: Annotated[float, typer.Option("--alpha", help="False-positive rate, between 0 and 1.")] = 0.05,
+    as_json: JsonOption = False,
+) -> None:
+    """Take one image through trace, evidence, scores and verdicts."""
+    check_alpha(alpha)
+    natural = load_image_file(image, load_bundle(bundle).image_shape)
+    with _quiet_stdout():
+        record = _late("core", "analyse")(natural, bundle=bundle, alpha=alpha).to_json()
+    prediction = record["prediction"]
+    table = Table("detector", "score", "p-value", "threshold", f"adversarial at {alpha:g}")
+    table.title = f"{prediction['label']} ({prediction['confidence']:.1%})"
+    for verdict in record["verdicts"]:
+        keys = ("detector", "score", "p_value", "threshold", "adversarial")
+        table.add_row(*(_text(verdict[key]) for key in keys))
+    _print(record, table, as_json)
+
+
+@app.command()
+def evaluate(
+    name: NameArgument,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Recompute every score instead of reading them.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Report every detector against every attack on the test images."""
+    from core.evaluation import evaluate_stored
+
+    with _quiet_stdout():
+        evaluation = _late("core", "evaluate")(name, fresh=True) if fresh else evaluate_stored(load_bundle(name))
+    table = Table("detector", "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR")
+    for row in evaluation.rows:
+        interval = f"{row.auc_low:.3f} to {row.auc_high:.3f}"
+        figures = (row.auc, interval, row.eer_accuracy, row.tpr_at_fpr[0.05])
+        table.add_row(row.detector, row.attack, *(_text(figure) for figure in figures))
+    for detector, value in evaluation.macro_auc.items():
+        table.add_row(detector, "macro", _text(value), "", "", "")
+    _print(evaluation.to_json(), table, as_json)
+
+
+@app.command()
+def bench(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Measure how long an analysis and its stops take on this machine."""
+    load_bundle(name)
+    with _quiet_stdout():
+        record = _late("core.benchmark", "bench")(name).to_json()
+    _print(record, _pairs(record), as_json)
+
+
+def _late(module: str, name: str) -> Callable[..., Any]:
+    """Return a function of a module that is imported only now: it brings torch, which most commands never need."""
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _complain(message: str, status: int) -> int:
+    sys.stderr.write(" ".join(message.split()) + "\n")
+    return status
+
+
+def _describe_bundle(name: str) -> dict[str, object]:
+    described: dict[str, object] = dict.fromkeys(("title", "classes", "images", "accuracy", "problem"))
+    try:
+        manifest = load_bundle(name).manifest
+    except InputError as error:
+        return {"name": name, **described, "problem": str(error)}
+    return {
+        "name": name,
+        "title": manifest.title,
+        "classes": len(manifest.data.class_names),
+        "images": manifest.data.n,
+        "accuracy": manifest.accuracies.get("test"),
+        "problem": None,
+    }
+
+
+def _parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    parsed: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set takes NAME=VALUE; got '{setting}'.")
+        if name in parsed:
+            raise InputError(f"--set gives '{name}' twice.")
+        parsed[name] = value
+    return parsed
+
+
+def _parse_target(target: str | None, spec: AttackSpec, bundle: Bundle) -> int | None:
+    if target is None:
+        return None
+    if not spec.targeted:
+        raise InputError(f"The attack '{spec.name}' cannot aim at a class; leave --target out.")
+    names = bundle.class_names
+    if target in names:
+        return names.index(target)
+    if target.isdecimal() and int(target) < len(names):
+        return int(target)
+    raise InputError(f"--target must be one of {', '.join(names)}, or an index below {len(names)}; got '{target}'.")
+
+
+def _attack_record(result: AttackResult, bundle: Bundle, out: Path | None) -> dict[str, object]:
+    names, target = bundle.class_names, int(result.targets[0])
+    parameters: Mapping[str, ParameterValue] = result.parameters
+    return {
+        "attack": result.attack,
+        "bundle": bundle.name,
+        "parameters": dict(parameters),
+        "seed": result.seed,
+        "target": names[target] if target >= 0 else None,
+        "success": bool(result.success[0]),
+        "label": names[int(result.labels[0])],
+        "prediction": names[int(result.predictions[0])],
+        "linf": float(result.linf[0]),
+        "l2": float(result.l2[0]),
+        "l0": int(result.l0[0]),
+        "gradients": int(result.gradients[0]),
+        "queries": int(result.queries[0]),
+        "seconds": float(result.seconds),
+        "out": None if out is None else str(out),
+        "image_sha256": image_sha256(result.images[0]),
+    }
+
+
+def _check_out(out: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is computed for it."""
+    if out is None:
+        return
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out must name a .png file, because only PNG keeps every pixel; got '{out}'.")
+    if out.is_dir():
+        raise InputError(f"--out '{out}' is a folder.")
+    if not out.parent.is_dir():
+        raise InputError(f"--out '{out}' cannot be written: there is no folder '{out.parent}'.")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"--out '{out}' cannot be written: the folder '{out.parent}' is read-only.")
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears whole or not at all."""
+    partial = path.with_name(f".telltale-{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"--out '{path}' cannot be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _print(record: Mapping[str, object], table: Table, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(_plain(record), allow_nan=False) + "\n")
+    else:
+        Console().print(table)
+
+
+def _plain(value: Any) -> Any:
+    """Replace numbers that JSON cannot hold (NaN, infinity) by null, everywhere inside."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _pairs(record: Mapping[str, object]) -> Table:
+    table = Table("what", "value")
+    for key, value in record.items():
+        if isinstance(value, Mapping):
+            table.add_row(key, ", ".join(f"{name}={_text(item)}" for name, item in value.items()))
+        else:
+            table.add_row(key, _text(value))
+    return table
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """Drop what libraries print, so that stdout holds the answer and nothing else."""
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Report]:
+    """Show a bar on stderr; yields ``report(fraction, message)``."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress, _quiet_stdout():
+        task = progress.add_task("Starting", total=1.0)
+
+        def report(fraction: float, message: str) -> None:
+            progress.update(task, completed=fraction, description=message)
+
+        yield report
