@@ -93,5 +93,5 @@ def _image_or_stop(case: Case, bundle: Bundle) -> FloatImages:
                 "The data set of this model is not on this machine. Upload an image on the workbench to go on.",
                 icon=":material/upload:",
             )
-        st.page_link("pages/workbench.py", label="Open the workbench", icon=":material/science:")
+        st.page_link("app_pages/workbench.py", label="Open the workbench", icon=":material/science:")
         st.stop()

@@ -171,7 +171,7 @@ def true_label(reference: str, bundle: Bundle) -> int | None:
 
 def _read_from_set(split: str, image_id: int, bundle: Bundle) -> FloatImages:
     if bundle.image_set is None:
-        raise InputError("The data set of this model is not on this machine, so its images cannot be shown.")
+        raise InputError(str(bundle.data_problem))
     if image_id not in getattr(bundle.splits, split):
         raise InputError(f"The data set has no {split} image {image_id}.")
     image: FloatImages = bundle.image_set.images([image_id])[0]

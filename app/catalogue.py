@@ -5,21 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import core.detectors.registry as detector_registry
+
 import core.attacks.registry as attack_registry
 import core.bundle as bundles
-import core.detectors.registry as detector_registry
 from core.attacks.base import AttackSpec
+from core.errors import InputError
 
 if TYPE_CHECKING:
-    from core.bundle import Bundle
     from core.detectors.base import DetectorSpec
+
+    from core.bundle import Bundle
 
 DEFAULT_BUNDLE = "digits"
 DEFAULT_ATTACK = "pgd"
 
 
 def bundle(name: str) -> Bundle:
-    """Return a bundle by name; an `InputError` says which name or file is wrong."""
+    """Return a bundle by name, never by path, because names come from links.
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle or it is damaged.
+    """
+    if name not in bundles.list_bundles():
+        raise InputError("There is no model of that name here.")
     return bundles.load_bundle(name)
 
 

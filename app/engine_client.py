@@ -18,7 +18,9 @@ from core.parameters import ParameterValue
 from core.results import Analysis, ResponseView
 
 if TYPE_CHECKING:
-    from core.engine import Job, JobStatus, SweepPoint
+    from core.analysis import SweepPoint
+
+    from core.engine import Job, JobStatus
 
 Image = npt.NDArray[np.float32]
 

@@ -13,13 +13,17 @@ from app.papers import Paper
 from core.errors import InputError
 
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
-MAP_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+MAP_CONFIG = {
+    "displaylogo": False,
+    "scrollZoom": True,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+}
 EVIDENCE_PAGES = {
-    "response": "pages/feature_responses.py",
-    "trajectory": "pages/trajectories.py",
-    "neighbours": "pages/neighbours.py",
-    "influence": "pages/neighbours.py",
-    "density": "pages/hidden_state_density.py",
+    "response": "app_pages/feature_responses.py",
+    "trajectory": "app_pages/trajectories.py",
+    "neighbours": "app_pages/neighbours.py",
+    "influence": "app_pages/neighbours.py",
+    "density": "app_pages/hidden_state_density.py",
 }
 
 
@@ -41,11 +45,12 @@ def page_link(page: str, label: str, icon: str | None = None) -> None:
     st.page_link(page, label=label, icon=icon, query_params=state.current().to_query())
 
 
-def how_computed(method: str, paper: Paper, choices: str) -> None:
+def how_computed(method: str, paper: Paper | None, choices: str) -> None:
     """Say how the page's numbers come about."""
     with st.expander("How this is computed", icon=":material/function:"):
         st.markdown(method)
-        st.markdown(f"**Paper.** {paper.reference}")
+        if paper is not None:
+            st.markdown(f"**Paper.** {paper.reference}")
         st.markdown(f"**Choices of this project.** {choices}")
 
 
@@ -66,7 +71,7 @@ def evidence_case() -> CaseAnalysis:
                 help=f"Runs {catalogue.attack_title(catalogue.DEFAULT_ATTACK)} with its defaults.",
             )
         else:
-            page_link("pages/workbench.py", "Change the case", ":material/science:")
+            page_link("app_pages/workbench.py", "Change the case", ":material/science:")
     return case
 
 

@@ -20,7 +20,7 @@ page = st.navigation(
     {
         "": [
             st.Page(
-                "pages/workbench.py",
+                "app_pages/workbench.py",
                 title="Workbench",
                 icon=":material/science:",
                 default=True,
@@ -29,28 +29,28 @@ page = st.navigation(
         ],
         "Evidence": [
             st.Page(
-                "pages/feature_responses.py",
+                "app_pages/feature_responses.py",
                 title="Feature responses",
                 icon=":material/visibility:",
                 url_path="feature-responses",
                 help="Where the network looked, before and after the attack.",
             ),
             st.Page(
-                "pages/trajectories.py",
+                "app_pages/trajectories.py",
                 title="Trajectories",
                 icon=":material/timeline:",
                 url_path="trajectories",
                 help="The layer at which the image's path leaves its class.",
             ),
             st.Page(
-                "pages/neighbours.py",
+                "app_pages/neighbours.py",
                 title="Neighbours & influence",
                 icon=":material/hub:",
                 url_path="neighbours",
                 help="The training images that decided: the nearest, the most helpful, the most harmful.",
             ),
             st.Page(
-                "pages/hidden_state_density.py",
+                "app_pages/hidden_state_density.py",
                 title="Hidden-state density",
                 icon=":material/bubble_chart:",
                 url_path="hidden-state-density",
@@ -59,14 +59,14 @@ page = st.navigation(
         ],
         "Judgement": [
             st.Page(
-                "pages/detectors.py",
+                "app_pages/detectors.py",
                 title="Detectors & ROC",
                 icon=":material/monitoring:",
                 url_path="detectors",
                 help="How well each detector does, at which false-alarm rate; run it live on fresh images.",
             ),
             st.Page(
-                "pages/about.py",
+                "app_pages/about.py",
                 title="About",
                 icon=":material/info:",
                 url_path="about",

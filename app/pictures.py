@@ -5,14 +5,11 @@ Streamlit would send an array of colours as JPEG, which changes pixels by more t
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
-from PIL import Image
 
-from core.images import to_bytes
+from core.uploads import png_bytes
 
 SMALLEST_SIDE = 256
 
@@ -27,17 +24,15 @@ def png(image: npt.NDArray[np.floating], smallest_side: int = 0) -> bytes:
     smallest_side : int
         The picture is enlarged by a whole factor, repeating pixels, until both sides reach it.
     """
-    pixels = to_bytes(image)
-    factor = max(1, -(-smallest_side // min(pixels.shape[1:])))
-    enlarged = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
-    picture = Image.fromarray(enlarged[0] if len(enlarged) == 1 else np.moveaxis(enlarged, 0, -1))
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
+    return png_bytes(image.astype(np.float32), scale=max(1, -(-smallest_side // min(image.shape[1:]))))
 
 
 def show(
-    image: npt.NDArray[np.floating], alt: str, caption: str | None = None, side: int | None = None, link: str | None = None
+    image: npt.NDArray[np.floating],
+    alt: str,
+    caption: str | None = None,
+    side: int | None = None,
+    link: str | None = None,
 ) -> None:
     """Show one image.
 

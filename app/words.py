@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from core.results import Verdict
 
@@ -12,7 +13,7 @@ NATURAL = ":material/check_circle:"
 UNCALIBRATED = ":material/help:"
 
 
-def verdict_words(verdict: Verdict) -> tuple[str, str, str]:
+def verdict_words(verdict: Verdict) -> tuple[str, str, Literal["orange", "blue", "gray"]]:
     """Return (words, icon, badge colour) of a verdict."""
     if verdict.adversarial is None:
         return "Not calibrated", UNCALIBRATED, "gray"
@@ -54,3 +55,10 @@ def headline(noticing: int, calibrated: int, alpha: float, attacked: bool) -> st
 def listed(items: Sequence[str]) -> str:
     """Return items as "a, b and c"."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else "none"
+
+
+def setting(value: object) -> str:
+    """Return the value of a parameter as people write it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)

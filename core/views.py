@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import gaussian_kde
 
+from core.images import round_to_8_bits
 from core.results import Prediction, Verdict
 
 if TYPE_CHECKING:
@@ -67,12 +68,26 @@ def largest_magnitude(*tables: npt.NDArray[np.floating]) -> float:
 
 def perturbation(natural: npt.NDArray[np.float32], attacked: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return attacked - natural, signed, shape (C, H, W)."""
-    return attacked - natural
+    return np.asarray(attacked - natural, dtype=np.float32)
 
 
 def amplified(change: npt.NDArray[np.float32], gain: float) -> npt.NDArray[np.float32]:
     """Return the signed change times `gain`, around mid-grey and clipped to [0, 1]."""
     return np.clip(0.5 + 0.5 * gain * change, 0.0, 1.0).astype(np.float32)
+
+
+def scaled(
+    natural: npt.NDArray[np.float32], attacked: npt.NDArray[np.float32], strength: float
+) -> npt.NDArray[np.float32]:
+    """Return natural + strength * (attacked - natural), clipped to [0, 1] and rounded to 8 bits."""
+    return round_to_8_bits(np.clip(natural + np.float32(strength) * (attacked - natural), 0.0, 1.0))
+
+
+def first_lasting_change(labels: Sequence[int]) -> int | None:
+    """Return the first index from which, to the end, the label differs from the first one; None if it ends there."""
+    same = [index for index, label in enumerate(labels) if label == labels[0]]
+    last = same[-1]
+    return last + 1 if last + 1 < len(labels) else None
 
 
 def sensible_gain(linf: float, choices: Sequence[int]) -> int:
@@ -104,6 +119,18 @@ def positions_of(ids: Ids, reference: Ids) -> Ids:
     at = np.minimum(np.searchsorted(reference[order], ids), len(reference) - 1)
     rows = order[at]
     return np.asarray(rows[reference[rows] == ids], dtype=np.int64)
+
+
+def place_on_map(points: npt.NDArray[np.floating], rows: Ids, distances: npt.NDArray[np.floating]) -> Doubles:
+    """Return the mean of the places of the neighbours at `rows`, weighted by inverse distance, shape (2,)."""
+    away = np.asarray(distances, dtype=np.float64)
+    weights = (away == 0).astype(np.float64) if (away == 0).any() else 1.0 / away
+    return np.asarray(np.average(np.asarray(points, dtype=np.float64)[rows], axis=0, weights=weights))
+
+
+def share_at_least(values: npt.NDArray[np.floating], threshold: float) -> float:
+    """Return the share of scores that reach a threshold: a rate of false alarms or of catches; NaN without scores."""
+    return float(np.mean(values >= threshold)) if len(values) else float("nan")
 
 
 def density_curve(values: npt.NDArray[np.floating], points: int = 160) -> tuple[Doubles, Doubles]:
@@ -171,6 +198,12 @@ def natural_test_ids(scores: pa.Table, label: int | None = None) -> Ids:
     if label is not None:
         chosen &= _numbers(scores, "label") == label
     return np.unique(_numbers(scores, "image_id")[chosen]).astype(np.int64)
+
+
+def draw_test_ids(scores: pa.Table, count: int, seed: int) -> Ids:
+    """Return distinct ids of correctly classified natural test images, drawn at random under a seed."""
+    ids = natural_test_ids(scores)
+    return np.random.default_rng(seed).permutation(ids)[:count].astype(np.int64)
 
 
 def attacks_in(scores: pa.Table) -> tuple[str, ...]:

@@ -37,9 +37,9 @@ def class_densities(
             mode="markers",
             marker={
                 "symbol": "line-ew-open",
-                "size": 26 - 8 * index,
+                "size": 28 - 10 * index,
                 "color": palette.NEUTRAL,
-                "line": {"width": 3, "color": palette.NEUTRAL},
+                "line": {"width": 4 - 2 * index, "color": palette.NEUTRAL},
             },
             hovertemplate="class %{x}: %{y:.1f} nats<extra>" + name + "</extra>",
         )

@@ -84,4 +84,15 @@ def add_ellipses(figure: go.Figure, outlines: Sequence[Points], class_names: Seq
                 hoverinfo="skip",
             )
         )
+    figure.add_trace(
+        go.Scatter(
+            x=[outline[:-1, 0].mean() for outline in outlines],
+            y=[outline[:-1, 1].mean() for outline in outlines],
+            text=[f"<b>{name}</b>" for name in class_names],
+            mode="text",
+            textfont={"size": 16},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    )
     return figure

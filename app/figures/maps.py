@@ -75,10 +75,10 @@ def distributions(
             line={"color": colour, "width": 2, "dash": "solid" if index == 0 else "dash"},
             hovertemplate="%{x:.3f}<extra>" + name + "</extra>",
         )
-    for name, position, colour, symbol in marks:
+    for name, place, colour, symbol in marks:
         figure.add_scatter(
             name=name,
-            x=[position, position],
+            x=[place, place],
             y=[0, top],
             mode="lines+markers",
             line={"color": colour, "width": 2},

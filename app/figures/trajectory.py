@@ -18,7 +18,6 @@ def pivot_lines(
     layers: Sequence[str],
     lines: Sequence[tuple[str, Doubles]],
     band: tuple[Doubles, Doubles],
-    colour: str,
     y: str,
     limits: tuple[float, float],
     departure: str | None = None,
@@ -29,10 +28,9 @@ def pivot_lines(
     ----------
     layers : sequence of str
     lines : sequence of (name, one distance per layer)
-        The first is drawn solid in `colour`, the others dashed.
+        The original class first, drawn solid; the other dashed.
     band : (lowest, highest)
         Range over the remaining classes.
-    colour : str
     y : str
         Axis title.
     limits : (low, high)
@@ -53,7 +51,7 @@ def pivot_lines(
         fillcolor=palette.BAND,
         hoverinfo="skip",
     )
-    looks = ((colour, "solid", "circle"), (palette.HARMFUL, "dash", "diamond"))
+    looks = ((palette.NATURAL, "solid", "circle"), (palette.ATTACKED, "dash", "diamond"))
     for (name, values), (tone, dash, symbol) in zip(lines, looks, strict=False):
         figure.add_trace(line(name, names, values, tone, dash, symbol))
     styled(figure, height=340, y=y)

@@ -1,0 +1,62 @@
+"""Detectors & ROC: how well each detector does, and at which false-alarm rate."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import catalogue, layout
+from app.panels import controls, roc
+from app.panels.live import live_run
+from core.views import attacks_in
+
+layout.opening(
+    "Detectors & ROC",
+    "How well the detectors do on test images: a curve that hugs the upper left corner catches nearly every attack at "
+    "hardly any false alarm; the dotted line is guessing.",
+)
+current = layout.evidence_case()
+bundle = current.bundle
+detectors = roc.scored_detectors(bundle)
+attacks = attacks_in(bundle.scores)
+opponents = (roc.EVERY_ATTACK, *attacks, roc.NATURAL_ERRORS)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    compare = st.segmented_control(
+        "Compare", ["Attacks", "Detectors"], default="Detectors", required=True, key="compare", bind="query-params"
+    )
+    detector = st.selectbox(
+        "Detector", detectors, format_func=catalogue.detector_title, key="detector", bind="query-params", width=220
+    )
+    opponent = st.selectbox(
+        "Against", opponents, format_func=roc.attack_words, key="against", bind="query-params", width=220
+    )
+    logarithmic = st.toggle("Logarithmic false-alarm axis", key="log", bind="query-params")
+
+chosen = roc.contest(bundle, detector, opponent)
+if compare == "Attacks":
+    contests = [roc.contest(bundle, detector, name) for name in (*attacks, roc.NATURAL_ERRORS)]
+else:
+    contests = [roc.contest(bundle, name, opponent) for name in detectors]
+contests = [contest for contest in contests if contest.possible]
+if chosen.possible and contests:
+    curve_column, point_column = st.columns([3, 2], gap="medium")
+    with curve_column:
+        roc.show_roc(bundle, contests, chosen, current, logarithmic)
+    with point_column:
+        st.markdown(f"**{catalogue.detector_title(detector)}** against **{roc.attack_words(opponent)}**")
+        controls.alpha_slider()
+        roc.show_operating_point(chosen, current)
+    roc.show_scores(chosen, current)
+    st.subheader("All figures", anchor=False)
+    roc.show_table(bundle, contests)
+else:
+    st.info("There are no stored test scores for this choice.", icon=":material/info:")
+live_run(bundle, detector)
+layout.how_computed(
+    "Scores of held-out test images, higher is more suspicious. A threshold at false-alarm rate α is the smallest "
+    "score that at most that share of held-out natural calibration images reach (split conformal), so the stated rate "
+    "holds for new natural images. Intervals come from 1,000 bootstrap resamples of whole images.",
+    None,
+    "Only attacks that changed the label after rounding to 8 bits count as adversarial; failed ones are counted in the "
+    "success rate. Natural images that the model gets wrong are reported on their own, as natural errors. The same "
+    "measures are used for the methods of all five papers.",
+)

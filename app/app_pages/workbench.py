@@ -1,0 +1,33 @@
+"""Workbench: choose an image, attack it, see who notices."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import layout, state
+from app.analyses import analyse
+from app.panels import controls, picker, verdicts
+from app.panels.comparison import comparison, provenance
+
+layout.opening(
+    "Workbench",
+    "Pick an image, let an attack change it, and see who notices: the pictures show what changed, "
+    "and each row below them is one detector's answer.",
+)
+case = state.current()
+bundle = state.current_bundle()
+left, right = st.columns([3, 2], gap="medium")
+with left.container(border=True, height="stretch"):
+    st.subheader("1. Choose an image", anchor=False)
+    picker.image_picker(bundle)
+with right.container(border=True, height="stretch"):
+    st.subheader("2. Attack it", anchor=False)
+    controls.attack_form(case, bundle.class_names)
+
+st.subheader("3. See what changed", anchor=False)
+with st.skeleton(height=420):
+    analysed = analyse(case)
+comparison(analysed)
+st.subheader("4. See who notices", anchor=False)
+verdicts.panel(analysed)
+provenance(analysed)

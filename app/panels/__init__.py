@@ -1,0 +1,1 @@
+"""The parts of the pages: functions that draw one thing about the current case."""

@@ -1,0 +1,143 @@
+"""Controls drawn from declared parameters, so that a new attack needs no page of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from app import catalogue, state
+from app.case import Case
+from core.attacks.base import AttackSpec
+from core.errors import InputError
+from core.parameters import Parameter, ParameterValue, validate_parameters
+
+NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1", "l0": "L0"}
+MOST_SLIDER_STEPS = 200
+ANY_CLASS = -1
+
+
+def attack_form(case: Case, class_names: Sequence[str]) -> None:
+    """Draw the choice of an attack, its parameters, target and seed; submitting changes the case.
+
+    Every widget's key names the case it starts from: another case, as after "back", starts them afresh.
+    """
+    draft = _draft(case)
+    stamp = f"{draft.attack}-{hash((draft.parameters, draft.target, draft.seed))}"
+    specs = catalogue.attacks()
+    names = list(specs)
+    name = st.selectbox(
+        "Attack",
+        names,
+        index=names.index(draft.attack) if draft.attack in names else 0,
+        format_func=lambda key: f"{specs[key].title} ({NORMS[specs[key].norm]})",
+        key=f"attack-{stamp}",
+    )
+    spec = specs[name]
+    st.caption(spec.summary, help=spec.paper)
+    with st.form(f"attack-form-{name}-{stamp}", border=False):
+        values = dict(draft.parameters) if draft.attack == name else {}
+        with st.grid(2, min_column_width=150, gap="small"):
+            for parameter in spec.parameters:
+                _control(parameter, values.get(parameter.name, parameter.default), f"p-{name}-{parameter.name}-{stamp}")
+            if spec.targeted:
+                st.selectbox(
+                    "Target class",
+                    [ANY_CLASS, *range(len(class_names))],
+                    index=0 if draft.target is None or draft.attack != name else draft.target + 1,
+                    format_func=lambda c: "any other class" if c == ANY_CLASS else class_names[c],
+                    key=f"target-{name}-{stamp}",
+                )
+            st.number_input(
+                "Seed",
+                0,
+                2**31 - 1,
+                draft.seed,
+                key=f"seed-{name}-{stamp}",
+                help="The same seed gives the same attacked image.",
+            )
+        st.form_submit_button(
+            "Attack",
+            type="primary",
+            icon=":material/bolt:",
+            width="stretch",
+            on_click=_submit,
+            args=(spec, stamp),
+        )
+
+
+def _draft(case: Case) -> Case:
+    """Return the attack that the form starts from: the case's own, else the last one, else the default."""
+    if case.attack is not None:
+        st.session_state.last_attack = case
+        return case
+    last: Case | None = st.session_state.get("last_attack")
+    if last is not None:
+        return last
+    return Case(case.bundle, case.image, attack=catalogue.DEFAULT_ATTACK)
+
+
+def _control(parameter: Parameter, value: ParameterValue, key: str) -> None:
+    label = parameter.name.replace("_", " ").capitalize()
+    if parameter.type == "bool":
+        st.toggle(label, bool(value), key=key, help=parameter.help)
+    elif parameter.type == "choice":
+        st.selectbox(label, parameter.choices, parameter.choices.index(str(value)), key=key, help=parameter.help)
+    elif parameter.type == "int":
+        _integer(parameter, label, int(value), key)
+    else:
+        _real(parameter, label, float(value), key)
+
+
+def _integer(parameter: Parameter, label: str, value: int, key: str) -> None:
+    low = None if parameter.low is None else int(parameter.low)
+    high = None if parameter.high is None else int(parameter.high)
+    if low is not None and high is not None and high - low <= MOST_SLIDER_STEPS:
+        st.slider(label, low, high, value, key=key, help=parameter.help)
+    else:
+        st.number_input(label, low, high, value, key=key, help=parameter.help)
+
+
+def _real(parameter: Parameter, label: str, value: float, key: str) -> None:
+    low, high = parameter.low, parameter.high
+    if low == 0 and high is not None and high <= 1:
+        st.slider(label, float(low), float(high), value, step=0.005, format="%.3f", key=key, help=parameter.help)
+    else:
+        st.number_input(label, low, high, value, step=value / 10 or 0.1, format="%g", key=key, help=parameter.help)
+
+
+def _submit(spec: AttackSpec, stamp: str) -> None:
+    """Take the form's values into the case, checked once more."""
+    given = {p.name: st.session_state[f"p-{spec.name}-{p.name}-{stamp}"] for p in spec.parameters}
+    target = int(st.session_state.get(f"target-{spec.name}-{stamp}", ANY_CLASS))
+    try:
+        values: Mapping[str, ParameterValue] = validate_parameters(spec.parameters, given, spec.title)
+    except InputError as error:
+        st.session_state.case_warnings = (str(error),)
+        return
+    state.change(
+        attack=spec.name,
+        parameters=tuple(values.items()),
+        target=None if target == ANY_CLASS else target,
+        seed=int(st.session_state[f"seed-{spec.name}-{stamp}"]),
+    )
+
+
+def alpha_slider() -> None:
+    """Draw the operating point; moving it changes the case."""
+    case = state.current()
+    st.session_state["alpha-slider"] = round(case.alpha * 100)
+    st.slider(
+        "False alarms allowed (α)",
+        1,
+        25,
+        format="%d %%",
+        key="alpha-slider",
+        on_change=_take_alpha,
+        help="Share of natural images that each detector may wrongly call adversarial. Thresholds come from held-out "
+        "natural images, so the rate holds for each detector on its own.",
+    )
+
+
+def _take_alpha() -> None:
+    state.change(alpha=st.session_state["alpha-slider"] / 100)

@@ -1,0 +1,100 @@
+"""How usual the hidden state of the current case is for each class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import layout, palette, words
+from app.analyses import CaseAnalysis
+from app.figures.density import class_densities
+from app.figures.embedding import add_ellipses, mark, training_map
+from core import views
+
+if TYPE_CHECKING:
+    from core.bundle import Bundle
+
+LOOKS = {"natural": (palette.NATURAL, "circle"), "attacked": (palette.ATTACKED, "diamond")}
+MAP_LOOKS = {"natural": (palette.NATURAL, "star"), "attacked": (palette.ATTACKED, "star-diamond")}
+
+
+def density_words(case: CaseAnalysis) -> str:
+    """Return for each image whether its predicted class would accept its hidden state."""
+    sentences = []
+    for image, analysis in case.views():
+        label = analysis.prediction.label
+        value = float(analysis.density.log_density[label])
+        keep = max(analysis.density.thresholds, default=None)
+        if keep is None:
+            sentences.append(f"The {image} image has log density {value:.1f} for its predicted class.")
+            continue
+        threshold = float(analysis.density.thresholds[keep][label])
+        verdict = ":material/check_circle: usual" if value >= threshold else ":material/warning: **unusual**"
+        sentences.append(
+            f"The {image} image is {verdict} for its predicted class **{analysis.prediction.name}**: log density "
+            f"{value:.1f} against a threshold of {threshold:.1f} that keeps {words.percent(keep)} of natural images."
+        )
+    return "\n\n".join(sentences)
+
+
+def show_class_densities(case: CaseAnalysis) -> None:
+    """Show log p(H | class) per class against the thresholds, for each image."""
+    names = case.bundle.class_names
+    images = [(image, analysis.density.log_density, *LOOKS[image]) for image, analysis in case.views()]
+    thresholds = [
+        (f"threshold keeping {words.percent(keep)}", values)
+        for keep, values in sorted(case.natural.density.thresholds.items())
+    ]
+    said = words.listed(
+        [
+            f"{image} {float(analysis.density.log_density[analysis.prediction.label]):.1f} nats for its predicted "
+            f"class {analysis.prediction.name}"
+            for image, analysis in case.views()
+        ]
+    )
+    layout.chart(class_densities(names, images, thresholds), f"Log density per class: {said}", "class-densities")
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _base_map(_bundle: Bundle, bundle_id: str) -> go.Figure:  # noqa: ARG001  # the id is the key
+    places = _bundle.density_map
+    points = np.asarray(places.points)
+    figure = training_map(points, np.asarray(places.labels), _bundle.splits.train, _bundle.class_names, opacity=0.25)
+    outlines = [views.ellipse(m, c) for m, c in zip(places.means, places.covariances, strict=True)]
+    return add_ellipses(figure, outlines, _bundle.class_names)
+
+
+def show_density_map(case: CaseAnalysis) -> None:
+    """Show the classes in two dimensions with both images marked."""
+    st.subheader("The classes in two dimensions", anchor=False)
+    figure = go.Figure(_base_map(case.bundle, case.bundle.id))
+    figure.update_layout(uirevision=case.bundle.id)
+    for image, analysis in case.views():
+        colour, symbol = MAP_LOOKS[image]
+        mark(figure, f"this image, {image}", analysis.density.position[None], colour, symbol, 20)
+    layout.chart(
+        figure,
+        "Two-dimensional map of the training images' hidden states, one outline per class, with this image marked",
+        "density-map",
+        movable=True,
+    )
+    st.caption(
+        "Faint points are training images; each outline lies two standard deviations from its class's mean in this "
+        "flattened view. The detector judges in more dimensions than two."
+    )
+
+
+def show_keep_rates(bundle: Bundle) -> None:
+    """Show how many natural images the thresholds keep, promised and achieved."""
+    rates = bundle.manifest.notes.get("keep_rates")
+    if not rates:
+        return
+    st.subheader("What the thresholds keep", anchor=False)
+    rows = [
+        {"promised": words.percent(float(nominal)), "achieved on natural test images": words.percent(float(achieved))}
+        for nominal, achieved in sorted(rates.items())
+    ]
+    st.table(rows, hide_index=True, width="content", alt="Promised and achieved keep rates of the thresholds")

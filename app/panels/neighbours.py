@@ -1,0 +1,215 @@
+"""The training images that decided: nearest, most helpful, most harmful; their overlap, their map, the votes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import layout, palette, words
+from app.analyses import CaseAnalysis
+from app.figures.bars import class_bars
+from app.figures.embedding import mark, training_map
+from app.panels.training_images import ICONS, TrainingImage, cards
+from core import views
+from core.results import Analysis
+
+if TYPE_CHECKING:
+    from core.bundle import Bundle
+
+KINDS = {
+    "nearest": "Nearest",
+    "helpful": "Most helpful",
+    "harmful": "Most harmful",
+}
+MEANINGS = {
+    "nearest": "closest to this image on the chosen layer",
+    "helpful": "without them the predicted class would lose support",
+    "harmful": "without them the predicted class would gain support",
+}
+MAP_TITLES = {"umap": "UMAP", "pca": "PCA"}
+
+
+def training_lists(analysis: Analysis, layer: int, k: int) -> dict[str, tuple[TrainingImage, ...]]:
+    """Return the three lists of one image, each with what its members are besides."""
+    near, influence = analysis.neighbours, analysis.influence
+    k_near = min(k, near.ids.shape[1])
+    k_influence = min(k, len(influence.helpful_ids))
+    ids = {
+        "nearest": near.ids[layer, :k_near],
+        "helpful": influence.helpful_ids[:k_influence],
+        "harmful": influence.harmful_ids[:k_influence],
+    }
+    shared = {
+        kind: {other: set(views.shared_ids(mine, ids[other]).tolist()) for other in ids} for kind, mine in ids.items()
+    }
+    columns = {
+        "nearest": (near.labels[layer], near.distances[layer], np.arange(k_near) / influence.n_train, None),
+        "helpful": (
+            influence.helpful_labels,
+            influence.helpful_distances[layer],
+            influence.helpful_ranks[layer],
+            influence.helpful_values,
+        ),
+        "harmful": (
+            influence.harmful_labels,
+            influence.harmful_distances[layer],
+            influence.harmful_ranks[layer],
+            influence.harmful_values,
+        ),
+    }
+    lists: dict[str, tuple[TrainingImage, ...]] = {}
+    for kind, (labels, distances, ranks, values) in columns.items():
+        lists[kind] = tuple(
+            TrainingImage(
+                int(image_id),
+                int(labels[i]),
+                float(distances[i]),
+                float(ranks[i]),
+                None if values is None else float(values[i]),
+                tuple(other for other in ids if other != kind and int(image_id) in shared[kind][other]),
+            )
+            for i, image_id in enumerate(ids[kind])
+        )
+    return lists
+
+
+def overlap_words(lists: dict[str, tuple[TrainingImage, ...]], image: str) -> str:
+    """Return in words how many of the nearest images are among the influential ones."""
+    nearest = lists["nearest"]
+    helpful = sum("helpful" in item.also for item in nearest)
+    harmful = sum("harmful" in item.also for item in nearest)
+    return (
+        f"Of the {len(nearest)} nearest training images of the {image} image, **{helpful}** "
+        f"{'is' if helpful == 1 else 'are'} also among the most helpful {ICONS['helpful']} and **{harmful}** among the "
+        f"most harmful {ICONS['harmful']}."
+    )
+
+
+def show_lists(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> None:
+    """Show the three lists as rows of cards."""
+    for kind, title in KINDS.items():
+        st.markdown(f"{ICONS[kind]} **{title}**: {MEANINGS[kind]}")
+        cards(bundle, lists[kind], kind)
+
+
+def show_table(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> None:
+    """Show every listed training image with its numbers."""
+    rows = [
+        {
+            "list": KINDS[kind],
+            "image": item.image_id,
+            "class": bundle.class_names[item.label],
+            "distance": item.distance,
+            "nearer training images": None if item.rank is None else 100 * item.rank,
+            "influence": item.influence,
+            "also": words.listed(item.also) if item.also else "",
+        }
+        for kind, items in lists.items()
+        for item in items
+    ]
+    st.dataframe(
+        rows,
+        hide_index=True,
+        alt="Training images by list, with class, distance, rank and influence",
+        column_config={
+            "image": st.column_config.NumberColumn(format="%d", help="Data-set id"),
+            "distance": st.column_config.NumberColumn(format="%.4g"),
+            "nearer training images": st.column_config.NumberColumn(
+                format="%.1f %%", help="Share of all training images that lie nearer on the chosen layer."
+            ),
+            "influence": st.column_config.NumberColumn(
+                format="%.3e", help="Change of the loss when the training image is removed; positive is helpful."
+            ),
+        },
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _base_map(_bundle: Bundle, bundle_id: str, method: str, layer: int) -> go.Figure:  # noqa: ARG001  # id is the key
+    train = _bundle.splits.train
+    points = np.asarray(_bundle.maps[method][layer])
+    labels = np.asarray(_bundle.density_map.labels)
+    return training_map(points, labels, train, _bundle.class_names)
+
+
+def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], layer: int) -> None:
+    """Show all training images of one layer with the current image and its three lists on top."""
+    bundle = case.bundle
+    method = st.segmented_control(
+        "Map",
+        [name for name in MAP_TITLES if name in bundle.maps],
+        default=next(name for name in MAP_TITLES if name in bundle.maps),
+        format_func=MAP_TITLES.__getitem__,
+        required=True,
+        key="map",
+        bind="query-params",
+    )
+    figure = go.Figure(_base_map(bundle, bundle.id, method, layer))
+    figure.update_layout(uirevision=f"{bundle.id}-{method}-{layer}")
+    points = np.asarray(bundle.maps[method][layer])
+    looks = {
+        "nearest": (palette.NEUTRAL, "circle"),
+        "helpful": (palette.HELPFUL, "triangle-up"),
+        "harmful": (palette.HARMFUL, "triangle-down"),
+    }
+    for kind, (colour, symbol) in looks.items():
+        ids = np.array([item.image_id for item in lists[kind]], dtype=np.int64)
+        rows = views.positions_of(ids, bundle.splits.train)
+        mark(figure, KINDS[kind].lower(), points[rows], colour, symbol, 12, ids)
+    _mark_images(figure, case, method, layer)
+    layer_name = bundle.layers[layer]
+    layout.chart(
+        figure,
+        f"{MAP_TITLES[method]} map of {len(points):,} training images at {layer_name}, with this image, its nearest, "
+        "its most helpful and its most harmful training images marked",
+        f"map-{method}-{layer}",
+        movable=True,
+    )
+    st.caption(
+        "Every training image once; shapes and colours are classes. This image stands at the weighted mean of its "
+        "neighbours' places: distances on a flattened map are only a hint."
+    )
+
+
+def _mark_images(figure: Any, case: CaseAnalysis, method: str, layer: int) -> None:
+    looks = {"natural": (palette.NATURAL, "star"), "attacked": (palette.ATTACKED, "star-diamond")}
+    for image, analysis in case.views():
+        place = _place(case, analysis, method, layer)
+        colour, symbol = looks[image]
+        mark(figure, f"this image, {image}", place[None], colour, symbol, 20)
+
+
+def _place(case: CaseAnalysis, analysis: Analysis, method: str, layer: int) -> npt.NDArray[np.floating]:
+    near = analysis.neighbours
+    if method == "umap":
+        return np.asarray(near.positions[layer])
+    train = case.bundle.splits.train
+    known = np.isin(near.ids[layer], train)
+    rows = views.positions_of(near.ids[layer][known], train)
+    return views.place_on_map(np.asarray(case.bundle.maps[method][layer]), rows, near.distances[layer][known])
+
+
+def show_votes(case: CaseAnalysis) -> None:
+    """Show the weighted votes behind the kNN score."""
+    near = case.natural.neighbours
+    st.subheader("Votes of the neighbours", anchor=False)
+    names = case.bundle.class_names
+    colours = {"natural": palette.NATURAL, "attacked": palette.ATTACKED}
+    groups = [(image, analysis.neighbours.votes.tolist(), colours[image]) for image, analysis in case.views()]
+    said = words.listed(
+        [
+            f"{image}: {words.percent(float(analysis.neighbours.votes[analysis.prediction.label]))} for the predicted "
+            f"class {analysis.prediction.name}"
+            for image, analysis in case.views()
+        ]
+    )
+    layout.chart(class_bars(names, groups, "share of votes"), f"Share of the neighbours' votes; {said}", "votes")
+    st.caption(
+        f"{said[0].upper()}{said[1:]}. The kNN detector asks {near.score_k} neighbours on {near.score_layer} "
+        f"(processing: {near.processing}, weights: {near.weighting}); its score is one minus the "
+        "predicted class's share."
+    )

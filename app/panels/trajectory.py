@@ -1,0 +1,166 @@
+"""The path of the current case through the layers, in words and figures, and the strength scrubber."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from app import engine_client, layout, palette, pictures, words
+from app.analyses import CaseAnalysis
+from app.figures.trajectory import pivot_lines, pivot_path, suspicion, sweep
+from core import views
+from core.evidence.trajectory import departure_layer
+
+if TYPE_CHECKING:
+    from core.analysis import SweepPoint
+
+PIVOTS = ("centroid", "medoid")
+DISTANCES = {"l2": "Euclidean distance", "cosine": "cosine similarity"}
+STRENGTHS = tuple(float(s) for s in np.round(np.linspace(0.0, 1.5, 16), 2))
+
+
+def departure_words(case: CaseAnalysis, variant: tuple[str, str]) -> tuple[str, str | None]:
+    """Return where the attacked path leaves the original class, in words, and the layer's name."""
+    names = case.bundle.class_names
+    own = case.natural.prediction.label
+    if case.attacked is None or case.rival is None:
+        return f"The path ends at class **{names[own]}**, the one that is predicted; there is no departure.", None
+    table = case.attacked.trajectory.distances[variant]
+    index = departure_layer(table, variant[1], own, case.rival)  # type: ignore[arg-type]
+    layers = case.attacked.trajectory.layers
+    if index is None:
+        return (
+            f":material/help: By this measure the path never ends nearer to class **{names[case.rival]}**, although "
+            "that is what is predicted.",
+            None,
+        )
+    return (
+        f":material/call_split: The path leaves class **{names[own]}** for class **{names[case.rival]}** at "
+        f"**{layers[index]}** (layer {index + 1} of {len(layers)}) and stays there.",
+        layers[index],
+    )
+
+
+def show_distances(case: CaseAnalysis, variant: tuple[str, str], rival: int, departure: str | None) -> None:
+    """Show the distance to the named pivots over the band of all others, for each image."""
+    names = case.bundle.class_names
+    own = case.natural.prediction.label
+    tables = [analysis.trajectory.distances[variant] for _, analysis in case.views()]
+    columns = st.columns(len(tables), gap="medium")
+    for column, (image, analysis), table in zip(columns, case.views(), tables, strict=True):
+        split = views.pivot_distances(table, own, rival)
+        lines = [(f"class {names[own]} (original)", split.own), (f"class {names[rival]}", split.rival)]
+        with column:
+            st.markdown(f"**{image.capitalize()} image**")
+            figure = pivot_lines(
+                analysis.trajectory.layers,
+                lines,
+                (split.low, split.high),
+                DISTANCES[variant[1]],
+                views.limits(*tables),
+                departure if image == "attacked" else None,
+            )
+            alt = (
+                f"{image.capitalize()} image, last layer: {DISTANCES[variant[1]]} {split.own[-1]:.3g} to class "
+                f"{names[own]} and {split.rival[-1]:.3g} to class {names[rival]}"
+            )
+            layout.chart(figure, alt, f"pivots-{image}")
+
+
+def show_path_and_suspicion(case: CaseAnalysis, variant: tuple[str, str], rival: int) -> None:
+    """Show the 2-D path and, where the detector reads layer by layer, its running suspicion."""
+    names = case.bundle.class_names
+    own = case.natural.prediction.label
+    colours = (palette.NATURAL, palette.ATTACKED)
+    word = DISTANCES[variant[1]]
+    paths = []
+    for (image, analysis), colour in zip(case.views(), colours, strict=False):
+        table = analysis.trajectory.distances[variant]
+        paths.append((image, table[:, own], table[:, rival], colour))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown(f"**Path between class {names[own]} and class {names[rival]}**")
+        figure = pivot_path(
+            case.natural.trajectory.layers,
+            paths,
+            f"{word} to class {names[own]}",
+            f"{word} to class {names[rival]}",
+            variant[1] == "cosine",
+        )
+        layout.chart(figure, "Path of each image between two class pivots, layer by layer", "path")
+        side = "above" if variant[1] == "cosine" else "below"
+        st.caption(f"Every marker is a layer. A path {side} the dotted line is nearer to class {names[rival]}.")
+    with right:
+        _show_suspicion(case, colours)
+
+
+def _show_suspicion(case: CaseAnalysis, colours: tuple[str, str]) -> None:
+    st.markdown("**The detector's running suspicion**")
+    curves = [
+        (image, analysis.trajectory.suspicion, colour)
+        for (image, analysis), colour in zip(case.views(), colours, strict=False)
+        if analysis.trajectory.suspicion is not None
+    ]
+    if not curves:
+        st.info("This model's trajectory detector reads the whole path at once.", icon=":material/info:")
+        return
+    said = words.listed([f"{image} {words.percent(float(values[-1]))}" for image, values, _ in curves])
+    layout.chart(
+        suspicion(case.natural.trajectory.layers, curves), f"Suspicion after the last layer: {said}", "suspicion"
+    )
+    st.caption("Probability of “adversarial” that the LSTM gives after reading each layer. Not a calibrated p-value.")
+
+
+@st.fragment
+def show_sweep(case: CaseAnalysis, variant: tuple[str, str], rival: int) -> None:
+    """Scale the perturbation and follow the last layer: the strength scrubber."""
+    st.subheader("How strong must it be?", anchor=False)
+    if case.attacked is None:
+        st.caption("Attack the image first; then its perturbation can be scaled here.")
+        return
+    with st.skeleton(height=320):
+        points = engine_client.sweep(case.case.bundle, case.image, case.attacked.image, STRENGTHS)
+    names = case.bundle.class_names
+    own = case.natural.prediction.label
+    picture, plot = st.columns([1, 3], gap="medium", vertical_alignment="center")
+    with plot:
+        strength = st.select_slider(
+            "Strength of the perturbation", STRENGTHS, value=1.0, format_func=lambda s: f"× {s:g}", key="strength"
+        )
+        near = [_last_layer(points, variant, c, names[c]) for c in (own, rival)]
+        at = [(name, values, colour) for (name, values), colour in zip(near, _colours(), strict=True)]
+        layout.chart(
+            sweep(STRENGTHS, at, strength, f"last layer, {DISTANCES[variant[1]]}"), sweep_words(points), "sweep"
+        )
+    with picture:
+        chosen = points[STRENGTHS.index(strength)]
+        pictures.show(
+            views.scaled(case.image, case.attacked.image, strength),
+            alt=f"Image at strength {strength:g}, read as {chosen.prediction.name}",
+        )
+        st.markdown(
+            f"× {strength:g}: read as **{chosen.prediction.name}** ({words.percent(chosen.prediction.confidence)})"
+        )
+    st.markdown(sweep_words(points))
+
+
+def _colours() -> tuple[str, str]:
+    return palette.NATURAL, palette.ATTACKED
+
+
+def _last_layer(
+    points: Sequence[SweepPoint], variant: tuple[str, str], label: int, name: str
+) -> tuple[str, list[float]]:
+    return f"class {name}", [float(point.trajectory.distances[variant][-1, label]) for point in points]
+
+
+def sweep_words(points: Sequence[SweepPoint]) -> str:
+    """Return from which strength the class changes for good, in words."""
+    first = views.first_lasting_change([point.prediction.label for point in points])
+    if first is None:
+        return "The class does not change up to × 1.5 of this perturbation."
+    before = points[0].prediction.name
+    return f"From × {STRENGTHS[first]:g} of this perturbation on, the image is no longer read as {before}."

@@ -1,0 +1,67 @@
+"""One row per detector: what it says of the natural image, what of the attacked one, and where its evidence is."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import catalogue, layout, words
+from app.analyses import CaseAnalysis
+from app.panels import controls
+from core.results import Verdict
+from core.views import count_noticing
+
+LINKS = {
+    "response": ("app_pages/feature_responses.py", "Feature responses"),
+    "trajectory": ("app_pages/trajectories.py", "Trajectories"),
+    "neighbours": ("app_pages/neighbours.py", "Neighbours"),
+    "influence": ("app_pages/neighbours.py", "Influence"),
+    "density": ("app_pages/hidden_state_density.py", "Density"),
+}
+FALLBACK_LINK = ("app_pages/detectors.py", "Detectors")
+
+
+def panel(case: CaseAnalysis) -> None:
+    """Show the count of noticing detectors, the operating point, and one row per detector."""
+    shown = case.natural if case.attacked is None else case.attacked
+    noticing, calibrated = count_noticing(shown.verdicts)
+    words_column, slider_column = st.columns([3, 2], vertical_alignment="center")
+    with words_column:
+        st.markdown(f"#### {words.headline(noticing, calibrated, case.case.alpha, case.attacked is not None)}")
+        if case.attacked is not None:
+            false_alarms, _ = count_noticing(case.natural.verdicts)
+            st.caption(f"On the natural image: {false_alarms} of {calibrated}. Each of these would be a false alarm.")
+    with slider_column:
+        controls.alpha_slider()
+    for verdict in shown.verdicts:
+        _row(case, verdict.detector)
+
+
+def _row(case: CaseAnalysis, detector: str) -> None:
+    with st.container(border=True):
+        name, *readings, link = st.columns([2, 3, 3, 2], vertical_alignment="center")
+        name.markdown(f"**{catalogue.detector_title(detector)}**")
+        for column, (image, analysis) in zip(readings, case.views(), strict=False):
+            with column:
+                _reading(image, analysis.verdict(detector))
+        with link:
+            page, label = LINKS.get(_evidence_of(detector), FALLBACK_LINK)
+            layout.page_link(page, label)
+
+
+def _reading(image: str, verdict: Verdict) -> None:
+    text, icon, colour = words.verdict_words(verdict)
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.caption(f"{image.capitalize()}:", width="content")
+        st.badge(text, icon=icon, color=colour)
+    if verdict.p_value is None:
+        st.caption(f"score {words.number(verdict.score)}; no natural images to compare with")
+    else:
+        st.caption(
+            f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, "
+            f"threshold {words.number(verdict.threshold)}"
+        )
+
+
+def _evidence_of(detector: str) -> str:
+    specs = catalogue.detectors()
+    return next(iter(specs[detector].needs), "") if detector in specs else ""

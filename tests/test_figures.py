@@ -1,0 +1,88 @@
+"""Figures: pure, transparent, complete, and told apart by more than colour."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from app import palette
+from app.figures import bars, density, embedding, maps, roc, trajectory
+
+LAYERS = ("a", "b", "c")
+RAMP = np.array([1.0, 2.0, 3.0])
+UNIT = np.linspace(0.0, 1.0, 5)
+POINTS = np.random.default_rng(0).normal(size=(30, 2))
+LABELS = np.arange(30) % 10
+IDS = np.arange(100, 130)
+NAMES = tuple("0123456789")
+
+FIGURES: dict[str, Callable[[], go.Figure]] = {
+    "top classes": lambda: bars.top_classes(["7", "1"], [0.9, 0.1], palette.NATURAL),
+    "class bars": lambda: bars.class_bars(NAMES, [("natural", UNIT, "red"), ("attacked", UNIT, "blue")], "votes"),
+    "heatmap": lambda: maps.heatmap(np.eye(4), -1, 1, True, "bits"),
+    "distributions": lambda: maps.distributions([("n", RAMP, RAMP, "red")], [("i", 2.0, "blue", "star")], "score", 1.0),
+    "pivot lines": lambda: trajectory.pivot_lines(
+        LAYERS, [("own", RAMP), ("rival", RAMP[::-1])], (RAMP - 1, RAMP + 1), "distance", (0, 5), "b"
+    ),
+    "pivot path": lambda: trajectory.pivot_path(LAYERS, [("natural", RAMP, RAMP, "red")], "x", "y", False),
+    "suspicion": lambda: trajectory.suspicion(LAYERS, [("natural", RAMP / 3, "red"), ("attacked", RAMP / 4, "blue")]),
+    "sweep": lambda: trajectory.sweep(UNIT, [("own", UNIT, "red"), ("rival", UNIT, "blue")], 0.5, "distance"),
+    "map": lambda: embedding.training_map(POINTS, LABELS, IDS, NAMES),
+    "densities": lambda: density.class_densities(NAMES, [("n", np.arange(10.0), "red", "star")], [("t", np.zeros(10))]),
+    "roc": lambda: roc.roc_curves([("knn", UNIT, UNIT)], [("here", 0.0, 0.5, "red", "star")], True, 0.01),
+    "rates": lambda: roc.rates_against_threshold(RAMP, RAMP / 3, RAMP / 4, 2.0),
+}
+
+
+@pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES.keys())
+def test_figure_can_be_sent_and_lets_the_page_show_through(make: Callable[[], go.Figure]) -> None:
+    figure = make()
+    assert json.loads(figure.to_json())["data"]
+    assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0, 0, 0, 0)"
+    assert figure.layout.height and figure.layout.width is None
+    assert make() == figure
+
+
+@pytest.mark.parametrize("name", ["pivot lines", "suspicion", "sweep"])
+def test_lines_differ_by_more_than_colour(name: str) -> None:
+    named = [trace for trace in FIGURES[name]().data if trace.name and trace.marker.symbol]
+    assert len({(trace.line.dash, trace.marker.symbol) for trace in named}) == len(named) >= 2
+
+
+def test_classes_differ_by_colour_or_shape() -> None:
+    looks = {(palette.class_colour(c), palette.class_symbol(c)) for c in range(10)}
+    assert len(looks) == 10
+
+
+def test_map_carries_ids_and_every_point_once() -> None:
+    figure = FIGURES["map"]()
+    assert sorted(int(i) for trace in figure.data for i in trace.customdata) == IDS.tolist()
+    assert all(trace.type == "scattergl" for trace in figure.data)
+
+
+def test_compared_maps_share_the_scale() -> None:
+    first, second = (maps.heatmap(values, -2, 2, True, "") for values in (np.eye(3), 2 * np.eye(3)))
+    assert (first.data[0].zmin, first.data[0].zmax) == (second.data[0].zmin, second.data[0].zmax)
+    assert first.layout.yaxis.autorange == "reversed"
+
+
+def test_log_axis_starts_where_images_end() -> None:
+    figure = roc.roc_curves([("knn", np.array([0.0, 0.5, 1.0]), UNIT[:3])], [], True, 0.02)
+    assert min(figure.data[0].x) == 0.02
+    assert figure.layout.xaxis.range[0] == pytest.approx(np.log10(0.02))
+
+
+def test_heatmap_shows_the_values_it_was_given() -> None:
+    values = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(np.asarray(maps.heatmap(values, 0, 5, False, "").data[0].z), values)
+
+
+def test_marks_add_to_a_copy_only() -> None:
+    base = FIGURES["map"]()
+    traces = len(base.data)
+    embedding.mark(go.Figure(base), "nearest", POINTS[:2], "red", "circle", 10, IDS[:2])
+    assert len(base.data) == traces

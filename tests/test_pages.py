@@ -1,0 +1,227 @@
+"""Every page against a stand-in engine: nothing raises, and what is said is what was computed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from fake_analysis import DETECTORS, FakeBundle, FakeEngine
+from streamlit.testing.v1 import AppTest
+
+try:
+    import core.detectors.registry
+except ImportError:  # pragma: no cover
+    stub = ModuleType("core.detectors.registry")
+    stub.DETECTORS = {}
+    sys.modules["core.detectors.registry"] = stub
+    core_detectors = __import__("core.detectors").detectors
+    core_detectors.registry = stub
+
+import core.bundle
+import core.engine
+
+MAIN = str(Path(__file__).resolve().parents[1] / "app" / "main.py")
+PAGES = (
+    "app_pages/workbench.py",
+    "app_pages/feature_responses.py",
+    "app_pages/trajectories.py",
+    "app_pages/neighbours.py",
+    "app_pages/hidden_state_density.py",
+    "app_pages/detectors.py",
+    "app_pages/about.py",
+)
+ATTACKED = {"attack": "pgd", "p.eps": "0.2", "seed": "3", "alpha": "0.1", "image": "test-167"}
+
+
+@pytest.fixture
+def bundle() -> FakeBundle:
+    return FakeBundle()
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, bundle: FakeBundle) -> Iterator[FakeEngine]:
+    import streamlit as st
+
+    fake = FakeEngine()
+    monkeypatch.setattr(core.engine, "get_engine", lambda: fake)
+    monkeypatch.setattr(core.bundle, "load_bundle", lambda _: bundle)
+    monkeypatch.setattr(core.bundle, "list_bundles", lambda: ("digits",))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield fake
+
+
+def open_app(page: str = PAGES[0], **query: str) -> AppTest:
+    app = AppTest.from_file(MAIN, default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    if page != PAGES[0]:
+        app.switch_page(page).run()
+    return app
+
+
+def text_of(app: AppTest) -> str:
+    parts = [element.value for kind in ("title", "subheader", "markdown", "caption") for element in app.get(kind)]
+    parts += [f"{metric.label}: {metric.value}" for metric in app.metric]
+    for kind in ("success", "info", "warning", "error"):
+        parts += [element.value for element in app.get(kind)]
+    return "\n".join(str(part) for part in parts)
+
+
+@pytest.mark.parametrize("query", [{}, ATTACKED], ids=["natural", "attacked"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens(engine: FakeEngine, page: str, query: dict[str, str]) -> None:
+    app = open_app(page, **query)
+    assert not app.exception, app.exception
+    assert not app.error
+    assert app.title
+
+
+def test_first_paint_needs_no_attack(engine: FakeEngine) -> None:
+    app = open_app()
+    assert [task for task, _ in engine.submitted] == ["analyse"]
+    assert "Nothing has changed yet" in text_of(app)
+    assert "0 of 4 detectors notice this natural image, at 5 % false alarms." in text_of(app)
+
+
+def test_attack_says_who_notices(engine: FakeEngine) -> None:
+    text = text_of(open_app(**ATTACKED))
+    assert "3 of 4 detectors notice the attacked image, at 10 % false alarms." in text
+    assert "PGD succeeded: 7 became 0, after rounding to 8 bits." in text
+    assert "Gradients: 20" in text and "Queries: 21" in text
+    task, arguments = engine.submitted[0 if engine.submitted[0][0] == "attack" else 1]
+    assert task == "attack"
+    assert arguments["parameters"]["eps"] == 0.2 and arguments["seed"] == 3
+
+
+def test_failed_attack_is_a_result(engine: FakeEngine) -> None:
+    app = open_app(**{**ATTACKED, "p.eps": "0"})
+    assert "PGD failed within its budget: it did not leave 7" in text_of(app)
+    assert not app.error
+
+
+def test_two_clicks_fool_it(engine: FakeEngine) -> None:
+    app = open_app()
+    app.button(key="pick-161").click().run()
+    assert app.query_params["image"] == "test-161"
+    next(button for button in app.button if button.label == "Attack").click().run()
+    assert app.query_params["attack"] == "pgd"
+    assert "3 of 4 detectors notice the attacked image" in text_of(app)
+
+
+def test_case_survives_page_switches(engine: FakeEngine) -> None:
+    app = open_app(**ATTACKED)
+    for page in PAGES[1:]:
+        app.switch_page(page).run()
+        assert app.query_params["image"] == "test-167", page
+        assert app.query_params["attack"] == "pgd", page
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"image": "test-3"}, "no test image 3"),
+        ({"image": "../../etc/passwd"}, "neither an image of the data set"),
+        ({"image": "png-" + "A" * 40}, "damaged"),
+        ({"attack": "nonsense"}, "attack that does not exist"),
+        ({"attack": "pgd", "p.eps": "7"}, "must be a number in [0, 1]"),
+        ({"attack": "pgd", "p.bogus": "1"}, "has no parameter 'bogus'"),
+        ({"attack": "pgd", "target": "99"}, "target class does not exist"),
+        ({"alpha": "nan"}, "must be a number in"),
+        ({"bundle": "/etc"}, "no model of that name"),
+    ],
+)
+def test_forged_links_fall_back(engine: FakeEngine, query: dict[str, str], said: str) -> None:
+    app = open_app(**query)
+    assert not app.exception and not app.error
+    assert any(said in warning.value for warning in app.warning), [warning.value for warning in app.warning]
+
+
+def test_moving_alpha_changes_the_case(engine: FakeEngine) -> None:
+    app = open_app(**ATTACKED)
+    app.slider(key="alpha-slider").set_value(20).run()
+    assert app.query_params["alpha"] == "0.2"
+    assert "at 20 % false alarms" in text_of(app)
+
+
+def test_engine_errors_are_sentences(engine: FakeEngine) -> None:
+    engine.problem = "Too many people are waiting; try again in a minute."
+    app = open_app()
+    assert not app.exception
+    assert [error.value for error in app.error] == [engine.problem]
+
+
+def test_model_without_its_data(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.bundle, "load_bundle", lambda _: FakeBundle(with_data=False))
+    for page in PAGES:
+        app = open_app(page)
+        assert not app.exception, page
+
+
+def test_upload_travels_in_the_link(engine: FakeEngine) -> None:
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("L", (20, 20), 90).save(buffer, "PNG")
+    app = open_app()
+    app.get("button_group")
+    app.session_state["image-source"] = "Upload"
+    app.run()
+    app.file_uploader[0].upload("mine.png", buffer.getvalue()).run()
+    assert not app.exception and not app.error
+    reference = str(app.query_params["image"])
+    assert reference.startswith("png-")
+    again = open_app(image=reference)
+    assert not again.warning
+    assert "Your image" in text_of(again)
+
+
+def test_neighbours_count_the_overlap(engine: FakeEngine) -> None:
+    text = text_of(open_app(PAGES[3], **ATTACKED, k="20"))
+    assert "Of the 20 nearest training images of the attacked image, **4** are also among the most helpful" in text
+
+
+def test_detector_page_names_every_detector(engine: FakeEngine) -> None:
+    app = open_app(PAGES[5], **ATTACKED)
+    table = app.dataframe[0].value
+    assert len(table) == len(DETECTORS)
+    assert "Caught (TPR)" in text_of(app)
+
+
+def test_live_run_grows_and_ends(engine: FakeEngine) -> None:
+    app = open_app(PAGES[5])
+    app.button(key="live-start").click().run()
+    for _ in range(8):
+        app.run()
+    assert "24 of 24 images attacked with PGD" in str(app.progress[0].proto.text)
+
+
+def test_torch_stays_out(engine: FakeEngine) -> None:
+    import subprocess
+
+    code = (
+        "import sys; sys.path.insert(0, '.'); import app.layout, app.analyses, app.panels.live, app.panels.roc, "
+        "app.panels.neighbours, app.panels.trajectory, app.panels.responses, app.panels.density, app.panels.about; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(MAIN).parents[1])
+
+
+def test_pictures_are_shown_in_one_place() -> None:
+    root = Path(MAIN).parent
+    bare = [str(path) for path in root.rglob("*.py") if "st.image(" in path.read_text() and path.name != "pictures.py"]
+    assert bare == []
+
+
+def test_no_mathematics_in_the_pages() -> None:
+    root = Path(MAIN).parent
+    forbidden = ("import torch", "import scipy", "import sklearn", "np.linalg")
+    for path in root.rglob("*.py"):
+        text = path.read_text()
+        assert not [word for word in forbidden if word in text], path

@@ -1,0 +1,136 @@
+"""Small computations behind the pages, against brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core import views
+from core.results import Prediction, Verdict
+
+
+def verdict(answer: bool | None) -> Verdict:
+    return Verdict("d", 0.0, None, None, answer, 0.05, 0)
+
+
+def test_pivot_distances_leave_out_both_named_classes() -> None:
+    table = np.array([[1.0, 9.0, 3.0, 4.0], [5.0, -9.0, 7.0, 8.0]])
+    found = views.pivot_distances(table, 0, 1)
+    assert found.own.tolist() == [1, 5] and found.rival.tolist() == [9, -9]
+    assert found.low.tolist() == [3, 7] and found.high.tolist() == [4, 8]
+
+
+def test_two_classes_leave_a_band_over_themselves() -> None:
+    found = views.pivot_distances(np.array([[1.0, 2.0]]), 0, 1)
+    assert (found.low[0], found.high[0]) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(("similarity", "expected"), [(False, 2), (True, 1)])
+def test_nearest_other(similarity: bool, expected: int) -> None:
+    assert views.nearest_other(np.array([[0.1, 9.0, 3.0]]), 0, similarity) == expected
+
+
+def test_gain_never_clips_where_a_smaller_one_does_not() -> None:
+    assert views.sensible_gain(0.1, (1, 2, 5, 10, 20)) == 10
+    assert views.sensible_gain(0.0, (1, 2, 5)) == 5
+    assert views.sensible_gain(2.0, (1, 2, 5)) == 1
+
+
+def test_amplified_change_is_grey_where_nothing_changed() -> None:
+    change = np.array([[[0.0, 0.1, -0.1, 1.0]]], np.float32)
+    assert views.amplified(change, 5.0).ravel().tolist() == pytest.approx([0.5, 0.75, 0.25, 1.0])
+
+
+@pytest.mark.parametrize(("strength", "expected"), [(0.0, 0.2), (0.5, 0.5), (1.0, 0.8), (1.5, 1.0)])
+def test_scaled_perturbation(strength: float, expected: float) -> None:
+    image = views.scaled(np.full((1, 1, 1), 0.2, np.float32), np.full((1, 1, 1), 0.8, np.float32), strength)
+    assert float(image[0, 0, 0]) == pytest.approx(round(255 * expected) / 255, abs=1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"), [([1, 1, 2, 2], 2), ([1, 2, 1, 2], 3), ([1, 2, 1], None), ([1, 1], None)]
+)
+def test_first_lasting_change(labels: list[int], expected: int | None) -> None:
+    assert views.first_lasting_change(labels) == expected
+
+
+def test_uncalibrated_detectors_are_not_counted() -> None:
+    assert views.count_noticing([verdict(True), verdict(False), verdict(None)]) == (1, 2)
+
+
+def test_top_classes_descend() -> None:
+    prediction = Prediction(1, "b", 0.6, np.array([0.3, 0.6, 0.1]))
+    assert views.top_classes(prediction, 2) == ((1, 0.6), (0, 0.3))
+
+
+def test_positions_of_ids_in_any_order() -> None:
+    reference = np.array([40, 10, 30], dtype=np.int64)
+    assert views.positions_of(np.array([30, 99, 40, 10]), reference).tolist() == [2, 0, 1]
+
+
+def test_shared_ids_keep_the_first_order() -> None:
+    assert views.shared_ids(np.array([5, 1, 3]), np.array([3, 5])).tolist() == [5, 3]
+
+
+def test_density_curve_integrates_to_one() -> None:
+    position, density = views.density_curve(np.random.default_rng(0).normal(size=400))
+    assert np.trapezoid(density, position) == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [2.0, 2.0], [np.nan, 3.0]])
+def test_density_curve_of_next_to_nothing_is_finite(values: list[float]) -> None:
+    position, density = views.density_curve(np.array(values))
+    assert np.isfinite(position).all() and np.isfinite(density).all()
+
+
+def test_ellipse_lies_two_deviations_away() -> None:
+    covariance = np.array([[2.0, 0.6], [0.6, 1.0]])
+    outline = views.ellipse([3.0, -1.0], covariance) - np.array([3.0, -1.0])
+    distances = np.sqrt(np.einsum("ni,ij,nj->n", outline, np.linalg.inv(covariance), outline))
+    assert distances == pytest.approx(np.full(len(outline), 2.0))
+
+
+def test_place_on_map_is_the_neighbour_itself_at_distance_zero() -> None:
+    points = np.array([[0.0, 0.0], [4.0, 0.0]])
+    rows = np.array([0, 1])
+    assert views.place_on_map(points, rows, np.array([1.0, 3.0])).tolist() == pytest.approx([1.0, 0.0])
+    assert views.place_on_map(points, rows, np.array([0.0, 3.0])).tolist() == [0.0, 0.0]
+
+
+@pytest.fixture
+def scores() -> pa.Table:
+    columns = ["image_id", "split", "kind", "attack", "label", "linf", "l2", "score_x"]
+    rows = [
+        (1, "test", "natural", "", 0, 0.0, 0.0, 0.1),
+        (2, "test", "natural", "", 1, 0.0, 0.0, 0.2),
+        (3, "fit", "natural", "", 1, 0.0, 0.0, 0.3),
+        (1, "test", "adversarial", "pgd", 0, 0.1, 1.0, 0.9),
+        (2, "test", "failed", "pgd", 1, 0.1, 1.0, 0.4),
+        (1, "test", "adversarial", "fgsm", 0, 0.3, 3.0, float("nan")),
+    ]
+    return pa.Table.from_pylist([dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def test_select_scores(scores: pa.Table) -> None:
+    assert views.select_scores(scores, "score_x", "natural").values.tolist() == [0.1, 0.2]
+    chosen = views.select_scores(scores, "score_x", "adversarial")
+    assert (chosen.values.tolist(), chosen.ids.tolist()) == ([0.9], [1])
+    assert len(views.select_scores(scores, "score_x", "adversarial", attack="fgsm")) == 0
+
+
+def test_natural_test_ids(scores: pa.Table) -> None:
+    assert views.natural_test_ids(scores).tolist() == [1, 2]
+    assert views.natural_test_ids(scores, label=1).tolist() == [2]
+    assert sorted(views.draw_test_ids(scores, 2, seed=0).tolist()) == [1, 2]
+
+
+def test_success_counts_failures(scores: pa.Table) -> None:
+    pgd, fgsm = views.success_rows(scores)
+    assert (pgd.attack, pgd.tried, pgd.succeeded, pgd.rate, pgd.median_l2) == ("pgd", 2, 1, 0.5, 1.0)
+    assert fgsm.rate == 1.0
+
+
+def test_share_at_least() -> None:
+    assert views.share_at_least(np.array([1.0, 2.0, 3.0]), 2.0) == pytest.approx(2 / 3)
+    assert np.isnan(views.share_at_least(np.empty(0), 2.0))
