@@ -24,7 +24,9 @@ random_attacks = pytest.mark.parametrize("name", ["pgd", "pgd_l2", "onepixel", "
 
 
 def brute_force_norm(norm: str, natural: np.ndarray, image: np.ndarray) -> float:
-    differences = [abs(round(255 * float(b)) - round(255 * float(a))) for a, b in zip(natural.flat, image.flat)]
+    differences = [
+        abs(round(255 * float(b)) - round(255 * float(a))) for a, b in zip(natural.flat, image.flat, strict=True)
+    ]
     if norm == "linf":
         return max(differences) / 255
     if norm == "l2":
@@ -162,7 +164,7 @@ class Cancelling:
     def __init__(self, call: int) -> None:
         self.calls_left = call
 
-    def __call__(self, fraction: float) -> None:
+    def __call__(self, _fraction: float) -> None:
         self.calls_left -= 1
         if self.calls_left == 0:
             raise CancelledError
@@ -198,7 +200,7 @@ def test_progress_rises_from_nothing_to_all(name: str, monkeypatch: pytest.Monke
 @targeted_attacks
 def test_targeted_success_means_the_target_is_reached(name: str) -> None:
     result = quick_targeted_result(name)
-    images, labels = tiny_images(IMAGES)
+    labels = tiny_images(IMAGES)[1]
     assert np.array_equal(result.targets, (labels + 1) % 10)
     fresh = tiny_classifier().predict(result.images)
     assert np.array_equal(result.success, fresh == result.targets)

@@ -16,6 +16,7 @@ from core.attacks import attack_images, get_attack
 from core.attacks.base import AttackProblem
 from core.attacks.budget import metered
 from core.attacks.libraries import import_foolbox
+from core.attacks.onepixel import one_pixel_class
 from core.attacks.randomness import isolated_randomness
 from core.models.classifier import Classifier
 from core.parameters import validate_parameters
@@ -179,15 +180,13 @@ def test_one_pixel_attack_finds_the_one_pixel_that_matters() -> None:
         classifier.linear.weight.zero_()
         classifier.linear.weight[1, 37] = 1.0
         classifier.linear.bias.copy_(torch.tensor([0.0, -0.8, -1.0, -1.0, -1.0]))
-    result = attack_images(classifier, images[:2], "onepixel", {"popsize": 200, "steps": 30})
+    result = attack_images(classifier, images[:2], "onepixel", {"pixels": 1, "popsize": 200})
     assert result.success.all()
     assert np.array_equal(np.argwhere(result.images != result.natural)[:, 2:], [[4, 5], [4, 5]])
 
 
 def test_one_pixel_attack_keeps_the_best_candidate_of_its_first_generation() -> None:
     """The library's own optimiser loses it, because it swaps energies that are rows of one column."""
-    from core.attacks.onepixel import one_pixel_class
-
     classifier, images = linear_problem()
     with metered(classifier, 1) as meter:
         attack = one_pixel_class()(meter, popsize=20)
@@ -195,6 +194,23 @@ def test_one_pixel_attack_keeps_the_best_candidate_of_its_first_generation() -> 
             torch.from_numpy(images[:1]), torch.tensor([0]), np.random.default_rng(0).random((7, 3))
         )
     assert energies.shape == (7,)
+
+
+def test_one_pixel_attack_still_sees_differences_at_a_confident_classifier() -> None:
+    """In single precision, as the library computes it, every candidate has probability 1."""
+    import torchattacks
+
+    classifier, images = linear_problem()
+    images = torch.from_numpy(images[:1])
+    with torch.no_grad():
+        label = classifier(images).argmax(1)
+        classifier.linear.bias[label] += 25.0
+    candidates = np.random.default_rng(0).random((7, 3))
+    distinct = []
+    for attack_class in (torchattacks.OnePixel, one_pixel_class()):
+        with metered(classifier, 1) as meter:
+            distinct.append(len(np.unique(attack_class(meter)._loss(images, label, candidates))))
+    assert distinct == [1, 7]
 
 
 def success_and_distance(name: str, **parameters: object) -> tuple[float, float]:

@@ -31,7 +31,7 @@ def add_attack(monkeypatch: pytest.MonkeyPatch, output: Output, norm: Norm = "l2
         paper="None.",
         summary="Does as the test says.",
         parameters=parameters,
-        run=lambda problem, values: output(problem),
+        run=lambda problem, _values: output(problem),
         budget=None if bound is None else "bound",
     )
     monkeypatch.setitem(ATTACKS, "mine", spec)
@@ -172,7 +172,7 @@ def test_success_undone_by_rounding_is_won_back_by_the_nearest_extension(monkeyp
         return problem.images + 1.0005 * step.reshape(problem.images.shape)
 
     add_attack(monkeypatch, just_behind)
-    monkeypatch.setattr("core.attacks.attack.extended_attempts", lambda natural, attempt: attempt[None][:0])
+    monkeypatch.setattr("core.attacks.attack.extended_attempts", lambda _natural, attempt: attempt[None][:0])
     assert attack_images(classifier, images, "mine").success_rate < 1.0, "rounding undoes some"
     monkeypatch.undo()
     add_attack(monkeypatch, just_behind)

@@ -84,8 +84,8 @@ SPEC = AttackSpec(
     summary="Walks along the decision boundary toward the natural image, knowing nothing but the predicted class.",
     parameters=(
         Parameter("steps", "int", 1000, 1, 100000, help="Number of steps; the paper took many thousands."),
-        Parameter("spherical_step", "float", 0.1, 1e-4, 1.0, help="First length of a step along the boundary."),
-        Parameter("source_step", "float", 0.1, 1e-4, 1.0, help="First length of a step toward the natural image."),
+        Parameter("spherical_step", "float", 0.2, 1e-4, 1.0, help="First length of a step along the boundary."),
+        Parameter("source_step", "float", 0.02, 1e-4, 1.0, help="First length of a step toward the natural image."),
     ),
     run=run,
     targeted=True,

@@ -12,6 +12,8 @@ from core.parameters import Parameter, ParameterValue
 if TYPE_CHECKING:
     import torch
 
+BATCH = 128
+
 
 def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
     """Search position and value of a few pixels by differential evolution."""
@@ -23,20 +25,24 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
     return run_torchattacks(attack, problem)
 
 
-BATCH = 128
-
-
 def one_pixel_class() -> Any:
-    """Return torchattacks' class with one energy per candidate.
+    """Return torchattacks' class with two faults of its objective mended.
 
     The library hands its optimiser a column of energies; swapping two rows of it overwrites the best one, so that
-    a worse candidate may later take its place.
+    a worse candidate may later take its place. And it takes the softmax in single precision, in which the
+    probability of a confident classifier is 1 for every candidate and the search is blind.
     """
+    import torch
     import torchattacks
 
     class OnePixel(torchattacks.OnePixel):  # type: ignore[misc]
         def _loss(self, image: Any, label: Any, delta: Any) -> Any:
             return super()._loss(image, label, delta).reshape(-1)
+
+        def _get_prob(self, images: torch.Tensor) -> Any:
+            with torch.no_grad():
+                logits = [self.get_logits(batch) for batch in torch.split(images, self.inf_batch)]
+            return torch.cat(logits).double().softmax(1).numpy()
 
     return OnePixel
 
@@ -48,8 +54,8 @@ SPEC = AttackSpec(
     paper="Su, Vargas, Sakurai: One Pixel Attack for Fooling Deep Neural Networks. IEEE TEVC 2019.",
     summary="Searches by differential evolution a few pixels whose change flips the class; needs no gradients.",
     parameters=(
-        Parameter("pixels", "int", 1, 1, 50, help="Number of pixels that may change."),
-        Parameter("steps", "int", 20, 1, 1000, help="Generations of the differential evolution."),
+        Parameter("pixels", "int", 5, 1, 50, help="Number of pixels that may change; the paper took 1, 3 and 5."),
+        Parameter("steps", "int", 50, 1, 1000, help="Generations of the differential evolution."),
         Parameter("popsize", "int", 100, 5, 1000, help="Candidates per generation; the paper took 400."),
     ),
     run=run,
