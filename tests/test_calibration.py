@@ -67,6 +67,16 @@ def test_the_false_positive_rate_is_met_and_not_wasted_where_scores_differ() -> 
         assert abs(rate - alpha) < 4 * np.sqrt(alpha * (1 - alpha) / len(natural))
 
 
+@pytest.mark.parametrize("n", [9, 99, 199, 999])
+def test_rates_that_the_number_of_images_meets_exactly_are_used_in_full(n) -> None:
+    # alpha * (n + 1) is not exact in floats: 0.29 * 100 is 28.999999999999996.
+    calibration = Calibration.of(range(n))
+    for percent in range(1, 100):
+        alpha = percent / 100
+        called = sum(score + 0.5 >= calibration.threshold(alpha) for score in range(-1, n))
+        assert called == percent * (n + 1) // 100
+
+
 def test_too_few_images_for_the_rate_call_nothing_adversarial() -> None:
     calibration = Calibration.of(range(9))
     assert calibration.threshold(0.0999) == math.inf

@@ -336,6 +336,14 @@ def test_bad_input_is_one_sentence_and_status_2(place, fakes, capsys, command, s
     assert sorted(path.name for path in place.iterdir()) == before
 
 
+def test_whoever_reads_the_old_file_keeps_all_of_it(place, fakes, capsys) -> None:
+    (place / "adv.png").write_bytes(b"old")
+    with (place / "adv.png").open("rb") as old:
+        answer(capsys, "attack", "good.png", "--bundle", "tiny", "--out", "adv.png")
+        assert old.read() == b"old"
+    assert load_image_file(place / "adv.png", SHAPE).shape == SHAPE
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_no_litter(place, fakes, capsys, monkeypatch) -> None:
     (place / "adv.png").write_bytes(b"old")
 

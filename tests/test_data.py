@@ -165,6 +165,18 @@ def test_folders_that_hold_no_image_set_are_refused_in_a_sentence(tmp_path, own_
             load_image_set(str(tmp_path / name))
 
 
+def test_images_whose_label_is_withheld_are_refused(tmp_path, own_cache) -> None:
+    import datasets
+
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
+    images = [Image.fromarray(noise(4, 4))] * 3
+    (tmp_path / "set").mkdir()
+    hidden = datasets.Dataset.from_dict({"image": images, "label": [1, -1, -1]}, features=features)
+    hidden.to_parquet(tmp_path / "set" / "train.parquet")
+    with pytest.raises(InputError, match=r"2 images of .* have no class label"):
+        load_image_set(str(tmp_path / "set"))
+
+
 def test_the_hub_is_asked_by_its_id_and_its_failure_is_one_sentence(monkeypatch) -> None:
     import datasets
 

@@ -125,7 +125,7 @@ def brute_bootstrap(natural, adversarial, n_resamples: int, seed: int) -> np.nda
 
 def test_the_bootstrap_has_the_distribution_of_an_explicit_one() -> None:
     rng = np.random.default_rng(3)
-    natural, adversarial = np.round(rng.normal(0, 1, 40), 1), np.round(rng.normal(1, 1, 25), 1)
+    natural, adversarial = np.round(rng.normal(0, 1, 40)), np.round(rng.normal(1, 1, 25))
     ours = metrics._bootstrap(natural, adversarial, None, 4000, 1)
     explicit = brute_bootstrap(natural, adversarial, 1500, 2)
     assert stats.ks_2samp(ours, explicit).pvalue > 1e-3

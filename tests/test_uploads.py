@@ -241,6 +241,12 @@ def test_the_wrong_size_or_mode_is_named_and_fitted_only_on_request(tmp_path, im
     assert uploads.load_image_file(tmp_path / "a.png", (1, 32, 32), strict=False).shape == (1, 32, 32)
 
 
+def test_a_transparent_grey_level_is_not_taken_for_plain_grey(tmp_path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(Image.new("L", (32, 32)), transparency=0))
+    with pytest.raises(InputError, match="got 32×32 greyscale with transparency"):
+        uploads.load_image_file(tmp_path / "a.png", (1, 32, 32))
+
+
 def test_paths_that_are_no_image_files_are_named(tmp_path) -> None:
     (tmp_path / "a.png").write_text("hello")
     for path, sentence in [
