@@ -117,14 +117,16 @@ def _load_splits(place: str, configuration: str | None, source: str, download: b
             splits = datasets.load_dataset(place, configuration)
     except Exception as error:
         # The library lets errors of its HTTP client, of parquet and of its own through; all mean the same here.
-        raise InputError(_cannot_load(source, place)) from error
+        raise InputError(_cannot_load(source, place, download)) from error
     named = [splits[name] for name in _SPLITS if name in splits]
     return named or list(splits.values())
 
 
-def _cannot_load(source: str, place: str) -> str:
+def _cannot_load(source: str, place: str, download: bool) -> str:
     if Path(place).is_dir():
         return f"The folder '{source}' holds no readable data set: parquet files, or one folder of images per class."
+    if not download:
+        return f"The data set '{source}' was not downloaded before."
     return f"The data set '{source}' could not be fetched: the hub cannot be reached or has no such data set."
 
 
