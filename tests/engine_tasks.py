@@ -44,6 +44,10 @@ def count(checkpoint: Checkpoint, log: str, seconds: float = 0.0) -> int:
     return len(Path(log).read_text().splitlines())
 
 
+def count_with(checkpoint: Checkpoint, bundle: str, log: str) -> int:
+    return count(checkpoint, log)
+
+
 def die_once(checkpoint: Checkpoint, log: str) -> str:
     """Be killed on the first attempt, finish on the second."""
     path = Path(log)

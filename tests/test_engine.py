@@ -226,17 +226,14 @@ def test_asking_again_after_a_cancel_starts_afresh(engine: Engine) -> None:
 
 
 def test_a_rebuilt_bundle_is_another_request(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.engine import tasks
-    from core.engine.cache import fingerprint
-
-    monkeypatch.setattr(tasks, "BUNDLES", tmp_path)
-    (tmp_path / "toy").mkdir()
-    stamps = [tasks.bundle_stamp("toy")]
-    for text in ("one", "two"):
+    monkeypatch.setenv("TELLTALE_BUNDLES", str(tmp_path))
+    log = str(tmp_path / "log")
+    answers = []
+    for text in ("{}", "{}", '{"rebuilt": true}'):
+        (tmp_path / "toy").mkdir(exist_ok=True)
         (tmp_path / "toy" / "manifest.json").write_text(text)
-        stamps.append(tasks.bundle_stamp("toy"))
-    assert len({fingerprint(stamp) for stamp in stamps}) == 3
-    assert tasks.bundle_stamp("../toy") == ""
+        answers.append(engine.submit(f"{TASKS}:count_with", bundle="toy", log=log).result(PATIENCE))
+    assert answers == [1, 1, 2]
 
 
 def test_a_full_queue_is_refused_in_a_sentence() -> None:

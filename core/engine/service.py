@@ -91,7 +91,8 @@ class Engine:
         path = tasks.resolve(task)
         # The caller may go on to change its arrays; the run must compute what was asked for.
         arguments = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in kwargs.items()}
-        key = fingerprint((path, tasks.bundle_stamp(kwargs.get("bundle", "")), arguments))
+        stamp = tasks.bundle_stamp(str(kwargs["bundle"])) if "bundle" in kwargs else ""
+        key = fingerprint((path, stamp, arguments))
         job = self._find_or_queue(key, path, arguments, owner)
         self.start()
         self._wake()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from core.engine.worker_state import Checkpoint
 
     Image = npt.NDArray[np.float32]
-
-BUNDLES = Path(__file__).resolve().parents[2] / "precomputed"
 
 REGISTRY: Mapping[str, str] = {
     name: f"core.engine.tasks:{name}" for name in ("analyse", "attack", "respond", "sweep", "live")
@@ -45,11 +42,12 @@ def bundle_stamp(name: str) -> str:
 
     It makes a rebuilt bundle another one to the result cache and to the workers.
     """
-    if not isinstance(name, str) or Path(name).name != name:
-        return ""
+    from core.bundle.bundle import find_bundle
+    from core.bundle.store import read_manifest_bytes
+
     try:
-        return hashlib.sha256((BUNDLES / name / "manifest.json").read_bytes()).hexdigest()
-    except OSError:
+        return hashlib.sha256(read_manifest_bytes(find_bundle(name))).hexdigest()
+    except InputError:  # the task itself says what is wrong
         return ""
 
 
