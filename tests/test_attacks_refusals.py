@@ -121,6 +121,17 @@ def test_black_constant_or_unfinished_output_falls_back_to_the_natural_image(
     assert not result.success.any()
 
 
+def test_output_that_only_rounding_makes_constant_falls_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def barely_varied(problem: AttackProblem) -> torch.Tensor:
+        images = torch.full_like(problem.images, 127.7 / 255)
+        images[:, :, 0, 0] = 128.3 / 255
+        return images
+
+    add_attack(monkeypatch, barely_varied, "linf", 1.0)
+    images = tiny_images(2)[0]
+    assert np.array_equal(attack_images(tiny_classifier(), images, "mine").images, images)
+
+
 def test_untouched_image_is_never_a_success_even_if_it_was_misclassified(monkeypatch: pytest.MonkeyPatch) -> None:
     add_attack(monkeypatch, lambda problem: problem.images)
     images, labels = tiny_images(2)
