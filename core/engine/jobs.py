@@ -106,11 +106,11 @@ class Job:
     ----------
     id : str
         Unique per handle, so that two sessions that share a run cannot cancel each other.
-    owner : str or None
+    owner : object or None
         Session that asked.
     """
 
-    def __init__(self, engine: Engine, run: Run, owner: str | None = None) -> None:
+    def __init__(self, engine: Engine, run: Run, owner: object = None) -> None:
         self.id = uuid.uuid4().hex
         self.owner = owner
         self._engine = engine

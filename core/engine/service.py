@@ -68,16 +68,16 @@ class Engine:
             self._thread.start()
         atexit.register(self.close)
 
-    def submit(self, task: str, /, *, owner: str | None = None, **kwargs: Any) -> Job:
+    def submit(self, task: str, /, *, owner: object = None, **kwargs: Any) -> Job:
         """Queue a task; an identical request that is under way or was answered before costs nothing.
 
         Parameters
         ----------
         task : str
             Name in `core.engine.tasks.REGISTRY`, or ``module:function``.
-        owner : str, optional
-            Session on whose behalf this is asked. A session that asks for the same thing again, as a page does on
-            every rerun, counts once: cancelling any of its jobs ends its interest in the run.
+        owner : optional
+            Whatever identifies the session that asks. One that asks for the same thing again, as a page does on every
+            rerun, counts once: cancelling any of its jobs ends its interest in the run.
         **kwargs
             Arguments of the task: numbers, text, arrays and containers of these.
 
@@ -167,7 +167,7 @@ class Engine:
 
     # Queue ------------------------------------------------------------------------------------------------------------
 
-    def _find_or_queue(self, key: str, path: str, arguments: Mapping[str, Any], owner: str | None) -> Job:
+    def _find_or_queue(self, key: str, path: str, arguments: Mapping[str, Any], owner: object) -> Job:
         with self._lock:
             run = self._shared.get(key)
             if run is None:
