@@ -66,6 +66,7 @@ def analyse(case: Case) -> CaseAnalysis:
     """Return the case with its numbers, waiting where people can see it; an error ends the page with its sentence."""
     bundle = catalogue.bundle(case.bundle)
     image = _image_or_stop(case, bundle)
+    engine_client.stop_if_given_up()
     label = true_label(case.image, bundle)
     natural_job = engine_client.submit_analysis(case.bundle, image, case.alpha)
     if case.attack is None:

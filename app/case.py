@@ -8,8 +8,8 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -23,8 +23,9 @@ from core.views import natural_test_ids
 if TYPE_CHECKING:
     from core.bundle import Bundle
 
-PREFIX = "p."
-KEYS = ("bundle", "image", "attack", "target", "seed", "alpha")
+KEYS = ("bundle", "image", "attack", "alpha")
+NO_ATTACK = "none"
+SEPARATOR = "~"
 DEFAULT_ALPHA = 0.05
 LONGEST_LINK_IMAGE = 12_000
 
@@ -64,23 +65,25 @@ class Case:
     alpha: float = DEFAULT_ALPHA
 
     def to_query(self) -> dict[str, str]:
-        """Return the query parameters of a link to this case."""
-        query = {"bundle": self.bundle, "image": self.image, "alpha": f"{self.alpha:g}"}
-        if self.attack is not None:
-            query |= {"attack": self.attack, "seed": str(self.seed)}
-            query |= {PREFIX + name: _text(value) for name, value in self.parameters}
-            if self.target is not None:
-                query["target"] = str(self.target)
-        return query
+        """Return the query parameters of a link to this case: always the same keys, so that one write replaces all.
 
-    def to_link(self, page_url: str) -> str:
-        """Return the whole link to this case on the page at `page_url`."""
-        return f"{page_url.split('?', maxsplit=1)[0]}?{urlencode(self.to_query())}"
+        The attack is one value, such as ``pgd~eps~0.1~seed~0``, made of characters that links keep as they are.
+        """
+        return {
+            "bundle": self.bundle,
+            "image": self.image,
+            "attack": self._attack_text(),
+            "alpha": f"{self.alpha:g}",
+        }
 
-
-def is_case_key(key: str) -> bool:
-    """Whether a query parameter belongs to the case."""
-    return key in KEYS or key.startswith(PREFIX)
+    def _attack_text(self) -> str:
+        if self.attack is None:
+            return NO_ATTACK
+        settings: dict[str, ParameterValue] = {**dict(self.parameters), "seed": self.seed}
+        if self.target is not None:
+            settings["target"] = self.target
+        pairs = [text for name, value in settings.items() for text in (name, _text(value))]
+        return SEPARATOR.join([self.attack, *pairs])
 
 
 def sample_case(bundle: Bundle) -> Case:
@@ -116,12 +119,14 @@ def from_query(query: Mapping[str, str]) -> tuple[Case, tuple[str, ...]]:
     sample = sample_case(bundle)
     image = _image_or_sample(query.get("image"), sample.image, bundle, warnings)
     alpha = float(_value_or_default(_ALPHA, query.get("alpha"), warnings))
-    attack, parameters = _attack_or_none(query, warnings)
+    name, settings = _split_attack(query.get("attack", NO_ATTACK))
+    seed, target = settings.pop("seed", None), settings.pop("target", None)
+    attack, parameters = _attack_or_none(name, settings, warnings)
     if attack is None:
         return Case(bundle.name, image, alpha=alpha), tuple(warnings)
-    target = _target_or_none(attack, query.get("target"), bundle, warnings)
-    seed = int(_value_or_default(_SEED, query.get("seed"), warnings))
-    return Case(bundle.name, image, attack, parameters, target, seed, alpha), tuple(warnings)
+    aim = _target_or_none(attack, target, bundle, warnings)
+    start = int(_value_or_default(_SEED, seed, warnings))
+    return Case(bundle.name, image, attack, parameters, aim, start, alpha), tuple(warnings)
 
 
 def carry(image: FloatImages) -> str:
@@ -207,17 +212,21 @@ def _image_or_sample(reference: str | None, sample: str, bundle: Bundle, warning
     return reference
 
 
+def _split_attack(text: str) -> tuple[str, dict[str, str]]:
+    """Split ``name~key~value~…`` into its parts; a key without a value is given an empty one."""
+    name, *rest = text.split(SEPARATOR)
+    return name, dict(zip_longest(rest[::2], rest[1::2], fillvalue=""))
+
+
 def _attack_or_none(
-    query: Mapping[str, str], warnings: list[str]
+    name: str, given: Mapping[str, str], warnings: list[str]
 ) -> tuple[str | None, tuple[tuple[str, ParameterValue], ...]]:
-    name = query.get("attack")
-    if name is None:
+    if name == NO_ATTACK:
         return None, ()
     specs = catalogue.attacks()
     if name not in specs:
         warnings.append("The link names an attack that does not exist here. The image is shown without an attack.")
         return None, ()
-    given = {key.removeprefix(PREFIX): value for key, value in query.items() if key.startswith(PREFIX)}
     try:
         values = validate_parameters(specs[name].parameters, given, specs[name].title)
     except InputError as error:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import streamlit as st
 
 import core.engine
-from app import words
+from app import state, words
 from core.attacks.base import AttackResult
 from core.errors import CancelledError, TelltaleError
 from core.parameters import ParameterValue
@@ -94,7 +94,7 @@ def wait(job: Job, what: str) -> Any:
             frame = st.empty()
         with frame.container(border=True):
             bar = st.progress(0.0, text=what)
-            st.button("Cancel", key=f"cancel-{job.id}", icon=":material/cancel:", on_click=job.cancel)
+            st.button("Cancel", key=f"cancel-{job.id}", icon=":material/cancel:", on_click=_give_up, args=(job,))
         while (status := job.status()).state not in FINISHED:
             bar.progress(min(max(status.fraction or 0.0, 0.0), 1.0), text=progress_words(what, status))
             time.sleep(POLL_SECONDS)
@@ -102,7 +102,6 @@ def wait(job: Job, what: str) -> Any:
         return job.result()
     except CancelledError:
         st.info(f"{what} was cancelled.", icon=":material/cancel:")
-        st.button("Start again", icon=":material/refresh:", key=f"again-{job.id}")
         st.stop()
     except TelltaleError as error:
         st.error(str(error), icon=":material/error:")
@@ -116,6 +115,25 @@ def progress_words(what: str, status: JobStatus) -> str:
         return f"{what}: {ahead} ahead in the queue" if ahead else f"{what}: next in the queue"
     left = f", about {words.seconds(status.seconds_left)} left" if status.seconds_left else ""
     return f"{what}{': ' + status.message if status.message else ''}{left}"
+
+
+def stop_if_given_up() -> None:
+    """End the page where its case was cancelled, with a way to start again; any other case goes on."""
+    if st.session_state.get("given-up") != state.current():
+        return
+    st.info("Cancelled. Nothing was changed.", icon=":material/cancel:")
+    st.button("Start again", icon=":material/refresh:", key="start-again", on_click=_start_again)
+    st.stop()
+
+
+def _give_up(job: Job) -> None:
+    """Cancel a job and remember for which case, so that the page does not ask for it again by itself."""
+    job.cancel()
+    st.session_state["given-up"] = state.current()
+
+
+def _start_again() -> None:
+    st.session_state.pop("given-up", None)
 
 
 def _finished_soon(job: Job) -> bool:

@@ -104,4 +104,4 @@ def sidebar() -> None:
         st.markdown(f"{image_words(case.image)}, {attack}")
         with st.popover("Copy link", icon=":material/link:"):
             st.markdown("This link opens the same case with the same numbers.")
-            st.code(case.to_link(st.context.url or ""), language=None, wrap_lines=True)
+            st.code(state.link(), language=None, wrap_lines=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
 from app import catalogue
-from app.case import Case, from_query, is_case_key
+from app.case import KEYS, Case, from_query
 from core.parameters import validate_parameters
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def synchronise() -> None:
     "back" or "forward", which are recognised by an address that names another case than the one written last. The
     browser answers a change of address with a delay, so nothing is taken from it shortly after a change.
     """
-    seen = {key: str(value) for key, value in st.query_params.items() if is_case_key(key)}
+    seen = {key: str(value) for key, value in st.query_params.items() if key in KEYS}
     state = st.session_state
     settled = time.monotonic() - state.get("case_written_at", 0.0) > SETTLING_SECONDS
     if "case" not in state or (seen and seen != state.case_query and settled):
@@ -35,13 +35,10 @@ def synchronise() -> None:
 
 
 def write_address() -> None:
-    """Write the session's case into the address; other query parameters stay."""
+    """Write the session's case into the address, at once, so that "back" leads to whole cases; the rest stays."""
     query = current().to_query()
-    for key in [key for key in st.query_params if is_case_key(key) and key not in query]:
-        del st.query_params[key]
-    for key, value in query.items():
-        if st.query_params.get(key) != value:
-            st.query_params[key] = value
+    if any(st.query_params.get(key) != value for key, value in query.items()):
+        st.query_params.update(query)
     if st.session_state.get("case_query") != query:
         st.session_state.case_query = query
         st.session_state.case_written_at = time.monotonic()
@@ -76,11 +73,8 @@ def attack_by_default() -> None:
     change(attack=spec.name, parameters=tuple(values.items()), target=None, seed=0)
 
 
-def follow(key: str, **fields: Callable[[Any], object]) -> Callable[[], None]:
-    """Return a callback that copies a widget's value into fields of the case."""
-
-    def copy() -> None:
-        value = st.session_state[key]
-        change(**{name: convert(value) for name, convert in fields.items()})
-
-    return copy
+def link() -> str:
+    """Return the whole link to this page as it stands: the case, and how the page shows it."""
+    address = urlsplit(st.context.url or "")
+    page = f"{address.scheme}://{address.netloc}{address.path or '/'}" if address.netloc else ""
+    return f"{page}?{urlencode({**st.query_params.to_dict(), **current().to_query()})}"

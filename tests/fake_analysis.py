@@ -232,14 +232,16 @@ class FakeJob:
 
     work: Callable[[], Any]
     id: str
-    endless: bool = False
+    seconds: float = 0.0
     cancelled: bool = False
     started: float = field(default_factory=time.monotonic)
 
     def status(self) -> JobStatus:
         if self.cancelled:
             return JobStatus("cancelled")
-        return JobStatus("running", None, 0.4, 3.0, "step 8 of 20") if self.endless else JobStatus("done", fraction=1.0)
+        if time.monotonic() - self.started < self.seconds:
+            return JobStatus("running", None, 0.4, 3.0, "step 8 of 20")
+        return JobStatus("done", fraction=1.0)
 
     def result(self, timeout: float | None = None) -> Any:
         if self.cancelled:
@@ -256,13 +258,13 @@ class FakeEngine:
     def __init__(self) -> None:
         self.submitted: list[tuple[str, dict[str, Any]]] = []
         self.problem: str | None = None
-        self.endless = False
+        self.seconds = 0.0
 
     def submit(self, task: str, /, **arguments: Any) -> FakeJob:
         if self.problem is not None:
             raise InputError(self.problem)
         self.submitted.append((task, arguments))
-        return FakeJob(lambda: getattr(self, f"_{task}")(**arguments), f"{task}-{len(self.submitted)}", self.endless)
+        return FakeJob(lambda: getattr(self, f"_{task}")(**arguments), f"{task}-{len(self.submitted)}", self.seconds)
 
     def ready(self) -> bool:
         return True

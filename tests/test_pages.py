@@ -33,7 +33,7 @@ PAGES = (
     "app_pages/detectors.py",
     "app_pages/about.py",
 )
-ATTACKED = {"attack": "pgd", "p.eps": "0.2", "seed": "3", "alpha": "0.1", "image": "test-167"}
+ATTACKED = {"attack": "pgd~eps~0.2~seed~3", "alpha": "0.1", "image": "test-167"}
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_attack_says_who_notices(engine: FakeEngine) -> None:
 
 
 def test_failed_attack_is_a_result(engine: FakeEngine) -> None:
-    app = open_app(**{**ATTACKED, "p.eps": "0"})
+    app = open_app(**{**ATTACKED, "attack": "pgd~eps~0"})
     assert "PGD failed within its budget: it did not leave 7" in text_of(app)
     assert not app.error
 
@@ -109,7 +109,7 @@ def test_two_clicks_fool_it(engine: FakeEngine) -> None:
     app.button(key="pick-161").click().run()
     assert app.query_params["image"] == "test-161"
     next(button for button in app.button if button.label == "Attack").click().run()
-    assert app.query_params["attack"] == "pgd"
+    assert app.query_params["attack"].startswith("pgd~eps~0.1~")
     assert "3 of 4 detectors notice the attacked image" in text_of(app)
 
 
@@ -118,7 +118,7 @@ def test_case_survives_page_switches(engine: FakeEngine) -> None:
     for page in PAGES[1:]:
         app.switch_page(page).run()
         assert app.query_params["image"] == "test-167", page
-        assert app.query_params["attack"] == "pgd", page
+        assert app.query_params["attack"].startswith("pgd~eps~0.2~"), page
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def test_case_survives_page_switches(engine: FakeEngine) -> None:
         ({"image": "../../etc/passwd"}, "neither an image of the data set"),
         ({"image": "png-" + "A" * 40}, "damaged"),
         ({"attack": "nonsense"}, "attack that does not exist"),
-        ({"attack": "pgd", "p.eps": "7"}, "must be a number in [0, 1]"),
-        ({"attack": "pgd", "p.bogus": "1"}, "has no parameter 'bogus'"),
-        ({"attack": "pgd", "target": "99"}, "target class does not exist"),
+        ({"attack": "pgd~eps~7"}, "must be a number in [0, 1]"),
+        ({"attack": "pgd~bogus~1"}, "has no parameter 'bogus'"),
+        ({"attack": "pgd~target~99"}, "target class does not exist"),
         ({"alpha": "nan"}, "must be a number in"),
         ({"bundle": "/etc"}, "no model of that name"),
     ],
@@ -153,6 +153,24 @@ def test_engine_errors_are_sentences(engine: FakeEngine) -> None:
     app = open_app()
     assert not app.exception
     assert [error.value for error in app.error] == [engine.problem]
+
+
+def test_slow_work_ends_in_its_result(engine: FakeEngine) -> None:
+    engine.seconds = 0.9
+    app = open_app()
+    assert "0 of 4 detectors notice" in text_of(app)
+    assert not [button for button in app.button if button.label == "Cancel"]
+
+
+def test_cancelled_work_does_not_start_by_itself(engine: FakeEngine) -> None:
+    app = open_app(**ATTACKED)
+    app.session_state["given-up"] = app.session_state["case"]
+    submitted = len(engine.submitted)
+    app.run()
+    assert "Cancelled. Nothing was changed." in text_of(app)
+    assert len(engine.submitted) == submitted
+    app.button(key="start-again").click().run()
+    assert "3 of 4 detectors notice" in text_of(app)
 
 
 def test_model_without_its_data(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def _row(case: CaseAnalysis, detector: str) -> None:
         name, *readings, link = st.columns([2, 3, 3, 2], vertical_alignment="center")
         name.markdown(f"**{catalogue.detector_title(detector)}**")
         for column, (image, analysis) in zip(readings, case.views(), strict=False):
-            with column:
+            with column.container(gap="xxsmall"):
                 _reading(image, analysis.verdict(detector))
         with link:
             page, label = LINKS.get(_evidence_of(detector), FALLBACK_LINK)
