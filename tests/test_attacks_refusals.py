@@ -191,12 +191,17 @@ def test_success_undone_by_rounding_is_won_back_by_the_nearest_extension(monkeyp
 
 
 def test_meter_moves_float_error_to_the_bound_and_refuses_more() -> None:
-    with metered(tiny_classifier(), 1) as meter:
-        inside = torch.rand(1, 1, 32, 32)
-        inside[0, 0, 0, 0], inside[0, 0, 0, 1] = 0.0, 1.0
-        slightly_outside = inside.clone()
-        slightly_outside[0, 0, 0, 0], slightly_outside[0, 0, 0, 1] = -5e-7, 1 + 5e-7
+    classifier, images = linear_problem(scale=1e6)
+    inside = torch.from_numpy(images[:1].copy())
+    inside[0, 0, 0, 0], inside[0, 0, 0, 1] = 0.0, 1.0
+    slightly_outside = inside.clone()
+    slightly_outside[0, 0, 0, 0], slightly_outside[0, 0, 0, 1] = -5e-7, 1 + 5e-7
+    with metered(classifier, 1) as meter:
+        assert not torch.equal(classifier(slightly_outside), classifier(inside))
         assert torch.equal(meter(slightly_outside), meter(inside))
+        slightly_outside.requires_grad_()
+        gradient = torch.autograd.grad(meter(slightly_outside)[0, 0], slightly_outside)[0]
+        assert gradient[0, 0, 0, 0] != 0.0
         with pytest.raises(ValueError, match=r"instead of \[0, 1\]"):
             meter(inside + 1e-3)
         meter.check_range = False
