@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def test_importing_the_registry_imports_neither_torch_nor_attack_libraries() -> 
         "import sys, core.attacks, core.attacks.registry;"
         "print([m for m in ('torch', 'torchattacks', 'foolbox', 'scipy.optimize', 'robustbench') if m in sys.modules])"
     )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    root = Path(__file__).parents[1]
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout
     assert printed.strip() == "[]"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,18 +117,20 @@ def run_script(code: str, **environment: str) -> str:
         text=True,
         check=False,
         env={"PATH": "/usr/bin:/bin"} | environment,
+        cwd=Path(__file__).parents[1],
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.strip()
 
 
-def test_attack_libraries_need_neither_torchvision_nor_robustbench_nor_git() -> None:
+def test_attack_libraries_need_neither_torchvision_nor_robustbench_nor_git_and_do_not_warn() -> None:
     code = """
-        import sys
+        import sys, warnings
         sys.modules["torchvision"] = None
         sys.modules["robustbench"] = None
         import torchattacks
         from core.attacks.libraries import import_foolbox
+        warnings.simplefilter("error", DeprecationWarning)
         import_foolbox()
         print(torchattacks.__version__)
     """

@@ -94,7 +94,7 @@ def extended_attempts(natural: FloatImages, attempt: FloatImages) -> FloatImages
 
 
 def _limit_linf(change: npt.NDArray[np.float64], bound: float) -> npt.NDArray[np.float64]:
-    levels = np.floor(bound * GREY_LEVELS + 1e-9)
+    levels = np.floor(bound * GREY_LEVELS)
     return np.clip(np.rint(change), -levels, levels)
 
 
