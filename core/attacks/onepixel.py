@@ -26,19 +26,15 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
 
 
 def one_pixel_class() -> Any:
-    """Return torchattacks' class with two faults of its objective mended.
+    """Return torchattacks' class with its objective in double precision.
 
-    The library hands its optimiser a column of energies; swapping two rows of it overwrites the best one, so that
-    a worse candidate may later take its place. And it takes the softmax in single precision, in which the
-    probability of a confident classifier is 1 for every candidate and the search is blind.
+    In single precision, which the library uses, the probability of a confident classifier is 1 for every candidate
+    and the search is blind.
     """
     import torch
     import torchattacks
 
     class OnePixel(torchattacks.OnePixel):  # type: ignore[misc]
-        def _loss(self, image: Any, label: Any, delta: Any) -> Any:
-            return super()._loss(image, label, delta).reshape(-1)
-
         def _get_prob(self, images: torch.Tensor) -> Any:
             with torch.no_grad():
                 logits = [self.get_logits(batch) for batch in torch.split(images, self.inf_batch)]
