@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import core.detectors.registry as detector_registry
-
 import core.attacks.registry as attack_registry
 import core.bundle as bundles
+import core.detectors.registry as detector_registry
 from core.attacks.base import AttackSpec
 from core.errors import InputError
 
 if TYPE_CHECKING:
-    from core.detectors.base import DetectorSpec
-
     from core.bundle import Bundle
+    from core.detectors.base import Detector
 
 DEFAULT_BUNDLE = "digits"
 DEFAULT_ATTACK = "pgd"
@@ -29,9 +27,14 @@ def bundle(name: str) -> Bundle:
     InputError
         If there is no such bundle or it is damaged.
     """
-    if name not in bundles.list_bundles():
+    if name not in bundle_names():
         raise InputError("There is no model of that name here.")
     return bundles.load_bundle(name)
+
+
+def bundle_names() -> tuple[str, ...]:
+    """Return the names of all bundles on this machine."""
+    return bundles.list_bundles()
 
 
 def attacks() -> Mapping[str, AttackSpec]:
@@ -45,7 +48,7 @@ def attack_title(name: str) -> str:
     return specs[name].title if name in specs else name
 
 
-def detectors() -> Mapping[str, DetectorSpec]:
+def detectors() -> Mapping[str, type[Detector]]:
     """Return every detector by its registry name."""
     return detector_registry.DETECTORS
 
@@ -54,3 +57,9 @@ def detector_title(name: str) -> str:
     """Return the name shown to people; an unknown detector keeps its registry name."""
     specs = detectors()
     return specs[name].title if name in specs else name
+
+
+def detector_summary(name: str) -> str:
+    """Return one sentence on what a detector asks; empty for an unknown one."""
+    specs = detectors()
+    return specs[name].summary if name in specs else ""

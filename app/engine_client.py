@@ -15,11 +15,9 @@ from app import state, words
 from core.attacks.base import AttackResult
 from core.errors import CancelledError, TelltaleError
 from core.parameters import ParameterValue
-from core.results import Analysis, ResponseView
+from core.results import Analysis, ResponseView, SweepPoint
 
 if TYPE_CHECKING:
-    from core.analysis import SweepPoint
-
     from core.engine import Job, JobStatus
 
 Image = npt.NDArray[np.float32]

@@ -18,13 +18,6 @@ MAP_CONFIG = {
     "scrollZoom": True,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
 }
-EVIDENCE_PAGES = {
-    "response": "app_pages/feature_responses.py",
-    "trajectory": "app_pages/trajectories.py",
-    "neighbours": "app_pages/neighbours.py",
-    "influence": "app_pages/neighbours.py",
-    "density": "app_pages/hidden_state_density.py",
-}
 
 
 def opening(title: str, sentence: str) -> None:
@@ -94,6 +87,7 @@ def sidebar() -> None:
     """Show the current case and its link beside every page."""
     case = state.current()
     with st.sidebar:
+        _model_choice(case.bundle)
         st.caption("Current case")
         try:
             image = read_image(case.image, catalogue.bundle(case.bundle))
@@ -105,3 +99,17 @@ def sidebar() -> None:
         with st.popover("Copy link", icon=":material/link:"):
             st.markdown("This link opens the same case with the same numbers.")
             st.code(state.link(), language=None, wrap_lines=True)
+
+
+def _model_choice(current: str) -> None:
+    names = catalogue.bundle_names()
+    if len(names) < 2:
+        return
+    st.selectbox(
+        "Model",
+        names,
+        index=names.index(current),
+        key=f"model-{current}",
+        on_change=state.change_bundle,
+        args=(f"model-{current}",),
+    )

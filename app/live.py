@@ -15,9 +15,8 @@ from core.errors import CancelledError, TelltaleError
 from core.parameters import ParameterValue
 
 if TYPE_CHECKING:
-    from core.analysis import LiveScores
-
     from core.engine import Job
+    from core.results import LiveScores
 
 CHUNK = 4
 AT_ONCE = 2
@@ -51,8 +50,8 @@ class LiveRun:
 
     @property
     def done(self) -> int:
-        """Images whose scores have arrived."""
-        return sum(len(result.ids) for result in self.results)
+        """Images that are dealt with; those that the model misreads are skipped, not attacked."""
+        return sum(len(result.ids) + result.skipped for result in self.results)
 
     @property
     def running(self) -> bool:

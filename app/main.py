@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from app import layout, state  # noqa: E402  # the line above makes the package importable
+from app import layout, state  # noqa: E402  # the line above makes the packages importable
+from core.errors import InputError  # noqa: E402
 
 st.set_page_config(page_title="Telltale", page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets/logo.svg"), icon_image=str(ROOT / "assets/icon.svg"), size="large")
@@ -75,6 +76,10 @@ page = st.navigation(
         ],
     }
 )
-state.synchronise()
+try:
+    state.synchronise()
+except InputError as error:
+    st.error(str(error), icon=":material/error:")
+    st.stop()
 layout.sidebar()
 page.run()

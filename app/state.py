@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 
 from app import catalogue
-from app.case import KEYS, Case, from_query
+from app.case import KEYS, Case, from_query, sample_case
 from core.parameters import validate_parameters
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ def current_bundle() -> Bundle:
 def change(**fields: Any) -> None:
     """Replace fields of the case; for widget callbacks, which run before the page does."""
     st.session_state.case = replace(current(), **fields)
+    st.session_state.case_warnings = ()
+
+
+def change_bundle(key: str) -> None:
+    """Go to the model that the widget at `key` names, with a sample of its own; for widget callbacks."""
+    st.session_state.case = sample_case(catalogue.bundle(st.session_state[key]))
     st.session_state.case_warnings = ()
 
 

@@ -73,7 +73,7 @@ def perturbation(natural: npt.NDArray[np.float32], attacked: npt.NDArray[np.floa
 
 def amplified(change: npt.NDArray[np.float32], gain: float) -> npt.NDArray[np.float32]:
     """Return the signed change times `gain`, around mid-grey and clipped to [0, 1]."""
-    return np.clip(0.5 + 0.5 * gain * change, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(0.5 + 0.5 * gain * change, 0.0, 1.0), dtype=np.float32)
 
 
 def scaled(
@@ -119,13 +119,6 @@ def positions_of(ids: Ids, reference: Ids) -> Ids:
     at = np.minimum(np.searchsorted(reference[order], ids), len(reference) - 1)
     rows = order[at]
     return np.asarray(rows[reference[rows] == ids], dtype=np.int64)
-
-
-def place_on_map(points: npt.NDArray[np.floating], rows: Ids, distances: npt.NDArray[np.floating]) -> Doubles:
-    """Return the mean of the places of the neighbours at `rows`, weighted by inverse distance, shape (2,)."""
-    away = np.asarray(distances, dtype=np.float64)
-    weights = (away == 0).astype(np.float64) if (away == 0).any() else 1.0 / away
-    return np.asarray(np.average(np.asarray(points, dtype=np.float64)[rows], axis=0, weights=weights))
 
 
 def share_at_least(values: npt.NDArray[np.floating], threshold: float) -> float:

@@ -23,16 +23,18 @@ from core.results import (
     Analysis,
     DensityView,
     InfluenceView,
+    LiveScores,
     NeighboursView,
     Prediction,
     ResponseView,
+    SweepPoint,
     TrajectoryView,
     Verdict,
 )
 
 CLASSES = tuple("0123456789")
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "hidden")
-DETECTORS = ("knn", "trajectory", "density", "nnif", "entropy")
+DETECTORS = ("knn_score", "trajectory", "idefender", "nnif", "feature_response")
 THRESHOLD = 0.8
 N, SIDE, K, M = 200, 8, 20, 20
 
@@ -108,7 +110,7 @@ class FakeBundle:
             data=SimpleNamespace(source="fake", fingerprint="a" * 64, n=N),
             accuracies={"train": 1.0, "test": 0.975},
             attacks=(),
-            detectors={"knn": {"parameters": {"k": 5}, "selected_by": "EER accuracy on fit"}},
+            detectors={"knn_score": {"parameters": {"k": 5}, "selected_by": "EER accuracy on fit"}},
             versions={"numpy": "2"},
             notes={},
         )
@@ -173,7 +175,7 @@ def analyse(image: np.ndarray, alpha: float, scores: dict[str, float]) -> Analys
             "rank",
             K,
             ids[-1],
-            rng.normal(size=(len(LAYERS), 2)).astype(np.float32),
+            {name: rng.normal(size=(len(LAYERS), 2)).astype(np.float32) for name in ("umap", "pca")},
         ),
         InfluenceView(
             helpful,
@@ -287,15 +289,16 @@ class FakeEngine:
     def _sweep(self, bundle: str, natural: np.ndarray, attacked: np.ndarray, strengths: tuple[float, ...]) -> Any:
         images = [round_to_8_bits(np.clip(natural + np.float32(s) * (attacked - natural), 0, 1)) for s in strengths]
         return tuple(
-            SimpleNamespace(strength=s, prediction=predict(image), trajectory=trajectory(image))
+            SweepPoint(s, 0.1 * s, predict(image), trajectory(image))
             for s, image in zip(strengths, images, strict=True)
         )
 
     def _live(self, bundle: str, attack: str, parameters: dict, seed: int, ids: np.ndarray) -> Any:
         rng = np.random.default_rng(int(ids[0]))
-        return SimpleNamespace(
-            ids=ids,
-            natural={name: rng.normal(0, 0.5, len(ids)) for name in DETECTORS},
-            attacked={name: rng.normal(1, 0.5, len(ids)) for name in DETECTORS},
-            success=np.arange(len(ids)) % 4 != 3,
+        return LiveScores(
+            ids,
+            {name: rng.normal(0, 0.5, len(ids)) for name in DETECTORS},
+            {name: rng.normal(1, 0.5, len(ids)) for name in DETECTORS},
+            np.arange(len(ids)) % 4 != 3,
+            0,
         )

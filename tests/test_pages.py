@@ -5,20 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from fake_analysis import DETECTORS, FakeBundle, FakeEngine
 from streamlit.testing.v1 import AppTest
-
-try:
-    import core.detectors.registry
-except ImportError:  # pragma: no cover
-    stub = ModuleType("core.detectors.registry")
-    stub.DETECTORS = {}
-    sys.modules["core.detectors.registry"] = stub
-    core_detectors = __import__("core.detectors").detectors
-    core_detectors.registry = stub
 
 import core.bundle
 import core.engine
@@ -146,6 +136,21 @@ def test_moving_alpha_changes_the_case(engine: FakeEngine) -> None:
     app.slider(key="alpha-slider").set_value(20).run()
     assert app.query_params["alpha"] == "0.2"
     assert "at 20 % false alarms" in text_of(app)
+
+
+def test_no_model_is_a_sentence(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.bundle, "list_bundles", tuple)
+    app = open_app()
+    assert not app.exception
+    assert [error.value for error in app.error] == ["There is no model of that name here."]
+
+
+def test_several_models_can_be_chosen(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.bundle, "list_bundles", lambda: ("cifar10", "digits"))
+    app = open_app(**ATTACKED)
+    app.selectbox(key="model-digits").select("cifar10").run()
+    assert not app.exception
+    assert app.query_params["attack"] == "none"
 
 
 def test_engine_errors_are_sentences(engine: FakeEngine) -> None:

@@ -91,13 +91,6 @@ def test_ellipse_lies_two_deviations_away() -> None:
     assert distances == pytest.approx(np.full(len(outline), 2.0))
 
 
-def test_place_on_map_is_the_neighbour_itself_at_distance_zero() -> None:
-    points = np.array([[0.0, 0.0], [4.0, 0.0]])
-    rows = np.array([0, 1])
-    assert views.place_on_map(points, rows, np.array([1.0, 3.0])).tolist() == pytest.approx([1.0, 0.0])
-    assert views.place_on_map(points, rows, np.array([0.0, 3.0])).tolist() == [0.0, 0.0]
-
-
 @pytest.fixture
 def scores() -> pa.Table:
     columns = ["image_id", "split", "kind", "attack", "label", "linf", "l2", "score_x"]

@@ -48,6 +48,7 @@ if chosen.possible and contests:
     roc.show_scores(chosen, current)
     st.subheader("All figures", anchor=False)
     roc.show_table(bundle, contests)
+    roc.show_macro_auc(bundle, detector)
 else:
     st.info("There are no stored test scores for this choice.", icon=":material/info:")
 live_run(bundle, detector)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -178,19 +177,9 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
 def _mark_images(figure: Any, case: CaseAnalysis, method: str, layer: int) -> None:
     looks = {"natural": (palette.NATURAL, "star"), "attacked": (palette.ATTACKED, "star-diamond")}
     for image, analysis in case.views():
-        place = _place(case, analysis, method, layer)
+        place = np.asarray(analysis.neighbours.positions[method][layer])
         colour, symbol = looks[image]
         mark(figure, f"this image, {image}", place[None], colour, symbol, 20)
-
-
-def _place(case: CaseAnalysis, analysis: Analysis, method: str, layer: int) -> npt.NDArray[np.floating]:
-    near = analysis.neighbours
-    if method == "umap":
-        return np.asarray(near.positions[layer])
-    train = case.bundle.splits.train
-    known = np.isin(near.ids[layer], train)
-    rows = views.positions_of(near.ids[layer][known], train)
-    return views.place_on_map(np.asarray(case.bundle.maps[method][layer]), rows, near.distances[layer][known])
 
 
 def show_votes(case: CaseAnalysis) -> None:

@@ -64,17 +64,34 @@ def attack_words(attack: str) -> str:
     return attack if attack in (NATURAL_ERRORS, EVERY_ATTACK) else catalogue.attack_title(attack)
 
 
+def measure(bundle: Bundle, item: Contest) -> DetectorMetrics:
+    """Return every published figure of one contest, the same as on the command line."""
+    return _measure(item, bundle.id, item.detector, item.attack, bundle.manifest.seed)
+
+
 @st.cache_data(max_entries=512, show_spinner=False)
-def measure(_contest: Contest, bundle_id: str, detector: str, attack: str) -> DetectorMetrics:  # noqa: ARG001  # key
-    """Return every published figure of one contest; kept per bundle, detector and attack."""
+def _measure(_contest: Contest, bundle_id: str, detector: str, attack: str, seed: int) -> DetectorMetrics:  # noqa: ARG001
+    paired = attack != NATURAL_ERRORS
     return metrics.evaluate_detector(
         detector,
         attack,
         _contest.natural.values,
         _contest.adversarial.values,
-        natural_groups=_contest.natural.ids,
-        adversarial_groups=_contest.adversarial.ids,
+        seed=seed,
+        natural_groups=_contest.natural.ids if paired else None,
+        adversarial_groups=_contest.adversarial.ids if paired else None,
     )
+
+
+def show_macro_auc(bundle: Bundle, detector: str) -> None:
+    """Say the detector's unweighted mean AUC over the bundle's macro attacks."""
+    attacks = bundle.manifest.notes.get("macro_attacks") or views.attacks_in(bundle.scores)
+    contests = [contest(bundle, detector, attack) for attack in attacks]
+    if not all(item.possible for item in contests):
+        return
+    value = metrics.macro_auc({item.attack: measure(bundle, item).auc for item in contests})
+    named = words.listed([attack_words(attack) for attack in attacks])
+    st.caption(f"Macro-AUC of {catalogue.detector_title(detector)}: {value:.3f}, the plain mean over {named}.")
 
 
 def show_roc(
@@ -84,14 +101,14 @@ def show_roc(
     curves = []
     for item in contests:
         curve = metrics.roc_curve(item.natural.values, item.adversarial.values)
-        measured = measure(item, bundle.id, item.detector, item.attack)
+        measured = measure(bundle, item)
         label = attack_words(item.attack) if _one_detector(contests) else catalogue.detector_title(item.detector)
         curves.append((f"{label}, AUC {measured.auc:.3f}", curve.fpr, curve.tpr))
-    best = max(contests, key=lambda c: measure(c, bundle.id, c.detector, c.attack).auc)
+    best = max(contests, key=lambda c: measure(bundle, c).auc)
     layout.chart(
         roc_curves(curves, _marks(chosen, case), logarithmic, 1.0 / len(chosen.natural)),
         f"ROC of {len(contests)} curves; the best is {catalogue.detector_title(best.detector)} against "
-        f"{attack_words(best.attack)} with AUC {measure(best, bundle.id, best.detector, best.attack).auc:.3f}",
+        f"{attack_words(best.attack)} with AUC {measure(bundle, best).auc:.3f}",
         "roc",
     )
 
@@ -187,7 +204,7 @@ def show_table(bundle: Bundle, contests: Sequence[Contest]) -> None:
     """Show the published figures of every contest."""
     rows = []
     for item in contests:
-        found = measure(item, bundle.id, item.detector, item.attack)
+        found = measure(bundle, item)
         rows.append(
             {
                 "detector": catalogue.detector_title(item.detector),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import cast
 
 import numpy as np
 import streamlit as st
@@ -12,10 +12,8 @@ from app import engine_client, layout, palette, pictures, words
 from app.analyses import CaseAnalysis
 from app.figures.trajectory import pivot_lines, pivot_path, suspicion, sweep
 from core import views
-from core.evidence.trajectory import departure_layer
-
-if TYPE_CHECKING:
-    from core.analysis import SweepPoint
+from core.evidence.trajectory import DistanceKind, departure_layer
+from core.results import SweepPoint
 
 PIVOTS = ("centroid", "medoid")
 DISTANCES = {"l2": "Euclidean distance", "cosine": "cosine similarity"}
@@ -29,7 +27,7 @@ def departure_words(case: CaseAnalysis, variant: tuple[str, str]) -> tuple[str, 
     if case.attacked is None or case.rival is None:
         return f"The path ends at class **{names[own]}**, the one that is predicted; there is no departure.", None
     table = case.attacked.trajectory.distances[variant]
-    index = departure_layer(table, variant[1], own, case.rival)  # type: ignore[arg-type]
+    index = departure_layer(table, cast("DistanceKind", variant[1]), own, case.rival)
     layers = case.attacked.trajectory.layers
     if index is None:
         return (

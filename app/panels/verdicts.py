@@ -11,11 +11,11 @@ from core.results import Verdict
 from core.views import count_noticing
 
 LINKS = {
-    "response": ("app_pages/feature_responses.py", "Feature responses"),
+    "feature_response": ("app_pages/feature_responses.py", "Feature responses"),
     "trajectory": ("app_pages/trajectories.py", "Trajectories"),
-    "neighbours": ("app_pages/neighbours.py", "Neighbours"),
-    "influence": ("app_pages/neighbours.py", "Influence"),
-    "density": ("app_pages/hidden_state_density.py", "Density"),
+    "knn_score": ("app_pages/neighbours.py", "Neighbours"),
+    "nnif": ("app_pages/neighbours.py", "Influence"),
+    "idefender": ("app_pages/hidden_state_density.py", "Density"),
 }
 FALLBACK_LINK = ("app_pages/detectors.py", "Detectors")
 
@@ -38,13 +38,15 @@ def panel(case: CaseAnalysis) -> None:
 
 def _row(case: CaseAnalysis, detector: str) -> None:
     with st.container(border=True):
-        name, *readings, link = st.columns([2, 3, 3, 2], vertical_alignment="center")
-        name.markdown(f"**{catalogue.detector_title(detector)}**")
+        name, *readings, link = st.columns([3, 3, 3, 2], vertical_alignment="center")
+        with name.container(gap="xxsmall"):
+            st.markdown(f"**{catalogue.detector_title(detector)}**")
+            st.caption(catalogue.detector_summary(detector))
         for column, (image, analysis) in zip(readings, case.views(), strict=False):
             with column.container(gap="xxsmall"):
                 _reading(image, analysis.verdict(detector))
         with link:
-            page, label = LINKS.get(_evidence_of(detector), FALLBACK_LINK)
+            page, label = LINKS.get(detector, FALLBACK_LINK)
             layout.page_link(page, label)
 
 
@@ -60,8 +62,3 @@ def _reading(image: str, verdict: Verdict) -> None:
             f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, "
             f"threshold {words.number(verdict.threshold)}"
         )
-
-
-def _evidence_of(detector: str) -> str:
-    specs = catalogue.detectors()
-    return next(iter(specs[detector].needs), "") if detector in specs else ""
