@@ -109,10 +109,15 @@ class FakeBundle:
             seed=0,
             data=SimpleNamespace(source="fake", fingerprint="a" * 64, n=N),
             accuracies={"train": 1.0, "test": 0.975},
-            attacks=(),
+            attacks=({"name": "pgd", "parameters": {"eps": 0.1, "random_start": True}},),
             detectors={"knn_score": {"parameters": {"k": 5}, "selected_by": "EER accuracy on fit"}},
             versions={"numpy": "2"},
-            notes={},
+            notes={
+                "keep_rates": {"0.95": 0.943, "0.99": 0.986},
+                "mixtures": {"components": 1, "covariance": "diag", "dimensions": 32},
+                "head": {"damping": 0.01, "agreement": 0.997},
+                "macro_attacks": ["pgd", "fgsm"],
+            },
         )
 
 

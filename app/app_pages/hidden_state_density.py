@@ -24,5 +24,6 @@ layout.how_computed(
     "images. An image whose log density under its predicted class falls below the class's threshold is rejected.",
     DENSITY,
     "The number of components and the kind of covariance are chosen by held-out likelihood. Thresholds are set on "
-    "held-out natural images, because those set on training images keep fewer images than they promise.",
+    "held-out natural images, because those set on training images keep fewer images than they promise."
+    + density.mixture_words(current.bundle),
 )

@@ -49,5 +49,6 @@ layout.how_computed(
     "influential images lie among the neighbours.",
     INFLUENCE,
     "Features are frozen: this is influence through the last layer. No training image is left out or sampled. "
-    f"The votes follow {KNN.reference} Positive influence means helpful, as in the authors' code.",
+    f"The votes follow {KNN.reference} Positive influence means helpful, as in the authors' code."
+    + neighbours.head_words(bundle),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -55,6 +56,7 @@ def show_numbers(bundle: Bundle) -> None:
 
 def show_attacks(bundle: Bundle) -> None:
     """Show how often each attack worked on test images."""
+    settings = {entry["name"]: entry["parameters"] for entry in bundle.manifest.attacks}
     rows = [
         {
             "attack": catalogue.attack_title(row.attack),
@@ -63,6 +65,7 @@ def show_attacks(bundle: Bundle) -> None:
             "tried": row.tried,
             "median L∞": row.median_linf,
             "median L2": row.median_l2,
+            "settings": settings_words(settings.get(row.attack, {})),
         }
         for row in success_rows(bundle.scores)
     ]
@@ -86,13 +89,18 @@ def show_detectors(bundle: Bundle) -> None:
     rows = [
         {
             "detector": catalogue.detector_title(name),
-            "settings": words.listed([f"{key} {words.setting(value)}" for key, value in entry["parameters"].items()]),
+            "settings": settings_words(entry["parameters"]),
             "chosen by": entry["selected_by"],
         }
         for name, entry in bundle.manifest.detectors.items()
     ]
     if rows:
         st.table(rows, hide_index=True, alt="Settings of every detector and how they were chosen")
+
+
+def settings_words(parameters: Mapping[str, object]) -> str:
+    """Return parameters as "eps 0.1, steps 20"."""
+    return ", ".join(f"{name} {words.setting(value)}" for name, value in parameters.items())
 
 
 def show_versions(bundle: Bundle) -> None:

@@ -87,6 +87,18 @@ def show_density_map(case: CaseAnalysis) -> None:
     )
 
 
+def mixture_words(bundle: Bundle) -> str:
+    """Return the settings of this model's mixtures in words; empty where the bundle does not say."""
+    settings = bundle.manifest.notes.get("mixtures")
+    if not settings:
+        return ""
+    kind = {"diag": "diagonal", "full": "full"}.get(settings["covariance"], settings["covariance"])
+    return (
+        f" Here: {settings['components']} component(s) per class with {kind} covariance over {settings['dimensions']} "
+        "principal dimensions."
+    )
+
+
 def show_keep_rates(bundle: Bundle) -> None:
     """Show how many natural images the thresholds keep, promised and achieved."""
     rates = bundle.manifest.notes.get("keep_rates")

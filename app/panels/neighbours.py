@@ -182,6 +182,17 @@ def _mark_images(figure: Any, case: CaseAnalysis, method: str, layer: int) -> No
         mark(figure, f"this image, {image}", place[None], colour, symbol, 20)
 
 
+def head_words(bundle: Bundle) -> str:
+    """Return how well the head behind the influence stands for the network; empty where the bundle does not say."""
+    head = bundle.manifest.notes.get("head")
+    if not head:
+        return ""
+    return (
+        f" The refitted head (damping {words.number(head['damping'])}) gives the network's own answer on "
+        f"{words.percent(head['agreement'])} of the test images."
+    )
+
+
 def show_votes(case: CaseAnalysis) -> None:
     """Show the weighted votes behind the kNN score."""
     near = case.natural.neighbours

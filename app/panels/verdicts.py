@@ -47,7 +47,7 @@ def _row(case: CaseAnalysis, detector: str) -> None:
                 _reading(image, analysis.verdict(detector))
         with link:
             page, label = LINKS.get(detector, FALLBACK_LINK)
-            layout.page_link(page, label)
+            layout.page_link(page, label, ":material/arrow_forward:")
 
 
 def _reading(image: str, verdict: Verdict) -> None:
