@@ -7,6 +7,9 @@ ATTACKED = "#D55E00"
 HELPFUL = "#009E73"
 HARMFUL = "#CC79A7"
 NEUTRAL = "#808080"
+IMAGE_COLOURS = {"natural": NATURAL, "attacked": ATTACKED}
+IMAGE_SYMBOLS = {"natural": "circle", "attacked": "diamond"}
+MAP_SYMBOLS = {"natural": "star", "attacked": "star-diamond"}
 BAND = "rgba(128, 128, 128, 0.22)"
 GRID = "rgba(128, 128, 128, 0.25)"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 from scipy.stats import gaussian_kde
 
 from core.images import round_to_8_bits
@@ -250,7 +251,7 @@ def success_rows(scores: pa.Table, split: str = "test") -> tuple[SuccessRow, ...
 def _mask(scores: pa.Table, **wanted: str) -> npt.NDArray[np.bool_]:
     chosen = np.ones(scores.num_rows, dtype=bool)
     for column, value in wanted.items():
-        chosen &= np.asarray(scores.column(column).to_pylist(), dtype=object) == value
+        chosen &= pc.equal(scores.column(column), value).to_numpy(zero_copy_only=False)
     return chosen
 
 

@@ -47,7 +47,7 @@ sentence, layer = trajectory.departure_words(current, chosen_variant)
 st.markdown(f"##### {sentence}")
 trajectory.show_distances(current, chosen_variant, other, layer)
 trajectory.show_path_and_suspicion(current, chosen_variant, other)
-trajectory.show_sweep(current, chosen_variant, other)
+trajectory.show_sweep(chosen_variant, other)
 layout.how_computed(
     "After every layer the activation is averaged over space and compared with one pivot per class. The detector, an "
     "LSTM, reads these distances layer by layer and gives a probability after each.",

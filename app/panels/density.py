@@ -17,9 +17,6 @@ from core import views
 if TYPE_CHECKING:
     from core.bundle import Bundle
 
-LOOKS = {"natural": (palette.NATURAL, "circle"), "attacked": (palette.ATTACKED, "diamond")}
-MAP_LOOKS = {"natural": (palette.NATURAL, "star"), "attacked": (palette.ATTACKED, "star-diamond")}
-
 
 def density_words(case: CaseAnalysis) -> str:
     """Return for each image whether its predicted class would accept its hidden state."""
@@ -43,7 +40,10 @@ def density_words(case: CaseAnalysis) -> str:
 def show_class_densities(case: CaseAnalysis) -> None:
     """Show log p(H | class) per class against the thresholds, for each image."""
     names = case.bundle.class_names
-    images = [(image, analysis.density.log_density, *LOOKS[image]) for image, analysis in case.views()]
+    images = [
+        (image, analysis.density.log_density, palette.IMAGE_COLOURS[image], palette.IMAGE_SYMBOLS[image])
+        for image, analysis in case.views()
+    ]
     thresholds = [
         (f"threshold keeping {words.percent(keep)}", values)
         for keep, values in sorted(case.natural.density.thresholds.items())
@@ -73,7 +73,7 @@ def show_density_map(case: CaseAnalysis) -> None:
     figure = go.Figure(_base_map(case.bundle, case.bundle.id))
     figure.update_layout(uirevision=case.bundle.id)
     for image, analysis in case.views():
-        colour, symbol = MAP_LOOKS[image]
+        colour, symbol = palette.IMAGE_COLOURS[image], palette.MAP_SYMBOLS[image]
         mark(figure, f"this image, {image}", analysis.density.position[None], colour, symbol, 20)
     layout.chart(
         figure,

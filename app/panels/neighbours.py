@@ -175,10 +175,9 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
 
 
 def _mark_images(figure: Any, case: CaseAnalysis, method: str, layer: int) -> None:
-    looks = {"natural": (palette.NATURAL, "star"), "attacked": (palette.ATTACKED, "star-diamond")}
     for image, analysis in case.views():
         place = np.asarray(analysis.neighbours.positions[method][layer])
-        colour, symbol = looks[image]
+        colour, symbol = palette.IMAGE_COLOURS[image], palette.MAP_SYMBOLS[image]
         mark(figure, f"this image, {image}", place[None], colour, symbol, 20)
 
 
@@ -198,8 +197,9 @@ def show_votes(case: CaseAnalysis) -> None:
     near = case.natural.neighbours
     st.subheader("Votes of the neighbours", anchor=False)
     names = case.bundle.class_names
-    colours = {"natural": palette.NATURAL, "attacked": palette.ATTACKED}
-    groups = [(image, analysis.neighbours.votes.tolist(), colours[image]) for image, analysis in case.views()]
+    groups = [
+        (image, analysis.neighbours.votes.tolist(), palette.IMAGE_COLOURS[image]) for image, analysis in case.views()
+    ]
     said = words.listed(
         [
             f"{image}: {words.percent(float(analysis.neighbours.votes[analysis.prediction.label]))} for the predicted "

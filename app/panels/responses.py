@@ -70,7 +70,7 @@ def show_mean_entropy(case: CaseAnalysis, found: list[ResponseView]) -> None:
     if not len(natural) or not len(adversarial):
         st.info("This model has no reference distribution of the mean entropy.", icon=":material/info:")
         return
-    st.markdown(direction_words(metrics.auc(natural.values, adversarial.values)))
+    st.markdown(direction_words(metrics.auc(natural.values, adversarial.values), case.bundle.image_shape[0] == 1))
     groups = [
         ("natural test images", *views.density_curve(natural.values), palette.NATURAL),
         ("adversarial test images", *views.density_curve(adversarial.values), palette.ATTACKED),
@@ -85,14 +85,14 @@ def show_mean_entropy(case: CaseAnalysis, found: list[ResponseView]) -> None:
         st.caption("The reference was computed with the detector's own levels and patch, not with those chosen above.")
 
 
-def direction_words(auc: float) -> str:
+def direction_words(auc: float, grey: bool) -> str:
     """Return in words which way the mean entropy points on this data, and how far that carries."""
     number = f"(AUC {auc:.2f} as the paper reads it)"
     if abs(auc - 0.5) < 0.1:
         return (
             f":material/trending_flat: On this data the mean entropy hardly tells adversarial images from natural "
-            f"ones {number}. Small grey images on a black ground do not show the effect that the paper reports for "
-            "photographs."
+            f"ones {number}, so its verdict carries little weight here."
+            + (" Grey strokes on black do not show the effect that the paper reports for photographs." if grey else "")
         )
     if auc < 0.5:
         return (

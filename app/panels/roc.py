@@ -13,6 +13,7 @@ from app.analyses import CaseAnalysis
 from app.figures.maps import distributions
 from app.figures.roc import rates_against_threshold, roc_curves
 from core import metrics, views
+from core.results import Analysis
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
@@ -118,17 +119,20 @@ def _one_detector(contests: Sequence[Contest]) -> bool:
 
 
 def _marks(chosen: Contest, case: CaseAnalysis) -> list[tuple[str, float, float, str, str]]:
-    looks = {"natural": (palette.NATURAL, "star"), "attacked": (palette.ATTACKED, "star-diamond")}
     marks = []
     for image, analysis in case.views():
         score = analysis.verdict(chosen.detector).score
-        colour, symbol = looks[image]
+        colour, symbol = palette.IMAGE_COLOURS[image], palette.MAP_SYMBOLS[image]
         marks.append((f"this image, {image}", *_rates(chosen, score), colour, symbol))
     threshold = case.natural.verdict(chosen.detector).threshold
     if threshold is not None:
         name = f"operating point, α {words.percent(case.case.alpha)}"
         marks.append((name, *_rates(chosen, threshold), palette.NEUTRAL, "circle"))
     return marks
+
+
+def _score(analysis: Analysis, chosen: Contest) -> float:
+    return analysis.verdict(chosen.detector).score
 
 
 def _rates(chosen: Contest, threshold: float) -> tuple[float, float]:
@@ -183,9 +187,13 @@ def show_scores(chosen: Contest, case: CaseAnalysis) -> None:
             ("natural", *views.density_curve(chosen.natural.values), palette.NATURAL),
             (attack_words(chosen.attack), *views.density_curve(chosen.adversarial.values), palette.ATTACKED),
         ]
-        looks = {"natural": (palette.NATURAL, "circle"), "attacked": (palette.ATTACKED, "diamond")}
         marks = [
-            (f"this image, {image}", analysis.verdict(chosen.detector).score, *looks[image])
+            (
+                f"this image, {image}",
+                _score(analysis, chosen),
+                palette.IMAGE_COLOURS[image],
+                palette.IMAGE_SYMBOLS[image],
+            )
             for image, analysis in case.views()
         ]
         said = words.listed([f"{name} {words.number(score)}" for name, score, _, _ in marks])

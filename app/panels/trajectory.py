@@ -8,8 +8,8 @@ from typing import cast
 import numpy as np
 import streamlit as st
 
-from app import engine_client, layout, palette, pictures, words
-from app.analyses import CaseAnalysis
+from app import engine_client, layout, palette, pictures, state, words
+from app.analyses import CaseAnalysis, analyse
 from app.figures.trajectory import pivot_lines, pivot_path, suspicion, sweep
 from core import views
 from core.evidence.trajectory import DistanceKind, departure_layer
@@ -72,12 +72,11 @@ def show_path_and_suspicion(case: CaseAnalysis, variant: tuple[str, str], rival:
     """Show the 2-D path and, where the detector reads layer by layer, its running suspicion."""
     names = case.bundle.class_names
     own = case.natural.prediction.label
-    colours = (palette.NATURAL, palette.ATTACKED)
     word = DISTANCES[variant[1]]
     paths = []
-    for (image, analysis), colour in zip(case.views(), colours, strict=False):
+    for image, analysis in case.views():
         table = analysis.trajectory.distances[variant]
-        paths.append((image, table[:, own], table[:, rival], colour))
+        paths.append((image, table[:, own], table[:, rival], palette.IMAGE_COLOURS[image]))
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**Path between class {names[own]} and class {names[rival]}**")
@@ -92,14 +91,14 @@ def show_path_and_suspicion(case: CaseAnalysis, variant: tuple[str, str], rival:
         side = "above" if variant[1] == "cosine" else "below"
         st.caption(f"Every marker is a layer. A path {side} the dotted line is nearer to class {names[rival]}.")
     with right:
-        _show_suspicion(case, colours)
+        _show_suspicion(case)
 
 
-def _show_suspicion(case: CaseAnalysis, colours: tuple[str, str]) -> None:
-    st.markdown("**The detector's running suspicion**")
+def _show_suspicion(case: CaseAnalysis) -> None:
+    st.markdown("**The LSTM's running suspicion**")
     curves = [
-        (image, analysis.trajectory.suspicion, colour)
-        for (image, analysis), colour in zip(case.views(), colours, strict=False)
+        (image, analysis.trajectory.suspicion, palette.IMAGE_COLOURS[image])
+        for image, analysis in case.views()
         if analysis.trajectory.suspicion is not None
     ]
     if not curves:
@@ -113,9 +112,13 @@ def _show_suspicion(case: CaseAnalysis, colours: tuple[str, str]) -> None:
 
 
 @st.fragment
-def show_sweep(case: CaseAnalysis, variant: tuple[str, str], rival: int) -> None:
-    """Scale the perturbation and follow the last layer: the strength scrubber."""
+def show_sweep(variant: tuple[str, str], rival: int) -> None:
+    """Scale the perturbation and follow the last layer: the strength scrubber.
+
+    The case is asked for again, which costs nothing: what a fragment is given stays in the session's memory.
+    """
     st.subheader("How strong must it be?", anchor=False)
+    case = analyse(state.current())
     if case.attacked is None:
         st.caption("Attack the image first; then its perturbation can be scaled here.")
         return
@@ -128,8 +131,10 @@ def show_sweep(case: CaseAnalysis, variant: tuple[str, str], rival: int) -> None
         strength = st.select_slider(
             "Strength of the perturbation", STRENGTHS, value=1.0, format_func=lambda s: f"× {s:g}", key="strength"
         )
-        near = [_last_layer(points, variant, c, names[c]) for c in (own, rival)]
-        at = [(name, values, colour) for (name, values), colour in zip(near, _colours(), strict=True)]
+        at = [
+            (f"class {names[label]}", _last_layer(points, variant, label), colour)
+            for label, colour in ((own, palette.NATURAL), (rival, palette.ATTACKED))
+        ]
         layout.chart(
             sweep(STRENGTHS, at, strength, f"last layer, {DISTANCES[variant[1]]}"), sweep_words(points), "sweep"
         )
@@ -145,14 +150,8 @@ def show_sweep(case: CaseAnalysis, variant: tuple[str, str], rival: int) -> None
     st.markdown(sweep_words(points))
 
 
-def _colours() -> tuple[str, str]:
-    return palette.NATURAL, palette.ATTACKED
-
-
-def _last_layer(
-    points: Sequence[SweepPoint], variant: tuple[str, str], label: int, name: str
-) -> tuple[str, list[float]]:
-    return f"class {name}", [float(point.trajectory.distances[variant][-1, label]) for point in points]
+def _last_layer(points: Sequence[SweepPoint], variant: tuple[str, str], label: int) -> list[float]:
+    return [float(point.trajectory.distances[variant][-1, label]) for point in points]
 
 
 def sweep_words(points: Sequence[SweepPoint]) -> str:
