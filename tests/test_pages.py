@@ -91,6 +91,7 @@ def test_attack_says_who_notices(engine: FakeEngine) -> None:
 def test_failed_attack_is_a_result(engine: FakeEngine) -> None:
     app = open_app(**{**ATTACKED, "attack": "pgd~eps~0"})
     assert "PGD failed within its budget: it did not leave 7" in text_of(app)
+    assert "a notice here is a false alarm too" in text_of(app)
     assert not app.error
 
 

@@ -23,6 +23,11 @@ def comparison(case: CaseAnalysis) -> None:
     natural, change, attacked = st.columns(3, gap="medium")
     with natural:
         _reading("Natural", case, case.natural, palette.NATURAL, "natural")
+        if case.true_label is not None and case.true_label != case.natural.prediction.label:
+            st.caption(
+                f":material/error: The data set says {case.bundle.class_names[case.true_label]}: the model errs on this "
+                "image without any attack."
+            )
     if case.attack is None or case.attacked is None:
         with change.container(border=True):
             st.markdown(
@@ -31,7 +36,8 @@ def comparison(case: CaseAnalysis) -> None:
             )
         return
     with attacked:
-        _reading("Attacked", case, case.attacked, palette.ATTACKED, "attacked")
+        title = "Attacked" if case.fooled else "Best attempt"
+        _reading(title, case, case.attacked, palette.ATTACKED, "attacked")
     with change:
         _change(case.attack)
 

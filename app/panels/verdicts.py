@@ -30,6 +30,8 @@ def panel(case: CaseAnalysis) -> None:
         if case.attacked is not None:
             false_alarms, _ = count_noticing(case.natural.verdicts)
             st.caption(f"On the natural image: {false_alarms} of {calibrated}. Each of these would be a false alarm.")
+            if not case.fooled:
+                st.caption("The attack failed, so this image is not adversarial: a notice here is a false alarm too.")
     with slider_column:
         controls.alpha_slider()
     for verdict in shown.verdicts:
