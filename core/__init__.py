@@ -1,1 +1,92 @@
-"""Telltale: see, trace and catch adversarial images."""
+"""Telltale: see, trace and catch adversarial images.
+
+The names here are the notebook interface; each imports what it needs when called, so that ``import core`` is light
+and never imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from core.attacks.base import AttackResult
+    from core.bundle.bundle import Bundle
+    from core.evaluation import Evaluation
+    from core.results import Analysis
+
+__all__ = ["analyse", "attack", "evaluate", "load_bundle"]
+
+
+def load_bundle(name: str) -> Bundle:
+    """Return a bundle by name or folder; see `core.bundle.load_bundle`."""
+    from core.bundle import load_bundle as load
+
+    return load(name)
+
+
+def attack(
+    image: npt.NDArray[np.float32],
+    *,
+    bundle: str = "digits",
+    attack: str,
+    parameters: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    target: int | None = None,
+) -> AttackResult:
+    """Attack one image.
+
+    Parameters
+    ----------
+    image : array of float32, shape (C, H, W), in [0, 1]
+    bundle : str
+        Name or folder.
+    attack : str
+        Registry name.
+    parameters : mapping, optional
+        Values other than the defaults.
+    seed : int
+    target : int, optional
+        Class to reach.
+
+    Raises
+    ------
+    InputError
+        If an argument is not accepted.
+    """
+    from core.analysis import attack_image
+
+    return attack_image(_opened(bundle), image, attack, parameters, seed, target)
+
+
+def analyse(image: npt.NDArray[np.float32], *, bundle: str = "digits", alpha: float = 0.05) -> Analysis:
+    """Run one image (C, H, W) through trace, evidence, detectors and calibration at false-positive rate `alpha`.
+
+    Raises
+    ------
+    InputError
+        If an argument is not accepted.
+    """
+    from core.analysis import analyse_image
+
+    return analyse_image(_opened(bundle), image, alpha)
+
+
+def evaluate(bundle: str = "digits", *, fresh: bool = False) -> Evaluation:
+    """Evaluate a bundle's detectors on its test split, from stored scores or attacked and scored afresh."""
+    from core.evaluation import evaluate_stored
+
+    if not fresh:
+        return evaluate_stored(load_bundle(bundle))
+    from core.fresh import evaluate_fresh
+
+    return evaluate_fresh(_opened(bundle))
+
+
+def _opened(name: str) -> Any:
+    from core.engine.worker_state import load
+
+    return load(name)

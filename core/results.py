@@ -105,8 +105,8 @@ class NeighboursView:
     score_k : int
     score_ids : array of int64, shape (score_k,)
         The training images that voted, nearest first in the detector's own space.
-    positions : array of float32, shape (L, 2)
-        Place of the image on each layer's map: neighbour-weighted mean of the shipped coordinates.
+    positions : mapping of {"umap", "pca"} to array of float32, shape (L, 2)
+        Place of the image on each layer's map: mean of its nearest neighbours' coordinates, weighted by 1/distance.
     """
 
     layers: tuple[str, ...]
@@ -119,7 +119,7 @@ class NeighboursView:
     weighting: str
     score_k: int
     score_ids: IntArray
-    positions: FloatArray
+    positions: Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -258,3 +258,45 @@ class Analysis:
             ],
             "timings_ms": dict(self.timings_ms),
         }
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """One strength on the straight line from a natural to an attacked image.
+
+    Attributes
+    ----------
+    strength : float
+        0 is the natural image, 1 the attacked one; clipped to [0, 1] pixels and rounded to 8 bits.
+    linf : float
+        Largest pixel change from the natural image.
+    prediction : Prediction
+    trajectory : TrajectoryView
+    """
+
+    strength: float
+    linf: float
+    prediction: Prediction
+    trajectory: TrajectoryView
+
+
+@dataclass(frozen=True)
+class LiveScores:
+    """Scores of freshly attacked images beside their natural versions.
+
+    Attributes
+    ----------
+    ids : array of int64, shape (n,)
+        Images that the classifier gets right; only those are attacked.
+    natural, attacked : mapping of detector name to array of float64, shape (n,)
+    success : array of bool, shape (n,)
+        Whether the attacked image is adversarial; scores of failed attempts never count as adversarial.
+    skipped : int
+        Images left out because the classifier errs on them.
+    """
+
+    ids: IntArray
+    natural: Mapping[str, DoubleArray]
+    attacked: Mapping[str, DoubleArray]
+    success: npt.NDArray[np.bool_]
+    skipped: int

@@ -5,17 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from core.errors import InputError, NotFittedError
 from core.evidence.evidence import Evidence
 from core.parameters import Parameter, ParameterValue, validate_parameters
 
-Arrays = dict[str, npt.NDArray[np.float64]]
+Arrays = dict[str, npt.NDArray[Any]]
 FOLDS = 5
 
 
@@ -49,19 +50,20 @@ class Labels:
         return Labels(self.adversarial[index], self.attacks[index], self.groups[index])
 
     def balanced_weights(self) -> npt.NDArray[np.float64]:
-        """Sampling weights: natural images one half, every attack an equal share of the other half; mean 1."""
+        """Return sampling weights: natural images one half, every attack an equal share of the other half; mean 1."""
         weights = np.zeros(len(self))
         names, counts = np.unique(self.attacks[self.adversarial], return_counts=True)
         weights[~self.adversarial] = 0.5 / max(1, int((~self.adversarial).sum()))
         for name, count in zip(names, counts, strict=True):
             weights[self.adversarial & (self.attacks == name)] = 0.5 / len(names) / count
-        return weights * len(self) / weights.sum()
+        return np.asarray(weights * len(self) / weights.sum(), dtype=np.float64)
 
 
 class Detector(ABC):
     """Base of all detectors.
 
-    A subclass declares `name`, `title`, `paper`, `summary` and `parameters`, and writes `_fit`, `_score`, `_arrays`
+    A subclass declares `name`, `title`, `paper`, `summary` and `parameters`, may lower `selection_folds` (how many
+    folds its settings are compared on) where fitting is slow, and writes `_fit`, `_score`, `_arrays`
     and `_restore`. `score` is **higher = more likely adversarial**, always.
 
     Parameters
@@ -80,6 +82,7 @@ class Detector(ABC):
     paper: ClassVar[str]
     summary: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]] = ()
+    selection_folds: ClassVar[int] = FOLDS
 
     def __init__(self, **settings: ParameterValue) -> None:
         self.settings = validate_parameters(self.parameters, settings, self.name)
@@ -90,7 +93,7 @@ class Detector(ABC):
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
-        """Settings that a bundle's build compares on the fit split; only the defaults unless overridden."""
+        """Return settings that a bundle's build compares on the fit split; only the defaults unless overridden."""
         del evidence
         return [{}]
 
@@ -149,3 +152,13 @@ class Detector(ABC):
 
     @abstractmethod
     def _restore(self, arrays: Arrays) -> None: ...
+
+
+def macro_auc(scores: npt.NDArray[np.floating], labels: Labels) -> float:
+    """Unweighted mean over attacks of the AUC against all natural images."""
+    natural = ~labels.adversarial
+    per_attack = []
+    for attack in np.unique(labels.attacks[labels.adversarial]):
+        rows = natural | (labels.attacks == attack)
+        per_attack.append(roc_auc_score(labels.adversarial[rows], scores[rows]))
+    return float(np.mean(per_attack))

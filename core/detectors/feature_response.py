@@ -20,7 +20,8 @@ class FeatureResponseDetector(Detector):
     name = "feature_response"
     title = "Feature response entropy"
     paper = (
-        "Amirian, Schwenker & Stadelmann (2018), Trace and Detect Adversarial Attacks on CNNs using Feature Response Maps"
+        "Amirian, Schwenker & Stadelmann (2018), "
+        "Trace and Detect Adversarial Attacks on CNNs using Feature Response Maps"
     )
     summary = "Measures how scattered the image regions are that drive the last convolutional stage."
 

@@ -74,5 +74,5 @@ def _quantile(ordered: npt.NDArray[np.float64], value: float) -> float:
     top = ordered[-1]
     if value > top:
         excess = value - top
-        return 1.0 + excess / (1.0 + excess)
+        return float(1.0 + excess / (1.0 + excess))
     return float(np.interp(value, ordered, np.linspace(0.0, 1.0, len(ordered))))

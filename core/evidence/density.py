@@ -17,7 +17,7 @@ from core.errors import InputError
 
 Covariance: TypeAlias = Literal["full", "diag"]
 COVARIANCES: tuple[Covariance, ...] = ("full", "diag")
-RIDGE = 1e-6
+RIDGE = 1e-4  # of the mean variance; without it a dead channel would have infinite density
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,30 @@ class MixtureSettings:
     components: int
     covariance: Covariance
     dimensions: int
+
+
+@dataclass(frozen=True)
+class DensityChart:
+    """The flat view of the hidden states, and the thresholds that held-out natural images give.
+
+    Attributes
+    ----------
+    origin, axes : arrays of float64, shapes (d,) and (2, d)
+        Projection of a hidden state to the chart: ``(hidden - origin) @ axes.T``.
+    keep_rates : array of float64, shape (R,)
+        Nominal shares of natural images to keep.
+    thresholds : array of float64, shape (R, C)
+        TH_c for each of them.
+    """
+
+    origin: npt.NDArray[np.float64]
+    axes: npt.NDArray[np.float64]
+    keep_rates: npt.NDArray[np.float64]
+    thresholds: npt.NDArray[np.float64]
+
+    def position(self, hidden: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Place hidden states (n, d) on the chart, (n, 2)."""
+        return np.asarray((hidden.astype(np.float64) - self.origin) @ self.axes.T, dtype=np.float32)
 
 
 class ClassDensities:
@@ -149,7 +173,10 @@ def class_thresholds(
     overall = float(np.quantile(own, 1.0 - keep))
     classes = log_density.shape[1]
     return np.array(
-        [np.quantile(own[predictions == c], 1.0 - keep) if (predictions == c).any() else overall for c in range(classes)]
+        [
+            np.quantile(own[predictions == c], 1.0 - keep) if (predictions == c).any() else overall
+            for c in range(classes)
+        ]
     )
 
 
@@ -165,17 +192,19 @@ def _fit_mixture(points: npt.NDArray[np.float64], settings: MixtureSettings, see
     if len(points) < max(2, settings.components):
         raise InputError(f"A class has {len(points)} training images; {settings.components} components need more.")
     mixture = GaussianMixture(
-        settings.components, covariance_type=settings.covariance, reg_covar=RIDGE, max_iter=200, random_state=seed
+        settings.components,
+        covariance_type=settings.covariance,
+        reg_covar=RIDGE * float(points.var(0).mean()),
+        max_iter=200,
+        random_state=seed,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return mixture.fit(points)
 
 
-def _restore_mixture(
-    arrays: dict[str, npt.NDArray[np.float64]], c: int, settings: MixtureSettings
-) -> GaussianMixture:
-    mixture = GaussianMixture(settings.components, covariance_type=settings.covariance, reg_covar=RIDGE)
+def _restore_mixture(arrays: dict[str, npt.NDArray[np.float64]], c: int, settings: MixtureSettings) -> GaussianMixture:
+    mixture = GaussianMixture(settings.components, covariance_type=settings.covariance)
     for name in ("weights", "means", "covariances", "precisions_cholesky"):
         setattr(mixture, f"{name}_", arrays[name][c])
     return mixture

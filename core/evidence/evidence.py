@@ -43,6 +43,10 @@ class Influential:
     helpful_distances: npt.NDArray[np.float32]
     harmful_distances: npt.NDArray[np.float32]
 
+    def take(self, index: Index) -> Influential:
+        """Return the rows of some of the images."""
+        return Influential(**{name: array[index] for name, array in vars(self).items()})
+
 
 class Evidence:
     """What the five methods read about n images.
@@ -69,6 +73,7 @@ class Evidence:
         self.reference = reference
         self.trace = trace
         self._mean_entropy = mean_entropy
+        self._whole: tuple[Evidence, Index] | None = None
         self._trajectories: dict[tuple[PivotKind, DistanceKind], npt.NDArray[np.float32]] = {}
         self._neighbours: dict[tuple[str, Processing], Neighbours] = {}
 
@@ -83,6 +88,8 @@ class Evidence:
     @cached_property
     def mean_entropy(self) -> npt.NDArray[np.float64]:
         """Mean local entropy of the feature responses in bits, shape (n,)."""
+        if self._whole is not None:
+            return self._whole[0].mean_entropy[self._whole[1]]
         values = self._mean_entropy() if callable(self._mean_entropy) else self._mean_entropy
         if values.shape != (len(self),) or not np.isfinite(values).all():
             raise InputError(f"Expected {len(self)} finite mean entropies, got shape {values.shape}.")
@@ -90,6 +97,8 @@ class Evidence:
 
     def trajectory(self, pivot: PivotKind, distance: DistanceKind) -> npt.NDArray[np.float32]:
         """Pivot distances, shape (n, L, C)."""
+        if self._whole is not None:
+            return self._whole[0].trajectory(pivot, distance)[self._whole[1]]
         key = (pivot, distance)
         if key not in self._trajectories:
             self._trajectories[key] = trajectories(self.trace, self.reference.pivots, pivot, distance)
@@ -97,6 +106,8 @@ class Evidence:
 
     def neighbours(self, layer: str, processing: Processing, k: int) -> Neighbours:
         """Return the k nearest training images on one layer."""
+        if self._whole is not None:
+            return self._whole[0].neighbours(layer, processing, k).take(self._whole[1])
         key = (layer, processing)
         known = self._neighbours.get(key)
         if known is None or known.rows.shape[1] < k:
@@ -107,6 +118,8 @@ class Evidence:
     @cached_property
     def influential(self) -> Influential:
         """The most influential training images with ranks and distances on every layer, M = min(500, N // 2)."""
+        if self._whole is not None:
+            return self._whole[0].influential.take(self._whole[1])
         count = min(MAX_INFLUENTIAL, len(self.reference.labels) // 2)
         values = self.reference.influence.values(self.trace.hidden, self.predictions)
         helpful, harmful = most_influential(values, count)
@@ -128,21 +141,13 @@ class Evidence:
 
     @cached_property
     def log_density(self) -> npt.NDArray[np.float64]:
-        """log p(H | class) in nats, shape (n, C)."""
+        """Log p(H | class) in nats, shape (n, C)."""
+        if self._whole is not None:
+            return self._whole[0].log_density[self._whole[1]]
         return self.reference.densities.log_density(self.trace.hidden)
 
     def take(self, index: Index) -> Evidence:
-        """Return the evidence about some of the images; what was computed already is kept."""
-        part = Evidence(self.reference, self.trace.take(index), self.mean_entropy[index])
-        part._trajectories = {k: v[index] for k, v in self._trajectories.items()}
-        part._neighbours = {k: Neighbours(n.rows[index], n.distances[index]) for k, n in self._neighbours.items()}
-        for name in ("log_density", "influential"):
-            if name in self.__dict__:
-                part.__dict__[name] = _take(self.__dict__[name], index)
+        """Return the evidence about some of the images; it asks this one, so nothing is computed twice."""
+        part = Evidence(self.reference, self.trace.take(index), np.empty(0))
+        part._whole = (self, index)
         return part
-
-
-def _take(value: npt.NDArray[np.float64] | Influential, index: Index) -> npt.NDArray[np.float64] | Influential:
-    if isinstance(value, Influential):
-        return Influential(**{name: array[index] for name, array in vars(value).items()})
-    return np.asarray(value[index])

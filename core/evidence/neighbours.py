@@ -1,5 +1,4 @@
-"""Nearest training images and kNN votes (Carrara et al. 2017, "Detecting adversarial example attacks to deep
-neural networks")."""
+"""Nearest training images and kNN votes (Carrara et al. 2017)."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from core.errors import InputError
+from core.models.trace import Index
 
 Processing: TypeAlias = Literal["none", "l2", "pca_whiten"]
 Weighting: TypeAlias = Literal["knn", "wknn", "dwknn"]
@@ -41,6 +41,10 @@ class Neighbours:
     def first(self, k: int) -> Neighbours:
         """Return the k nearest only."""
         return Neighbours(self.rows[:, :k], self.distances[:, :k])
+
+    def take(self, index: Index) -> Neighbours:
+        """Return the neighbours of some of the queries."""
+        return Neighbours(self.rows[index], self.distances[index])
 
 
 class NeighbourIndex:
@@ -98,7 +102,9 @@ class NeighbourIndex:
         self._check(activations, k, spare)
         queries = self.process(activations)
         _, rows = self._index.search(queries, k + spare)
-        found = [self._refine(q, r, k, own) for q, r, own in zip(queries, rows, _own_rows(exclude_rows, rows), strict=True)]
+        found = [
+            self._refine(q, r, k, own) for q, r, own in zip(queries, rows, _own_rows(exclude_rows, rows), strict=True)
+        ]
         return Neighbours(np.stack([f[0] for f in found]), np.stack([f[1] for f in found]))
 
     def _refine(

@@ -60,6 +60,12 @@ class Reference:
             self._influence = HeadInfluence(self.head, self.trace.hidden, self.labels)
         return self._influence
 
+    def prepare(self) -> None:
+        """Build now what would otherwise be built for the first image."""
+        for layer in self.layers:
+            self.index(layer)
+        _ = self.influence
+
     def activations(self, layer: str) -> npt.NDArray[np.float32]:
         """Pooled activations of one layer, shape (N, d)."""
         return self.trace.activations[self.layers.index(layer)]

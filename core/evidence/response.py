@@ -118,7 +118,7 @@ def to_grey_levels(maps: npt.NDArray[np.float32], levels: int = 256) -> npt.NDAr
     span = maps.max((1, 2), keepdims=True) - low
     unit = (maps - low) / np.where(span > 0.0, span, 1.0)
     eight_bits = np.rint(unit * 255.0).astype(np.int64)
-    return (eight_bits * levels // 256).astype(np.uint8)
+    return np.asarray(eight_bits * levels // 256, dtype=np.uint8)
 
 
 def local_entropy(grey: npt.NDArray[np.uint8], patch: int = 3) -> npt.NDArray[np.float32]:

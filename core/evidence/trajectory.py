@@ -1,5 +1,4 @@
-"""Trajectories in pivot-distance space (Carrara et al. 2018, "Adversarial examples detection in features
-distance spaces")."""
+"""Trajectories in pivot-distance space (Carrara et al. 2018)."""
 
 from __future__ import annotations
 
@@ -58,9 +57,7 @@ def find_medoid(points: npt.NDArray[np.float32], chunk: int = 512) -> npt.NDArra
     return np.asarray(points[int(np.concatenate(sums).argmin())])
 
 
-def trajectories(
-    trace: Trace, pivots: Pivots, pivot: PivotKind, distance: DistanceKind
-) -> npt.NDArray[np.float32]:
+def trajectories(trace: Trace, pivots: Pivots, pivot: PivotKind, distance: DistanceKind) -> npt.NDArray[np.float32]:
     """Embed every layer by its distance to each class pivot (Eq. 2 of the paper).
 
     Returns

@@ -1,0 +1,355 @@
+"""The whole path for one image: trace, evidence, scores, verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from core.attacks.attack import attack_images
+from core.attacks.base import AttackResult
+from core.bundle.model import LoadedBundle, open_bundle
+from core.calibration import check_alpha, uncalibrated_verdict
+from core.detectors.knn_score import KnnScoreDetector
+from core.detectors.trajectory import TrajectoryDetector
+from core.errors import InputError
+from core.evidence.evidence import Evidence
+from core.evidence.influence import HeadInfluence
+from core.evidence.neighbours import Neighbours
+from core.evidence.response import Responses, feature_responses
+from core.evidence.trajectory import DISTANCES, PIVOTS
+from core.images import image_sha256, round_to_8_bits
+from core.models.trace import Trace
+from core.results import (
+    Analysis,
+    DensityView,
+    InfluenceView,
+    LiveScores,
+    NeighboursView,
+    Prediction,
+    ResponseView,
+    SweepPoint,
+    TrajectoryView,
+    Verdict,
+)
+
+__all__ = ["analyse_image", "attack_image", "live_scores", "open_bundle", "respond", "sweep"]
+
+Image = npt.NDArray[np.float32]
+Checkpoint = Callable[[float, str], None]
+SHOWN_NEIGHBOURS = 50
+SHOWN_INFLUENTIAL = 50
+PLACING_NEIGHBOURS = 10
+MAX_STRENGTH = 4.0
+
+
+def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> Analysis:
+    """Run one image through trace, all evidence, every detector and its calibration.
+
+    Parameters
+    ----------
+    loaded : LoadedBundle
+    image : array of float32, shape (C, H, W), in [0, 1]
+        Rounded to 8 bits first.
+    alpha : float
+        False-positive rate at which verdicts are given, in (0, 1).
+
+    Raises
+    ------
+    InputError
+        If the image or alpha is not accepted.
+    """
+    check_alpha(alpha)
+    clock = _Clock()
+    batch = _batch(loaded, image)
+    with clock.timed("trace"):
+        trace = loaded.classifier.trace(batch)
+    with clock.timed("response"):
+        responses = feature_responses(loaded.classifier, batch)
+    evidence = Evidence(loaded.reference, trace, responses.mean_entropy)
+    with clock.timed("trajectory"):
+        trajectory = _trajectory_view(loaded, evidence)
+    with clock.timed("neighbours"):
+        neighbours = _neighbours_view(loaded, evidence)
+    with clock.timed("influence"):
+        influence = _influence_view(evidence)
+    with clock.timed("density"):
+        density = _density_view(loaded, evidence)
+    with clock.timed("verdicts"):
+        verdicts = _verdicts(loaded, evidence, alpha)
+    return Analysis(
+        bundle=loaded.bundle.name,
+        bundle_id=loaded.bundle.id,
+        image_sha256=image_sha256(batch[0]),
+        image=batch[0],
+        prediction=_prediction(loaded, trace),
+        response=_response_view(responses),
+        trajectory=trajectory,
+        neighbours=neighbours,
+        influence=influence,
+        density=density,
+        verdicts=verdicts,
+        timings_ms=clock.report(),
+    )
+
+
+def attack_image(
+    loaded: LoadedBundle,
+    image: Image,
+    attack: str,
+    parameters: Mapping[str, object] | None = None,
+    seed: int = 0,
+    target: int | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> AttackResult:
+    """Attack one image (C, H, W); see `core.attacks.attack_images`."""
+    return attack_images(
+        loaded.classifier,
+        _batch(loaded, image),
+        attack,
+        parameters,
+        targets=None if target is None else np.array([target], dtype=np.int64),
+        seed=seed,
+        checkpoint=_silent(checkpoint),
+    )
+
+
+def respond(loaded: LoadedBundle, image: Image, levels: int, patch: int) -> ResponseView:
+    """Return the feature response of one image (C, H, W) at chosen grey levels and patch size."""
+    return _response_view(feature_responses(loaded.classifier, _batch(loaded, image), levels, patch))
+
+
+def sweep(
+    loaded: LoadedBundle,
+    natural: Image,
+    attacked: Image,
+    strengths: Sequence[float],
+    checkpoint: Checkpoint | None = None,
+) -> tuple[SweepPoint, ...]:
+    """Follow the straight line from a natural through an attacked image.
+
+    Parameters
+    ----------
+    loaded : LoadedBundle
+    natural, attacked : array of float32, shape (C, H, W), in [0, 1]
+    strengths : sequence of float
+        0 is the natural image, 1 the attacked one; each in [0, 4].
+    checkpoint : callable, optional
+
+    Raises
+    ------
+    InputError
+        If an image or a strength is not accepted.
+    """
+    if not strengths or not all(0.0 <= s <= MAX_STRENGTH for s in strengths):
+        raise InputError(f"strengths must be numbers in [0, {MAX_STRENGTH:g}], got {tuple(strengths)}.")
+    start, end = _batch(loaded, natural), _batch(loaded, attacked)
+    points = []
+    for done, strength in enumerate(strengths):
+        if checkpoint is not None:
+            checkpoint(done / len(strengths), f"strength {strength:g}")
+        images = round_to_8_bits(np.clip(start + np.float32(strength) * (end - start), 0.0, 1.0))
+        trace = loaded.classifier.trace(images)
+        evidence = Evidence(loaded.reference, trace, np.zeros(1))
+        linf = float(np.abs(images - start).max())
+        points.append(SweepPoint(strength, linf, _prediction(loaded, trace), _trajectory_view(loaded, evidence)))
+    return tuple(points)
+
+
+def live_scores(
+    loaded: LoadedBundle,
+    attack: str,
+    parameters: Mapping[str, object] | None,
+    seed: int,
+    ids: npt.NDArray[np.int64],
+    checkpoint: Checkpoint | None = None,
+) -> LiveScores:
+    """Attack data-set images now and score both versions with every detector.
+
+    Parameters
+    ----------
+    loaded : LoadedBundle
+    attack : str
+    parameters : mapping, optional
+    seed : int
+    ids : array of int64, shape (n,)
+        Images that the classifier gets wrong are skipped and counted.
+    checkpoint : callable, optional
+
+    Raises
+    ------
+    InputError
+        If the data set is not on this machine, an id is not in it, or the attack's arguments are not accepted.
+    """
+    images, labels = _known_images(loaded, ids)
+    correct = loaded.classifier.predict(images) == labels
+    chosen, natural = np.asarray(ids, dtype=np.int64)[correct], images[correct]
+    if len(chosen) == 0:
+        empty: dict[str, npt.NDArray[np.float64]] = {name: np.empty(0) for name in loaded.detectors}
+        return LiveScores(chosen, empty, dict(empty), np.empty(0, dtype=np.bool_), len(ids))
+    result = attack_images(
+        loaded.classifier,
+        natural,
+        attack,
+        parameters,
+        labels=labels[correct],
+        seed=seed,
+        checkpoint=_silent(checkpoint),
+    )
+    scores = [_scores(loaded, loaded.evidence(batch)[0]) for batch in (natural, result.images)]
+    return LiveScores(chosen, scores[0], scores[1], result.success, len(ids) - len(chosen))
+
+
+def _batch(loaded: LoadedBundle, image: Image) -> Image:
+    images = np.asarray(image, dtype=np.float32)[None]
+    loaded.classifier.check_images(images)
+    return round_to_8_bits(images)
+
+
+def _known_images(loaded: LoadedBundle, ids: npt.NDArray[np.int64]) -> tuple[Image, npt.NDArray[np.int64]]:
+    image_set = loaded.bundle.image_set
+    if image_set is None:
+        raise InputError(loaded.bundle.data_problem or "The data set of this bundle is not on this machine.")
+    ids = np.asarray(ids, dtype=np.int64)
+    if ids.ndim != 1 or ids.size == 0 or ids.min() < 0 or ids.max() >= len(image_set):
+        raise InputError(f"ids must be integers in [0, {len(image_set) - 1}].")
+    return image_set.images(ids), image_set.labels[ids]
+
+
+def _scores(loaded: LoadedBundle, evidence: Evidence) -> dict[str, npt.NDArray[np.float64]]:
+    return {name: detector.score(evidence) for name, detector in loaded.detectors.items()}
+
+
+def _verdicts(loaded: LoadedBundle, evidence: Evidence, alpha: float) -> tuple[Verdict, ...]:
+    verdicts = []
+    for name, scores in _scores(loaded, evidence).items():
+        calibration = loaded.calibrations[name]
+        score = float(scores[0])
+        if calibration is None:
+            verdicts.append(uncalibrated_verdict(name, score, alpha))
+        else:
+            verdicts.append(calibration.verdict(name, score, alpha))
+    return tuple(verdicts)
+
+
+def _prediction(loaded: LoadedBundle, trace: Trace) -> Prediction:
+    label, probabilities = int(trace.predictions[0]), trace.probabilities[0]
+    return Prediction(label, loaded.bundle.class_names[label], float(probabilities[label]), probabilities)
+
+
+def _response_view(responses: Responses) -> ResponseView:
+    return ResponseView(
+        response=responses.maps[0],
+        grey=responses.grey[0],
+        entropy=responses.entropy[0],
+        mean_entropy=float(responses.mean_entropy[0]),
+        levels=responses.levels,
+        patch=responses.patch,
+        method=responses.method,
+    )
+
+
+def _trajectory_view(loaded: LoadedBundle, evidence: Evidence) -> TrajectoryView:
+    detector = loaded.detectors["trajectory"]
+    assert isinstance(detector, TrajectoryDetector)
+    suspicion = loaded.running.suspicion(evidence)
+    return TrajectoryView(
+        layers=evidence.trace.layers,
+        distances={(p, d): evidence.trajectory(p, d)[0] for p in PIVOTS for d in DISTANCES},
+        pivot=detector.pivot,
+        distance=detector.distance,
+        suspicion=None if suspicion is None else suspicion[0],
+    )
+
+
+def _neighbours_view(loaded: LoadedBundle, evidence: Evidence) -> NeighboursView:
+    detector = loaded.detectors["knn_score"]
+    assert isinstance(detector, KnnScoreDetector)
+    reference = loaded.reference
+    count = min(SHOWN_NEIGHBOURS, len(reference.labels))
+    found = [evidence.neighbours(layer, "none", count) for layer in reference.layers]
+    rows = np.stack([n.rows[0] for n in found])
+    voters = detector.neighbours(evidence)
+    return NeighboursView(
+        layers=reference.layers,
+        ids=reference.ids[rows],
+        labels=reference.labels[rows],
+        distances=np.stack([n.distances[0] for n in found]).astype(np.float32),
+        votes=detector.votes(evidence)[0],
+        score_layer=detector.layer_name(evidence),
+        processing=detector.processing,
+        weighting=detector.weighting,
+        score_k=voters.rows.shape[1],
+        score_ids=reference.ids[voters.rows[0]],
+        positions={name: place_on_map(found, coordinates) for name, coordinates in loaded.bundle.maps.items()},
+    )
+
+
+def place_on_map(found: Sequence[Neighbours], coordinates: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Place an image among its nearest neighbours on every layer's map, weighted by 1/distance.
+
+    Parameters
+    ----------
+    found : sequence of L Neighbours of one query
+    coordinates : array of float32, shape (L, N, 2)
+
+    Returns
+    -------
+    array of float32, shape (L, 2)
+        The mean place of the zero-distance neighbours, where there are any.
+    """
+    places = []
+    for near, layer in zip(found, coordinates, strict=True):
+        rows, distances = near.rows[0][:PLACING_NEIGHBOURS], near.distances[0][:PLACING_NEIGHBOURS]
+        exact = distances == 0.0
+        weights = exact.astype(np.float64) if exact.any() else 1.0 / distances
+        places.append(np.average(layer[rows].astype(np.float64), axis=0, weights=weights))
+    return np.asarray(places, dtype=np.float32)
+
+
+def _influence_view(evidence: Evidence) -> InfluenceView:
+    reference, found = evidence.reference, evidence.influential
+    m = min(SHOWN_INFLUENTIAL, found.helpful.shape[1])
+    helpful, harmful = found.helpful[0, :m], found.harmful[0, :m]
+    return InfluenceView(
+        helpful_ids=reference.ids[helpful],
+        harmful_ids=reference.ids[harmful],
+        helpful_labels=reference.labels[helpful],
+        harmful_labels=reference.labels[harmful],
+        helpful_values=found.helpful_values[0, :m],
+        harmful_values=found.harmful_values[0, :m],
+        helpful_ranks=found.helpful_ranks[0, :, :m],
+        harmful_ranks=found.harmful_ranks[0, :, :m],
+        helpful_distances=found.helpful_distances[0, :, :m],
+        harmful_distances=found.harmful_distances[0, :, :m],
+        method=HeadInfluence.method,
+        n_train=len(reference.labels),
+    )
+
+
+def _density_view(loaded: LoadedBundle, evidence: Evidence) -> DensityView:
+    chart = loaded.density_chart
+    thresholds = {float(keep): row for keep, row in zip(chart.keep_rates, chart.thresholds, strict=True)}
+    return DensityView(evidence.log_density[0], thresholds, chart.position(evidence.trace.hidden)[0])
+
+
+def _silent(checkpoint: Checkpoint | None) -> Callable[[float], None] | None:
+    return None if checkpoint is None else lambda fraction: checkpoint(fraction, "")
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._parts: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._parts[name] = 1000.0 * (time.perf_counter() - start)
+
+    def report(self) -> dict[str, float]:
+        return {**self._parts, "total": 1000.0 * (time.perf_counter() - self._start)}

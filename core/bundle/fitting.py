@@ -1,0 +1,159 @@
+"""Everything a build fits: the reference set, the detectors' settings and the detectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.detectors.base import Detector, Labels, macro_auc
+from core.detectors.registry import DETECTORS
+from core.detectors.trajectory import TrajectoryDetector
+from core.evidence.density import COVARIANCES, ClassDensities, MixtureSettings, held_out_log_density
+from core.evidence.evidence import Evidence
+from core.evidence.influence import SoftmaxHead, fit_head
+from core.evidence.reference import Reference
+from core.evidence.trajectory import fit_pivots
+from core.models.trace import Trace
+from core.models.training import Progress
+from core.parameters import ParameterValue
+
+DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1)
+COMPONENTS = (1, 2, 3, 5)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A fitted detector and how its settings were chosen.
+
+    Attributes
+    ----------
+    detector : Detector
+    selected_by : str
+        In words, with the figure.
+    """
+
+    detector: Detector
+    selected_by: str
+
+
+def fit_reference(
+    ids: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int64],
+    trace: Trace,
+    held_out: tuple[Trace, npt.NDArray[np.int64]],
+    classes: int,
+    seed: int,
+) -> Reference:
+    """Fit pivots, the softmax head and the class mixtures to the training images.
+
+    Parameters
+    ----------
+    ids, labels : array of int64, shape (N,)
+        Training images and their true classes.
+    trace : Trace of the N training images
+    held_out : (Trace, array of int64)
+        Natural images of the fit split with their true classes; they choose the head's damping and the mixtures'
+        shape by their likelihood.
+    classes, seed : int
+    """
+    return Reference(
+        ids,
+        labels,
+        classes,
+        trace,
+        fit_pivots(trace, labels, classes),
+        choose_head(trace.hidden, labels, held_out, classes),
+        choose_densities(trace.hidden, labels, held_out, classes, seed),
+    )
+
+
+def choose_head(
+    hidden: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    held_out: tuple[Trace, npt.NDArray[np.int64]],
+    classes: int,
+) -> SoftmaxHead:
+    """Refit the head under several dampings and keep the one with the least held-out cross-entropy."""
+    heads = [fit_head(hidden, labels, classes, damping) for damping in DAMPINGS]
+    trace, truth = held_out
+
+    def cross_entropy(head: SoftmaxHead) -> float:
+        own = head.probabilities(trace.hidden)[np.arange(len(truth)), truth]
+        return float(-np.log(own).mean())
+
+    return min(heads, key=cross_entropy)
+
+
+def choose_densities(
+    hidden: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    held_out: tuple[Trace, npt.NDArray[np.int64]],
+    classes: int,
+    seed: int,
+) -> ClassDensities:
+    """Fit mixtures of several sizes and covariances and keep the one with the largest held-out likelihood.
+
+    All candidates model the whole hidden state in its principal axes: likelihoods of different subspaces could not
+    be compared.
+    """
+    trace, truth = held_out
+    dimensions = min(hidden.shape[1], len(hidden) - 1)
+    shapes = [MixtureSettings(k, c, dimensions) for c in COVARIANCES for k in COMPONENTS]
+    fitted = [ClassDensities.fit(hidden, labels, classes, shape, seed) for shape in shapes]
+    return max(fitted, key=lambda densities: held_out_log_density(densities, trace.hidden, truth))
+
+
+def select_detectors(
+    evidence: Evidence, labels: Labels, macro_attacks: tuple[str, ...], progress: Progress
+) -> dict[str, Selected]:
+    """Choose every registered detector's settings on the fit split and fit it there.
+
+    Parameters
+    ----------
+    evidence : Evidence about the natural and attacked images of the fit split
+    labels : Labels
+    macro_attacks : tuple of str
+        Attacks over whose held-out macro-AUC settings are compared.
+    progress : callable
+    """
+    chosen = {}
+    for done, (name, kind) in enumerate(DETECTORS.items()):
+        progress(done / len(DETECTORS), f"Choosing the settings of {name}")
+        chosen[name] = select(kind, evidence, labels, macro_attacks)
+    return chosen
+
+
+def select(kind: type[Detector], evidence: Evidence, labels: Labels, macro_attacks: tuple[str, ...]) -> Selected:
+    """Compare a detector's candidate settings by grouped cross-validation, then fit the best on everything."""
+    candidates = kind.candidates(evidence)
+    if len(candidates) == 1:
+        return Selected(kind(**candidates[0]).fit(evidence, labels), "no settings to choose")
+    folds = list(labels.folds())[: kind.selection_folds]
+    parts = [(evidence.take(a), labels.take(a), evidence.take(b), labels.take(b)) for a, b in folds]
+    watched = np.isin(labels.attacks, ["", *macro_attacks])
+
+    def quality(settings: dict[str, ParameterValue]) -> float:
+        found = []
+        for (fit, fit_labels, held_out, held_labels), (_, rows) in zip(parts, folds, strict=True):
+            scores = kind(**settings).fit(fit, fit_labels).score(held_out)
+            keep = np.flatnonzero(watched[rows])
+            found.append(macro_auc(scores[keep], held_labels.take(keep)))
+        return float(np.mean(found))
+
+    qualities = [quality(dict(settings)) for settings in candidates]
+    best = int(np.argmax(qualities))
+    detector = kind(**candidates[best]).fit(evidence, labels)
+    where = "one image-grouped fold" if len(folds) == 1 else f"{len(folds)} image-grouped folds"
+    how = f"best of {len(candidates)} settings: macro-AUC {qualities[best]:.4f} on {where} of the fit split"
+    return Selected(detector, how)
+
+
+def fit_running_suspicion(evidence: Evidence, labels: Labels, chosen: TrajectoryDetector) -> TrajectoryDetector:
+    """Return the LSTM whose state after every layer is shown: the chosen detector itself where it is one."""
+    if chosen.settings["architecture"] == "lstm":
+        return chosen
+    running = TrajectoryDetector(**{**chosen.settings, "architecture": "lstm"})
+    running.fit(evidence, labels)
+    return running

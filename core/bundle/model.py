@@ -1,0 +1,127 @@
+"""A bundle with its model in memory: what a worker holds. The only reader of a bundle that needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.bundle.bundle import DENSITY_MAP_FILE, DETECTORS_FOLDER, REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
+from core.calibration import Calibration
+from core.detectors.base import Arrays, Detector
+from core.detectors.registry import get_detector
+from core.detectors.trajectory import TrajectoryDetector
+from core.evidence.density import ClassDensities, DensityChart
+from core.evidence.evidence import Evidence
+from core.evidence.influence import SoftmaxHead
+from core.evidence.reference import Reference
+from core.evidence.response import Responses, feature_responses
+from core.evidence.trajectory import Pivots
+from core.models.classifier import Architecture, Classifier
+from core.models.trace import Trace
+from core.models.training import load_weights
+
+RUNNING_SUSPICION = "running_suspicion"
+
+
+@dataclass
+class LoadedBundle:
+    """Everything needed to analyse an image.
+
+    Attributes
+    ----------
+    bundle : Bundle
+    classifier : Classifier
+    reference : Reference
+    detectors : dict of str to Detector
+        Fitted, in the order of the stored scores.
+    running : TrajectoryDetector
+        The LSTM whose state after every layer is shown as running suspicion.
+    calibrations : dict of str to Calibration or None
+    density_chart : DensityChart
+    """
+
+    bundle: Bundle
+    classifier: Classifier
+    reference: Reference
+    detectors: dict[str, Detector]
+    running: TrajectoryDetector
+    calibrations: dict[str, Calibration | None]
+    density_chart: DensityChart
+
+    def evidence(self, images: npt.NDArray[np.float32]) -> tuple[Evidence, Responses]:
+        """Trace images (n, C, H, W) and return their evidence with the feature responses behind it."""
+        responses = feature_responses(self.classifier, images)
+        return Evidence(self.reference, self.classifier.trace(images), responses.mean_entropy), responses
+
+
+def open_bundle(name: str) -> LoadedBundle:
+    """Load a bundle with its model.
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle or it is damaged.
+    """
+    bundle = load_bundle(name)
+    entries = bundle.manifest.detectors
+    names = [c.removeprefix("score_") for c in bundle.scores.column_names if c.startswith("score_")]
+    detectors = {key: _restore(bundle, key, get_detector(key)(**entries[key]["parameters"])) for key in names}
+    running = TrajectoryDetector(**bundle.manifest.notes[RUNNING_SUSPICION])
+    _restore(bundle, RUNNING_SUSPICION, running)
+    chart = bundle.arrays(DENSITY_MAP_FILE)
+    loaded = LoadedBundle(
+        bundle,
+        load_weights(Architecture(**bundle.manifest.architecture), bundle.path(WEIGHTS_FILE)),
+        load_reference(bundle),
+        detectors,
+        running,
+        {key: bundle.calibration(key) for key in names},
+        DensityChart(**{key: chart[key] for key in ("origin", "axes", "keep_rates", "thresholds")}),
+    )
+    # Building indices and factors now makes the first image as fast as the next.
+    loaded.reference.prepare()
+    return loaded
+
+
+def reference_arrays(reference: Reference) -> Arrays:
+    """Return everything that `load_reference` needs beside the splits."""
+    arrays: Arrays = {"labels": reference.labels, "logits": reference.trace.logits}
+    for i, activations in enumerate(reference.trace.activations):
+        arrays[f"activations.{i}"] = activations
+        arrays[f"centroid.{i}"] = reference.pivots.centroid[i]
+        arrays[f"medoid.{i}"] = reference.pivots.medoid[i]
+    arrays["head.weights"] = reference.head.weights
+    arrays["head.damping"] = np.array([reference.head.damping])
+    arrays.update({f"density.{key}": value for key, value in reference.densities.to_arrays().items()})
+    return arrays
+
+
+def load_reference(bundle: Bundle) -> Reference:
+    """Rebuild the reference set of a bundle."""
+    arrays = bundle.arrays(REFERENCE_FILE)
+    layers = bundle.layers
+
+    def per_layer(prefix: str) -> tuple[npt.NDArray[np.float32], ...]:
+        return tuple(arrays[f"{prefix}.{i}"] for i in range(len(layers)))
+
+    densities = {k.removeprefix("density."): v for k, v in arrays.items() if k.startswith("density.")}
+    return Reference(
+        bundle.splits.train,
+        arrays["labels"],
+        len(bundle.class_names),
+        Trace(layers, per_layer("activations"), arrays["logits"]),
+        Pivots(per_layer("centroid"), per_layer("medoid")),
+        SoftmaxHead(arrays["head.weights"], float(arrays["head.damping"][0])),
+        ClassDensities.from_arrays(densities),
+    )
+
+
+def detector_file(name: str) -> str:
+    """Path of a detector's arrays inside a bundle."""
+    return f"{DETECTORS_FOLDER}/{name}.safetensors"
+
+
+def _restore(bundle: Bundle, name: str, detector: Detector) -> Detector:
+    return detector.restore(bundle.arrays(detector_file(name)))

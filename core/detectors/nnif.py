@@ -1,0 +1,81 @@
+"""Detection by where the most influential training images lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+
+from core.detectors.base import Arrays, Detector, Labels
+from core.evidence.evidence import MAX_INFLUENTIAL, Evidence
+from core.parameters import Parameter, ParameterValue
+
+MEAN, LIST = "mean", "list"
+COUNTS = (*range(10, 101, 10), *range(150, 501, 50))
+
+
+class NnifDetector(Detector):
+    """Logistic regression on ranks and distances of the M most helpful and M most harmful training images.
+
+    Cohen, Sapiro & Giryes (2020), Algorithm 1. ``list`` keeps all 4 M values per layer, as the algorithm is
+    printed; ``mean`` keeps their 4 means per layer, as its authors' experiments do.
+    """
+
+    name = "nnif"
+    title = "NNIF"
+    paper = (
+        "Cohen, Sapiro & Giryes (2020), Detecting Adversarial Samples Using Influence Functions and Nearest Neighbors"
+    )
+    summary = "Asks whether the training images that decided are also the nearest ones."
+    parameters = (
+        Parameter("m", "int", 50, 1, MAX_INFLUENTIAL, help="Helpful and harmful training images taken, each."),
+        Parameter("form", "choice", MEAN, choices=(MEAN, LIST), help="Means per layer, or all values."),
+        Parameter("c", "float", 1.0, 1e-6, 1e6, help="Inverse strength of the logistic regression's L2 penalty."),
+    )
+
+    @classmethod
+    def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
+        """Both forms over the paper's counts, with penalties of their scale."""
+        most = evidence.influential.helpful.shape[1]
+        counts = [m for m in COUNTS if m <= most]
+        means = [{"form": MEAN, "m": m, "c": c} for m in counts for c in (1.0, 10.0, 100.0)]
+        lists = [{"form": LIST, "m": m, "c": c} for m in counts if m <= 100 for c in (0.01, 0.1)]
+        return [*means, *lists]
+
+    def features(self, evidence: Evidence) -> npt.NDArray[np.float64]:
+        """Ranks and distances of the influential training images, shape (n, 4 L) or (n, 4 L M)."""
+        found, m = evidence.influential, int(self.settings["m"])
+        parts = (found.helpful_ranks, found.helpful_distances, found.harmful_ranks, found.harmful_distances)
+        if self.settings["form"] == MEAN:
+            return np.hstack([part[:, :, :m].mean(2, dtype=np.float64) for part in parts])
+        return np.hstack([part[:, :, :m].reshape(len(evidence), -1).astype(np.float64) for part in parts])
+
+    def _fit(self, evidence: Evidence, labels: Labels) -> None:
+        features = self.features(evidence)
+        weights = labels.balanced_weights()
+        self.mean_ = np.average(features, axis=0, weights=weights)
+        spread = np.sqrt(np.average(np.square(features - self.mean_), axis=0, weights=weights))
+        self.scale_ = np.where(spread > 0.0, spread, 1.0)
+        model = LogisticRegression(
+            C=float(self.settings["c"]), l1_ratio=0.0, solver="lbfgs", tol=1e-6, max_iter=5000, fit_intercept=True
+        )
+        model.fit((features - self.mean_) / self.scale_, labels.adversarial, sample_weight=weights)
+        self.coefficients_, self.intercept_ = model.coef_[0], float(model.intercept_[0])
+
+    def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
+        standard = (self.features(evidence) - self.mean_) / self.scale_
+        return np.asarray(np.einsum("nf,f->n", standard, self.coefficients_) + self.intercept_)
+
+    def _arrays(self) -> Arrays:
+        return {
+            "mean": self.mean_,
+            "scale": self.scale_,
+            "coefficients": self.coefficients_,
+            "intercept": np.array([self.intercept_]),
+        }
+
+    def _restore(self, arrays: Arrays) -> None:
+        self.mean_, self.scale_ = arrays["mean"], arrays["scale"]
+        self.coefficients_, self.intercept_ = arrays["coefficients"], float(arrays["intercept"][0])

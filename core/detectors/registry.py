@@ -1,0 +1,32 @@
+"""All detectors by name. To add one: write its file, add its line."""
+
+from __future__ import annotations
+
+from core.detectors.base import Detector
+from core.detectors.feature_response import FeatureResponseDetector
+from core.detectors.idefender import IDefender
+from core.detectors.knn_score import KnnScoreDetector
+from core.detectors.nnif import NnifDetector
+from core.detectors.trajectory import TrajectoryDetector
+from core.errors import InputError
+
+DETECTORS: dict[str, type[Detector]] = {
+    FeatureResponseDetector.name: FeatureResponseDetector,
+    KnnScoreDetector.name: KnnScoreDetector,
+    TrajectoryDetector.name: TrajectoryDetector,
+    IDefender.name: IDefender,
+    NnifDetector.name: NnifDetector,
+}
+
+
+def get_detector(name: str) -> type[Detector]:
+    """Return a detector's class by its registry name.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in DETECTORS:
+        raise InputError(f"There is no detector '{name}'; there are {', '.join(DETECTORS)}.")
+    return DETECTORS[name]

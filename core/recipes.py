@@ -1,0 +1,98 @@
+"""Recipes: the declared choices behind every bundle that can be trained and built by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.data.splits import SplitSizes
+from core.errors import InputError
+from core.parameters import ParameterValue
+
+
+@dataclass(frozen=True)
+class AttackPlan:
+    """How one attack is run for a bundle.
+
+    Attributes
+    ----------
+    name : str
+    fit, test : int
+        Images attacked in each split; slow attacks take fewer.
+    parameters : dict of str to value
+        Other than the attack's defaults.
+    """
+
+    name: str
+    fit: int
+    test: int
+    parameters: dict[str, ParameterValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that is chosen, not computed, about a bundle.
+
+    Attributes
+    ----------
+    name, title, source : str
+        Folder name, name shown to people, data set.
+    sizes : SplitSizes
+    base_width, depth : int
+        Of the `SmallResNet`.
+    epochs : int
+    learning_rate, weight_decay : float
+    batch_size : int
+    attacks : tuple of AttackPlan
+    macro_attacks : tuple of str
+        Attacks over which settings are compared and the macro-AUC is reported.
+    seed : int
+    """
+
+    name: str
+    title: str
+    source: str
+    sizes: SplitSizes
+    base_width: int
+    depth: int
+    epochs: int
+    attacks: tuple[AttackPlan, ...]
+    macro_attacks: tuple[str, ...]
+    learning_rate: float = 0.05
+    weight_decay: float = 5e-4
+    batch_size: int = 64
+    seed: int = 0
+
+
+FAST = ("fgsm", "bim", "pgd", "pgd_l2", "mifgsm", "deepfool", "gradient")
+
+DIGITS = Recipe(
+    name="digits",
+    title="Handwritten digits",
+    source="digits",
+    sizes=SplitSizes(fit=200, calibration=350, test=350),
+    base_width=16,
+    depth=2,
+    epochs=30,
+    attacks=(
+        *(AttackPlan(name, fit=200, test=350) for name in FAST),
+        AttackPlan("cw", fit=100, test=150),
+        *(AttackPlan(name, fit=50, test=100) for name in ("ead", "boundary", "lbfgs")),
+        AttackPlan("onepixel", fit=50, test=50),
+    ),
+    macro_attacks=("fgsm", "bim", "pgd", "mifgsm", "deepfool", "cw"),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (DIGITS,)}
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return a recipe by name.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in RECIPES:
+        raise InputError(f"There is no recipe '{name}'; there are {', '.join(RECIPES)}.")
+    return RECIPES[name]
