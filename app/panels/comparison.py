@@ -25,8 +25,8 @@ def comparison(case: CaseAnalysis) -> None:
         _reading("Natural", case, case.natural, palette.NATURAL, "natural")
         if case.true_label is not None and case.true_label != case.natural.prediction.label:
             st.caption(
-                f":material/error: The data set says {case.bundle.class_names[case.true_label]}: the model errs on this "
-                "image without any attack."
+                f":material/error: The data set says {case.bundle.class_names[case.true_label]}: the model errs on "
+                "this image without any attack."
             )
     if case.attack is None or case.attacked is None:
         with change.container(border=True):
