@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bundle import store
-from core.bundle.attacking import AttackedImages, attack_splits
+from core.bundle.attacking import CHUNK, AttackedImages, attack_splits
 from core.bundle.bundle import (
     CALIBRATION_FILE,
     DENSITY_MAP_FILE,

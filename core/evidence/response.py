@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,7 +100,9 @@ def response_maps(classifier: Classifier, images: npt.NDArray[np.float32]) -> tu
     seed = _HalfSquaredActivation(classifier).eval()
     inputs = torch.from_numpy(images).clone().requires_grad_()
     if any(isinstance(m, nn.ReLU) for m in classifier.modules()):
-        gradient, method = GuidedBackprop(seed).attribute(inputs), GUIDED
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Setting backward hooks", UserWarning)  # it takes them off again
+            gradient, method = GuidedBackprop(seed).attribute(inputs), GUIDED
     else:
         gradient, method = Saliency(seed).attribute(inputs, abs=False), PLAIN
     return luma(gradient.detach().numpy()), method
