@@ -46,7 +46,7 @@ if chosen.possible and contests:
         controls.alpha_slider()
         roc.show_operating_point(chosen, current)
     roc.show_scores(chosen, current)
-    st.subheader("All figures", anchor=False)
+    st.header("All figures", anchor=False)
     roc.show_table(bundle, contests)
     roc.show_macro_auc(bundle, detector)
 else:

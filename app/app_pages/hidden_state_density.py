@@ -15,7 +15,7 @@ layout.opening(
 )
 current = layout.evidence_case()
 st.markdown(density.density_words(current))
-st.subheader("Density for each class", anchor=False)
+st.header("Density for each class", anchor=False)
 density.show_class_densities(current)
 density.show_density_map(current)
 density.show_keep_rates(current.bundle)

@@ -39,7 +39,7 @@ missing_data_note(bundle)
 neighbours.show_lists(bundle, lists)
 with st.expander("All numbers as a table", icon=":material/table:"):
     neighbours.show_table(bundle, lists)
-st.subheader("Where they lie", anchor=False)
+st.header("Where they lie", anchor=False)
 neighbours.show_map(current, lists, layer)
 neighbours.show_votes(current)
 layout.how_computed(

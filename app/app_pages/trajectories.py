@@ -44,7 +44,7 @@ if other is None:
         current.natural.trajectory.distances[chosen_variant], original, chosen_variant[1] == "cosine"
     )
 sentence, layer = trajectory.departure_words(current, chosen_variant)
-st.markdown(f"##### {sentence}")
+st.markdown(f"### {sentence}")
 trajectory.show_distances(current, chosen_variant, other, layer)
 trajectory.show_path_and_suspicion(current, chosen_variant, other)
 trajectory.show_sweep(chosen_variant, other)

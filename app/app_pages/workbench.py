@@ -18,16 +18,16 @@ case = state.current()
 bundle = state.current_bundle()
 left, right = st.columns([3, 2], gap="medium")
 with left.container(border=True, height="stretch"):
-    st.subheader("1. Choose an image", anchor=False)
+    st.header("1. Choose an image", anchor=False)
     picker.image_picker(bundle)
 with right.container(border=True, height="stretch"):
-    st.subheader("2. Attack it", anchor=False)
+    st.header("2. Attack it", anchor=False)
     controls.attack_form(case, bundle.class_names)
 
-st.subheader("3. See what changed", anchor=False)
+st.header("3. See what changed", anchor=False)
 with st.skeleton(height=420):
     analysed = analyse(case)
 comparison(analysed)
-st.subheader("4. See who notices", anchor=False)
+st.header("4. See who notices", anchor=False)
 verdicts.panel(analysed)
 provenance(analysed)

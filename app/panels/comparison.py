@@ -86,7 +86,7 @@ def provenance(case: CaseAnalysis) -> None:
         with st.expander("Fingerprint of the image", icon=":material/fingerprint:"):
             _fingerprint("Natural", case.natural)
         return
-    st.subheader("What the attack did", anchor=False)
+    st.header("What the attack did", anchor=False)
     _outcome(case, attack)
     with st.grid("auto", min_column_width=130, gap="small"):
         for label, value, explanation in _facts(attack):

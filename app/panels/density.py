@@ -69,7 +69,7 @@ def _base_map(_bundle: Bundle, bundle_id: str) -> go.Figure:  # noqa: ARG001  # 
 
 def show_density_map(case: CaseAnalysis) -> None:
     """Show the classes in two dimensions with both images marked."""
-    st.subheader("The classes in two dimensions", anchor=False)
+    st.header("The classes in two dimensions", anchor=False)
     figure = go.Figure(_base_map(case.bundle, case.bundle.id))
     figure.update_layout(uirevision=case.bundle.id)
     for image, analysis in case.views():
@@ -104,7 +104,7 @@ def show_keep_rates(bundle: Bundle) -> None:
     rates = bundle.manifest.notes.get("keep_rates")
     if not rates:
         return
-    st.subheader("What the thresholds keep", anchor=False)
+    st.header("What the thresholds keep", anchor=False)
     rows = [
         {"promised": words.percent(float(nominal)), "achieved on natural test images": words.percent(float(achieved))}
         for nominal, achieved in sorted(rates.items())

@@ -22,7 +22,7 @@ FEWEST_FOR_A_CURVE = 2
 
 def live_run(bundle: Bundle, detector: str) -> None:
     """Draw the whole section; Cancel stands in the main script, the curve in a fragment that polls."""
-    st.subheader("Live run", anchor=False)
+    st.header("Live run", anchor=False)
     st.markdown(
         "The curves above come with the model. This one is made now: fresh attacks on test images, a few at a time."
     )

@@ -195,7 +195,7 @@ def head_words(bundle: Bundle) -> str:
 def show_votes(case: CaseAnalysis) -> None:
     """Show the weighted votes behind the kNN score."""
     near = case.natural.neighbours
-    st.subheader("Votes of the neighbours", anchor=False)
+    st.header("Votes of the neighbours", anchor=False)
     names = case.bundle.class_names
     groups = [
         (image, analysis.neighbours.votes.tolist(), palette.IMAGE_COLOURS[image]) for image, analysis in case.views()

@@ -36,14 +36,14 @@ def responses_of(case: CaseAnalysis, levels: int, patch: int) -> list[ResponseVi
 
 def show_maps(found: list[ResponseView]) -> None:
     """Show response and entropy of each image, and the difference, each row on one locked colour scale."""
-    st.subheader("Feature response", anchor=False)
+    st.header("Feature response", anchor=False)
     maps = [view.response for view in found]
     if len(found) == 2:
         maps.append(found[1].response - found[0].response)
     end = views.largest_magnitude(*maps)
     _row(maps, [(-end, end, True)] * 3, "", "response")
     st.caption("Blue pulls the response down, red up; white is none. One scale for all maps of a row.")
-    st.subheader("Local entropy", anchor=False)
+    st.header("Local entropy", anchor=False)
     maps = [view.entropy for view in found]
     top = views.largest_magnitude(*maps)
     if len(found) == 2:
@@ -64,7 +64,7 @@ def _row(maps: Sequence[Map], scales: Sequence[tuple[float, float, bool]], unit:
 
 def show_mean_entropy(case: CaseAnalysis, found: list[ResponseView]) -> None:
     """Mark the images' mean entropy on the reference distributions, and say what those are worth."""
-    st.subheader("Mean entropy beside the reference", anchor=False)
+    st.header("Mean entropy beside the reference", anchor=False)
     natural = views.select_scores(case.bundle.scores, "mean_entropy", "natural")
     adversarial = views.select_scores(case.bundle.scores, "mean_entropy", "adversarial")
     if not len(natural) or not len(adversarial):

@@ -117,7 +117,7 @@ def show_sweep(variant: tuple[str, str], rival: int) -> None:
 
     The case is asked for again, which costs nothing: what a fragment is given stays in the session's memory.
     """
-    st.subheader("How strong must it be?", anchor=False)
+    st.header("How strong must it be?", anchor=False)
     case = analyse(state.current())
     if case.attacked is None:
         st.caption("Attack the image first; then its perturbation can be scaled here.")

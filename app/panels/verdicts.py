@@ -26,7 +26,7 @@ def panel(case: CaseAnalysis) -> None:
     noticing, calibrated = count_noticing(shown.verdicts)
     words_column, slider_column = st.columns([3, 2], vertical_alignment="center")
     with words_column:
-        st.markdown(f"#### {words.headline(noticing, calibrated, case.case.alpha, case.attacked is not None)}")
+        st.markdown(f"### {words.headline(noticing, calibrated, case.case.alpha, case.attacked is not None)}")
         if case.attacked is not None:
             false_alarms, _ = count_noticing(case.natural.verdicts)
             st.caption(f"On the natural image: {false_alarms} of {calibrated}. Each of these would be a false alarm.")
