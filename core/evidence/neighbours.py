@@ -21,6 +21,9 @@ MAX_COMPONENTS = 256
 
 # Above this number of queries FAISS switches to |a|^2 - 2ab + |b|^2, whose rounding depends on the batch.
 faiss.cvar.distance_compute_blas_threshold = 1 << 30
+# FAISS measures in float32. It proposes a few rows more than asked for; where its last proposal is not farther than
+# the k-th neighbour by more than that rounding, the query is measured against every row instead.
+SURPLUS = 16
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,11 @@ class NeighbourIndex:
         self.points = self.process(activations)
         self._index = faiss.IndexFlatL2(self.points.shape[1])
         self._index.add(self.points)
+        self._rounding = (self.points.shape[1] + 4) * float(np.finfo(np.float32).eps)  # of a squared distance
 
     def process(self, activations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Apply the processing to activations of shape (n, d)."""
+        activations = np.ascontiguousarray(activations, dtype=np.float32)
         if self.processing == "l2":
             norms = np.linalg.norm(activations, axis=1, keepdims=True)
             return np.ascontiguousarray(activations / np.where(norms > 0.0, norms, 1.0), dtype=np.float32)
@@ -77,7 +82,7 @@ class NeighbourIndex:
             return np.ascontiguousarray(
                 np.einsum("nd,cd->nc", centred, self._pca.components_) / scale, dtype=np.float32
             )
-        return np.ascontiguousarray(activations, dtype=np.float32)
+        return activations
 
     def search(
         self, activations: npt.NDArray[np.float32], k: int, exclude_rows: npt.NDArray[np.int64] | None = None
@@ -101,16 +106,29 @@ class NeighbourIndex:
         spare = 0 if exclude_rows is None else 1
         self._check(activations, k, spare)
         queries = self.process(activations)
-        _, rows = self._index.search(queries, k + spare)
-        found = [
-            self._refine(q, r, k, own) for q, r, own in zip(queries, rows, _own_rows(exclude_rows, rows), strict=True)
-        ]
+        proposed = self._index.search(queries, min(k + spare + SURPLUS, len(self.points)))
+        owns = [-1] * len(queries) if exclude_rows is None else [int(row) for row in exclude_rows]
+        found = [self._refine(*parts, k) for parts in zip(queries, *proposed, owns, strict=True)]
         return Neighbours(np.stack([f[0] for f in found]), np.stack([f[1] for f in found]))
 
     def _refine(
-        self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int, own: int
+        self,
+        query: npt.NDArray[np.float32],
+        squared: npt.NDArray[np.float32],
+        proposed: npt.NDArray[np.int64],
+        own: int,
+        k: int,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        rows = rows[rows != own]
+        rows, distances = self._sorted(query, proposed[(proposed != own) & (proposed >= 0)], k)
+        certain = len(distances) == k and squared[-1] > np.square(distances[-1]) * (1.0 + self._rounding)
+        if certain or len(proposed) == len(self.points) == np.count_nonzero(proposed >= 0):
+            return rows, distances
+        everything = np.arange(len(self.points))
+        return self._sorted(query, everything[everything != own], k)
+
+    def _sorted(
+        self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         distances = np.linalg.norm(self.points[rows].astype(np.float64) - query, axis=1)
         order = np.lexsort((rows, distances))[:k]
         return rows[order], distances[order]
@@ -174,7 +192,3 @@ def _fit_pca(activations: npt.NDArray[np.float32]) -> PCA:
     kept = int((pca.explained_variance_ > 1e-12 * pca.explained_variance_[0]).sum())
     pca.components_, pca.explained_variance_ = pca.components_[:kept], pca.explained_variance_[:kept]
     return pca
-
-
-def _own_rows(exclude_rows: npt.NDArray[np.int64] | None, rows: npt.NDArray[np.int64]) -> list[int]:
-    return [-1] * len(rows) if exclude_rows is None else [int(r) for r in exclude_rows]
