@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
+from core.errors import InputError
 from core.models.trace import Trace
 
 PivotKind: TypeAlias = Literal["centroid", "medoid"]
@@ -44,8 +45,16 @@ def fit_pivots(trace: Trace, labels: npt.NDArray[np.int64], classes: int) -> Piv
     trace : Trace of the n training images
     labels : array of int64, shape (n,)
     classes : int
+
+    Raises
+    ------
+    InputError
+        If a class has no training image.
     """
     groups = [labels == c for c in range(classes)]
+    for c, group in enumerate(groups):
+        if not group.any():
+            raise InputError(f"Every class needs a training image; class {c} has none.")
     centroid = tuple(np.stack([a[g].mean(0) for g in groups]) for a in trace.activations)
     medoid = tuple(np.stack([find_medoid(a[g]) for g in groups]) for a in trace.activations)
     return Pivots(centroid, medoid)
