@@ -112,7 +112,8 @@ class ClassDensities:
         pca = PCA(n_components=settings.dimensions, svd_solver="full").fit(hidden.astype(np.float64))
         projected = pca.transform(hidden.astype(np.float64))
         mixtures = [_fit_mixture(projected[labels == c], settings, seed) for c in range(classes)]
-        return cls(settings, pca.mean_, pca.components_, mixtures)
+        # The order of float additions depends on memory layout: what is used now is what a bundle restores.
+        return cls.from_arrays(cls(settings, pca.mean_, pca.components_, mixtures).to_arrays())
 
     def project(self, hidden: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Project hidden states (n, d) to the modelled subspace (n, q)."""
@@ -125,7 +126,7 @@ class ClassDensities:
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return everything that `from_arrays` needs."""
-        return {
+        arrays = {
             "mean": self.mean,
             "axes": self.axes,
             "weights": np.stack([m.weights_ for m in self.mixtures]),
@@ -133,6 +134,7 @@ class ClassDensities:
             "covariances": np.stack([m.covariances_ for m in self.mixtures]),
             "precisions_cholesky": np.stack([m.precisions_cholesky_ for m in self.mixtures]),
         }
+        return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[np.float64]]) -> ClassDensities:
@@ -166,18 +168,12 @@ def class_thresholds(
     Returns
     -------
     array of float64, shape (C,)
-        The (1 - keep) quantile of log p(H | c) over the images predicted as c; over all images' own predicted
-        class where a class has none.
+        The (1 - keep) quantile of log p(H | c) over the images predicted as c, rounded down to one of them, so
+        that at least `keep` of them pass; over all images' own predicted class where a class has none.
     """
     own = log_density[np.arange(len(predictions)), predictions]
-    overall = float(np.quantile(own, 1.0 - keep))
-    classes = log_density.shape[1]
-    return np.array(
-        [
-            np.quantile(own[predictions == c], 1.0 - keep) if (predictions == c).any() else overall
-            for c in range(classes)
-        ]
-    )
+    groups = [own[predictions == c] for c in range(log_density.shape[1])]
+    return np.array([np.quantile(group if group.size else own, 1.0 - keep, method="lower") for group in groups])
 
 
 def keep_rate(
