@@ -108,14 +108,15 @@ def from_query(query: Mapping[str, str]) -> tuple[Case, tuple[str, ...]]:
     warnings : tuple of str
     """
     warnings: list[str] = []
-    name = query.get("bundle", catalogue.DEFAULT_BUNDLE)
+    default = catalogue.default_bundle()
+    name = query.get("bundle", default)
     try:
         bundle = catalogue.bundle(name)
     except InputError as error:
-        if name == catalogue.DEFAULT_BUNDLE:
+        if name == default:
             raise
         warnings.append(f"{error} The link's model was replaced by the default one.")
-        bundle = catalogue.bundle(catalogue.DEFAULT_BUNDLE)
+        bundle = catalogue.bundle(default)
     sample = sample_case(bundle)
     image = _image_or_sample(query.get("image"), sample.image, bundle, warnings)
     alpha = float(_value_or_default(_ALPHA, query.get("alpha"), warnings))

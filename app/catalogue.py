@@ -9,14 +9,19 @@ import core.attacks.registry as attack_registry
 import core.bundle as bundles
 import core.detectors.registry as detector_registry
 from core.attacks.base import AttackSpec
+from core.engine.settings import Settings
 from core.errors import InputError
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
     from core.detectors.base import Detector
 
-DEFAULT_BUNDLE = "digits"
 DEFAULT_ATTACK = "pgd"
+
+
+def default_bundle() -> str:
+    """Return the bundle that is shown first: the one that the workers load before they are ready."""
+    return Settings.from_environment().bundle or "digits"
 
 
 def bundle(name: str) -> Bundle:

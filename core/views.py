@@ -62,6 +62,18 @@ def limits(*tables: npt.NDArray[np.floating], margin: float = 0.05) -> tuple[flo
     return low - space, high + space
 
 
+def log_limits(*tables: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """Return one range, as exponents of ten, that holds every positive value of several arrays, with a margin."""
+    positive = np.concatenate([np.ravel(table)[np.ravel(table) > 0] for table in tables])
+    return limits(np.log10(positive)) if len(positive) else (-1.0, 1.0)
+
+
+def signed_log(values: npt.ArrayLike) -> Doubles:
+    """Return sign(x) * log10(1 + |x|): room for values near zero beside values in the thousands."""
+    numbers = np.asarray(values, dtype=np.float64)
+    return np.asarray(np.sign(numbers) * np.log10(1.0 + np.abs(numbers)))
+
+
 def largest_magnitude(*tables: npt.NDArray[np.floating]) -> float:
     """Return the largest absolute value over several arrays, never zero: the end of a symmetric colour scale."""
     return max(max(float(np.abs(table).max(initial=0.0)) for table in tables), 1e-12)

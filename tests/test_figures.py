@@ -26,7 +26,7 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
     "heatmap": lambda: maps.heatmap(np.eye(4), -1, 1, True, "bits"),
     "distributions": lambda: maps.distributions([("n", RAMP, RAMP, "red")], [("i", 2.0, "blue", "star")], "score", 1.0),
     "pivot lines": lambda: trajectory.pivot_lines(
-        LAYERS, [("own", RAMP), ("rival", RAMP[::-1])], (RAMP - 1, RAMP + 1), "distance", (0, 5), "b"
+        LAYERS, [("own", RAMP), ("rival", RAMP[::-1])], (RAMP - 1, RAMP + 1), "distance", (0, 5), False, "b"
     ),
     "pivot path": lambda: trajectory.pivot_path(LAYERS, [("natural", RAMP, RAMP, "red")], "x", "y", False),
     "suspicion": lambda: trajectory.suspicion(LAYERS, [("natural", RAMP / 3, "red"), ("attacked", RAMP / 4, "blue")]),

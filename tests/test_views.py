@@ -127,3 +127,17 @@ def test_success_counts_failures(scores: pa.Table) -> None:
 def test_share_at_least() -> None:
     assert views.share_at_least(np.array([1.0, 2.0, 3.0]), 2.0) == pytest.approx(2 / 3)
     assert np.isnan(views.share_at_least(np.empty(0), 2.0))
+
+
+def test_signed_log_is_odd_and_keeps_order() -> None:
+    values = np.array([-1000.0, -1.0, 0.0, 0.5, 99.0])
+    shown = views.signed_log(values)
+    assert shown.tolist() == sorted(shown.tolist())
+    assert views.signed_log(-values).tolist() == pytest.approx((-shown).tolist())
+    assert views.signed_log(99.0) == pytest.approx(2.0)
+
+
+def test_log_limits_ignore_what_a_logarithm_cannot_hold() -> None:
+    low, high = views.log_limits(np.array([[0.0, 0.1]]), np.array([[100.0]]))
+    assert low < -1.0 and high > 2.0
+    assert views.log_limits(np.zeros(3)) == (-1.0, 1.0)

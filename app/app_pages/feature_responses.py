@@ -15,7 +15,7 @@ layout.opening(
 )
 current = layout.evidence_case()
 own_view = current.natural.response
-with st.container(horizontal=True):
+with st.container(horizontal=True, vertical_alignment="bottom"):
     chosen_levels = st.select_slider(
         "Grey levels",
         sorted({*responses.LEVELS, own_view.levels}),
@@ -23,6 +23,7 @@ with st.container(horizontal=True):
         key="levels",
         bind="query-params",
         help="Grey levels of the response whose entropy is taken.",
+        width=320,
     )
     chosen_patch = st.segmented_control(
         "Patch",
@@ -34,11 +35,19 @@ with st.container(horizontal=True):
         bind="query-params",
         help="Side of the square in which the entropy is taken.",
     )
+    locked = st.toggle(
+        "One colour scale",
+        value=True,
+        key="locked",
+        bind="query-params",
+        help="Off: each response map fills the scale by itself, so a weak natural response can be seen beside a strong "
+        "attacked one.",
+    )
 shown = responses.responses_of(current, int(chosen_levels), int(chosen_patch or own_view.patch))
 with st.grid("auto", min_column_width=180):
     for name, view in zip(responses.NAMES, shown, strict=False):
         st.metric(f"Mean entropy, {name}", f"{view.mean_entropy:.3f} bits", border=True)
-responses.show_maps(shown)
+responses.show_maps(shown, locked)
 responses.show_mean_entropy(current, shown)
 layout.how_computed(
     "The activations of the last convolutional stage are sent back to the pixels "

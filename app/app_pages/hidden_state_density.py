@@ -17,6 +17,7 @@ current = layout.evidence_case()
 st.markdown(density.density_words(current))
 st.header("Density for each class", anchor=False)
 density.show_class_densities(current)
+st.caption("The axis is logarithmic on both sides of zero. Higher is more usual.")
 density.show_density_map(current)
 density.show_keep_rates(current.bundle)
 layout.how_computed(

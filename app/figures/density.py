@@ -10,8 +10,10 @@ import plotly.graph_objects as go
 
 from app import palette
 from app.figures.base import styled
+from core.views import signed_log
 
 Doubles = npt.NDArray[np.float64]
+TICKS = (-100_000, -10_000, -1_000, -100, -10, 0, 10, 100, 1_000)
 
 
 def class_densities(
@@ -20,6 +22,8 @@ def class_densities(
     thresholds: Sequence[tuple[str, Doubles]],
 ) -> go.Figure:
     """Return log p(H | class) per class for each image, with each class's thresholds as ticks.
+
+    The axis is logarithmic on both sides of zero: attacked images may lie thousands of nats below natural ones.
 
     Parameters
     ----------
@@ -33,7 +37,8 @@ def class_densities(
         figure.add_scatter(
             name=name,
             x=names,
-            y=values,
+            y=signed_log(values),
+            customdata=values,
             mode="markers",
             marker={
                 "symbol": "line-ew-open",
@@ -41,17 +46,19 @@ def class_densities(
                 "color": palette.NEUTRAL,
                 "line": {"width": 4 - 2 * index, "color": palette.NEUTRAL},
             },
-            hovertemplate="class %{x}: %{y:.1f} nats<extra>" + name + "</extra>",
+            hovertemplate="class %{x}: %{customdata:.1f} nats<extra>" + name + "</extra>",
         )
     for name, values, colour, symbol in images:
         figure.add_scatter(
             name=name,
             x=names,
-            y=values,
+            y=signed_log(values),
+            customdata=values,
             mode="markers",
             marker={"symbol": symbol, "size": 12, "color": colour, "line": {"width": 1, "color": "#FFFFFF"}},
-            hovertemplate="class %{x}: %{y:.1f} nats<extra>" + name + "</extra>",
+            hovertemplate="class %{x}: %{customdata:.1f} nats<extra>" + name + "</extra>",
         )
     styled(figure, height=380, x="class", y="log p(H | class), nats")
     figure.update_xaxes(type="category")
+    figure.update_yaxes(tickvals=signed_log(TICKS), ticktext=[f"{tick:,}".replace("-", "−") for tick in TICKS])
     return figure

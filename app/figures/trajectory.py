@@ -20,6 +20,7 @@ def pivot_lines(
     band: tuple[Doubles, Doubles],
     y: str,
     limits: tuple[float, float],
+    logarithmic: bool,
     departure: str | None = None,
 ) -> go.Figure:
     """Return the distance to named pivots over layers, over the band of all other classes.
@@ -34,7 +35,9 @@ def pivot_lines(
     y : str
         Axis title.
     limits : (low, high)
-        Range of the axis, shared by the figures that are compared.
+        Range of the axis, shared by the figures that are compared; exponents of ten where it is logarithmic.
+    logarithmic : bool
+        Whether the axis is logarithmic, which suits distances: they grow from layer to layer.
     departure : str, optional
         Layer to mark.
     """
@@ -55,7 +58,7 @@ def pivot_lines(
     for (name, values), (tone, dash, symbol) in zip(lines, looks, strict=False):
         figure.add_trace(line(name, names, values, tone, dash, symbol))
     styled(figure, height=340, y=y)
-    figure.update_yaxes(range=list(limits))
+    figure.update_yaxes(range=list(limits), type="log" if logarithmic else "linear", dtick=1 if logarithmic else None)
     figure.update_xaxes(type="category", tickangle=-40)
     if departure is not None:
         figure.add_vline(x=names.index(departure), line={"color": palette.NEUTRAL, "dash": "dot", "width": 2})
@@ -63,7 +66,7 @@ def pivot_lines(
 
 
 def pivot_path(
-    layers: Sequence[str], paths: Sequence[tuple[str, Doubles, Doubles, str]], x: str, y: str, reverse: bool
+    layers: Sequence[str], paths: Sequence[tuple[str, Doubles, Doubles, str]], x: str, y: str, similarity: bool
 ) -> go.Figure:
     """Return the 2-D path: distance to one pivot against distance to another, layer by layer.
 
@@ -73,11 +76,11 @@ def pivot_path(
     paths : sequence of (name, x per layer, y per layer, colour)
     x, y : str
         Axis titles.
-    reverse : bool
-        Whether larger means nearer (cosine similarity): noted by the caller, kept for the hover text.
+    similarity : bool
+        Whether larger means nearer, as for the cosine; distances are drawn on logarithmic axes.
     """
     figure = go.Figure()
-    word = "similarity" if reverse else "distance"
+    word = "similarity" if similarity else "distance"
     for index, (name, across, up, colour) in enumerate(paths):
         trace = line(name, across, up, colour, "solid" if index == 0 else "dash", "circle" if index == 0 else "diamond")
         trace.update(
@@ -103,7 +106,11 @@ def pivot_path(
         line={"color": palette.NEUTRAL, "dash": "dot", "width": 1.5},
         hoverinfo="skip",
     )
-    return styled(figure, height=380, x=x, y=y)
+    styled(figure, height=380, x=x, y=y)
+    if not similarity:
+        figure.update_xaxes(type="log", dtick=1)
+        figure.update_yaxes(type="log", dtick=1)
+    return figure
 
 
 def suspicion(layers: Sequence[str], curves: Sequence[tuple[str, Doubles, str]]) -> go.Figure:

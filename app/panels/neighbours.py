@@ -29,6 +29,8 @@ MEANINGS = {
     "helpful": "without them the predicted class would lose support",
     "harmful": "without them the predicted class would gain support",
 }
+PROCESSINGS = {"none": "plain activations", "l2": "L2-normalised", "pca_whiten": "after PCA and whitening"}
+WEIGHTINGS = {"knn": "equal votes", "wknn": "votes weighted by 1/rank", "dwknn": "votes weighted by 1/d²"}
 MAP_TITLES = {"umap": "UMAP", "pca": "PCA"}
 
 
@@ -208,8 +210,9 @@ def show_votes(case: CaseAnalysis) -> None:
         ]
     )
     layout.chart(class_bars(names, groups, "share of votes"), f"Share of the neighbours' votes; {said}", "votes")
+    processing = PROCESSINGS.get(near.processing, near.processing)
+    weighting = WEIGHTINGS.get(near.weighting, near.weighting)
     st.caption(
         f"{said[0].upper()}{said[1:]}. The kNN detector asks {near.score_k} neighbours on {near.score_layer} "
-        f"(processing: {near.processing}, weights: {near.weighting}); its score is one minus the "
-        "predicted class's share."
+        f"({processing}; {weighting}); its score is one minus the predicted class's share."
     )

@@ -34,15 +34,19 @@ def responses_of(case: CaseAnalysis, levels: int, patch: int) -> list[ResponseVi
     return found
 
 
-def show_maps(found: list[ResponseView]) -> None:
-    """Show response and entropy of each image, and the difference, each row on one locked colour scale."""
+def show_maps(found: list[ResponseView], locked: bool) -> None:
+    """Show response and entropy of each image, and the difference, each row on one locked colour scale.
+
+    An attacked response can be a hundred times stronger: unlocked, each response fills the scale by itself.
+    """
     st.header("Feature response", anchor=False)
     maps = [view.response for view in found]
     if len(found) == 2:
         maps.append(found[1].response - found[0].response)
-    end = views.largest_magnitude(*maps)
-    _row(maps, [(-end, end, True)] * 3, "", "response")
-    st.caption("Blue pulls the response down, red up; white is none. One scale for all maps of a row.")
+    ends = [views.largest_magnitude(*maps)] * 3 if locked else [views.largest_magnitude(values) for values in maps]
+    _row(maps, [(-end, end, True) for end in ends], "", "response")
+    scale = "One scale for all maps of the row." if locked else "Each map has its own scale: compare shapes only."
+    st.caption(f"Blue is a negative response, red a positive one, white none. {scale}")
     st.header("Local entropy", anchor=False)
     maps = [view.entropy for view in found]
     top = views.largest_magnitude(*maps)

@@ -47,6 +47,7 @@ def show_distances(case: CaseAnalysis, variant: tuple[str, str], rival: int, dep
     names = case.bundle.class_names
     own = case.natural.prediction.label
     tables = [analysis.trajectory.distances[variant] for _, analysis in case.views()]
+    logarithmic = variant[1] == "l2"
     columns = st.columns(len(tables), gap="medium")
     for column, (image, analysis), table in zip(columns, case.views(), tables, strict=True):
         split = views.pivot_distances(table, own, rival)
@@ -58,7 +59,8 @@ def show_distances(case: CaseAnalysis, variant: tuple[str, str], rival: int, dep
                 lines,
                 (split.low, split.high),
                 DISTANCES[variant[1]],
-                views.limits(*tables),
+                views.log_limits(*tables) if logarithmic else views.limits(*tables),
+                logarithmic,
                 departure if image == "attacked" else None,
             )
             alt = (
