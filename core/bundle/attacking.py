@@ -8,12 +8,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import numpy.typing as npt
 
 from core.bundle.store import load_arrays, save_arrays
 from core.data.image_set import ImageSet
+from core.engine.guard import exit_when_orphaned
 from core.models.classifier import Architecture, Classifier
 from core.models.training import Progress, load_weights, save_weights
 from core.recipes import AttackPlan
@@ -99,17 +101,28 @@ def _run_all(
         return
     context = get_context("spawn")
     workers = min(os.cpu_count() or 1, len(chunks))
-    with ProcessPoolExecutor(workers, context, initializer=_limit_threads) as pool:
-        waiting = {}
-        for chunk in chunks:
-            images, labels = image_set.images(chunk.ids), image_set.labels[list(chunk.ids)]
-            waiting[pool.submit(_run, chunk, architecture, weights, images, labels)] = chunk.attack.name
-        for done, future in enumerate(as_completed(waiting), start=1):
-            future.result()
-            progress(done / len(chunks), f"Attacking with {waiting[future]}, {done} of {len(chunks)} chunks")
+    with ProcessPoolExecutor(workers, context, initializer=_prepare_worker, initargs=(os.getpid(),)) as pool:
+        try:
+            waiting = {}
+            for chunk in chunks:
+                images, labels = image_set.images(chunk.ids), image_set.labels[list(chunk.ids)]
+                waiting[pool.submit(_run, chunk, architecture, weights, images, labels)] = chunk.attack.name
+            for done, future in enumerate(as_completed(waiting), start=1):
+                future.result()
+                progress(done / len(chunks), f"Attacking with {waiting[future]}, {done} of {len(chunks)} chunks")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # or leaving the block would first run all the rest
+            raise
 
 
-def _limit_threads() -> None:
+def _prepare_worker(parent: int) -> None:
+    # A killed build cannot tell its workers, which would wait for work for ever.
+    Thread(target=exit_when_orphaned, args=(parent,), name="orphan-watch", daemon=True).start()
+    use_one_thread()
+
+
+def use_one_thread() -> None:
+    """Keep this process to one thread: the order of float additions, and so every figure, depends on their number."""
     import torch
     from threadpoolctl import threadpool_limits
 

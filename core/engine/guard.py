@@ -43,7 +43,7 @@ def install(parent: int) -> None:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     _leave_terminal()
     _never_block_on_stderr()
-    threading.Thread(target=_exit_when_orphaned, args=(parent,), name="orphan-watch", daemon=True).start()
+    threading.Thread(target=exit_when_orphaned, args=(parent,), name="orphan-watch", daemon=True).start()
 
 
 def _leave_terminal() -> None:
@@ -60,7 +60,8 @@ def _never_block_on_stderr() -> None:
     os.dup2(1, 2)
 
 
-def _exit_when_orphaned(parent: int) -> None:
+def exit_when_orphaned(parent: int) -> None:
+    """Watch the parent, and end this process once it is gone; runs in a thread of its own."""
     # A parent killed outright closes nothing in order; its children must notice by themselves.
     while os.getppid() == parent:
         time.sleep(ORPHAN_CHECK_SECONDS)
