@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from core.bundle.store import load_arrays, save_arrays
 from core.data.image_set import ImageSet
 from core.data.sources import load_image_set
 from core.data.splits import SPLIT_NAMES, Splits
-from core.errors import DamagedBundleError
+from core.errors import DamagedBundleError, InputError
 from core.models.classifier import Architecture, Classifier
 from core.recipes import Recipe, get_recipe
 
@@ -40,9 +41,19 @@ def train(name: str, *, data: str | None = None, out: Path | None = None, progre
     -------
     Path
         The weights file.
+
+    Raises
+    ------
+    InputError
+        If the recipe or the data set is not known, or weights for other data would replace the recipe's own.
     """
     recipe = get_recipe(name)
-    image_set = load_image_set(data or recipe.source)
+    source = data or recipe.source
+    if out is None and source != recipe.source:
+        raise InputError(
+            f"The weights of '{name}' belong to data '{recipe.source}'; name a file for others with --out."
+        )
+    image_set = load_image_set(source)
     splits = Splits.draw(image_set.labels, recipe.sizes, recipe.seed)
     classifier = train_classifier(recipe, image_set, splits.train, lambda f, m: progress(0.95 * f, m))
     found = accuracies(classifier, image_set, splits)
@@ -102,9 +113,14 @@ def accuracies(classifier: Classifier, image_set: ImageSet, splits: Splits) -> d
 
 
 def save_weights(classifier: Classifier, file: Path) -> None:
-    """Write all parameters and buffers, normalisation included."""
+    """Write all parameters and buffers, normalisation included; the file appears whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_arrays(file, {key: value.numpy() for key, value in classifier.state_dict().items()})
+    partial = file.with_name(f".{file.name}-{os.getpid()}.partial")
+    try:
+        save_arrays(partial, {key: value.numpy() for key, value in classifier.state_dict().items()})
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_weights(architecture: Architecture, file: Path) -> Classifier:
