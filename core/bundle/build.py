@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bundle import store
-from core.bundle.attacking import CHUNK, AttackedImages, attack_splits
+from core.bundle.attacking import CHUNK, AttackedImages, attack_splits, use_one_thread
 from core.bundle.bundle import (
     CALIBRATION_FILE,
     DENSITY_MAP_FILE,
@@ -56,6 +57,7 @@ LIBRARIES = (
     "umap-learn",
     "numpy",
 )
+KEY_LENGTH = 16
 
 
 def build(name: str, *, data: str | None = None, out: Path | None = None, progress: Progress) -> Path:
@@ -91,12 +93,13 @@ def build(name: str, *, data: str | None = None, out: Path | None = None, progre
 
 def build_recipe(recipe: Recipe, source: str, folder: Path, progress: Progress) -> Path:
     """Build a recipe into a folder; see `build`."""
-    work = _WorkInProgress(recipe, load_image_set(source), folder, progress)
+    use_one_thread()
+    work = _WorkInProgress(recipe, source, folder, progress)
     classifier = work.classifier()
     attacked = work.attacked(classifier)
     fitted = _fit(work, classifier, attacked)
-    store.write_bundle(folder, lambda empty: _fill(empty, work, source, classifier, fitted))
-    shutil.rmtree(work.folder)
+    store.write_bundle(folder, lambda empty: _fill(empty, work, classifier, fitted))
+    work.clear()
     progress(1.0, "Done")
     return folder
 
@@ -104,17 +107,33 @@ def build_recipe(recipe: Recipe, source: str, folder: Path, progress: Progress) 
 class _WorkInProgress:
     """The stages that are worth keeping when a build is killed."""
 
-    def __init__(self, recipe: Recipe, image_set: ImageSet, target: Path, progress: Progress) -> None:
+    def __init__(self, recipe: Recipe, source: str, target: Path, progress: Progress) -> None:
         self.recipe = recipe
-        self.image_set = image_set
-        self.splits = Splits.draw(image_set.labels, recipe.sizes, recipe.seed)
+        self.source = source
+        self.image_set = load_image_set(source)
+        self.splits = Splits.draw(self.image_set.labels, recipe.sizes, recipe.seed)
         self.progress = progress
-        # Another recipe, data set or code version must never pick up what this one left behind.
+        # Other choices, data, weights or code must never pick up what these left behind.
         self.folder = target.parent / ".build" / f"{target.name}-{self._key()}"
 
     def _key(self) -> str:
-        choices = json.dumps([asdict(self.recipe), self.image_set.fingerprint, _versions()], sort_keys=True)
-        return hashlib.sha256(choices.encode()).hexdigest()[:16]
+        shipped = self._shipped_weights()
+        weights = None if shipped is None else store.file_sha256(shipped)
+        choices = [asdict(self.recipe), self.image_set.fingerprint, weights, _versions(), _code_sha256()]
+        return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
+
+    def _shipped_weights(self) -> Path | None:
+        """Return the recipe's shipped weights; they were trained on its own data and stand for no other."""
+        file = PRECOMPUTED / "weights" / f"{self.recipe.name}.safetensors"
+        return file if self.source == self.recipe.source and file.exists() else None
+
+    def clear(self) -> None:
+        """Remove what this build and earlier ones that were given up have kept."""
+        name = self.folder.name.rpartition("-")[0]
+        for left in self.folder.parent.glob(f"{name}-{KEY_LENGTH * '[0-9a-f]'}"):
+            shutil.rmtree(left)
+        with contextlib.suppress(OSError):  # another bundle's build is under way
+            self.folder.parent.rmdir()
 
     def part(self, start: float, end: float) -> Progress:
         """Return the progress callback of a stage that spans a part of the build."""
@@ -123,11 +142,10 @@ class _WorkInProgress:
     def classifier(self) -> Classifier:
         """Return the recipe's shipped classifier, or train it."""
         architecture = architecture_of(self.recipe, self.image_set)
-        shipped = PRECOMPUTED / "weights" / f"{self.recipe.name}.safetensors"
         kept = self.folder / WEIGHTS_FILE
-        for file in (shipped, kept):
-            if file.exists():
-                return load_weights(architecture, file)
+        file = self._shipped_weights() or kept
+        if file.exists():
+            return load_weights(architecture, file)
         classifier = train_classifier(self.recipe, self.image_set, self.splits.train, self.part(0.0, 0.1))
         kept.parent.mkdir(parents=True, exist_ok=True)
         save_weights(classifier, kept)
@@ -215,7 +233,7 @@ def _examples(versions: list[Versions], reference: Reference) -> tuple[Evidence,
     return Evidence(reference, trace, entropy), labels
 
 
-def _fill(empty: Path, work: _WorkInProgress, source: str, classifier: Classifier, fitted: _Fitted) -> Manifest:
+def _fill(empty: Path, work: _WorkInProgress, classifier: Classifier, fitted: _Fitted) -> Manifest:
     detectors = {name: selected.detector for name, selected in fitted.detectors.items()}
     work.progress(0.95, "Scoring")
     scores = score_table(fitted.versions, detectors)
@@ -232,17 +250,17 @@ def _fill(empty: Path, work: _WorkInProgress, source: str, classifier: Classifie
     (empty / DETECTORS_FOLDER).mkdir()
     for name, detector in {**detectors, RUNNING_SUSPICION: fitted.running}.items():
         store.save_arrays(empty / detector_file(name), detector.arrays())
-    return _manifest(work, source, classifier, fitted)
+    return _manifest(work, classifier, fitted)
 
 
-def _manifest(work: _WorkInProgress, source: str, classifier: Classifier, fitted: _Fitted) -> Manifest:
+def _manifest(work: _WorkInProgress, classifier: Classifier, fitted: _Fitted) -> Manifest:
     recipe, image_set = work.recipe, work.image_set
     shape = tuple(int(side) for side in image_set.pixels.shape[1:])
     return Manifest(
         name=recipe.name,
         title=recipe.title,
         seed=recipe.seed,
-        data=DataReference(source, image_set.fingerprint, len(image_set), image_set.class_names, shape),  # type: ignore[arg-type]
+        data=DataReference(work.source, image_set.fingerprint, len(image_set), image_set.class_names, shape),  # type: ignore[arg-type]
         layers=classifier.layers,
         architecture=asdict(classifier.architecture),
         accuracies=accuracies(classifier, image_set, work.splits),
@@ -286,3 +304,12 @@ def _notes(recipe: Recipe, fitted: _Fitted) -> dict[str, object]:
 
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def _code_sha256() -> str:
+    """SHA-256 of Telltale's own code."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
