@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
-from umap import UMAP
 
 from core.evidence.density import DensityChart, class_thresholds
 from core.models.trace import Trace
@@ -62,6 +61,8 @@ def density_chart(
 
 
 def _umap(activations: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
+    from umap import UMAP  # takes seconds, because numba compiles
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # n_jobs is forced to 1 by the seed, as asked
         neighbours = min(NEIGHBOURS, len(activations) - 1)
