@@ -1,0 +1,257 @@
+"""Building: the same bytes every time, whole or not at all, resumed after a kill, and what it stores is true."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from miniature import ATTACKED, CHUNKS, RECIPE, flat_maps
+
+import core.bundle.build
+import core.models.training
+from core.bundle import list_bundles, load_bundle, verify_bundle
+from core.bundle.build import build_recipe
+from core.bundle.maps import layer_maps
+from core.bundle.model import open_bundle
+from core.cli import main
+from core.data import digits
+from core.errors import InputError
+from core.evaluation import evaluate_stored
+from core.fresh import evaluate_fresh
+from core.models.trace import Trace
+from core.models.training import train
+from core.recipes import AttackPlan, Recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+# Where a format's own mark stands, and the mark; a pickle begins with neither.
+MARKS = {".safetensors": (8, b"{"), ".parquet": (0, b"PAR1"), ".json": (0, b"{")}
+
+
+class Stopped(Exception):
+    """Ends a build where a test has seen enough."""
+
+
+def silent(fraction: float, message: str) -> None:
+    pass
+
+
+def stop_at_first_chunk(fraction: float, message: str) -> None:
+    if message.startswith("Attacking"):
+        raise Stopped(message)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def chunk_times(folder: Path) -> dict[str, int]:
+    return {p.name: p.stat().st_mtime_ns for p in folder.glob(".build/*/attacks/*-*.safetensors")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_maps():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core.bundle.build, "layer_maps", flat_maps)
+        yield
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The miniature, built once in one go; tests must not change it."""
+    return build_recipe(RECIPE, "digits", tmp_path_factory.mktemp("bundles") / "mini", silent)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """Where a build was killed while it attacked, and the processes it had started."""
+    place = tmp_path_factory.mktemp("killed")
+    command = [sys.executable, "-m", "tests.miniature", str(place / "mini")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    workers: set[int] = set()
+    while process.poll() is None:
+        try:
+            workers |= {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(0.02)
+    assert process.wait() == -signal.SIGKILL
+    return place, sorted(workers)
+
+
+def test_what_was_built_is_whole_and_can_be_opened(built: Path) -> None:
+    assert {report.state for report in verify_bundle(built)} == {"ok"}
+    loaded = open_bundle(str(built))
+    assert list(loaded.detectors) == ["feature_response", "knn_score", "trajectory", "idefender", "nnif"]
+    assert all(calibration is not None for calibration in loaded.calibrations.values())
+    assert loaded.bundle.manifest.data.source == "digits"
+    assert not (built.parent / ".build").exists(), "what the build kept for itself is cleared away"
+    rows = loaded.bundle.scores.to_pylist()
+    for split in ("fit", "test"):
+        for plan in RECIPE.attacks:
+            assert sum(row["split"] == split and row["attack"] == plan.name for row in rows) == ATTACKED
+    assert all(math.isfinite(v) for row in rows for k, v in row.items() if k.startswith("score_"))
+
+
+def test_a_killed_build_leaves_no_bundle_and_no_process(killed: tuple[Path, list[int]]) -> None:
+    place, workers = killed
+    assert workers
+    with pytest.raises(InputError):
+        load_bundle(place / "mini")
+    assert [entry.name for entry in place.iterdir()] == [".build"]
+    deadline = time.monotonic() + 5
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in workers):
+        assert time.monotonic() < deadline, "workers outlive a killed build"
+        time.sleep(0.1)
+
+
+def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(built: Path, killed: tuple[Path, list[int]]) -> None:
+    place, _ = killed
+    test_a_killed_build_leaves_no_bundle_and_no_process(killed)
+    before = chunk_times(place)
+    assert 1 <= len(before) < CHUNKS, "it was killed in the middle of the attacks"
+    messages, at_end = [], {}
+
+    def watch(fraction: float, message: str) -> None:
+        messages.append(message)
+        if message.startswith("Attacking"):
+            at_end.update(chunk_times(place))
+
+    resumed = build_recipe(RECIPE, "digits", place / "mini", watch)
+    assert not [message for message in messages if message.startswith("Training")]
+    attacking = [message for message in messages if message.startswith("Attacking")]
+    assert attacking[-1].endswith(f"{CHUNKS - len(before)} of {CHUNKS - len(before)} chunks")
+    assert {name: at_end[name] for name in before} == before, "finished chunks were attacked again"
+    assert len(at_end) == CHUNKS
+    # Two builds in two processes, one of them interrupted: not one byte differs, the manifest's included.
+    first, second = contents(built), contents(resumed)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_no_file_is_a_pickle(built: Path) -> None:
+    for name, data in contents(built).items():
+        place, mark = MARKS[Path(name).suffix]
+        assert data[place:].startswith(mark), name
+
+
+def test_a_damaged_file_is_named_and_refused(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "mini"
+    for name, data in contents(built).items():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_bytes(data)
+    file = copy / "detectors" / "nnif.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    bad = [report for report in verify_bundle(copy) if report.state != "ok"]
+    assert [(report.file, report.state) for report in bad] == [("detectors/nnif.safetensors", "damaged")]
+    with pytest.raises(InputError, match=r"detectors/nnif\.safetensors.*damaged"):
+        open_bundle(str(copy))
+    assert main(["verify", str(copy)]) == 2
+    assert "detectors/nnif.safetensors" in capsys.readouterr().err
+
+
+def test_evaluating_afresh_gives_the_stored_figures(built: Path) -> None:
+    loaded = open_bundle(str(built))
+    stored, fresh = evaluate_stored(loaded.bundle), evaluate_fresh(loaded)
+    assert stored.rows and [(r.detector, r.attack) for r in fresh.rows] == [(r.detector, r.attack) for r in stored.rows]
+    for ours, theirs in zip(fresh.rows, stored.rows, strict=True):
+        for key, value in dataclasses.asdict(ours).items():
+            assert value == pytest.approx(dataclasses.asdict(theirs)[key], abs=1e-9), (ours.detector, ours.attack, key)
+    assert fresh.attacks == stored.attacks
+
+
+def test_a_fault_in_an_attack_ends_the_build_without_running_the_rest(tmp_path: Path) -> None:
+    attacks = (AttackPlan("fgsm", 1, 1, {"eps": 7}), *(AttackPlan("pgd", 60, 60, {"steps": 200}) for _ in range(3)))
+    started = time.monotonic()
+    with pytest.raises(InputError, match="eps"):
+        build_recipe(dataclasses.replace(RECIPE, attacks=attacks), "digits", tmp_path / "mini", silent)
+    assert time.monotonic() - started < 45
+    assert not list(tmp_path.glob("mini*"))
+
+
+def test_other_weights_are_attacked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.bundle.build, "PRECOMPUTED", tmp_path)
+    shipped = tmp_path / "weights" / "mini.safetensors"
+    for epochs in (1, 2):
+        train_miniature(dataclasses.replace(RECIPE, epochs=epochs), shipped, monkeypatch)
+        with pytest.raises(Stopped, match="1 of "):
+            build_recipe(RECIPE, "digits", tmp_path / "mini", stop_at_first_chunk)
+    assert len(list((tmp_path / ".build").iterdir())) == 2, "chunks of other weights would be taken for these"
+
+
+def test_shipped_weights_stand_for_their_own_data_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.bundle.build, "PRECOMPUTED", tmp_path)
+    monkeypatch.setattr(core.bundle.build, "load_image_set", lambda _: digits.load())
+    train_miniature(dataclasses.replace(RECIPE, epochs=1), tmp_path / "weights" / "mini.safetensors", monkeypatch)
+    messages = []
+
+    def stop_at_training(fraction: float, message: str) -> None:
+        messages.append(message)
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        build_recipe(RECIPE, "other/digits", tmp_path / "mini", stop_at_training)
+    assert messages[0].startswith("Training")
+
+
+def train_miniature(recipe: Recipe, file: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    monkeypatch.setattr(core.models.training, "get_recipe", lambda _: recipe)
+    assert train("mini", out=file, progress=silent) == file
+    return file.read_bytes()
+
+
+def test_training_is_repeatable_and_follows_its_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+    first = train_miniature(recipe, tmp_path / "a.safetensors", monkeypatch)
+    assert train_miniature(recipe, tmp_path / "b.safetensors", monkeypatch) == first
+    other = dataclasses.replace(recipe, seed=1)
+    assert train_miniature(other, tmp_path / "c.safetensors", monkeypatch) != first
+
+
+def test_weights_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    file = tmp_path / "weights.safetensors"
+    before = train_miniature(recipe, file, monkeypatch)
+
+    def full_disk(path: Path, arrays: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(core.models.training, "save_arrays", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        train_miniature(dataclasses.replace(recipe, seed=1), file, monkeypatch)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_weights_for_other_data_never_replace_the_recipes_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "digits", "--data", "mnist"]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def test_maps_are_repeatable_and_hold_every_training_image() -> None:
+    draws = np.random.default_rng(0)
+    layers = tuple(draws.normal(size=(40, width)).astype(np.float32) for width in (4, 8))
+    trace = Trace(("a", "b"), layers, np.zeros((40, 3), dtype=np.float32))
+    first, second = layer_maps(trace, 0, silent), layer_maps(trace, 0, silent)
+    for name in ("umap", "pca"):
+        assert first[name].shape == (2, 40, 2) and first[name].dtype == np.float32
+        assert np.isfinite(first[name]).all()
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_a_build_that_is_under_way_is_no_bundle(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELLTALE_BUNDLES", str(built.parent))
+    (built.parent / ".build" / "mini-0").mkdir(parents=True)
+    assert "mini" in list_bundles() and not [name for name in list_bundles() if "build" in name]
+    (built.parent / ".build" / "mini-0").rmdir()
+    (built.parent / ".build").rmdir()
