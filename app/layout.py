@@ -47,11 +47,17 @@ def how_computed(method: str, paper: Paper | None, choices: str) -> None:
         st.markdown(f"**Choices of this project.** {choices}")
 
 
+def current_analysis() -> CaseAnalysis:
+    """Analyse the current case; while that takes long, its progress and Cancel stand above a skeleton."""
+    waiting = st.container()
+    with st.skeleton(height=420), waiting:
+        return analyse(state.current())
+
+
 def evidence_case() -> CaseAnalysis:
     """Analyse the current case and say in one strip what it is; offers an attack where there is none."""
     slot = st.container()
-    with st.skeleton(height=420):
-        case = analyse(state.current())
+    case = current_analysis()
     with slot.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(case_words(case), width="stretch")
         if case.attack is None:

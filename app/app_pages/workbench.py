@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from app import layout, state
-from app.analyses import analyse
 from app.panels import controls, picker, verdicts
 from app.panels.comparison import comparison, provenance
 
@@ -25,8 +24,7 @@ with right.container(border=True, height="stretch"):
     controls.attack_form(case, bundle.class_names)
 
 st.header("3. See what changed", anchor=False)
-with st.skeleton(height=420):
-    analysed = analyse(case)
+analysed = layout.current_analysis()
 comparison(analysed)
 st.header("4. See who notices", anchor=False)
 verdicts.panel(analysed)

@@ -32,7 +32,7 @@ def density_words(case: CaseAnalysis) -> str:
         verdict = ":material/check_circle: usual" if value >= threshold else ":material/warning: **unusual**"
         sentences.append(
             f"The {image} image is {verdict} for its predicted class **{analysis.prediction.name}**: log density "
-            f"{value:.1f} against a threshold of {threshold:.1f} that keeps {words.percent(keep)} of natural images."
+            f"{value:.1f} against a threshold of {threshold:.1f}, set to keep {words.percent(keep)} of natural images."
         )
     return "\n\n".join(sentences)
 
