@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.detectors.base import Arrays, Detector, Labels
+from core.errors import InputError
 from core.evidence.evidence import Evidence
 from core.evidence.neighbours import PROCESSINGS, WEIGHTINGS, Neighbours, Processing, Weighting, class_votes
 from core.parameters import Parameter, ParameterValue
@@ -55,7 +56,10 @@ class KnnScoreDetector(Detector):
 
     def layer_name(self, evidence: Evidence) -> str:
         """Name of the layer that is searched."""
-        return evidence.reference.layers[int(self.settings["layer"])]
+        layers, layer = evidence.reference.layers, int(self.settings["layer"])
+        if not -len(layers) <= layer < len(layers):
+            raise InputError(f"layer must be an integer in [{-len(layers)}, {len(layers) - 1}], got {layer}.")
+        return layers[layer]
 
     def neighbours(self, evidence: Evidence) -> Neighbours:
         """Return the training images that vote."""

@@ -58,6 +58,11 @@ class Evidence:
     mean_entropy : array of float64, shape (n,), or a callable that returns it
         Mean local entropy of the feature responses in bits. A callable is run on first use, so that nothing is
         backpropagated for detectors that do not ask.
+
+    Raises
+    ------
+    InputError
+        If the trace's layers or shapes are not the reference set's, or a value is not finite.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Evidence:
     ) -> None:
         if trace.layers != reference.layers:
             raise InputError(f"Expected a trace of the layers {reference.layers}, got {trace.layers}.")
+        _check_shapes(trace, reference)
         if not all(np.isfinite(part).all() for part in (trace.logits, *trace.activations)):
             raise InputError("Activations and logits must be finite.")
         self.reference = reference
@@ -151,3 +157,11 @@ class Evidence:
         part = Evidence(self.reference, self.trace.take(index), np.empty(0))
         part._whole = (self, index)
         return part
+
+
+def _check_shapes(trace: Trace, reference: Reference) -> None:
+    known = zip(trace.layers, reference.trace.activations, strict=True)
+    expected = {**{layer: activations.shape[1] for layer, activations in known}, "logits": reference.classes}
+    for (name, width), part in zip(expected.items(), (*trace.activations, trace.logits), strict=True):
+        if part.shape != (len(trace), width):
+            raise InputError(f"Expected {name} of shape ({len(trace)}, {width}), got {part.shape}.")
