@@ -1,0 +1,71 @@
+"""Made-up references and traces: a Gaussian cloud per class on every layer, and images that change sides."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.detectors.base import Labels
+from core.evidence.density import ClassDensities, MixtureSettings
+from core.evidence.evidence import Evidence
+from core.evidence.influence import fit_head
+from core.evidence.reference import Reference
+from core.evidence.trajectory import fit_pivots
+from core.models.trace import Trace
+
+CLASSES, WIDTHS = 3, (6, 5, 4)
+LAYERS = ("first", "middle", "last")
+DISTANCE, SPREAD = 5.0, 0.7
+
+
+def centres() -> list[np.ndarray]:
+    """One centre per class on every layer, at equal distances from each other."""
+    return [DISTANCE * np.eye(CLASSES, width) + 1.0 for width in WIDTHS]
+
+
+def trace_of(sides: list[np.ndarray], seed: int, spread: float = SPREAD) -> Trace:
+    """Draw images around the given (n,) classes of every layer; the last layer's nearest centre is predicted."""
+    draws = np.random.default_rng(seed)
+    activations = tuple(
+        (middle[side] + spread * draws.normal(size=(len(side), middle.shape[1]))).astype(np.float32)
+        for middle, side in zip(centres(), sides, strict=True)
+    )
+    to_centres = np.linalg.norm(activations[-1][:, None] - centres()[-1], axis=2)
+    return Trace(LAYERS, activations, (-to_centres).astype(np.float32))
+
+
+def natural_trace(count: int, seed: int) -> tuple[Trace, np.ndarray]:
+    """Return images that stay with their class on every layer."""
+    labels = np.arange(count) % CLASSES
+    return trace_of([labels] * len(LAYERS), seed), labels
+
+
+def attacked_trace(count: int, seed: int) -> Trace:
+    """Return images that start with their class and end, more widely scattered, with the next one."""
+    labels = np.arange(count) % CLASSES
+    wrong = (labels + 1) % CLASSES
+    calm, wide = trace_of([labels, labels, wrong], seed), trace_of([labels, labels, wrong], seed + 1, 2 * SPREAD)
+    return Trace(LAYERS, (*calm.activations[:2], wide.activations[2]), wide.logits)
+
+
+def reference(count: int = 120, seed: int = 0) -> Reference:
+    trace, labels = natural_trace(count, seed)
+    return Reference(
+        np.arange(count),
+        labels,
+        CLASSES,
+        trace,
+        fit_pivots(trace, labels, CLASSES),
+        fit_head(trace.hidden, labels, CLASSES, 1e-2),
+        ClassDensities.fit(trace.hidden, labels, CLASSES, MixtureSettings(1, "full", WIDTHS[-1]), seed=0),
+    )
+
+
+def mixed(known: Reference, count: int, seed: int, separable: bool = True) -> tuple[Evidence, Labels]:
+    """Return `count` natural images, and as many of each of two attacks, whose image ids they share."""
+    natural, _ = natural_trace(count, seed)
+    make = attacked_trace if separable else lambda n, s: natural_trace(n, s)[0]
+    trace = Trace.concatenate([natural, make(count, seed + 10), make(count, seed + 20)])
+    adversarial = np.repeat([False, True, True], count)
+    entropy = np.random.default_rng(seed).normal(2.0, 0.1, 3 * count) + (0.3 * adversarial if separable else 0.0)
+    labels = Labels(adversarial, np.repeat(["", "fgsm", "pgd"], count), np.tile(np.arange(count), 3))
+    return Evidence(known, trace, entropy), labels
