@@ -44,6 +44,7 @@ SHOWN_NEIGHBOURS = 50
 SHOWN_INFLUENTIAL = 50
 PLACING_NEIGHBOURS = 10
 MAX_STRENGTH = 4.0
+SCORED_AT_ONCE = 8
 
 
 def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> Analysis:
@@ -111,7 +112,7 @@ def attack_image(
         _batch(loaded, image),
         attack,
         parameters,
-        targets=None if target is None else np.array([target], dtype=np.int64),
+        targets=None if target is None else np.array([target]),
         seed=seed,
         checkpoint=_silent(checkpoint),
     )
@@ -197,14 +198,18 @@ def live_scores(
         parameters,
         labels=labels[correct],
         seed=seed,
-        checkpoint=_silent(checkpoint),
+        checkpoint=_silent(_part(checkpoint, 0.0, 0.6)),
     )
-    scores = [_scores(loaded, loaded.evidence(batch)[0]) for batch in (natural, result.images)]
-    return LiveScores(chosen, scores[0], scores[1], result.success, len(ids) - len(chosen))
+    before = _scores_of_many(loaded, natural, _part(checkpoint, 0.6, 0.8))
+    after = _scores_of_many(loaded, result.images, _part(checkpoint, 0.8, 1.0))
+    return LiveScores(chosen, before, after, result.success, len(ids) - len(chosen))
 
 
 def _batch(loaded: LoadedBundle, image: Image) -> Image:
-    images = np.asarray(image, dtype=np.float32)[None]
+    try:
+        images = np.asarray(image, dtype=np.float32)[None]
+    except (TypeError, ValueError) as error:
+        raise InputError("An image must be an array of numbers in [0, 1].") from error
     loaded.classifier.check_images(images)
     return round_to_8_bits(images)
 
@@ -213,14 +218,26 @@ def _known_images(loaded: LoadedBundle, ids: npt.NDArray[np.int64]) -> tuple[Ima
     image_set = loaded.bundle.image_set
     if image_set is None:
         raise InputError(loaded.bundle.data_problem or "The data set of this bundle is not on this machine.")
-    ids = np.asarray(ids, dtype=np.int64)
-    if ids.ndim != 1 or ids.size == 0 or ids.min() < 0 or ids.max() >= len(image_set):
+    ids = np.asarray(ids)
+    if ids.ndim != 1 or ids.size == 0 or ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= len(image_set):
         raise InputError(f"ids must be integers in [0, {len(image_set) - 1}].")
     return image_set.images(ids), image_set.labels[ids]
 
 
 def _scores(loaded: LoadedBundle, evidence: Evidence) -> dict[str, npt.NDArray[np.float64]]:
     return {name: detector.score(evidence) for name, detector in loaded.detectors.items()}
+
+
+def _scores_of_many(
+    loaded: LoadedBundle, images: Image, checkpoint: Checkpoint | None
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Score images a few at a time, so that a cancelled run ends soon."""
+    parts = []
+    for start in range(0, len(images), SCORED_AT_ONCE):
+        if checkpoint is not None:
+            checkpoint(start / len(images), "scoring")
+        parts.append(_scores(loaded, loaded.evidence(images[start : start + SCORED_AT_ONCE])[0]))
+    return {name: np.concatenate([part[name] for part in parts]) for name in loaded.detectors}
 
 
 def _verdicts(loaded: LoadedBundle, evidence: Evidence, alpha: float) -> tuple[Verdict, ...]:
@@ -334,6 +351,13 @@ def _density_view(loaded: LoadedBundle, evidence: Evidence) -> DensityView:
     chart = loaded.density_chart
     thresholds = {float(keep): row for keep, row in zip(chart.keep_rates, chart.thresholds, strict=True)}
     return DensityView(evidence.log_density[0], thresholds, chart.position(evidence.trace.hidden)[0])
+
+
+def _part(checkpoint: Checkpoint | None, start: float, end: float) -> Checkpoint | None:
+    """Return the checkpoint of a stage that spans a part of the work."""
+    if checkpoint is None:
+        return None
+    return lambda fraction, message: checkpoint(start + fraction * (end - start), message)
 
 
 def _silent(checkpoint: Checkpoint | None) -> Callable[[float], None] | None:
