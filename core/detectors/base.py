@@ -41,8 +41,17 @@ class Labels:
         return len(self.adversarial)
 
     def folds(self) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        """Yield (fit rows, held-out rows) of a cross-validation grouped by image."""
-        folds = GroupKFold(n_splits=min(FOLDS, len(np.unique(self.groups))))
+        """Yield (fit rows, held-out rows) of a cross-validation grouped by image.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than two images.
+        """
+        images = len(np.unique(self.groups))
+        if images < 2:
+            raise InputError(f"Cross-validation needs at least 2 different images, got {images}.")
+        folds = GroupKFold(n_splits=min(FOLDS, images))
         yield from folds.split(np.zeros(len(self)), groups=self.groups)
 
     def take(self, index: npt.NDArray[np.int64]) -> Labels:
@@ -105,8 +114,9 @@ class Detector(ABC):
         InputError
             If lengths differ or one of the two kinds is missing.
         """
-        if len(evidence) != len(labels):
-            raise InputError(f"Expected {len(evidence)} labels, got {len(labels)}.")
+        for part in (labels.adversarial, labels.attacks, labels.groups):
+            if len(part) != len(evidence):
+                raise InputError(f"Expected {len(evidence)} labels, got {len(part)}.")
         if labels.adversarial.all() or not labels.adversarial.any():
             raise InputError(f"{self.name} needs natural and adversarial images to fit.")
         self._fit(evidence, labels)
@@ -155,8 +165,16 @@ class Detector(ABC):
 
 
 def macro_auc(scores: npt.NDArray[np.floating], labels: Labels) -> float:
-    """Unweighted mean over attacks of the AUC against all natural images."""
+    """Unweighted mean over attacks of the AUC against all natural images.
+
+    Raises
+    ------
+    InputError
+        If one of the two kinds is missing.
+    """
     natural = ~labels.adversarial
+    if natural.all() or not natural.any():
+        raise InputError("Settings are compared on natural and adversarial images, but one of the two is missing.")
     per_attack = []
     for attack in np.unique(labels.attacks[labels.adversarial]):
         rows = natural | (labels.attacks == attack)
