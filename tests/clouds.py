@@ -14,7 +14,7 @@ from core.models.trace import Trace
 
 CLASSES, WIDTHS = 3, (6, 5, 4)
 LAYERS = ("first", "middle", "last")
-DISTANCE, SPREAD = 5.0, 0.7
+DISTANCE, SPREAD = 5.0, 0.5
 
 
 def centres() -> list[np.ndarray]:
@@ -22,13 +22,10 @@ def centres() -> list[np.ndarray]:
     return [DISTANCE * np.eye(CLASSES, width) + 1.0 for width in WIDTHS]
 
 
-def trace_of(sides: list[np.ndarray], seed: int, spread: float = SPREAD) -> Trace:
-    """Draw images around the given (n,) classes of every layer; the last layer's nearest centre is predicted."""
+def trace_of(means: list[np.ndarray], seed: int) -> Trace:
+    """Draw one image around each of the (n, d) means of every layer; the last layer's nearest centre is predicted."""
     draws = np.random.default_rng(seed)
-    activations = tuple(
-        (middle[side] + spread * draws.normal(size=(len(side), middle.shape[1]))).astype(np.float32)
-        for middle, side in zip(centres(), sides, strict=True)
-    )
+    activations = tuple((mean + SPREAD * draws.normal(size=mean.shape)).astype(np.float32) for mean in means)
     to_centres = np.linalg.norm(activations[-1][:, None] - centres()[-1], axis=2)
     return Trace(LAYERS, activations, (-to_centres).astype(np.float32))
 
@@ -36,15 +33,15 @@ def trace_of(sides: list[np.ndarray], seed: int, spread: float = SPREAD) -> Trac
 def natural_trace(count: int, seed: int) -> tuple[Trace, np.ndarray]:
     """Return images that stay with their class on every layer."""
     labels = np.arange(count) % CLASSES
-    return trace_of([labels] * len(LAYERS), seed), labels
+    return trace_of([middle[labels] for middle in centres()], seed), labels
 
 
 def attacked_trace(count: int, seed: int) -> Trace:
-    """Return images that start with their class and end, more widely scattered, with the next one."""
+    """Return images that start with their class and end just across the border to the next one."""
     labels = np.arange(count) % CLASSES
-    wrong = (labels + 1) % CLASSES
-    calm, wide = trace_of([labels, labels, wrong], seed), trace_of([labels, labels, wrong], seed + 1, 2 * SPREAD)
-    return Trace(LAYERS, (*calm.activations[:2], wide.activations[2]), wide.logits)
+    means = [middle[labels] for middle in centres()]
+    means[-1] = 0.7 * centres()[-1][(labels + 1) % CLASSES] + 0.3 * means[-1]
+    return trace_of(means, seed)
 
 
 def reference(count: int = 120, seed: int = 0) -> Reference:
