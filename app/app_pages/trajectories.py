@@ -49,8 +49,8 @@ trajectory.show_distances(current, chosen_variant, other, layer)
 trajectory.show_path_and_suspicion(current, chosen_variant, other)
 trajectory.show_sweep(chosen_variant, other)
 layout.how_computed(
-    "After every layer the activation is averaged over space and compared with one pivot per class. The detector, an "
-    "LSTM, reads these distances layer by layer and gives a probability after each.",
+    "After every layer the activation is averaged over space and compared with one pivot per class. A detector "
+    "reads these distances. " + trajectory.detector_words(current),
     TRAJECTORY,
     f"This model's detector uses the {own_variant.pivot} and {trajectory.DISTANCES[own_variant.distance]}. Pivots come "
     "from all training images of the true class; the medoid is chosen by Euclidean distance, also for cosine. The "

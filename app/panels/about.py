@@ -42,10 +42,11 @@ LIMITS = """
 def show_numbers(bundle: Bundle) -> None:
     """Show accuracies and split sizes."""
     manifest = bundle.manifest
-    with st.grid("auto", min_column_width=150, gap="small"):
-        for name, value in manifest.accuracies.items():
-            st.metric(f"Accuracy, {name}", words.percent(value), border=True)
     splits = bundle.splits.to_arrays()
+    st.markdown("Accuracy on each split:")
+    with st.grid("auto", min_column_width=130, gap="small"):
+        for name in sorted(manifest.accuracies, key=list(splits).index):
+            st.metric(name.capitalize(), words.percent(manifest.accuracies[name]), border=True)
     said = words.listed([f"{len(ids):,} {name}" for name, ids in splits.items()])
     st.markdown(
         f"**{manifest.title}**: {manifest.data.n:,} images of {len(bundle.class_names)} classes from "
@@ -75,6 +76,7 @@ def show_attacks(bundle: Bundle) -> None:
     st.dataframe(
         rows,
         hide_index=True,
+        height="content",
         alt="Success rate of every attack on test images",
         column_config={
             "success": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100),

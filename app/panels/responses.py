@@ -17,6 +17,7 @@ from core.results import ResponseView
 LEVELS = (8, 16, 32, 64, 128, 256)
 PATCHES = (3, 5, 7)
 NAMES = ("natural", "attacked")
+WIDE_OVERLAP = 0.8
 TITLES = ("Natural", "Attacked", "Difference")
 
 Map = npt.NDArray[np.float32]
@@ -104,4 +105,7 @@ def direction_words(auc: float, grey: bool) -> str:
             f"{number}: the direction is the reverse of the paper's. The detector learned its direction on the "
             "fitting split."
         )
-    return f":material/trending_up: As in the paper, adversarial images have **higher** mean entropy {number}."
+    return (
+        f":material/trending_up: As in the paper, adversarial images have **higher** mean entropy, "
+        f"{'though the two overlap widely' if auc < WIDE_OVERLAP else 'and the two stand well apart'} {number}."
+    )

@@ -35,11 +35,28 @@ def departure_words(case: CaseAnalysis, variant: tuple[str, str]) -> tuple[str, 
             "that is what is predicted.",
             None,
         )
+    if index == 0:
+        return (
+            f":material/call_split: The path is nearer to class **{names[case.rival]}** than to class **{names[own]}** "
+            f"from the first layer, **{layers[0]}**, to the last.",
+            layers[0],
+        )
     return (
         f":material/call_split: The path leaves class **{names[own]}** for class **{names[case.rival]}** at "
         f"**{layers[index]}** (layer {index + 1} of {len(layers)}) and stays there.",
         layers[index],
     )
+
+
+def detector_words(case: CaseAnalysis) -> str:
+    """Return what reads the path in this model's detector, and where the running suspicion comes from."""
+    settings = case.bundle.manifest.detectors.get("trajectory", {}).get("parameters", {})
+    if settings.get("architecture") == "mlp":
+        return (
+            "This model's detector is a small network (MLP) that reads the whole path at once, which did best on the "
+            "fitting split; the running suspicion comes from an LSTM fitted on the same paths."
+        )
+    return "This model's detector is an LSTM that reads the path layer by layer; the running suspicion is its own."
 
 
 def show_distances(case: CaseAnalysis, variant: tuple[str, str], rival: int, departure: str | None) -> None:
@@ -110,7 +127,10 @@ def _show_suspicion(case: CaseAnalysis) -> None:
     layout.chart(
         suspicion(case.natural.trajectory.layers, curves), f"Suspicion after the last layer: {said}", "suspicion"
     )
-    st.caption("Probability of “adversarial” that the LSTM gives after reading each layer. Not a calibrated p-value.")
+    st.caption(
+        "Probability of “adversarial” that an LSTM gives after reading each layer. It is not calibrated and gives no "
+        "verdict: natural images can stand high too."
+    )
 
 
 @st.fragment

@@ -1,0 +1,72 @@
+"""The pages with the shipped bundle and the real engine: what is said equals what the engine answers."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import core.bundle
+import core.engine
+from core.results import Analysis
+from core.views import count_noticing, natural_test_ids
+
+MAIN = str(Path(__file__).resolve().parents[1] / "app" / "main.py")
+PAGES = ("feature_responses", "trajectories", "neighbours", "hidden_state_density", "detectors", "about")
+
+
+@pytest.fixture(scope="module")
+def image_id() -> int:
+    return int(natural_test_ids(core.bundle.load_bundle("digits").scores, label=7)[0])
+
+
+@pytest.fixture(scope="module")
+def app(image_id: int) -> AppTest:
+    app = AppTest.from_file(MAIN, default_timeout=120)
+    app.query_params["image"] = f"test-{image_id}"
+    app.query_params["attack"] = "pgd~eps~0.2~seed~1"
+    return app.run()
+
+
+def analyse(image_id: int, eps: float) -> tuple[Analysis, Analysis]:
+    engine = core.engine.get_engine()
+    image_set = core.bundle.load_bundle("digits").image_set
+    assert image_set is not None
+    image = image_set.images([image_id])[0]
+    parameters = {"eps": eps, "step": 0.01, "steps": 20, "random_start": True}
+    attack = engine.submit(
+        "attack", bundle="digits", image=image, attack="pgd", parameters=parameters, seed=1, target=None
+    ).result(120)
+    jobs = [engine.submit("analyse", bundle="digits", image=i, alpha=0.05) for i in (image, attack.images[0])]
+    natural, attacked = (job.result(120) for job in jobs)
+    return natural, attacked
+
+
+def test_workbench_says_what_the_engine_answers(app: AppTest, image_id: int) -> None:
+    assert not app.exception and not app.error
+    natural, attacked = analyse(image_id, 0.2)
+    text = "\n".join(element.value for kind in ("markdown", "caption") for element in app.get(kind))
+    noticing, calibrated = count_noticing(attacked.verdicts)
+    assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)
+    assert f"**Natural**: read as **{natural.prediction.name}**" in text
+    assert f"**Attacked**: read as **{attacked.prediction.name}**" in text
+    assert attacked.image_sha256[:12] in text
+    for verdict in attacked.verdicts:
+        assert f"score {verdict.score:.4g}, p = {verdict.p_value:.3f}, threshold {verdict.threshold:.4g}" in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens(app: AppTest, page: str) -> None:
+    app.switch_page(f"app_pages/{page}.py").run()
+    assert not app.exception and not app.error
+    assert not app.warning
+
+
+def test_pages_never_import_torch(app: AppTest) -> None:
+    loaded = {name for name, module in sys.modules.items() if name.startswith("app.") and module is not None}
+    assert loaded
+    for name in loaded:
+        assert "torch" not in vars(sys.modules[name])
