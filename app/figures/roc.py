@@ -50,7 +50,7 @@ def roc_curves(
             marker={"symbol": symbol, "size": 14, "color": colour, "line": {"color": "#FFFFFF", "width": 1.5}},
             hovertemplate="FPR %{x:.1%}, TPR %{y:.1%}<extra>" + name + "</extra>",
         )
-    styled(figure, height=520, x="false alarms (FPR)", y="caught (TPR)")
+    styled(figure, height=430 + 18 * len(curves), x="false alarms (FPR)", y="caught (TPR)")
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     if logarithmic:
         figure.update_xaxes(type="log", range=[np.log10(floor), 0.01], tickformat=".1%", dtick=1)

@@ -229,6 +229,7 @@ def show_table(bundle: Bundle, contests: Sequence[Contest]) -> None:
     st.dataframe(
         rows,
         hide_index=True,
+        height="content",
         alt="AUC with interval, equal-error accuracy and true-positive rates per detector and attack",
         column_config={
             "AUC": st.column_config.NumberColumn(format="%.3f"),

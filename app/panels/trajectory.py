@@ -116,20 +116,15 @@ def show_path_and_suspicion(case: CaseAnalysis, variant: tuple[str, str], rival:
 def _show_suspicion(case: CaseAnalysis) -> None:
     st.markdown("**The LSTM's running suspicion**")
     curves = [
-        (image, analysis.trajectory.suspicion, palette.IMAGE_COLOURS[image])
-        for image, analysis in case.views()
-        if analysis.trajectory.suspicion is not None
+        (image, analysis.trajectory.suspicion, palette.IMAGE_COLOURS[image]) for image, analysis in case.views()
     ]
-    if not curves:
-        st.info("This model's trajectory detector reads the whole path at once.", icon=":material/info:")
-        return
     said = words.listed([f"{image} {words.percent(float(values[-1]))}" for image, values, _ in curves])
     layout.chart(
         suspicion(case.natural.trajectory.layers, curves), f"Suspicion after the last layer: {said}", "suspicion"
     )
     st.caption(
-        "Probability of “adversarial” that an LSTM gives after reading each layer. It is not calibrated and gives no "
-        "verdict: natural images can stand high too."
+        "Share of held-out natural images that looked less suspicious to an LSTM after the same layer. Near 100 % is "
+        "where an attack shows; natural images lie anywhere, equally often."
     )
 
 
