@@ -272,13 +272,12 @@ def _response_view(responses: Responses) -> ResponseView:
 def _trajectory_view(loaded: LoadedBundle, evidence: Evidence) -> TrajectoryView:
     detector = loaded.detectors["trajectory"]
     assert isinstance(detector, TrajectoryDetector)
-    suspicion = loaded.running.suspicion(evidence)
     return TrajectoryView(
         layers=evidence.trace.layers,
         distances={(p, d): evidence.trajectory(p, d)[0] for p in PIVOTS for d in DISTANCES},
         pivot=detector.pivot,
         distance=detector.distance,
-        suspicion=None if suspicion is None else suspicion[0],
+        suspicion=loaded.suspicion(evidence)[0],
     )
 
 

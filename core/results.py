@@ -75,15 +75,16 @@ class TrajectoryView:
         larger is nearer.
     pivot, distance : str
         The variant that the trajectory detector uses.
-    suspicion : array of float64, shape (L,), or None
-        The detector's probability of "adversarial" after each layer, where its architecture reads layer by layer.
+    suspicion : array of float64, shape (L,)
+        1 - p-value of the LSTM's score after each layer: near 1 where hardly any held-out natural image looked as
+        suspicious after the same layer.
     """
 
     layers: tuple[str, ...]
     distances: Mapping[tuple[str, str], FloatArray]
     pivot: str
     distance: str
-    suspicion: DoubleArray | None
+    suspicion: DoubleArray
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def test_the_lstms_scores_equal_recurrences_in_numpy() -> None:
     detector = fitted("lstm")
     logits = lstm_by_hand(weights_of(detector), sequences_by_hand(detector, evidence))
     np.testing.assert_allclose(detector.score(evidence), logits[:, -1], atol=1e-5)
-    np.testing.assert_allclose(detector.suspicion(evidence), sigmoid(logits), atol=1e-5)
+    np.testing.assert_allclose(detector.running_scores(evidence), logits, rtol=1e-4, atol=1e-4)
 
 
 def test_the_perceptrons_scores_equal_two_matrix_products() -> None:
@@ -80,12 +80,12 @@ def test_the_perceptrons_scores_equal_two_matrix_products() -> None:
     np.testing.assert_allclose(detector.score(evidence), expected[:, 0], atol=1e-5)
 
 
-def test_the_last_suspicion_is_the_scores_probability_and_the_perceptron_has_none() -> None:
+def test_the_last_running_score_is_the_score_and_the_perceptron_has_none() -> None:
     evidence = mixed(known(), 10, 2)[0]
-    suspicion = fitted("lstm").suspicion(evidence)
-    assert suspicion.shape == (len(evidence), len(LAYERS))
-    np.testing.assert_allclose(suspicion[:, -1], sigmoid(fitted("lstm").score(evidence)), rtol=1e-6)
-    assert fitted("mlp").suspicion(evidence) is None
+    running = fitted("lstm").running_scores(evidence)
+    assert running.shape == (len(evidence), len(LAYERS))
+    np.testing.assert_allclose(running[:, -1], fitted("lstm").score(evidence), rtol=1e-5, atol=1e-6)
+    assert fitted("mlp").running_scores(evidence) is None
 
 
 def test_the_running_suspicion_belongs_to_the_chosen_lstm_or_to_one_of_its_settings() -> None:
@@ -93,7 +93,7 @@ def test_the_running_suspicion_belongs_to_the_chosen_lstm_or_to_one_of_its_setti
     assert fit_running_suspicion(evidence, labels, fitted("lstm")) is fitted("lstm")
     running = fit_running_suspicion(evidence, labels, fitted("mlp"))
     assert running.settings == {**fitted("mlp").settings, "architecture": "lstm"}
-    assert running.suspicion(evidence) is not None
+    assert running.running_scores(evidence) is not None
 
 
 @pytest.mark.parametrize("architecture", ["lstm", "mlp"])

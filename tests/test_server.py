@@ -121,8 +121,10 @@ def test_text_accents_and_chart_colours_can_be_read_on_their_background(name: st
     sidebar = theme["sidebar"]
     surfaces = [part[key] for part in (theme, sidebar) for key in ("backgroundColor", "secondaryBackgroundColor")]
     for surface in surfaces:
-        for colour in (theme["primaryColor"], theme["textColor"], theme["linkColor"]):
+        for colour in (theme["textColor"], theme["linkColor"]):
             assert contrast(colour, surface) >= 4.5, (colour, surface)
+        assert contrast(theme["primaryColor"], surface) >= 3, surface
+    assert contrast("#ffffff", theme["primaryColor"]) >= 4.5, "the label of a filled button is white"
     for colour in theme["chartCategoricalColors"]:
         assert contrast(colour, theme["backgroundColor"]) >= 3, colour
     assert len(set(theme["chartCategoricalColors"])) == 8

@@ -115,9 +115,7 @@ def show_path_and_suspicion(case: CaseAnalysis, variant: tuple[str, str], rival:
 
 def _show_suspicion(case: CaseAnalysis) -> None:
     st.markdown("**The LSTM's running suspicion**")
-    curves = [
-        (image, analysis.trajectory.suspicion, palette.IMAGE_COLOURS[image]) for image, analysis in case.views()
-    ]
+    curves = [(image, analysis.trajectory.suspicion, palette.IMAGE_COLOURS[image]) for image, analysis in case.views()]
     said = words.listed([f"{image} {words.percent(float(values[-1]))}" for image, values, _ in curves])
     layout.chart(
         suspicion(case.natural.trajectory.layers, curves), f"Suspicion after the last layer: {said}", "suspicion"

@@ -30,7 +30,7 @@ from core.bundle.bundle import (
 from core.bundle.fitting import Selected, fit_reference, fit_running_suspicion, select_detectors
 from core.bundle.manifest import DataReference, Manifest
 from core.bundle.maps import density_chart, layer_maps
-from core.bundle.model import RUNNING_SUSPICION, detector_file, reference_arrays
+from core.bundle.model import RUNNING_FILE, RUNNING_SUSPICION, detector_file, reference_arrays
 from core.bundle.scoring import NATURAL, Versions, score_table
 from core.data.image_set import ImageSet
 from core.data.sources import load_image_set
@@ -193,8 +193,10 @@ def _fit(work: _WorkInProgress, classifier: Classifier, attacked: dict[tuple[str
     chosen = detectors[TrajectoryDetector.name].detector
     assert isinstance(chosen, TrajectoryDetector)
     running = fit_running_suspicion(evidence, labels, chosen)
-    natural = versions[0].evidence.take(versions[0].success)
-    chart, arrays = density_chart(trace.hidden, reference.labels, natural.log_density, natural.predictions)
+    natural = [v.evidence.take(v.success) for v in versions[:2]]  # neither split has shaped the mixtures themselves
+    log_density = np.concatenate([part.log_density for part in natural])
+    predictions = np.concatenate([part.predictions for part in natural])
+    chart, arrays = density_chart(trace.hidden, reference.labels, log_density, predictions)
     return _Fitted(reference, detectors, running, versions, chart, arrays)
 
 
@@ -244,6 +246,9 @@ def _fill(empty: Path, work: _WorkInProgress, classifier: Classifier, fitted: _F
     store.save_arrays(empty / REFERENCE_FILE, reference_arrays(fitted.reference))
     store.save_arrays(empty / DENSITY_MAP_FILE, fitted.density_arrays)
     store.save_arrays(empty / CALIBRATION_FILE, {name: d.score(natural) for name, d in detectors.items()})
+    running = fitted.running.running_scores(natural)
+    assert running is not None
+    store.save_arrays(empty / RUNNING_FILE, {"scores": running})
     store.save_table(empty / SCORES_FILE, scores)
     maps = layer_maps(fitted.reference.trace, work.recipe.seed, work.part(0.96, 0.99))
     store.save_arrays(empty / MAPS_FILE, maps)

@@ -23,6 +23,7 @@ from core.models.trace import Trace
 from core.models.training import load_weights
 
 RUNNING_SUSPICION = "running_suspicion"
+RUNNING_FILE = "running_calibration.safetensors"
 
 
 @dataclass
@@ -37,7 +38,9 @@ class LoadedBundle:
     detectors : dict of str to Detector
         Fitted, in the order of the stored scores.
     running : TrajectoryDetector
-        The LSTM whose state after every layer is shown as running suspicion.
+        The LSTM whose score after every layer is shown as running suspicion.
+    running_calibrations : tuple of L Calibration
+        Its scores on natural calibration images, per layer.
     calibrations : dict of str to Calibration or None
     density_chart : DensityChart
     """
@@ -47,8 +50,16 @@ class LoadedBundle:
     reference: Reference
     detectors: dict[str, Detector]
     running: TrajectoryDetector
+    running_calibrations: tuple[Calibration, ...]
     calibrations: dict[str, Calibration | None]
     density_chart: DensityChart
+
+    def suspicion(self, evidence: Evidence) -> npt.NDArray[np.float64]:
+        """1 - p-value of the running LSTM's score after every layer, shape (n, L)."""
+        scores = self.running.running_scores(evidence)
+        assert scores is not None
+        pairs = zip(self.running_calibrations, scores.T, strict=True)
+        return np.array([[1.0 - c.p_value(float(s)) for s in layer] for c, layer in pairs]).T
 
     def evidence(self, images: npt.NDArray[np.float32]) -> tuple[Evidence, Responses]:
         """Trace images (n, C, H, W) and return their evidence with the feature responses behind it."""
@@ -77,6 +88,7 @@ def open_bundle(name: str) -> LoadedBundle:
         load_reference(bundle),
         detectors,
         running,
+        tuple(Calibration.of(scores) for scores in bundle.arrays(RUNNING_FILE)["scores"].T),
         {key: bundle.calibration(key) for key in names},
         DensityChart(**{key: chart[key] for key in ("origin", "axes", "keep_rates", "thresholds")}),
     )

@@ -61,15 +61,15 @@ class TrajectoryDetector(Detector):
         """Kind of distance."""
         return self.settings["distance"]  # type: ignore[return-value]
 
-    def suspicion(self, evidence: Evidence) -> npt.NDArray[np.float64] | None:
-        """Probability of "adversarial" after every layer, shape (n, L); None for the perceptron."""
+    def running_scores(self, evidence: Evidence) -> npt.NDArray[np.float64] | None:
+        """Score after every layer, shape (n, L), the last one being `score`; None for the perceptron."""
         if self.settings["architecture"] != "lstm":
             return None
         import torch
 
         with torch.inference_mode():
             logits = self.network_.running_logits(torch.from_numpy(self._sequences(evidence)))  # type: ignore[operator]
-        return np.asarray(1.0 / (1.0 + np.exp(-logits.double().numpy())))
+        return np.asarray(logits.double().numpy())
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
         from core.detectors.sequence_networks import train_network

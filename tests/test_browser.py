@@ -1,0 +1,238 @@
+"""The app as people meet it: a real server, the shipped bundle and a real browser, in wide and in narrow windows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from shipped import correct_test_ids, images_of, shipped
+from test_server import free_port
+
+from app.words import number
+from core.analysis import analyse_image, attack_image
+from core.results import Analysis
+from core.views import count_noticing
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {
+    "Workbench": "",
+    "Feature responses": "feature-responses",
+    "Trajectories": "trajectories",
+    "Neighbours & influence": "neighbours",
+    "Hidden-state density": "hidden-state-density",
+    "Detectors & ROC": "detectors",
+    "About": "about",
+}
+ARGUMENTS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+PATIENCE = 60_000
+SLOWEST_DRAWING = 10.0
+
+# What a browser says about Streamlit itself and not about these pages, each with its reason.
+NOT_OURS: dict[str, str] = {}
+
+
+def chromium() -> str:
+    """Return the browser's path; without one nothing here can run, which is a fault where all checks must run."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        reason = "There is no Chromium on this machine; the pages were not looked at in a browser."
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running server whose workers hold the shipped bundle."""
+    chromium()
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port)]
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 120
+        while not ready(address):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield address
+        assert "Traceback" not in log.read_text(), log.read_text()
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def ready(address: str) -> bool:
+    try:
+        with urlopen(address + "/ready", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except (URLError, ConnectionError, TimeoutError):
+        return False
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """One person's tab, and what the browser complained about in it."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+
+    def settle(self) -> None:
+        """Wait until nothing runs and nothing is missing."""
+        self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=PATIENCE)
+        self.page.wait_for_selector("h1", timeout=PATIENCE)
+        self.page.wait_for_function("() => !document.querySelector('[data-testid=\"stSkeleton\"]')", timeout=PATIENCE)
+
+    def text(self) -> str:
+        """Return everything that can be read on the page."""
+        return re.sub(r"\s+", " ", self.page.locator('[data-testid="stMain"]').inner_text())
+
+    def check(self) -> None:
+        """No error is shown, and nothing is wider than the window."""
+        for kind in ("stException", "stAlertContentError"):
+            shown = self.page.locator(f'[data-testid="{kind}"]')
+            assert shown.count() == 0, shown.first.inner_text()
+        for selector in ("html", '[data-testid="stMain"]'):
+            wide, room = self.page.eval_on_selector(selector, "e => [e.scrollWidth, e.clientWidth]")
+            assert wide <= room + 1, f"{selector} is {wide} px wide in {room} px at {self.page.url}"
+
+
+@pytest.fixture
+def open_tab(server: str, browser: Any) -> Iterator[Any]:
+    """Open tabs, each of a person of its own; afterwards no tab may have complained."""
+    visits = []
+
+    def opened(path: str, viewport: dict[str, int]) -> Visit:
+        page = browser.new_context(viewport=viewport).new_page()
+        visit = Visit(page)
+        page.on("console", lambda message: visit.complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: visit.complaints.append(f"uncaught: {error}"))
+        page.on("requestfailed", lambda request: visit.complaints.append(f"error: failed {request.url}"))
+        visits.append(visit)
+        page.goto(path if path.startswith("http") else f"{server}/{path}", timeout=PATIENCE)
+        visit.settle()
+        return visit
+
+    yield opened
+    for visit in visits:
+        visit.page.context.close()
+    loud = [line for visit in visits for line in visit.complaints if line.startswith(("error", "warning", "uncaught"))]
+    assert not [line for line in loud if not any(part in line for part in NOT_OURS)]
+
+
+def case_query(image_id: int) -> str:
+    return f"bundle=digits&image=test-{image_id}&attack=pgd~eps~0.1~seed~0&alpha=0.05"
+
+
+def analyses(image_id: int) -> tuple[Analysis, Analysis]:
+    """Return what core says of an image and of its attack with PGD's defaults."""
+    image = images_of([image_id])[0]
+    attack = attack_image(shipped(), image, "pgd", seed=0)
+    return analyse_image(shipped(), image), analyse_image(shipped(), attack.images[0])
+
+
+def readings(analysis: Analysis) -> list[str]:
+    """Return how a page writes every verdict."""
+    return [f"score {number(v.score)}, p = {v.p_value:.3f}, threshold {number(v.threshold)}" for v in analysis.verdicts]
+
+
+def assert_says_what_core_says(visit: Visit, image_id: int) -> None:
+    natural, attacked = analyses(image_id)
+    text = visit.text()
+    noticing, calibrated = count_noticing(attacked.verdicts)
+    assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)
+    assert f"Natural: read as {natural.prediction.name}" in text
+    assert f"Attacked: read as {attacked.prediction.name}" in text
+    for reading in readings(natural) + readings(attacked):
+        assert reading in text, reading
+    linf = float(np.abs(attacked.image - natural.image).max())
+    assert f"L∞ {linf:.3f}" in text
+
+
+def test_pick_attack_and_follow_the_case_through_every_page(open_tab: Any) -> None:
+    visit = open_tab("", WIDE)
+    page = visit.page
+    button = page.locator('[class*="st-key-pick-"] button:visible').nth(3)
+    image_id = int(button.inner_text())
+    button.click()
+    page.wait_for_url(f"**image=test-{image_id}*", timeout=PATIENCE)
+    visit.settle()
+    page.locator('[data-testid="stBaseButton-primaryFormSubmit"]').click()
+    page.wait_for_url("**attack=pgd*", timeout=PATIENCE)
+    page.wait_for_selector("text=What the attack did", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+    assert_says_what_core_says(visit, image_id)
+    link = page.url
+    natural, attacked = analyses(image_id)
+    for title in list(PAGES)[1:]:
+        page.locator('[data-testid="stSidebarNavLink"]', has_text=title).click()
+        page.wait_for_url(f"**/{PAGES[title]}?*", timeout=PATIENCE)
+        page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
+        visit.settle()
+        visit.check()
+        assert f"image=test-{image_id}" in page.url and "attack=pgd" in page.url, title
+        if title not in ("Detectors & ROC", "About"):
+            text = visit.text()
+            assert f"Test image {image_id}, read as {natural.prediction.name}" in text
+            assert f"it is read as {attacked.prediction.name}" in text
+    stranger = open_tab(link, WIDE)
+    stranger.page.wait_for_selector("text=What the attack did", timeout=PATIENCE)
+    stranger.settle()
+    stranger.check()
+    assert_says_what_core_says(stranger, image_id)
+
+
+@pytest.mark.parametrize("title", list(PAGES))
+def test_every_page_fits_a_phone(open_tab: Any, title: str) -> None:
+    image_id = int(correct_test_ids(9)[4])
+    visit = open_tab(f"{PAGES[title]}?{case_query(image_id)}", NARROW)
+    visit.page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+
+
+def test_an_image_is_drawn_soon_after_the_click(open_tab: Any, record_property: Any) -> None:
+    visit = open_tab("", WIDE)
+    taken = []
+    for turn in (5, 6, 7, 5):
+        button = visit.page.locator('[class*="st-key-pick-"] button:visible').nth(turn)
+        expected = readings(analyse_image(shipped(), images_of([int(button.inner_text())])[0]))
+        started = time.monotonic()
+        button.click()
+        for reading in expected:
+            visit.page.wait_for_selector(f"text={reading}", timeout=PATIENCE)
+        taken.append(time.monotonic() - started)
+        visit.settle()
+    record_property("click_to_drawn_seconds", [round(seconds, 2) for seconds in taken])
+    print(f"click to drawn: {', '.join(f'{seconds:.2f} s' for seconds in taken)}")
+    assert max(taken) < SLOWEST_DRAWING
