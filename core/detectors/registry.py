@@ -11,11 +11,11 @@ from core.detectors.trajectory import TrajectoryDetector
 from core.errors import InputError
 
 DETECTORS: dict[str, type[Detector]] = {
-    FeatureResponseDetector.name: FeatureResponseDetector,
     KnnScoreDetector.name: KnnScoreDetector,
     TrajectoryDetector.name: TrajectoryDetector,
     IDefender.name: IDefender,
     NnifDetector.name: NnifDetector,
+    FeatureResponseDetector.name: FeatureResponseDetector,
 }
 
 
