@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def submit_attack(
 def submit(task: str, **arguments: object) -> Job:
     """Start a task; a wrong argument is shown as its sentence and ends the page."""
     try:
-        return core.engine.get_engine().submit(task, **arguments)
+        return core.engine.get_engine().submit(task, owner=_session(), **arguments)
     except TelltaleError as error:
         st.error(str(error), icon=":material/error:")
         st.stop()
@@ -128,6 +129,11 @@ def _give_up(job: Job) -> None:
     """Cancel a job and remember for which case, so that the page does not ask for it again by itself."""
     job.cancel()
     st.session_state["given-up"] = state.current()
+
+
+def _session() -> str:
+    """Return what tells this session from others: a rerun that asks again is the same asker, so one Cancel is enough."""
+    return str(st.session_state.setdefault("session", uuid.uuid4().hex))
 
 
 def _start_again() -> None:

@@ -109,6 +109,7 @@ class LiveRun:
         self._jobs.append(
             core.engine.get_engine().submit(
                 "live",
+                owner=id(self),
                 bundle=self.bundle,
                 attack=self.attack,
                 parameters=dict(self.parameters),

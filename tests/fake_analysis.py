@@ -267,7 +267,7 @@ class FakeEngine:
         self.problem: str | None = None
         self.seconds = 0.0
 
-    def submit(self, task: str, /, **arguments: Any) -> FakeJob:
+    def submit(self, task: str, /, *, owner: object = None, **arguments: Any) -> FakeJob:
         if self.problem is not None:
             raise InputError(self.problem)
         self.submitted.append((task, arguments))
