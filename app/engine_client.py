@@ -132,7 +132,7 @@ def _give_up(job: Job) -> None:
 
 
 def _session() -> str:
-    """Return what tells this session from others: a rerun that asks again is the same asker, so one Cancel is enough."""
+    """Return what tells this session from others; a rerun asks as the same one, so that one Cancel is enough."""
     return str(st.session_state.setdefault("session", uuid.uuid4().hex))
 
 
