@@ -46,7 +46,7 @@ SLOWEST_DRAWING = 10.0
 # What a browser says that these pages cannot help, each with its reason.
 NOT_OURS = {
     r"GL Driver Message .* GPU stall due to ReadPixels": "Plotly reads from WebGL, which is slow without a GPU.",
-    r"404 .*/[a-z-]+/_stcore/(health|host-config)$": "Streamlit looks for itself below a page's address, then above it.",
+    r"404 .*/[a-z-]+/_stcore/(health|host-config)$": "Streamlit looks for itself below a page first.",
 }
 
 
