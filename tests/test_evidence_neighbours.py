@@ -49,6 +49,12 @@ def test_rows_and_distances_equal_a_full_sort(processing, k) -> None:
     np.testing.assert_allclose(found.distances, np.sqrt(np.square(spans).sum(2)), rtol=1e-12)
 
 
+def test_clouds_far_from_the_origin_are_sorted_in_batches_too() -> None:
+    # |a|^2 - 2ab + |b|^2 would lose these distances to rounding.
+    points, queries = cloud(600, 6) + np.float32(1e3), cloud(64, 6, seed=1) + np.float32(1e3)
+    np.testing.assert_array_equal(NeighbourIndex(points).search(queries, 10).rows, by_sorting(queries, points, 10))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 40))
 def test_equal_distances_are_ordered_by_row(seed, k) -> None:
