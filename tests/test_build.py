@@ -24,6 +24,7 @@ from core.bundle.maps import layer_maps
 from core.bundle.model import open_bundle
 from core.cli import main
 from core.data import digits
+from core.detectors.registry import DETECTORS
 from core.errors import InputError
 from core.evaluation import evaluate_stored
 from core.fresh import evaluate_fresh
@@ -90,7 +91,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
 def test_what_was_built_is_whole_and_can_be_opened(built: Path) -> None:
     assert {report.state for report in verify_bundle(built)} == {"ok"}
     loaded = open_bundle(str(built))
-    assert list(loaded.detectors) == ["feature_response", "knn_score", "trajectory", "idefender", "nnif"]
+    assert list(loaded.detectors) == list(DETECTORS)
     assert all(calibration is not None for calibration in loaded.calibrations.values())
     assert loaded.bundle.manifest.data.source == "digits"
     assert not (built.parent / ".build").exists(), "what the build kept for itself is cleared away"
