@@ -6,7 +6,7 @@ and never imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,15 +75,28 @@ def analyse(image: npt.NDArray[np.float32], *, bundle: str = "digits", alpha: fl
     return analyse_image(_opened(bundle), image, alpha)
 
 
-def evaluate(bundle: str = "digits", *, fresh: bool = False) -> Evaluation:
-    """Evaluate a bundle's detectors on its test split, from stored scores or attacked and scored afresh."""
+def evaluate(
+    bundle: str = "digits", *, fresh: bool = False, progress: Callable[[float, str], None] | None = None
+) -> Evaluation:
+    """Evaluate a bundle's detectors on its test split.
+
+    Parameters
+    ----------
+    bundle : str
+        Name or folder.
+    fresh : bool
+        Attack and score the test images again, in as many processes as there are cores, instead of reading the
+        stored scores. A script that does so needs Python's ``if __name__ == "__main__":`` around its code.
+    progress : callable, optional
+        Told the fraction done and what is being done.
+    """
     from core.evaluation import evaluate_stored
 
     if not fresh:
         return evaluate_stored(load_bundle(bundle))
     from core.fresh import evaluate_fresh
 
-    return evaluate_fresh(_opened(bundle))
+    return evaluate_fresh(_opened(bundle), progress or (lambda _fraction, _message: None))
 
 
 def _opened(name: str) -> Any:

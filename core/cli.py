@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from core.attacks.base import AttackResult, AttackSpec
@@ -192,8 +192,11 @@ def evaluate(
     """Report every detector against every attack on the test images."""
     from core.evaluation import evaluate_stored
 
-    with _quiet_stdout():
-        evaluation = _late("core", "evaluate")(name, fresh=True) if fresh else evaluate_stored(load_bundle(name))
+    if fresh:
+        with _progress() as report:
+            evaluation = _late("core", "evaluate")(name, fresh=True, progress=report)
+    else:
+        evaluation = evaluate_stored(load_bundle(name))
     table = Table("detector", "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR")
     for row in evaluation.rows:
         interval = f"{row.auc_low:.3f} to {row.auc_high:.3f}"
@@ -358,7 +361,7 @@ def _quiet_stdout() -> Iterator[None]:
 @contextlib.contextmanager
 def _progress() -> Iterator[Report]:
     """Show a bar on stderr; yields ``report(fraction, message)``."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress, _quiet_stdout():
         task = progress.add_task("Starting", total=1.0)
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from core.attacks.attack import attack_images
+from core.bundle.attacking import attack_splits
+from core.bundle.collecting import Collector
 from core.bundle.model import LoadedBundle
-from core.bundle.scoring import Versions, score_table
+from core.bundle.scoring import score_table
 from core.errors import InputError
 from core.evaluation import Evaluation, evaluate_table
-from core.images import FloatImages
+from core.models.training import Progress
+from core.recipes import AttackPlan
 
 
-def evaluate_fresh(loaded: LoadedBundle) -> Evaluation:
+def evaluate_fresh(loaded: LoadedBundle, progress: Progress) -> Evaluation:
     """Attack and score a bundle's test images now, with the attacks and parameters of its manifest.
 
     Parameters
     ----------
     loaded : LoadedBundle
+    progress : callable
+        Told the fraction done and what is being done.
 
     Raises
     ------
@@ -25,27 +30,18 @@ def evaluate_fresh(loaded: LoadedBundle) -> Evaluation:
         If the data set is not on this machine.
     """
     bundle = loaded.bundle
-    image_set = bundle.image_set
+    image_set, manifest = bundle.image_set, bundle.manifest
     if image_set is None:
         raise InputError(bundle.data_problem or "The data set of this bundle is not on this machine.")
-    ids = bundle.splits.test
-    versions = [_natural(loaded, ids, image_set.images(ids), image_set.labels[ids])]
-    correct = ids[versions[0].success]
-    for entry in bundle.manifest.attacks:
-        chosen = correct[: entry["test"]["images"]]
-        images, labels = image_set.images(chosen), image_set.labels[chosen]
-        result = attack_images(
-            loaded.classifier, images, entry["name"], entry["parameters"], labels=labels, seed=bundle.manifest.seed
-        )
-        evidence = loaded.evidence(result.images)[0]
-        norms = result.linf, result.l2, result.l0
-        versions.append(Versions("test", entry["name"], chosen, labels, evidence, result.success, *norms))
+    collect = Collector(loaded.classifier, loaded.reference, image_set)
+    natural = collect.natural("test", bundle.splits.test)
+    correct = bundle.splits.test[natural.success]
+    plans = [
+        AttackPlan(e["name"], fit=0, test=e["test"]["images"], parameters=e["parameters"]) for e in manifest.attacks
+    ]
+    wanted = [(plan, correct[: plan.test]) for plan in plans]
+    with TemporaryDirectory() as folder:
+        found = attack_splits(loaded.classifier, image_set, wanted, manifest.seed, Path(folder), progress)
+    versions = [natural, *(collect.attacked("test", images) for images in found)]
     table = score_table(versions, loaded.detectors)
-    return evaluate_table(table, bundle.name, bundle.manifest.notes["macro_attacks"], bundle.manifest.seed)
-
-
-def _natural(
-    loaded: LoadedBundle, ids: np.typing.NDArray[np.int64], images: FloatImages, labels: np.typing.NDArray[np.int64]
-) -> Versions:
-    evidence, zeros = loaded.evidence(images)[0], np.zeros(len(ids))
-    return Versions("test", "", ids, labels, evidence, evidence.predictions == labels, zeros, zeros, zeros)
+    return evaluate_table(table, bundle.name, manifest.notes["macro_attacks"], manifest.seed)

@@ -221,7 +221,7 @@ def test_a_macro_without_one_of_its_attacks_is_null_and_a_table_without_columns_
 def test_a_fresh_evaluation_and_the_benchmark_come_from_the_package(place, monkeypatch, capsys) -> None:
     stored = evaluate_stored(load_bundle("tiny"))
     answers = {("tiny", True): stored}
-    monkeypatch.setattr(core, "evaluate", lambda name, fresh: answers[name, fresh], raising=False)
+    monkeypatch.setattr(core, "evaluate", lambda name, fresh, **_: answers[name, fresh], raising=False)
     assert answer(capsys, "evaluate", "tiny", "--fresh") == json.loads(json.dumps(stored.to_json()))
     benchmark = ModuleType("core.benchmark")
     figures = {"analyse_ms": {"p50": 1.0, "p95": float("nan")}, "n_train": 3}

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bundle import store
-from core.bundle.attacking import CHUNK, AttackedImages, attack_splits, use_one_thread
+from core.bundle.attacking import AttackedImages, attack_splits, use_one_thread
 from core.bundle.bundle import (
     CALIBRATION_FILE,
     DENSITY_MAP_FILE,
@@ -27,12 +27,12 @@ from core.bundle.bundle import (
     SPLITS_FILE,
     WEIGHTS_FILE,
 )
+from core.bundle.collecting import Collector
 from core.bundle.fitting import Selected, fit_reference, fit_running_suspicion, select_detectors
 from core.bundle.manifest import DataReference, Manifest
 from core.bundle.maps import density_chart, layer_maps
 from core.bundle.model import RUNNING_FILE, RUNNING_SUSPICION, detector_file, reference_arrays
 from core.bundle.scoring import NATURAL, Versions, score_table
-from core.data.image_set import ImageSet
 from core.data.sources import load_image_set
 from core.data.splits import Splits
 from core.detectors.base import Labels
@@ -40,7 +40,6 @@ from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import DensityChart, keep_rate
 from core.evidence.evidence import Evidence
 from core.evidence.reference import Reference
-from core.evidence.response import feature_responses
 from core.models.classifier import Classifier
 from core.models.trace import Trace
 from core.models.training import Progress, accuracies, architecture_of, load_weights, save_weights, train_classifier
@@ -185,7 +184,7 @@ def _fit(work: _WorkInProgress, classifier: Classifier, attacked: dict[tuple[str
     classes = len(image_set.class_names)
     reference = fit_reference(splits.train, image_set.labels[splits.train], trace, held_out, classes, recipe.seed)
     work.progress(0.82, "Collecting evidence")
-    collect = _Collector(classifier, reference, image_set)
+    collect = Collector(classifier, reference, image_set)
     versions = [collect.natural(split, getattr(splits, split)) for split in ("fit", "calibration", "test")]
     versions += [collect.attacked(split, images) for (split, _), images in attacked.items()]
     evidence, labels = _examples([v for v in versions if v.split == "fit"], reference)
@@ -198,28 +197,6 @@ def _fit(work: _WorkInProgress, classifier: Classifier, attacked: dict[tuple[str
     predictions = np.concatenate([part.predictions for part in natural])
     chart, arrays = density_chart(trace.hidden, reference.labels, log_density, predictions)
     return _Fitted(reference, detectors, running, versions, chart, arrays)
-
-
-@dataclass(frozen=True)
-class _Collector:
-    classifier: Classifier
-    reference: Reference
-    image_set: ImageSet
-
-    def natural(self, split: str, ids: npt.NDArray[np.int64]) -> Versions:
-        evidence = self._evidence(self.image_set.images(ids))
-        labels, zeros = self.image_set.labels[ids], np.zeros(len(ids))
-        return Versions(split, "", ids, labels, evidence, evidence.predictions == labels, zeros, zeros, zeros)
-
-    def attacked(self, split: str, found: AttackedImages) -> Versions:
-        labels = self.image_set.labels[found.ids]
-        evidence = self._evidence(found.images)
-        return Versions(split, found.attack, found.ids, labels, evidence, found.success, found.linf, found.l2, found.l0)
-
-    def _evidence(self, images: npt.NDArray[np.float32]) -> Evidence:
-        chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-        entropy = np.concatenate([feature_responses(self.classifier, chunk).mean_entropy for chunk in chunks])
-        return Evidence(self.reference, self.classifier.trace(images), entropy)
 
 
 def _examples(versions: list[Versions], reference: Reference) -> tuple[Evidence, Labels]:

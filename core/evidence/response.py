@@ -89,9 +89,9 @@ def feature_responses(
 
 def check_settings(levels: int, patch: int) -> None:
     """Raise `InputError` unless levels is in [2, 256] and patch is odd in [3, 9]."""
-    if not 2 <= levels <= 256:
+    if not isinstance(levels, int | np.integer) or not 2 <= levels <= 256:
         raise InputError(f"levels must be an integer in [2, 256], got {levels}.")
-    if patch not in (3, 5, 7, 9):
+    if not isinstance(patch, int | np.integer) or patch not in (3, 5, 7, 9):
         raise InputError(f"patch must be one of 3, 5, 7, 9, got {patch}.")
 
 
