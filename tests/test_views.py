@@ -112,6 +112,20 @@ def test_select_scores(scores: pa.Table) -> None:
     assert len(views.select_scores(scores, "score_x", "adversarial", attack="fgsm")) == 0
 
 
+def test_the_most_usual_natural_image_comes_first() -> None:
+    names = ["image_id", "split", "kind", "label", "score_x", "score_y"]
+    rows = [
+        (1, "test", "natural", 0, 0.1, 9.0),  # odd to one detector
+        (2, "test", "natural", 0, 0.2, 2.0),
+        (3, "test", "natural", 1, 0.9, 1.0),  # odd to the other
+        (4, "test", "natural", 1, 0.3, 3.0),
+        (5, "test", "natural_error", 1, 0.0, 0.0),
+    ]
+    table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+    assert views.natural_test_ids(table).tolist() == [2, 4, 1, 3]
+    assert views.natural_test_ids(table, label=1).tolist() == [4, 3]
+
+
 def test_natural_test_ids(scores: pa.Table) -> None:
     assert views.natural_test_ids(scores).tolist() == [1, 2]
     assert views.natural_test_ids(scores, label=1).tolist() == [2]
