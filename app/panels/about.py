@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import catalogue, words
+from app.panels.roc import scored_detectors
 from app.papers import PAPERS
 from core.views import success_rows
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
+    from core.parameters import ParameterValue
 
 CHOICES = """
 - **Images** are float32 in [0, 1] on the 8-bit grid. Attacked images are rounded to 8 bits before
@@ -91,10 +93,11 @@ def show_detectors(bundle: Bundle) -> None:
     rows = [
         {
             "detector": catalogue.detector_title(name),
-            "settings": settings_words(entry["parameters"]),
+            "settings": settings_words(_with_layer_name(bundle, entry["parameters"])) or "none",
             "chosen by": entry["selected_by"],
         }
-        for name, entry in bundle.manifest.detectors.items()
+        for name in scored_detectors(bundle)
+        if (entry := bundle.manifest.detectors.get(name)) is not None
     ]
     if rows:
         st.table(rows, hide_index=True, alt="Settings of every detector and how they were chosen")
@@ -126,3 +129,11 @@ def show_licences() -> None:
         "Attacks use torchattacks (MIT) and Foolbox (MIT); guided backpropagation uses Captum (BSD-3); figures use "
         "Plotly (MIT); pages use Streamlit (Apache-2.0)."
     )
+
+
+def _with_layer_name(bundle: Bundle, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+    """Return the parameters with a layer's index replaced by its name."""
+    named = dict(parameters)
+    if "layer" in named:
+        named["layer"] = bundle.layers[int(named["layer"])]
+    return named

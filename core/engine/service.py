@@ -263,6 +263,7 @@ class Engine:
         if self._closing:
             opening.cancel()  # an unreachable scheduler must not hold up the exit
         link = await opening
+        self._end_before_distributed()
         self._link, self._fault = link, ""
         pulse = asyncio.create_task(self._pulse(link))
         try:
@@ -277,6 +278,12 @@ class Engine:
             self._link = None
             await link.close()
             await asyncio.gather(*self._executions, pulse, return_exceptions=True)
+
+    def _end_before_distributed(self) -> None:
+        # The last registered runs first at exit. Left as it was, distributed, imported since, would end the scheduler
+        # under this engine's client, which would then complain at length.
+        atexit.unregister(self.close)
+        atexit.register(self.close)
 
     async def _pulse(self, link: Link) -> None:
         """Keep the workers complete and know what they hold."""
