@@ -62,14 +62,25 @@ class CaseAnalysis:
         return pairs if self.attacked is None else (*pairs, ("attacked", self.attacked))
 
 
-def analyse(case: Case) -> CaseAnalysis:
-    """Return the case with its numbers, waiting where people can see it; an error ends the page with its sentence."""
+def analyse(case: Case, announce: bool = True) -> CaseAnalysis:
+    """Return the case with its numbers, waiting where people can see it.
+
+    An attack that was cancelled or refused leaves the natural image, with a sentence that says so; any other error
+    ends the page with its sentence.
+
+    Parameters
+    ----------
+    case : Case
+    announce : bool
+        Whether to say that the case was cancelled; once a page is enough.
+    """
     bundle = catalogue.bundle(case.bundle)
     image = _image_or_stop(case, bundle)
-    engine_client.stop_if_given_up()
     label = true_label(case.image, bundle)
     natural_job = engine_client.submit_analysis(case.bundle, image, case.alpha)
-    if case.attack is None:
+    if engine_client.given_up() and announce:
+        engine_client.offer_to_start_again()
+    if case.attack is None or engine_client.given_up():
         natural = engine_client.wait_analysis(natural_job, "Analysing the image")
         return CaseAnalysis(case, bundle, image, label, natural, None, None)
     title = catalogue.attack_title(case.attack)
@@ -77,6 +88,9 @@ def analyse(case: Case) -> CaseAnalysis:
         case.bundle, image, case.attack, dict(case.parameters), case.seed, case.target
     )
     attack = engine_client.wait_attack(attack_job, f"Attacking with {title}")
+    if attack is None:
+        natural = engine_client.wait_analysis(natural_job, "Analysing the natural image")
+        return CaseAnalysis(case, bundle, image, label, natural, None, None)
     attacked_job = engine_client.submit_analysis(case.bundle, attack.images[0], case.alpha)
     natural = engine_client.wait_analysis(natural_job, "Analysing the natural image")
     attacked = engine_client.wait_analysis(attacked_job, "Analysing the attacked image")

@@ -14,7 +14,7 @@ import streamlit as st
 import core.engine
 from app import state, words
 from core.attacks.base import AttackResult
-from core.errors import CancelledError, TelltaleError
+from core.errors import CancelledError, InputError, TelltaleError
 from core.parameters import ParameterValue
 from core.results import Analysis, ResponseView, SweepPoint
 
@@ -58,9 +58,13 @@ def wait_analysis(job: Job, what: str) -> Analysis:
     return result
 
 
-def wait_attack(job: Job, what: str) -> AttackResult:
-    """Wait for an attack."""
-    result = wait(job, what)
+def wait_attack(job: Job, what: str) -> AttackResult | None:
+    """Wait for an attack; None, with its sentence shown, where it refuses the image or the target."""
+    try:
+        result = _wait(job, what)
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
     assert isinstance(result, AttackResult)
     return result
 
@@ -80,11 +84,19 @@ def sweep(bundle: str, natural: Image, attacked: Image, strengths: Sequence[floa
 
 
 def wait(job: Job, what: str) -> Any:
-    """Return a job's result.
+    """Return a job's result; errors are shown as their sentence and end the page."""
+    try:
+        return _wait(job, what)
+    except TelltaleError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+
+
+def _wait(job: Job, what: str) -> Any:
+    """Return a job's result; a cancelled one ends the page.
 
     A quick one appears without a flicker. A slow one shows its progress and a Cancel button, which interrupts this
-    very loop: Streamlit lets a click in at every call of `st`, so the loop makes one several times a second. Errors
-    are shown as their sentence and end the page.
+    very loop: Streamlit lets a click in at every call of `st`, so the loop makes one several times a second.
     """
     try:
         if _finished_soon(job):
@@ -102,9 +114,6 @@ def wait(job: Job, what: str) -> Any:
     except CancelledError:
         st.info(f"{what} was cancelled.", icon=":material/cancel:")
         st.stop()
-    except TelltaleError as error:
-        st.error(str(error), icon=":material/error:")
-        st.stop()
 
 
 def progress_words(what: str, status: JobStatus) -> str:
@@ -116,13 +125,15 @@ def progress_words(what: str, status: JobStatus) -> str:
     return f"{what}{': ' + status.message if status.message else ''}{left}"
 
 
-def stop_if_given_up() -> None:
-    """End the page where its case was cancelled, with a way to start again; any other case goes on."""
-    if st.session_state.get("given-up") != state.current():
-        return
-    st.info("Cancelled. Nothing was changed.", icon=":material/cancel:")
+def given_up() -> bool:
+    """Return whether the current case was cancelled."""
+    return bool(st.session_state.get("given-up") == state.current())
+
+
+def offer_to_start_again() -> None:
+    """Say that the case was cancelled, with a way to start again."""
+    st.info("Cancelled: this is the natural image.", icon=":material/cancel:")
     st.button("Start again", icon=":material/refresh:", key="start-again", on_click=_start_again)
-    st.stop()
 
 
 def _give_up(job: Job) -> None:

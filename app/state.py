@@ -56,7 +56,8 @@ def current_bundle() -> Bundle:
 
 
 def change(**fields: Any) -> None:
-    """Replace fields of the case; for widget callbacks, which run before the page does."""
+    """Replace fields of the case, and forget that it was cancelled; for widget callbacks, which run before the page."""
+    st.session_state.pop("given-up", None)
     st.session_state.case = replace(current(), **fields)
     st.session_state.case_warnings = ()
 

@@ -174,10 +174,27 @@ def test_cancelled_work_does_not_start_by_itself(engine: FakeEngine) -> None:
     app.session_state["given-up"] = app.session_state["case"]
     submitted = len(engine.submitted)
     app.run()
-    assert "Cancelled. Nothing was changed." in text_of(app)
-    assert len(engine.submitted) == submitted
+    assert "Cancelled: this is the natural image." in text_of(app)
+    assert "0 of 4 detectors notice" in text_of(app)
+    assert "attack" not in [task for task, _ in engine.submitted[submitted:]]
     app.button(key="start-again").click().run()
     assert "3 of 4 detectors notice" in text_of(app)
+
+
+def test_attack_starts_again_after_a_cancel(engine: FakeEngine) -> None:
+    app = open_app(**ATTACKED)
+    app.session_state["given-up"] = app.session_state["case"]
+    app.run()
+    next(button for button in app.button if button.label == "Attack").click().run()
+    assert "3 of 4 detectors notice" in text_of(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows_the_natural_image_after_a_cancel(engine: FakeEngine, page: str) -> None:
+    app = open_app(**ATTACKED)
+    app.session_state["given-up"] = app.session_state["case"]
+    app.switch_page(page).run()
+    assert not app.exception
 
 
 def test_model_without_its_data(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

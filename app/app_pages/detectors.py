@@ -47,7 +47,7 @@ if chosen.possible and contests:
         roc.show_operating_point(chosen, current)
     roc.show_scores(chosen, current)
     st.header("All figures", anchor=False)
-    roc.show_table(bundle, contests)
+    roc.show_table(bundle, contests, current)
     roc.show_macro_auc(bundle, detector)
 else:
     st.info("There are no stored test scores for this choice.", icon=":material/info:")

@@ -45,6 +45,7 @@ if other is None:
     )
 sentence, layer = trajectory.departure_words(current, chosen_variant)
 st.markdown(f"### {sentence}")
+st.markdown(trajectory.verdict_words(current))
 trajectory.show_distances(current, chosen_variant, other, layer)
 trajectory.show_path_and_suspicion(current, chosen_variant, other)
 trajectory.show_sweep(chosen_variant, other)

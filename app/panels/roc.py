@@ -208,8 +208,9 @@ def show_scores(chosen: Contest, case: CaseAnalysis) -> None:
         )
 
 
-def show_table(bundle: Bundle, contests: Sequence[Contest]) -> None:
-    """Show the published figures of every contest."""
+def show_table(bundle: Bundle, contests: Sequence[Contest], case: CaseAnalysis) -> None:
+    """Show the figures of every contest: at the calibrated threshold, and read off the test images' own ROC curve."""
+    alpha = words.percent(case.case.alpha)
     rows = []
     for item in contests:
         found = measure(bundle, item)
@@ -217,6 +218,7 @@ def show_table(bundle: Bundle, contests: Sequence[Contest]) -> None:
             {
                 "detector": catalogue.detector_title(item.detector),
                 "against": attack_words(item.attack),
+                **_calibrated_rates(item, case, alpha),
                 "AUC": found.auc,
                 "95 % interval": f"{found.auc_low:.3f} – {found.auc_high:.3f}",
                 "EER accuracy": 100 * found.eer_accuracy,
@@ -225,7 +227,7 @@ def show_table(bundle: Bundle, contests: Sequence[Contest]) -> None:
                 "adversarial": found.n_adversarial,
             }
         )
-    percent_columns = [name for name in rows[0] if name.startswith(("EER", "TPR"))]
+    percent_columns = [name for name in rows[0] if name.startswith(("EER", "TPR", "caught", "false"))]
     st.dataframe(
         rows,
         hide_index=True,
@@ -236,3 +238,17 @@ def show_table(bundle: Bundle, contests: Sequence[Contest]) -> None:
             **{name: st.column_config.NumberColumn(format="%.1f %%") for name in percent_columns},
         },
     )
+    st.caption(
+        f"Caught and false alarms at α {alpha}: with the threshold from held-out natural images, as a user has it. "
+        "TPR at an FPR: read off the ROC curve of these test images, as papers report it."
+    )
+
+
+def _calibrated_rates(item: Contest, case: CaseAnalysis, alpha: str) -> dict[str, float | None]:
+    """Return what a detector catches, and its false alarms, at its calibrated threshold."""
+    threshold = case.natural.verdict(item.detector).threshold
+    false_rate, true_rate = (None, None) if threshold is None else _rates(item, threshold)
+    return {
+        f"caught at α {alpha}": None if true_rate is None else 100 * true_rate,
+        "false alarms": None if false_rate is None else 100 * false_rate,
+    }

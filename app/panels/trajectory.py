@@ -48,6 +48,16 @@ def departure_words(case: CaseAnalysis, variant: tuple[str, str]) -> tuple[str, 
     )
 
 
+def verdict_words(case: CaseAnalysis) -> str:
+    """Return the trajectory detector's own answer on each image; the running suspicion below is another network's."""
+    answers = []
+    for image, analysis in case.views():
+        verdict = analysis.verdict("trajectory")
+        value = "not calibrated" if verdict.p_value is None else f"p = {verdict.p_value:.3f}"
+        answers.append(f"{image} {value}")
+    return f"The trajectory detector's answer: {words.listed(answers)}, at α {words.percent(case.case.alpha)}."
+
+
 def detector_words(case: CaseAnalysis) -> str:
     """Return what reads the path in this model's detector, and where the running suspicion comes from."""
     settings = case.bundle.manifest.detectors.get("trajectory", {}).get("parameters", {})
@@ -122,7 +132,8 @@ def _show_suspicion(case: CaseAnalysis) -> None:
     )
     st.caption(
         "Share of held-out natural images that looked less suspicious to an LSTM after the same layer. Near 100 % is "
-        "where an attack shows; natural images lie anywhere, equally often."
+        "where an attack shows; natural images lie anywhere, equally often. It illustrates the path; the verdict is "
+        "the detector's own."
     )
 
 
@@ -133,7 +144,7 @@ def show_sweep(variant: tuple[str, str], rival: int) -> None:
     The case is asked for again, which costs nothing: what a fragment is given stays in the session's memory.
     """
     st.header("How strong must it be?", anchor=False)
-    case = analyse(state.current())
+    case = analyse(state.current(), announce=False)
     if case.attacked is None:
         st.caption("Attack the image first; then its perturbation can be scaled here.")
         return
