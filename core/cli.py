@@ -11,6 +11,7 @@ import json
 import math
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -23,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from core.attacks.base import AttackResult, AttackSpec
-from core.attacks.registry import get_attack
+from core.attacks.registry import ATTACKS, get_attack
 from core.bundle import Bundle, find_bundle, list_bundles, load_bundle, verify_bundle
 from core.calibration import check_alpha
 from core.errors import DamagedBundleError, InputError, TelltaleError
@@ -37,6 +38,7 @@ BAD_INPUT = 2
 FAULT = 1
 INTERRUPTED = 130
 
+LINE_SECONDS = 10.0
 app = typer.Typer(
     help="Telltale: see, trace and catch adversarial images.", add_completion=False, rich_markup_mode=None
 )
@@ -136,7 +138,7 @@ def verify(name: NameArgument, as_json: JsonOption = False) -> None:
 def attack(
     image: ImageArgument,
     bundle: BundleOption = "digits",
-    attack: Annotated[str, typer.Option("--attack", help="Registry name of the attack.")] = "pgd",
+    attack: Annotated[str, typer.Option("--attack", help=f"One of {', '.join(ATTACKS)}.")] = "pgd",
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the attack; repeatable.")
     ] = None,
@@ -360,12 +362,27 @@ def _quiet_stdout() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Report]:
-    """Show a bar on stderr; yields ``report(fraction, message)``."""
+    """Show progress on stderr, a bar in a terminal and now and then a line elsewhere.
+
+    Yields ``report(fraction, message)``. Nothing is shown before the first report, so that refused input leaves one
+    sentence and nothing else.
+    """
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress, _quiet_stdout():
-        task = progress.add_task("Starting", total=1.0)
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    task = bar.add_task("Starting", total=1.0)
+    said_at = -LINE_SECONDS
 
-        def report(fraction: float, message: str) -> None:
-            progress.update(task, completed=fraction, description=message)
+    def report(fraction: float, message: str) -> None:
+        nonlocal said_at
+        bar.start()
+        bar.update(task, completed=fraction, description=message)
+        if not console.is_terminal and (fraction >= 1.0 or time.monotonic() - said_at >= LINE_SECONDS):
+            said_at = time.monotonic()
+            console.print(f"{fraction:4.0%} {message}", highlight=False, soft_wrap=True)
 
-        yield report
+    with _quiet_stdout():
+        try:
+            yield report
+        finally:
+            bar.stop()

@@ -35,9 +35,9 @@ def brute_force_norm(norm: str, natural: np.ndarray, image: np.ndarray) -> float
     return sum(bool((natural[:, i, j] != image[:, i, j]).any()) for i in range(32) for j in range(32))
 
 
-def test_registry_holds_the_attacks_in_the_order_of_the_pages() -> None:
+def test_registry_begins_with_these_attacks_in_the_order_of_the_pages() -> None:
     order = "fgsm bim pgd pgd_l2 mifgsm deepfool cw onepixel gradient ead boundary lbfgs"
-    assert list(ATTACKS) == order.split()
+    assert list(ATTACKS)[:12] == order.split()
 
 
 def test_importing_the_registry_imports_neither_torch_nor_attack_libraries() -> None:

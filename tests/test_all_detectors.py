@@ -55,8 +55,8 @@ def fresh_scores(name: str) -> np.ndarray:
     return fitted(name).score(problem()[1][0])
 
 
-def test_the_registry_holds_these_detectors() -> None:
-    assert set(NAMES) == {"feature_response", "knn_score", "trajectory", "idefender", "nnif"}
+def test_the_registry_holds_at_least_these_detectors() -> None:
+    assert set(NAMES) >= {"feature_response", "knn_score", "trajectory", "idefender", "nnif"}
     assert all(kind.name == name for name, kind in registry.DETECTORS.items())
 
 
