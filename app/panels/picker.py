@@ -74,7 +74,7 @@ def _sample(bundle: Bundle, image_id: int, chosen: str) -> None:
     with st.container(gap="xxsmall"):
         pictures.show(bundle.image_set.images([image_id])[0], alt=f"Test image {image_id}, class {name}")
         st.button(
-            str(image_id),
+            f"no. {image_id}",
             key=f"pick-{image_id}",
             width="stretch",
             type="primary" if reference == chosen else "secondary",
@@ -101,7 +101,7 @@ def _own(key: str, bundle: Bundle, widget: Callable[..., Any], label: str, **opt
         "Nothing is stored; the link carries the fitted image."
     )
     if problem := st.session_state.pop("upload-problem", None):
-        st.error(problem, icon=":material/error:")
+        st.error(f"{problem} The image chosen before stays.", icon=":material/error:")
 
 
 def _take_own(key: str, bundle: Bundle) -> None:

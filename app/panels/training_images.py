@@ -55,7 +55,7 @@ def _card(bundle: Bundle, image: TrainingImage, kind: str) -> None:
             bundle.image_set.images([image.image_id])[0],
             alt=f"Training image {image.image_id}, class {name}, {kind}",
         )
-    st.markdown(f"**{name}** :small[{image.image_id}]")
+    st.markdown(f"**{name}** :small[no. {image.image_id}]")
     st.caption(f"d = {image.distance:.3g}")
     for other in image.also:
         st.badge(other, icon=ICONS[other], color="green", help=f"This image is also among the {other} ones.")

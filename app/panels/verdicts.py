@@ -29,9 +29,18 @@ def panel(case: CaseAnalysis) -> None:
         st.markdown(f"### {words.headline(noticing, calibrated, case.case.alpha, case.attacked is not None)}")
         if case.attacked is not None:
             false_alarms, _ = count_noticing(case.natural.verdicts)
-            st.caption(f"On the natural image: {false_alarms} of {calibrated}. Each of these would be a false alarm.")
+            st.caption(
+                "On the natural image: none, as it should be."
+                if false_alarms == 0
+                else f"On the natural image: {false_alarms} of {calibrated}. Each of these is a false alarm."
+            )
             if not case.fooled:
                 st.caption("The attack failed, so this image is not adversarial: a notice here is a false alarm too.")
+        if case.true_label is None:
+            st.caption(
+                f"The rate of false alarms holds for images like those of “{case.bundle.manifest.title}”. For any "
+                "other picture a notice may only say that it is something else."
+            )
     with slider_column:
         controls.alpha_slider()
     for verdict in shown.verdicts:
