@@ -41,7 +41,7 @@ TRAJECTORY = Paper(
     "F. Carrara, R. Becarelli, R. Caldelli, F. Falchi, G. Amato",
     "ECCV Workshops",
     2018,
-    "trajectories: distances to class pivots, layer by layer, read by an LSTM",
+    "trajectories: distances to class pivots, layer by layer, read by an LSTM or a perceptron",
 )
 DENSITY = Paper(
     "Robust detection of adversarial attacks by modeling the intrinsic properties of deep neural networks",

@@ -189,7 +189,7 @@ def test_pick_attack_and_follow_the_case_through_every_page(open_tab: Any) -> No
     visit = open_tab("", WIDE)
     page = visit.page
     button = page.locator('[class*="st-key-pick-"] button:visible').nth(3)
-    image_id = int(button.inner_text())
+    image_id = int(button.inner_text().removeprefix("no. "))
     button.click()
     page.wait_for_url(f"**image=test-{image_id}*", timeout=PATIENCE)
     visit.settle()
@@ -233,7 +233,7 @@ def test_an_image_is_drawn_soon_after_the_click(open_tab: Any, record_property: 
     taken = []
     for turn in (5, 6, 7, 5):
         button = visit.page.locator('[class*="st-key-pick-"] button:visible').nth(turn)
-        expected = readings(analyse_image(shipped(), images_of([int(button.inner_text())])[0]))
+        expected = readings(analyse_image(shipped(), images_of([int(button.inner_text().removeprefix("no. "))])[0]))
         started = time.monotonic()
         button.click()
         for reading in expected:
