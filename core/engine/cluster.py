@@ -14,12 +14,14 @@ from typing import Any
 from core.engine.guard import preload_source
 from core.engine.settings import Settings
 from core.engine.worker_state import report
+from core.errors import WorkerLostError
 
 CALL_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
 CLUSTER_CLOSE_SECONDS = 3.0
 SLOWEST_RESPAWN_SECONDS = 30.0
 STABLE_SECONDS = 10.0
+LOST_SECONDS = 8.0
 
 
 class Link:
@@ -35,6 +37,7 @@ class Link:
         self._cluster = cluster
         self._folder = folder
         self._respawn = _Backoff()
+        self._complete_at: float | None = None
 
     @classmethod
     async def open(cls, settings: Settings) -> Link:
@@ -88,6 +91,19 @@ class Link:
         answers = await self.call(report, self._settings.bundle)
         # A worker too busy to answer is still there, and one that left is not.
         self.reports = {address: state for address, state in self.reports.items() if address in known} | answers
+
+    def check_complete(self) -> None:
+        """Raise where workers of our own were lost and have not come back for a while: only a new cluster helps then.
+
+        Raises
+        ------
+        WorkerLostError
+        """
+        now = time.monotonic()
+        if self._cluster is None or len(self.reports) >= self._settings.workers:
+            self._complete_at = now
+        elif self._complete_at is not None and now - self._complete_at > LOST_SECONDS:
+            raise WorkerLostError("Lost workers did not come back.")
 
     def distrust(self) -> None:
         """Take no worker to be alive until it has answered again: where one died, others may have."""

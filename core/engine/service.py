@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 PULSE_SECONDS = 0.25
 QUIET_PULSE_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
+REFRESH_SECONDS = 12.0
 CLOSE_SECONDS = 10.0
 MOST_LOSSES = 1
 
@@ -276,7 +277,8 @@ class Engine:
         finally:
             pulse.cancel()
             self._link = None
-            await link.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(link.close(), REFRESH_SECONDS)
             await asyncio.gather(*self._executions, pulse, return_exceptions=True)
 
     def _end_before_distributed(self) -> None:
@@ -289,10 +291,11 @@ class Engine:
         """Keep the workers complete and know what they hold."""
         while True:
             try:
-                await link.refresh()
+                await asyncio.wait_for(link.refresh(), REFRESH_SECONDS)
                 self._fault = ""
             except (TimeoutError, OSError) as error:  # a busy scheduler; a dead one shows in `link.alive`
                 self._fault = f"The workers do not answer: {type(error).__name__}."
+            link.check_complete()
             self._wake()
             stopping = await self._see_to_stopping(link)
             await _wait(self._alarm, PULSE_SECONDS if stopping or not self.ready() else QUIET_PULSE_SECONDS)
