@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from core.engine import Engine, Job
+from core.engine.cluster import Link
 from core.engine.settings import Settings
 from core.errors import CancelledError, EngineBusyError, InputError, WorkerLostError
 
@@ -385,3 +386,22 @@ def test_no_process_is_left_when_the_client_is_ended(how: signal.Signals) -> Non
     client.send_signal(how)
     client.wait(20)
     wait_for(lambda: not any(psutil.pid_exists(pid) for pid in left), 5)
+
+
+def test_a_cluster_whose_lost_worker_stays_away_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nobody(_: Link) -> None:
+        """Stand in for a replacement that never happens."""
+
+    monkeypatch.setattr(Link, "_replace_dead", nobody)
+    monkeypatch.setattr("core.engine.cluster.LOST_SECONDS", 0.5)
+    engine = Engine(Settings(workers=1, bundle=""))
+    engine.start()
+    try:
+        wait_for(engine.ready)
+        before = set(engine.worker_pids())
+        os.kill(before.pop(), signal.SIGKILL)
+        wait_for(lambda: not engine.ready())
+        wait_for(engine.ready)
+        assert engine.submit(f"{TASKS}:sleepy", seconds=0.1, steps=1, tag="after").result(PATIENCE) is not None
+    finally:
+        engine.close()
