@@ -110,7 +110,7 @@ class _WorkInProgress:
         self.recipe = recipe
         self.source = source
         self.image_set = load_image_set(source)
-        self.splits = Splits.draw(self.image_set.labels, recipe.sizes, recipe.seed)
+        self.splits = Splits.draw(self.image_set.labels, recipe.sizes, recipe.seed, self.image_set.own_test)
         self.progress = progress
         # Other choices, data, weights or code must never pick up what these left behind.
         self.folder = target.parent / ".build" / f"{target.name}-{self._key()}"

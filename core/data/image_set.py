@@ -22,12 +22,15 @@ class ImageSet:
     pixels : array of uint8, shape (N, C, H, W)
     labels : array of int64, shape (N,)
     class_names : tuple of str
+    own_test : int
+        How many of the last images are the source's own test split; 0 where it has none.
     """
 
     name: str
     pixels: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
+    own_test: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -106,7 +106,7 @@ def _find_folder(source: str) -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def _load_splits(place: str, configuration: str | None, source: str, download: bool) -> list[HubData]:
+def _load_splits(place: str, configuration: str | None, source: str, download: bool) -> dict[str, HubData]:
     import datasets
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -118,8 +118,8 @@ def _load_splits(place: str, configuration: str | None, source: str, download: b
     except Exception as error:
         # The library lets errors of its HTTP client, of parquet and of its own through; all mean the same here.
         raise InputError(_cannot_load(source, place, download)) from error
-    named = [splits[name] for name in _SPLITS if name in splits]
-    return named or list(splits.values())
+    named = {name: splits[name] for name in _SPLITS if name in splits}
+    return named or dict(splits)
 
 
 def _cannot_load(source: str, place: str, download: bool) -> str:
@@ -145,19 +145,20 @@ def _hub_access(allowed: bool) -> Iterator[None]:
         datasets.config.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE = before
 
 
-def _read(splits: list[HubData], source: str, known: KnownSource | None) -> ImageSet:
-    features = splits[0].features
+def _read(splits: dict[str, HubData], source: str, known: KnownSource | None) -> ImageSet:
+    features = next(iter(splits.values())).features
     image = _image_column(features, source, known)
     label = _label_column(features, source, known)
     images: list[npt.NDArray[np.uint8]] = []
     labels: list[Any] = []
-    for split in splits:
+    for split in splits.values():
         for batch in _batches(split, image, label, source):
             for picture in batch[image]:
                 images.append(_to_array(picture, images, source))
             labels += batch[label]
     classes, class_names = _number_labels(labels, features[label], source)
-    return ImageSet(Path(source).name, _stack(images), classes, class_names)
+    own_test = len(splits["test"]) if {"train", "test"} <= set(splits) else 0
+    return ImageSet(Path(source).name, _stack(images), classes, class_names, own_test)
 
 
 def _batches(split: HubData, image: str, label: str, source: str) -> Iterator[dict[str, list[Any]]]:

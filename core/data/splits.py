@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +62,11 @@ class Splits:
             raise InputError("An image may belong to one split only.")
 
     @classmethod
-    def draw(cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int) -> Splits:
+    def draw(cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int, own_test: int = 0) -> Splits:
         """Assign every image to a split, at random under a seed.
+
+        Where the data bring a test split of their own, test images are drawn from it alone and the others from the
+        rest; images of it that are not drawn belong to no split.
 
         Parameters
         ----------
@@ -73,12 +76,16 @@ class Splits:
             Met exactly. Within each class the share of a split differs from its share of all images by less than
             one image.
         seed : int
+        own_test : int
+            How many of the last images are the data's own test split.
 
         Raises
         ------
         InputError
             If there are no labels, or the held-out sizes are negative or leave no training image.
         """
+        if own_test:
+            return cls._draw_around_test(labels, sizes, seed, len(labels) - own_test)
         held_out = [sizes.fit, sizes.calibration, sizes.test]
         if labels.ndim != 1 or len(labels) == 0:
             raise InputError("Splits need at least one labelled image.")
@@ -95,6 +102,16 @@ class Splits:
             for part, chosen in zip(parts, np.split(ids, np.cumsum(row)[:-1]), strict=True):
                 part.append(chosen)
         return cls(*(np.sort(np.concatenate(part)) for part in parts))
+
+    @classmethod
+    def _draw_around_test(cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int, start: int) -> Splits:
+        if sizes.test > len(labels) - start:
+            raise InputError(f"The data bring {len(labels) - start} test images; {sizes.test} were asked for.")
+        learned = cls.draw(labels[:start], SplitSizes(sizes.fit, sizes.calibration, 0), seed)
+        if sizes.test == len(labels) - start:
+            return replace(learned, test=np.arange(start, len(labels), dtype=np.int64))
+        drawn = cls.draw(labels[start:], SplitSizes(0, 0, sizes.test), seed)
+        return replace(learned, test=drawn.test + start)
 
     def to_arrays(self) -> dict[str, IntArray]:
         """Return the ids by split name, as stored in a bundle."""
