@@ -1,0 +1,1 @@
+"""Timings against other libraries; run with ``pytest tests/benchmarks``, not part of ``make test``."""
