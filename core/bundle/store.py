@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
@@ -28,8 +28,8 @@ REPLACED_SUFFIX = ".replaced"
 HASHED_AT_LOAD = 32 * 2**20
 
 
-def save_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
-    """Write named arrays as safetensors; equal arrays give equal bytes.
+def save_arrays(path: Path, arrays: Mapping[str, AnyArray], metadata: Mapping[str, str] | None = None) -> None:
+    """Write named arrays, and words about them, as safetensors; equal ones give equal bytes.
 
     Raises
     ------
@@ -39,7 +39,8 @@ def save_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":
             raise InputError(f"Array '{name}' holds {array.dtype}; a bundle stores numbers and truth values only.")
-    path.write_bytes(save_safetensors({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}))
+    ordered = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
+    path.write_bytes(save_safetensors(ordered, dict(metadata) if metadata else None))
 
 
 def load_arrays(path: Path) -> dict[str, AnyArray]:
@@ -53,6 +54,21 @@ def load_arrays(path: Path) -> dict[str, AnyArray]:
     try:
         return load_safetensors(path.read_bytes())
     except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise _unreadable(path) from error
+
+
+def load_metadata(path: Path) -> dict[str, str]:
+    """Read the words that `save_arrays` wrote beside the arrays.
+
+    Raises
+    ------
+    DamagedBundleError
+        If the file is missing or not safetensors.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
         raise _unreadable(path) from error
 
 

@@ -29,6 +29,36 @@ class SplitSizes:
     calibration: int
     test: int
 
+    def within(self, images: int, own_test: int = 0) -> SplitSizes:
+        """Shrink to what a data set can spare.
+
+        Test images beyond the data's own test split are given up. Without one, test takes at most a quarter of the
+        images, and all three shrink in proportion until a third is left for training.
+
+        Parameters
+        ----------
+        images, own_test : int
+            Number of images, and how many of them are the data's own test split.
+
+        Raises
+        ------
+        InputError
+            If a split would become empty.
+        """
+        if own_test:
+            learned = replace(self, test=0).within(images - own_test)
+            return replace(learned, test=min(self.test, own_test))
+        limit = images * 2 // 3
+        if self.fit + self.calibration + self.test <= limit:
+            return self
+        wanted = self.fit, self.calibration, min(self.test, images // 4)
+        held_out = [size * limit // max(sum(wanted), limit) for size in wanted]
+        if any(
+            size == 0 < asked for size, asked in zip(held_out, (self.fit, self.calibration, self.test), strict=True)
+        ):
+            raise InputError(f"{images} images are too few to learn from some of them and to test on others.")
+        return SplitSizes(*held_out)
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -102,6 +132,17 @@ class Splits:
             for part, chosen in zip(parts, np.split(ids, np.cumsum(row)[:-1]), strict=True):
                 part.append(chosen)
         return cls(*(np.sort(np.concatenate(part)) for part in parts))
+
+    @classmethod
+    def draw_within(cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int, own_test: int = 0) -> Splits:
+        """Draw as `draw` does, with sizes that shrink to what the data can spare (`SplitSizes.within`).
+
+        Raises
+        ------
+        InputError
+            If the images are too few.
+        """
+        return cls.draw(labels, sizes.within(len(labels), own_test), seed, own_test)
 
     @classmethod
     def _draw_around_test(cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int, start: int) -> Splits:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,35 +15,51 @@ from core.recipes import Recipe
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, and whether convolutions run in bfloat16 on channels-last tensors.
+    """A device, the number of threads, and whether convolutions run in bfloat16 on channels-last tensors.
 
     Attributes
     ----------
     device : {"cpu", "cuda"}
+    threads : int
     half : bool
     channels_last : bool
     """
 
     device: str
+    threads: int
     half: bool
     channels_last: bool
 
     @classmethod
     def of(cls, recipe: Recipe) -> Compute:
-        """Choose what suits a recipe on this machine, and set the number of threads."""
+        """Choose what suits a recipe on this machine."""
         if not recipe.mixed_precision:
-            torch.set_num_threads(1)  # the order of float additions, and so the result, must not depend on the machine
-            return cls("cpu", half=False, channels_last=False)
+            # The order of float additions, and so the result, must not depend on the machine.
+            return cls("cpu", threads=1, half=False, channels_last=False)
+        threads = os.cpu_count() or 1
         if torch.cuda.is_available():
-            return cls("cuda", half=True, channels_last=True)
-        torch.set_num_threads(os.cpu_count() or 1)
+            return cls("cuda", threads, half=True, channels_last=True)
         # Without instructions for it, bfloat16 is emulated and slower than float32.
         half = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-        return cls("cpu", half, channels_last=True)
+        return cls("cpu", threads, half, channels_last=True)
+
+    @contextmanager
+    def limits(self) -> Iterator[None]:
+        """Compute on this number of threads for a while; what follows finds its own number again."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def place(self, classifier: Classifier) -> Classifier:
         """Bring a classifier to the device and memory layout."""
-        return classifier.to(self.device, memory_format=self._format())
+        return _to(classifier, self.device, self._format())
+
+    def take_back(self, classifier: Classifier) -> Classifier:
+        """Bring a classifier to the processor, in the layout that everything else expects."""
+        return _to(classifier, "cpu", torch.contiguous_format)
 
     def move(self, images: torch.Tensor) -> torch.Tensor:
         """Bring images (n, C, H, W) to the device and memory layout."""
@@ -54,3 +71,8 @@ class Compute:
 
     def _format(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+def _to(classifier: Classifier, device: str, memory_format: torch.memory_format) -> Classifier:
+    # torch's stubs do not know that modules take a memory format.
+    return classifier.to(device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]

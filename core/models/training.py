@@ -5,33 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from core.bundle.bundle import PRECOMPUTED
-from core.bundle.store import load_arrays, save_arrays
+from core.bundle.store import load_arrays, load_metadata, save_arrays
 from core.data.image_set import ImageSet
 from core.data.sources import load_image_set
 from core.data.splits import SPLIT_NAMES, Splits
 from core.errors import DamagedBundleError, InputError
-from core.models.augmentation import Augmentation
 from core.models.classifier import Architecture, Classifier
-from core.models.compute import Compute
+from core.models.training_run import TrainingRun
 from core.recipes import Recipe, get_recipe
 
 Progress = Callable[[float, str], None]
 
+DATA_KEY = "data"
+CHECKSUM_KEY = "sha256"
+AT_ONCE = 2048
+
 
 def train(name: str, *, data: str | None = None, out: Path | None = None, progress: Progress) -> Path:
     """Train a recipe's classifier and write its weights.
+
+    A training that was killed goes on after its last finished epoch.
 
     Parameters
     ----------
@@ -52,24 +57,25 @@ def train(name: str, *, data: str | None = None, out: Path | None = None, progre
     Raises
     ------
     InputError
-        If the recipe or the data set is not known, or weights for other data would replace the recipe's own.
+        If the recipe or the data set is not known, the file cannot be written, or the recipe's own weights were
+        trained on other data and `out` is left out.
     """
     recipe = get_recipe(name)
     source = data or recipe.source
-    if out is None and source != recipe.source:
-        raise InputError(
-            f"The weights of '{name}' belong to data '{recipe.source}'; name a file for others with --out."
-        )
+    file = out or shipped_weights(name)
+    _check_writable(file)
     progress(0.0, f"Reading {source}")
     image_set = load_image_set(source)
-    splits = Splits.draw(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
-    file = out or PRECOMPUTED / "weights" / f"{name}.safetensors"
+    if out is None:
+        _check_own_data(name, file, image_set)
+    splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
     checkpoint = Checkpoint.beside(file, recipe, image_set)
     classifier = train_classifier(
         recipe, image_set, splits.train, lambda f, m: progress(0.01 + 0.94 * f, m), checkpoint
     )
+    progress(0.95, "Measuring the accuracy")
     found = accuracies(classifier, image_set, splits)
-    save_weights(classifier, file)
+    save_weights(classifier, file, data=image_set.fingerprint)
     checkpoint.remove()
     progress(1.0, "Accuracy: " + ", ".join(f"{split} {value:.2%}" for split, value in found.items()))
     return file
@@ -96,126 +102,78 @@ def train_classifier(
     checkpoint : Checkpoint, optional
         Where every epoch is kept, and from where training goes on.
     """
-    run = _TrainingRun(recipe, image_set, ids)
-    done = 0 if checkpoint is None else checkpoint.resume(run)
-    for epoch in range(done, recipe.epochs):
-        run.epoch(
-            lambda share, e=epoch: progress((e + share) / recipe.epochs, f"Training, epoch {e + 1} of {recipe.epochs}")
-        )  # type: ignore[misc]
+    run = TrainingRun(recipe, architecture_of(recipe, image_set), image_set.pixels[ids], image_set.labels[ids])
+    first = 0 if checkpoint is None else checkpoint.resume(run)
+    tell = _pace(progress, recipe.epochs, len(ids), first)
+    for epoch in range(first, recipe.epochs):
+        run.epoch(partial(tell, epoch))
         if checkpoint is not None:
             checkpoint.keep(run, epoch + 1)
     return run.finished()
 
 
-class _TrainingRun:
-    """A network, its optimiser and everything random, between two epochs."""
+def _pace(progress: Progress, epochs: int, images: int, first: int) -> Callable[[int, int], None]:
+    """Return what turns (epoch, images done in it) into progress, with the speed since now, the `first` epoch."""
+    started = time.monotonic()
 
-    def __init__(self, recipe: Recipe, image_set: ImageSet, ids: npt.NDArray[np.int64]) -> None:
-        self.recipe = recipe
-        self.compute = Compute.of(recipe)
-        pixels = torch.from_numpy(image_set.pixels[ids])
-        self.augmentation = Augmentation(pixels, recipe.shift, recipe.flip)
-        self.labels = torch.from_numpy(image_set.labels[ids])
-        self.draws = torch.Generator().manual_seed(recipe.seed)
-        images = pixels.float() / 255.0
-        with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
-            classifier = Classifier(architecture_of(recipe, image_set), float(images.mean()), float(images.std()))
-        self.classifier = self.compute.place(classifier)
-        self.optimiser = torch.optim.SGD(
-            self.classifier.parameters(),
-            recipe.learning_rate,
-            momentum=0.9,
-            nesterov=True,
-            weight_decay=recipe.weight_decay,
-        )
-        batches = -(-len(ids) // recipe.batch_size)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, recipe.learning_rate, total_steps=recipe.epochs * batches
-        )
+    def tell(epoch: int, done: int) -> None:
+        words = f"Training, epoch {epoch + 1} of {epochs}"
+        fresh = (epoch - first) * images + done
+        if fresh:
+            words += f", {fresh / (time.monotonic() - started):.0f} images/s"
+        progress((epoch + done / images) / epochs, words)
 
-    def epoch(self, progress: Callable[[float], None]) -> None:
-        """Go once over all images."""
-        self.classifier.train()
-        order = torch.randperm(len(self.labels), generator=self.draws)
-        batches = torch.split(order, self.recipe.batch_size)
-        for done, rows in enumerate(batches):
-            progress(done / len(batches))
-            images = self.compute.move(self.augmentation.batch(rows, self.draws))
-            labels = self.labels[rows].to(images.device)
-            with self.compute.precision():
-                logits = self.classifier(images)
-            loss = nn.functional.cross_entropy(logits.float(), labels)
-            self.optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
-            self.schedule.step()
-
-    def finished(self) -> Classifier:
-        """Return the classifier, in evaluation mode, on the processor."""
-        return self.classifier.to("cpu", memory_format=torch.contiguous_format).eval()
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return everything that later epochs depend on."""
-        state = {f"model.{key}": value.cpu().numpy() for key, value in self.classifier.state_dict().items()}
-        for index, parameter in enumerate(self.classifier.parameters()):
-            state[f"momentum.{index}"] = self.optimiser.state[parameter]["momentum_buffer"].cpu().numpy()
-        return state | {"draws": self.draws.get_state().numpy()}
-
-    def restore(self, arrays: Mapping[str, npt.NDArray[Any]], epochs: int) -> None:
-        """Go back to where `arrays` were taken, after some epochs."""
-        model = {key.removeprefix("model."): value for key, value in arrays.items() if key.startswith("model.")}
-        self.classifier.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in model.items()})
-        for index, parameter in enumerate(self.classifier.parameters()):
-            buffer = torch.from_numpy(arrays[f"momentum.{index}"].copy())
-            self.optimiser.state[parameter]["momentum_buffer"] = buffer.to(parameter.device).clone(
-                memory_format=torch.preserve_format
-            )
-        self.draws.set_state(torch.from_numpy(arrays["draws"].copy()))
-        steps = epochs * -(-len(self.labels) // self.recipe.batch_size)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the optimiser's own steps were taken by another process
-            for _ in range(steps):
-                self.schedule.step()
+    return tell
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that keeps an unfinished training, bound to its recipe and data.
+    """A file that keeps an unfinished training, bound to its recipe, data and code.
 
     Attributes
     ----------
-    file : Path
+    weights : Path
+        What the training will write; the checkpoint lies beside it.
     key : str
-        Hexadecimal; a checkpoint of another recipe or other data is passed over.
+        Hexadecimal; a checkpoint with another key is passed over.
     """
 
-    file: Path
+    weights: Path
     key: str
 
     @classmethod
     def beside(cls, weights: Path, recipe: Recipe, image_set: ImageSet) -> Checkpoint:
         """Return the checkpoint of a training that will write `weights`."""
-        choices = json.dumps([asdict(recipe), image_set.fingerprint, torch.__version__], sort_keys=True)
-        key = hashlib.sha256(choices.encode()).hexdigest()[:16]
-        return cls(weights.with_name(f".{weights.stem}-{key}.training"), key)
+        data = [image_set.fingerprint, image_set.own_test]
+        choices = json.dumps([asdict(recipe), data, torch.__version__, _code_sha256()], sort_keys=True)
+        return cls(weights, hashlib.sha256(choices.encode()).hexdigest()[:16])
 
-    def resume(self, run: _TrainingRun) -> int:
-        """Take a run to where it was left; returns the number of finished epochs."""
-        if not self.file.exists():
+    @property
+    def file(self) -> Path:
+        """Where it lies."""
+        return self.weights.with_name(f".{self.weights.stem}-{self.key}.training")
+
+    def resume(self, run: TrainingRun) -> int:
+        """Take a new run to where it was left; returns the number of finished epochs, 0 without a sound checkpoint."""
+        try:
+            arrays, checksum = load_arrays(self.file), load_metadata(self.file).get(CHECKSUM_KEY)
+        except DamagedBundleError:  # there is none, or a kill or a full disk spoilt it: training starts anew
             return 0
-        arrays = load_arrays(self.file)
+        if checksum != _sha256(arrays):
+            return 0
         epochs = int(arrays["epochs"])
         run.restore(arrays, epochs)
         return epochs
 
-    def keep(self, run: _TrainingRun, epochs: int) -> None:
+    def keep(self, run: TrainingRun, epochs: int) -> None:
         """Replace what is kept."""
-        _write_whole(self.file, run.arrays() | {"epochs": np.array(epochs)})
+        arrays = run.arrays() | {"epochs": np.array(epochs)}
+        _write_whole(self.file, arrays, {CHECKSUM_KEY: _sha256(arrays)})
 
     def remove(self) -> None:
-        """Forget the training: it is finished."""
-        self.file.unlink(missing_ok=True)
+        """Forget the training, which is finished, and those into the same file that were given up."""
+        for left in self.weights.parent.glob(f".{self.weights.stem}-{16 * '[0-9a-f]'}.training"):
+            left.unlink(missing_ok=True)
 
 
 def architecture_of(recipe: Recipe, image_set: ImageSet) -> Architecture:
@@ -226,26 +184,45 @@ def architecture_of(recipe: Recipe, image_set: ImageSet) -> Architecture:
 
 def accuracies(classifier: Classifier, image_set: ImageSet, splits: Splits) -> dict[str, float]:
     """Share of correct predictions on every split."""
-    found = {}
-    for split in SPLIT_NAMES:
-        ids = getattr(splits, split)
-        found[split] = float((classifier.predict(image_set.images(ids)) == image_set.labels[ids]).mean())
-    return found
+    return {split: _accuracy(classifier, image_set, getattr(splits, split)) for split in SPLIT_NAMES}
 
 
-def save_weights(classifier: Classifier, file: Path) -> None:
-    """Write all parameters and buffers, normalisation included; the file appears whole or not at all."""
-    _write_whole(file, {key: value.numpy() for key, value in classifier.state_dict().items()})
+def _accuracy(classifier: Classifier, image_set: ImageSet, ids: npt.NDArray[np.int64]) -> float:
+    correct = 0
+    for start in range(0, len(ids), AT_ONCE):  # as floats, all images of a large set would fill the memory
+        part = ids[start : start + AT_ONCE]
+        correct += int((classifier.predict(image_set.images(part)) == image_set.labels[part]).sum())
+    return correct / len(ids)
 
 
-def _write_whole(file: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}-{os.getpid()}.partial")
-    try:
-        save_arrays(partial, arrays)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+def shipped_weights(name: str) -> Path:
+    """Return where the weights of a recipe lie that come with Telltale, if it has any."""
+    return PRECOMPUTED / "weights" / f"{name}.safetensors"
+
+
+def trained_on(file: Path) -> str | None:
+    """Return the fingerprint of the data that weights were trained on; None if the file is absent or does not say.
+
+    Raises
+    ------
+    DamagedBundleError
+        If the file is damaged.
+    """
+    return load_metadata(file).get(DATA_KEY) if file.exists() else None
+
+
+def save_weights(classifier: Classifier, file: Path, data: str | None = None) -> None:
+    """Write all parameters and buffers, normalisation included; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    file : Path
+    data : str, optional
+        Fingerprint of the data it was trained on, for `trained_on`.
+    """
+    arrays = {key: value.numpy() for key, value in classifier.state_dict().items()}
+    _write_whole(file, arrays, {DATA_KEY: data} if data else {})
 
 
 def load_weights(architecture: Architecture, file: Path) -> Classifier:
@@ -263,3 +240,50 @@ def load_weights(architecture: Architecture, file: Path) -> Classifier:
     except RuntimeError as error:
         raise DamagedBundleError(f"The weights in '{file.name}' do not fit the network of this bundle.") from error
     return classifier.eval()
+
+
+def _check_writable(file: Path) -> None:
+    """Refuse a file that cannot be written before minutes are spent on it."""
+    if file.is_dir():
+        raise InputError(f"'{file}' is a folder; name a file for the weights with --out.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The weights cannot be written to '{file}': {error.strerror}.") from error
+    if not os.access(file.parent, os.W_OK):
+        raise InputError(f"The weights cannot be written to '{file}': its folder is read-only; name a file with --out.")
+
+
+def _check_own_data(name: str, file: Path, image_set: ImageSet) -> None:
+    """Keep weights for other data from replacing the recipe's own unnoticed."""
+    try:
+        own = trained_on(file) == image_set.fingerprint
+    except DamagedBundleError:  # nothing is lost
+        return
+    if file.exists() and not own:
+        raise InputError(f"The weights of '{name}' were trained on other data; name a file for these with --out.")
+
+
+def _write_whole(file: Path, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}-{os.getpid()}.partial")
+    try:
+        save_arrays(unfinished, arrays, metadata)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _sha256(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _code_sha256() -> str:
+    """SHA-256 of the code that trains."""
+    return _sha256(
+        {file.name: np.frombuffer(file.read_bytes(), np.uint8) for file in Path(__file__).parent.glob("*.py")}
+    )
