@@ -226,7 +226,7 @@ def test_weights_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
     file = tmp_path / "weights.safetensors"
     before = train_miniature(recipe, file, monkeypatch)
 
-    def full_disk(path: Path, arrays: object) -> None:
+    def full_disk(path: Path, *_: object) -> None:
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device", str(path))
 
