@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from core.attacks.attack import attack_images
 from core.attacks.base import AttackResult
+from core.bundle.maps import place_between
 from core.bundle.model import LoadedBundle, open_bundle
 from core.calibration import check_alpha, uncalibrated_verdict
 from core.detectors.knn_score import KnnScoreDetector
@@ -42,7 +43,6 @@ Image = npt.NDArray[np.float32]
 Checkpoint = Callable[[float, str], None]
 SHOWN_NEIGHBOURS = 50
 SHOWN_INFLUENTIAL = 50
-PLACING_NEIGHBOURS = 10
 MAX_STRENGTH = 4.0
 SCORED_AT_ONCE = 8
 
@@ -317,13 +317,7 @@ def place_on_map(found: Sequence[Neighbours], coordinates: npt.NDArray[np.float3
     array of float32, shape (L, 2)
         The mean place of the zero-distance neighbours, where there are any.
     """
-    places = []
-    for near, layer in zip(found, coordinates, strict=True):
-        rows, distances = near.rows[0][:PLACING_NEIGHBOURS], near.distances[0][:PLACING_NEIGHBOURS]
-        exact = distances == 0.0
-        weights = exact.astype(np.float64) if exact.any() else 1.0 / distances
-        places.append(np.average(layer[rows].astype(np.float64), axis=0, weights=weights))
-    return np.asarray(places, dtype=np.float32)
+    return np.concatenate([place_between(near, layer) for near, layer in zip(found, coordinates, strict=True)])
 
 
 def _influence_view(evidence: Evidence) -> InfluenceView:

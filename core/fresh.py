@@ -6,9 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from core.bundle.attacking import attack_splits
+from core.bundle.bundle import WEIGHTS_FILE
 from core.bundle.collecting import Collector
+from core.bundle.fitted import FittedFiles
 from core.bundle.model import LoadedBundle
-from core.bundle.scoring import score_table
+from core.bundle.processes import Processes, part
+from core.bundle.scoring import score_versions
 from core.errors import InputError
 from core.evaluation import Evaluation, evaluate_table
 from core.models.training import Progress
@@ -33,15 +36,22 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress) -> Evaluation:
     image_set, manifest = bundle.image_set, bundle.manifest
     if image_set is None:
         raise InputError(bundle.data_problem or "The data set of this bundle is not on this machine.")
-    collect = Collector(loaded.classifier, loaded.reference, image_set)
-    natural = collect.natural("test", bundle.splits.test)
-    correct = bundle.splits.test[natural.success]
-    plans = [
-        AttackPlan(e["name"], fit=0, test=e["test"]["images"], parameters=e["parameters"]) for e in manifest.attacks
-    ]
-    wanted = [(plan, correct[: plan.test]) for plan in plans]
-    with TemporaryDirectory() as folder:
-        found = attack_splits(loaded.classifier, image_set, wanted, manifest.seed, Path(folder), progress)
-    versions = [natural, *(collect.attacked("test", images) for images in found)]
-    table = score_table(versions, loaded.detectors)
+    with TemporaryDirectory() as kept, Processes() as processes:
+        folder = Path(kept)
+        weights = bundle.path(WEIGHTS_FILE)
+        collect = Collector(loaded.classifier, weights, image_set, folder / "observed", processes)
+        (natural,) = collect.natural([("test", bundle.splits.test)], part(progress, 0.0, 0.1))
+        correct = bundle.splits.test[natural.success]
+        plans = [
+            AttackPlan(e["name"], fit=0, test=e["test"]["images"], parameters=e["parameters"]) for e in manifest.attacks
+        ]
+        wanted = [(plan, correct[: plan.test]) for plan in plans]
+        found = attack_splits(
+            loaded.classifier, image_set, wanted, manifest.seed, folder / "attacks", part(progress, 0.1, 0.8)
+        )
+        attacked = collect.attacked([("test", images) for images in found], part(progress, 0.8, 0.85))
+        settings = {name: entry["parameters"] for name, entry in manifest.detectors.items()}
+        fitted = FittedFiles.of(bundle.folder, bundle.layers, len(bundle.class_names), settings)
+        versions = [natural, *attacked]
+        table = score_versions(versions, fitted, folder / "scores", processes, part(progress, 0.85, 1.0))
     return evaluate_table(table, bundle.name, manifest.notes["macro_attacks"], manifest.seed)

@@ -32,9 +32,9 @@ RECIPE = Recipe(
 )
 
 
-def flat_maps(trace: object, seed: int, progress: object) -> dict[str, npt.NDArray[np.float32]]:
+def flat_maps(trace: object, *rest: object) -> dict[str, npt.NDArray[np.float32]]:
     """Take the place of `layer_maps`, whose UMAP spends most of a miniature build on compiling."""
-    del seed, progress
+    del rest
     maps = np.stack([activations[:, :2] for activations in trace.activations])  # type: ignore[attr-defined]
     return {"umap": maps, "pca": -maps}
 

@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from shipped import correct_test_ids, images_of, shipped
 
-from core.analysis import PLACING_NEIGHBOURS, analyse_image, attack_image, live_scores, place_on_map, respond, sweep
+from core.analysis import analyse_image, attack_image, live_scores, place_on_map, respond, sweep
 from core.engine.cache import fingerprint
 from core.errors import InputError
 from core.evidence.neighbours import Neighbours
@@ -235,8 +235,8 @@ def test_placing_on_a_map_weighs_neighbours_by_nearness() -> None:
     np.testing.assert_allclose(weighed, [[1.5 / 1.75, 2.25 / 1.75]], rtol=1e-6)
     exact = place_on_map([Neighbours(rows, np.array([[0.0, 0.0, 4.0]]))], coordinates)
     np.testing.assert_allclose(exact, [[1.5, 0.0]])
-    many = np.concatenate([np.zeros((1, PLACING_NEIGHBOURS, 2)), np.full((1, 5, 2), 1e6)], axis=1).astype(np.float32)
-    order = np.arange(PLACING_NEIGHBOURS + 5)[None]
+    many = np.concatenate([np.zeros((1, PLACED_BETWEEN, 2)), np.full((1, 5, 2), 1e6)], axis=1).astype(np.float32)
+    order = np.arange(PLACED_BETWEEN + 5)[None]
     np.testing.assert_array_equal(place_on_map([Neighbours(order, np.ones(order.shape))], many), [[0.0, 0.0]])
 
 

@@ -7,19 +7,21 @@ import hashlib
 import json
 import platform
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.bundle import store
-from core.bundle.attacking import AttackedImages, attack_splits, use_one_thread
+from core.bundle.attacking import attack_splits
 from core.bundle.bundle import (
     CALIBRATION_FILE,
     DENSITY_MAP_FILE,
-    DETECTORS_FOLDER,
     MAPS_FILE,
     PRECOMPUTED,
     REFERENCE_FILE,
@@ -28,21 +30,26 @@ from core.bundle.bundle import (
     WEIGHTS_FILE,
 )
 from core.bundle.collecting import Collector
+from core.bundle.fitted import FittedFiles, detector_file, in_half_precision, reference_arrays, save_detectors
 from core.bundle.fitting import Selected, fit_reference, fit_running_suspicion, select_detectors
 from core.bundle.manifest import DataReference, Manifest
 from core.bundle.maps import density_chart, layer_maps
-from core.bundle.model import RUNNING_FILE, RUNNING_SUSPICION, detector_file, reference_arrays
-from core.bundle.scoring import NATURAL, Versions, score_table
+from core.bundle.model import RUNNING_FILE, RUNNING_SUSPICION
+from core.bundle.observing import Batch, observe
+from core.bundle.processes import Processes, part, use_one_thread
+from core.bundle.scoring import score_versions
+from core.bundle.versions import NATURAL, Versions
 from core.data.sources import load_image_set
-from core.data.splits import Splits
+from core.data.splits import Splits, SplitSizes
 from core.detectors.base import Labels
+from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import DensityChart, keep_rate
 from core.evidence.evidence import Evidence
 from core.evidence.reference import Reference
 from core.models.classifier import Classifier
 from core.models.trace import Trace
-from core.models.training import Progress, accuracies, architecture_of, load_weights, save_weights, train_classifier
+from core.models.training import Checkpoint, Progress, architecture_of, load_weights, save_weights, train_classifier
 from core.recipes import Recipe, get_recipe
 
 LIBRARIES = (
@@ -57,13 +64,22 @@ LIBRARIES = (
     "numpy",
 )
 KEY_LENGTH = 16
+COMPACT_REFERENCES = 10_000
+SELECTION_FILE = "selection.json"
 
 
-def build(name: str, *, data: str | None = None, out: Path | None = None, progress: Progress) -> Path:
+def build(
+    name: str,
+    *,
+    data: str | None = None,
+    out: Path | None = None,
+    compact: bool = False,
+    work: Path | None = None,
+    progress: Progress,
+) -> Path:
     """Build a recipe's bundle.
 
-    A build that was killed goes on where its last finished chunk of attacks stood; the folder appears only when
-    everything is in it.
+    A build that was killed goes on where it stood; the folder appears only when everything is in it.
 
     Parameters
     ----------
@@ -73,6 +89,10 @@ def build(name: str, *, data: str | None = None, out: Path | None = None, progre
         Data set instead of the recipe's own.
     out : Path, optional
         Bundle folder, named as the recipe; ``precomputed/NAME`` where left out.
+    compact : bool
+        Take at most `COMPACT_REFERENCES` training images as references and store them in half precision.
+    work : Path, optional
+        Where finished stages are kept, and stay; a folder beside `out` that is removed at the end where left out.
     progress : callable
         Told the fraction done and what is being done.
 
@@ -87,173 +107,267 @@ def build(name: str, *, data: str | None = None, out: Path | None = None, progre
         If the recipe or the data set is not known.
     """
     recipe = get_recipe(name)
-    return build_recipe(recipe, data or recipe.source, out or PRECOMPUTED / name, progress)
+    return build_recipe(recipe, data or recipe.source, out or PRECOMPUTED / name, progress, compact, work)
 
 
-def build_recipe(recipe: Recipe, source: str, folder: Path, progress: Progress) -> Path:
+def build_recipe(
+    recipe: Recipe, source: str, folder: Path, progress: Progress, compact: bool = False, work: Path | None = None
+) -> Path:
     """Build a recipe into a folder; see `build`."""
     use_one_thread()
-    work = _WorkInProgress(recipe, source, folder, progress)
-    classifier = work.classifier()
-    attacked = work.attacked(classifier)
-    fitted = _fit(work, classifier, attacked)
-    store.write_bundle(folder, lambda empty: _fill(empty, work, classifier, fitted))
-    work.clear()
+    with Processes() as processes:
+        stages = _Stages(recipe, source, folder, compact, work, processes, progress)
+        store.write_bundle(folder, stages.fill)
+    if work is None:
+        stages.clear()
     progress(1.0, "Done")
     return folder
 
 
-class _WorkInProgress:
-    """The stages that are worth keeping when a build is killed."""
+class _Stages:
+    """The stages of one build, each of which keeps what it has finished."""
 
-    def __init__(self, recipe: Recipe, source: str, target: Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: str,
+        target: Path,
+        compact: bool,
+        work: Path | None,
+        processes: Processes,
+        progress: Progress,
+    ) -> None:
+        progress(0.0, f"Reading {source}")
         self.recipe = recipe
         self.source = source
+        self.compact = compact
+        self.processes = processes
+        self.progress = progress
         self.image_set = load_image_set(source)
         self.splits = Splits.draw(self.image_set.labels, recipe.sizes, recipe.seed, self.image_set.own_test)
-        self.progress = progress
+        self.name = target.name
+        self.kept = work or target.parent / ".build"
+        self.classifier, self.weights = self._classifier()
         # Other choices, data, weights or code must never pick up what these left behind.
-        self.folder = target.parent / ".build" / f"{target.name}-{self._key()}"
+        seen = [self.image_set.fingerprint, store.file_sha256(self.weights), _versions(), asdict(recipe)]
+        self.attacks_folder = self._keep("attacks", seen, _code_sha256("attacks", "models", "data"))
+        self.observed_folder = self._keep("observed", seen, _code_sha256("attacks", "models", "data", "evidence"))
+        self.fitted_folder = self._keep("fitted", [*seen, compact], _code_sha256())
 
-    def _key(self) -> str:
-        shipped = self._shipped_weights()
-        weights = None if shipped is None else store.file_sha256(shipped)
-        choices = [asdict(self.recipe), self.image_set.fingerprint, weights, _versions(), _code_sha256()]
-        return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
+    def _keep(self, stage: str, *choices: object) -> Path:
+        key = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
+        return self.kept / f"{self.name}-{stage}-{key}"
 
     def _shipped_weights(self) -> Path | None:
         """Return the recipe's shipped weights; they were trained on its own data and stand for no other."""
         file = PRECOMPUTED / "weights" / f"{self.recipe.name}.safetensors"
         return file if self.source == self.recipe.source and file.exists() else None
 
+    def _classifier(self) -> tuple[Classifier, Path]:
+        """Return the recipe's shipped classifier, or train it, and the file of its weights."""
+        architecture = architecture_of(self.recipe, self.image_set)
+        key = hashlib.sha256(json.dumps([asdict(self.recipe), self.image_set.fingerprint]).encode()).hexdigest()
+        file = self._shipped_weights() or self.kept / f"{self.name}-weights-{key[:KEY_LENGTH]}" / WEIGHTS_FILE
+        if not file.exists():
+            checkpoint = Checkpoint.beside(file, self.recipe, self.image_set)
+            learn = part(self.progress, 0.0, 0.05)
+            save_weights(train_classifier(self.recipe, self.image_set, self.splits.train, learn, checkpoint), file)
+            checkpoint.remove()
+        return load_weights(architecture, file), file
+
     def clear(self) -> None:
         """Remove what this build and earlier ones that were given up have kept."""
-        name = self.folder.name.rpartition("-")[0]
-        for left in self.folder.parent.glob(f"{name}-{KEY_LENGTH * '[0-9a-f]'}"):
+        for left in self.kept.glob(f"{self.name}-*-{KEY_LENGTH * '[0-9a-f]'}"):
             shutil.rmtree(left)
         with contextlib.suppress(OSError):  # another bundle's build is under way
-            self.folder.parent.rmdir()
+            self.kept.rmdir()
 
-    def part(self, start: float, end: float) -> Progress:
-        """Return the progress callback of a stage that spans a part of the build."""
-        return lambda fraction, message: self.progress(start + fraction * (end - start), message)
+    def fill(self, empty: Path) -> Manifest:
+        """Run all stages and write their results into an empty folder."""
+        natural, attacked = self._observe()
+        trace = self._trace_training_images()
+        learned = float((trace.predictions == self.image_set.labels[self.splits.train]).mean())
+        fitted = self._fit(trace, natural, attacked)
+        scores = score_versions(
+            [*natural, *attacked], fitted.files, self.fitted_folder / "scores", self.processes, self._part(0.82, 0.92)
+        )
+        maps = layer_maps(
+            fitted.reference.trace,
+            self.recipe.seed,
+            self.fitted_folder / "maps",
+            self.processes,
+            self._part(0.92, 0.99),
+        )
+        store.save_arrays(empty / MAPS_FILE, maps)
+        store.save_table(empty / SCORES_FILE, scores)
+        return self._write(empty, fitted, natural, attacked, scores, learned)
 
-    def classifier(self) -> Classifier:
-        """Return the recipe's shipped classifier, or train it."""
-        architecture = architecture_of(self.recipe, self.image_set)
-        kept = self.folder / WEIGHTS_FILE
-        file = self._shipped_weights() or kept
-        if file.exists():
-            return load_weights(architecture, file)
-        classifier = train_classifier(self.recipe, self.image_set, self.splits.train, self.part(0.0, 0.1))
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        save_weights(classifier, kept)
-        return classifier
+    def _part(self, start: float, end: float) -> Progress:
+        return part(self.progress, start, end)
 
-    def attacked(self, classifier: Classifier) -> dict[tuple[str, str], AttackedImages]:
-        """Attack the first correctly classified images of the fit and test splits, by (split, attack)."""
+    def _observe(self) -> tuple[list[Versions], list[Versions]]:
+        """Attack the first correctly classified images of the fit and test splits, and observe everything."""
+        collect = Collector(self.classifier, self.weights, self.image_set, self.observed_folder, self.processes)
+        splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
+        natural = collect.natural(splits, self._part(0.05, 0.1))
         plans = self.recipe.attacks
-        keys = [(split, plan.name) for split in ("fit", "test") for plan in plans]
-        correct = {split: self._correct(classifier, split) for split in ("fit", "test")}
+        correct = {versions.split: versions.ids[versions.success] for versions in natural}
         wanted = [(plan, correct[split][: getattr(plan, split)]) for split in ("fit", "test") for plan in plans]
-        folder = self.folder / "attacks"
-        found = attack_splits(classifier, self.image_set, wanted, self.recipe.seed, folder, self.part(0.1, 0.8))
-        return dict(zip(keys, found, strict=True))
+        found = attack_splits(
+            self.classifier, self.image_set, wanted, self.recipe.seed, self.attacks_folder, self._part(0.1, 0.6)
+        )
+        groups = [(split, images) for split, images in zip(_repeat(("fit", "test"), len(plans)), found, strict=True)]
+        return natural, collect.attacked(groups, self._part(0.6, 0.62))
 
-    def _correct(self, classifier: Classifier, split: str) -> npt.NDArray[np.int64]:
-        ids = getattr(self.splits, split)
-        correct = classifier.predict(self.image_set.images(ids)) == self.image_set.labels[ids]
-        return np.asarray(ids[correct], dtype=np.int64)
+    def _trace_training_images(self) -> Trace:
+        batch = Batch("train", self.image_set.pixels[self.splits.train], responses=False)
+        (seen,) = observe(
+            self.classifier, self.weights, [batch], self.observed_folder, self.processes, self._part(0.62, 0.65)
+        )
+        return seen.trace
+
+    def _fit(self, trace: Trace, natural: list[Versions], attacked: list[Versions]) -> _Fitted:
+        """Fit the reference set and the detectors, or read them where an earlier build has."""
+        folder = self.fitted_folder / "model"
+        selection = folder / SELECTION_FILE
+        classes, layers = len(self.image_set.class_names), self.classifier.layers
+        if not selection.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            reference = self._fit_reference(trace, natural[0])
+            store.save_arrays(folder / SPLITS_FILE, replace(self.splits, train=reference.ids).to_arrays())
+            store.save_arrays(folder / REFERENCE_FILE, reference_arrays(reference, half=self.compact))
+            selected, running = self._fit_detectors(reference, natural, attacked)
+            save_detectors(folder, {name: s.detector for name, s in selected.items()})
+            save_detectors(folder, {RUNNING_SUSPICION: running})
+            store.save_json(selection, _selection(selected, running))
+        chosen = store.load_json(selection)
+        files = FittedFiles.of(folder, layers, classes, {n: chosen[n]["parameters"] for n in DETECTORS})
+        reference, _ = files.read()
+        running = TrajectoryDetector(**chosen[RUNNING_SUSPICION]["parameters"])
+        running.restore(store.load_arrays(folder / detector_file(RUNNING_SUSPICION)))
+        return _Fitted(files, reference, running, chosen)
+
+    def _fit_reference(self, trace: Trace, held_out: Versions) -> Reference:
+        self.progress(0.65, "Fitting pivots, softmax head and mixtures")
+        labels = self.image_set.labels
+        rows = _sample(labels[self.splits.train], COMPACT_REFERENCES, self.recipe.seed) if self.compact else slice(None)
+        seen = in_half_precision(trace.take(rows)) if self.compact else trace
+        ids = self.splits.train[rows]
+        natural = held_out.trace, held_out.labels
+        return fit_reference(ids, labels[ids], seen, natural, len(self.image_set.class_names), self.recipe.seed)
+
+    def _fit_detectors(
+        self, reference: Reference, natural: list[Versions], attacked: list[Versions]
+    ) -> tuple[dict[str, Selected], TrajectoryDetector]:
+        fit_split = [versions for versions in (*natural, *attacked) if versions.split == "fit"]
+        evidence, labels = _examples(fit_split, reference)
+        selected = select_detectors(evidence, labels, self.recipe.macro_attacks, self._part(0.7, 0.82))
+        chosen = selected[TrajectoryDetector.name].detector
+        assert isinstance(chosen, TrajectoryDetector)
+        return selected, fit_running_suspicion(evidence, labels, chosen)
+
+    def _write(
+        self,
+        empty: Path,
+        fitted: _Fitted,
+        natural: list[Versions],
+        attacked: list[Versions],
+        scores: pa.Table,
+        learned: float,
+    ) -> Manifest:
+        """Write everything but scores and maps."""
+        self.progress(0.99, "Writing")
+        shutil.copyfile(self.weights, empty / WEIGHTS_FILE)
+        shutil.copytree(fitted.files.folder, empty, dirs_exist_ok=True, ignore=shutil.ignore_patterns(SELECTION_FILE))
+        reference, test = fitted.reference, natural[2].succeeded()
+        calibration = natural[1].succeeded().evidence(reference)
+        running = fitted.running.running_scores(calibration)
+        assert running is not None
+        store.save_arrays(empty / RUNNING_FILE, {"scores": running})
+        store.save_arrays(empty / CALIBRATION_FILE, _calibration_scores(scores))
+        held_out = [versions.succeeded().evidence(reference) for versions in natural[:2]]
+        log_density = np.concatenate([evidence.log_density for evidence in held_out])
+        predictions = np.concatenate([evidence.predictions for evidence in held_out])
+        chart, arrays = density_chart(reference.trace.hidden, reference.labels, log_density, predictions)
+        store.save_arrays(empty / DENSITY_MAP_FILE, arrays)
+        accuracies = {"train": learned} | {versions.split: versions.accuracy for versions in natural}
+        notes = _notes(self.recipe, fitted, chart, test, len(calibration)) | {
+            "training_images": len(self.splits.train),
+            "head": {"damping": reference.head.damping, "agreement": _agreement(reference, natural[2])},
+        }
+        return self._manifest(fitted, accuracies, [*natural, *attacked], notes)
+
+    def _manifest(
+        self, fitted: _Fitted, accuracies: dict[str, float], versions: list[Versions], notes: dict[str, object]
+    ) -> Manifest:
+        image_set, recipe = self.image_set, self.recipe
+        shape = tuple(int(side) for side in image_set.pixels.shape[1:])
+        data = DataReference(self.source, image_set.fingerprint, len(image_set), image_set.class_names, shape)  # type: ignore[arg-type]
+        return Manifest(
+            name=recipe.name,
+            title=recipe.title,
+            seed=recipe.seed,
+            data=data,
+            layers=self.classifier.layers,
+            architecture=asdict(self.classifier.architecture),
+            accuracies=accuracies,
+            attacks=tuple(_attack_entry(plan.name, dict(plan.parameters), versions) for plan in recipe.attacks),
+            detectors={name: fitted.selection[name] for name in DETECTORS},
+            versions=_versions(),
+            notes=notes,
+        )
 
 
 @dataclass(frozen=True)
 class _Fitted:
+    """What the fitting stage leaves: `selection` holds every detector's settings and how they were chosen."""
+
+    files: FittedFiles
     reference: Reference
-    detectors: dict[str, Selected]
     running: TrajectoryDetector
-    versions: list[Versions]
-    chart: DensityChart
-    density_arrays: dict[str, npt.NDArray[np.float64]]
+    selection: dict[str, Any]
 
 
-def _fit(work: _WorkInProgress, classifier: Classifier, attacked: dict[tuple[str, str], AttackedImages]) -> _Fitted:
-    image_set, splits, recipe = work.image_set, work.splits, work.recipe
-    work.progress(0.8, "Tracing the training images")
-    trace = classifier.trace(image_set.images(splits.train))
-    held_out = classifier.trace(image_set.images(splits.fit)), image_set.labels[splits.fit]
-    classes = len(image_set.class_names)
-    reference = fit_reference(splits.train, image_set.labels[splits.train], trace, held_out, classes, recipe.seed)
-    work.progress(0.82, "Collecting evidence")
-    collect = Collector(classifier, reference, image_set)
-    versions = [collect.natural(split, getattr(splits, split)) for split in ("fit", "calibration", "test")]
-    versions += [collect.attacked(split, images) for (split, _), images in attacked.items()]
-    evidence, labels = _examples([v for v in versions if v.split == "fit"], reference)
-    detectors = select_detectors(evidence, labels, recipe.macro_attacks, work.part(0.85, 0.95))
-    chosen = detectors[TrajectoryDetector.name].detector
-    assert isinstance(chosen, TrajectoryDetector)
-    running = fit_running_suspicion(evidence, labels, chosen)
-    natural = [v.evidence.take(v.success) for v in versions[:2]]  # neither split has shaped the mixtures themselves
-    log_density = np.concatenate([part.log_density for part in natural])
-    predictions = np.concatenate([part.predictions for part in natural])
-    chart, arrays = density_chart(trace.hidden, reference.labels, log_density, predictions)
-    return _Fitted(reference, detectors, running, versions, chart, arrays)
+def _repeat(splits: tuple[str, ...], times: int) -> list[str]:
+    return [split for split in splits for _ in range(times)]
+
+
+def _sample(labels: npt.NDArray[np.int64], count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Rows of at most `count` images with every class in its share, ascending."""
+    if len(labels) <= count:
+        return np.arange(len(labels))
+    return Splits.draw(labels, SplitSizes(0, 0, count), seed).test
 
 
 def _examples(versions: list[Versions], reference: Reference) -> tuple[Evidence, Labels]:
     """Join what detectors are fitted on: correctly classified natural images and successful attacks on them."""
-    kept = [(v, np.flatnonzero(v.success)) for v in versions]
-    trace = Trace.concatenate([v.evidence.trace.take(rows) for v, rows in kept])
-    entropy = np.concatenate([v.evidence.mean_entropy[rows] for v, rows in kept])
+    kept = [v.succeeded() for v in versions]
     labels = Labels(
-        np.concatenate([np.full(len(rows), bool(v.attack)) for v, rows in kept]),
-        np.concatenate([np.full(len(rows), v.attack, dtype="<U32") for v, rows in kept]),
-        np.concatenate([v.ids[rows] for v, rows in kept]),
+        np.concatenate([np.full(len(v), bool(v.attack)) for v in kept]),
+        np.concatenate([np.full(len(v), v.attack, dtype="<U32") for v in kept]),
+        np.concatenate([v.ids for v in kept]),
     )
-    return Evidence(reference, trace, entropy), labels
+    trace = Trace.concatenate([v.trace for v in kept])
+    return Evidence(reference, trace, np.concatenate([v.mean_entropy for v in kept])), labels
 
 
-def _fill(empty: Path, work: _WorkInProgress, classifier: Classifier, fitted: _Fitted) -> Manifest:
-    detectors = {name: selected.detector for name, selected in fitted.detectors.items()}
-    work.progress(0.95, "Scoring")
-    scores = score_table(fitted.versions, detectors)
-    calibration = fitted.versions[1]
-    natural = calibration.evidence.take(calibration.success)
-    save_weights(classifier, empty / WEIGHTS_FILE)
-    store.save_arrays(empty / SPLITS_FILE, work.splits.to_arrays())
-    store.save_arrays(empty / REFERENCE_FILE, reference_arrays(fitted.reference))
-    store.save_arrays(empty / DENSITY_MAP_FILE, fitted.density_arrays)
-    store.save_arrays(empty / CALIBRATION_FILE, {name: d.score(natural) for name, d in detectors.items()})
-    running = fitted.running.running_scores(natural)
-    assert running is not None
-    store.save_arrays(empty / RUNNING_FILE, {"scores": running})
-    store.save_table(empty / SCORES_FILE, scores)
-    maps = layer_maps(fitted.reference.trace, work.recipe.seed, work.part(0.96, 0.99))
-    store.save_arrays(empty / MAPS_FILE, maps)
-    (empty / DETECTORS_FOLDER).mkdir()
-    for name, detector in {**detectors, RUNNING_SUSPICION: fitted.running}.items():
-        store.save_arrays(empty / detector_file(name), detector.arrays())
-    return _manifest(work, classifier, fitted)
+def _selection(selected: dict[str, Selected], running: TrajectoryDetector) -> dict[str, object]:
+    entries: dict[str, object] = {
+        name: {"parameters": dict(chosen.detector.settings), "selected_by": chosen.selected_by}
+        for name, chosen in selected.items()
+    }
+    return entries | {RUNNING_SUSPICION: {"parameters": dict(running.settings)}}
 
 
-def _manifest(work: _WorkInProgress, classifier: Classifier, fitted: _Fitted) -> Manifest:
-    recipe, image_set = work.recipe, work.image_set
-    shape = tuple(int(side) for side in image_set.pixels.shape[1:])
-    return Manifest(
-        name=recipe.name,
-        title=recipe.title,
-        seed=recipe.seed,
-        data=DataReference(work.source, image_set.fingerprint, len(image_set), image_set.class_names, shape),  # type: ignore[arg-type]
-        layers=classifier.layers,
-        architecture=asdict(classifier.architecture),
-        accuracies=accuracies(classifier, image_set, work.splits),
-        attacks=tuple(_attack_entry(plan.name, dict(plan.parameters), fitted.versions) for plan in recipe.attacks),
-        detectors={
-            key: {"parameters": dict(chosen.detector.settings), "selected_by": chosen.selected_by}
-            for key, chosen in fitted.detectors.items()
-        },
-        versions=_versions(),
-        notes=_notes(recipe, fitted),
-    )
+def _calibration_scores(scores: pa.Table) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the stored scores of the correctly classified calibration images, by detector."""
+    rows = scores.filter((pc.field("split") == "calibration") & (pc.field("kind") == NATURAL))
+    return {name: rows[f"score_{name}"].to_numpy() for name in DETECTORS}
+
+
+def _agreement(reference: Reference, natural: Versions) -> float:
+    """How often the refitted softmax head predicts what the network does."""
+    return float((reference.head.probabilities(natural.trace.hidden).argmax(1) == natural.trace.predictions).mean())
 
 
 def _attack_entry(name: str, parameters: dict[str, object], versions: list[Versions]) -> dict[str, object]:
@@ -262,24 +376,21 @@ def _attack_entry(name: str, parameters: dict[str, object], versions: list[Versi
 
     spec = get_attack(name)
     counts = {
-        v.split: {"images": len(v.ids), "success_rate": float(v.success.mean())} for v in versions if v.attack == name
+        v.split: {"images": len(v), "success_rate": float(v.success.mean())} for v in versions if v.attack == name
     }
     return {"name": name, "parameters": validate_parameters(spec.parameters, parameters, name), **counts}
 
 
-def _notes(recipe: Recipe, fitted: _Fitted) -> dict[str, object]:
-    test = next(v for v in fitted.versions if v.split == "test" and v.attack == "")
-    natural = test.evidence.take(test.success)
-    head, mixtures = fitted.reference.head, fitted.reference.densities.settings
-    agree = head.probabilities(test.evidence.trace.hidden).argmax(1) == test.evidence.predictions
-    pairs = zip(fitted.chart.keep_rates, fitted.chart.thresholds, strict=True)
-    rates = {f"{keep:g}": keep_rate(natural.log_density, natural.predictions, row) for keep, row in pairs}
+def _notes(recipe: Recipe, fitted: _Fitted, chart: DensityChart, test: Versions, calibrated: int) -> dict[str, object]:
+    reference = fitted.reference
+    log_density = reference.densities.log_density(test.trace.hidden)
+    pairs = zip(chart.keep_rates, chart.thresholds, strict=True)
+    rates = {f"{keep:g}": keep_rate(log_density, test.trace.predictions, row) for keep, row in pairs}
     return {
         "macro_attacks": list(recipe.macro_attacks),
         "keep_rates": rates,
-        "head": {"damping": head.damping, "agreement": float(agree.mean())},
-        "mixtures": asdict(mixtures),
-        "calibration_images": int((fitted.versions[1].kinds == NATURAL).sum()),
+        "mixtures": asdict(reference.densities.settings),
+        "calibration_images": calibrated,
         RUNNING_SUSPICION: dict(fitted.running.settings),
     }
 
@@ -288,10 +399,11 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
-def _code_sha256() -> str:
-    """SHA-256 of Telltale's own code."""
+def _code_sha256(*packages: str) -> str:
+    """SHA-256 of Telltale's own code, or of some packages of `core` with the modules beside them."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
+    places = [root / package for package in packages] if packages else [root]
+    for file in sorted(file for place in places for file in place.rglob("*.py")):
         digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()

@@ -1,49 +1,66 @@
-"""Evidence about whole splits, as builds and fresh evaluations need it."""
+"""Versions of whole splits, observed by the classifier, as builds and fresh evaluations need them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from core.bundle.attacking import CHUNK, AttackedImages
-from core.bundle.scoring import Versions
+from core.bundle.attacking import AttackedImages
+from core.bundle.observing import Batch, Observed, observe
+from core.bundle.processes import Processes
+from core.bundle.versions import Versions
 from core.data.image_set import ImageSet
-from core.evidence.evidence import Evidence
-from core.evidence.reference import Reference
-from core.evidence.response import feature_responses
+from core.images import to_bytes
 from core.models.classifier import Classifier
+from core.models.training import Progress
 
 
 @dataclass(frozen=True)
 class Collector:
-    """Collects evidence about data-set images, natural and attacked.
+    """Runs data-set images, natural and attacked, through a classifier.
 
     Attributes
     ----------
     classifier : Classifier
-    reference : Reference
+    weights : Path
+        Its weights.
     image_set : ImageSet
+    folder : Path
+        Where finished chunks are kept.
+    processes : Processes
     """
 
     classifier: Classifier
-    reference: Reference
+    weights: Path
     image_set: ImageSet
+    folder: Path
+    processes: Processes
 
-    def natural(self, split: str, ids: npt.NDArray[np.int64]) -> Versions:
-        """Return the natural images of these ids, whose success is a right prediction."""
-        evidence = self._evidence(self.image_set.images(ids))
+    def natural(self, splits: Sequence[tuple[str, npt.NDArray[np.int64]]], progress: Progress) -> list[Versions]:
+        """Return the natural images of named splits, whose success is a right prediction."""
+        batches = [Batch(split, self.image_set.pixels[ids], responses=True) for split, ids in splits]
+        found = self._observe(batches, progress)
+        return [self._natural(split, ids, seen) for (split, ids), seen in zip(splits, found, strict=True)]
+
+    def attacked(self, groups: Sequence[tuple[str, AttackedImages]], progress: Progress) -> list[Versions]:
+        """Return attacked images with the split that each group belongs to."""
+        batches = [Batch(f"{split}-{a.attack}", to_bytes(a.images), responses=True) for split, a in groups]
+        found = self._observe(batches, progress)
+        return [self._attacked(split, a, seen) for (split, a), seen in zip(groups, found, strict=True)]
+
+    def _observe(self, batches: list[Batch], progress: Progress) -> list[Observed]:
+        return observe(self.classifier, self.weights, batches, self.folder, self.processes, progress)
+
+    def _natural(self, split: str, ids: npt.NDArray[np.int64], seen: Observed) -> Versions:
         labels, zeros = self.image_set.labels[ids], np.zeros(len(ids))
-        return Versions(split, "", ids, labels, evidence, evidence.predictions == labels, zeros, zeros, zeros)
+        right = seen.trace.predictions == labels
+        return Versions(split, "", ids, labels, seen.trace, seen.mean_entropy, right, zeros, zeros, zeros)
 
-    def attacked(self, split: str, found: AttackedImages) -> Versions:
-        """Return attacked images of one split."""
+    def _attacked(self, split: str, found: AttackedImages, seen: Observed) -> Versions:
         labels = self.image_set.labels[found.ids]
-        evidence = self._evidence(found.images)
-        return Versions(split, found.attack, found.ids, labels, evidence, found.success, found.linf, found.l2, found.l0)
-
-    def _evidence(self, images: npt.NDArray[np.float32]) -> Evidence:
-        chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-        entropy = np.concatenate([feature_responses(self.classifier, chunk).mean_entropy for chunk in chunks])
-        return Evidence(self.reference, self.classifier.trace(images), entropy)
+        norms = (found.linf, found.l2, found.l0)
+        return Versions(split, found.attack, found.ids, labels, seen.trace, seen.mean_entropy, found.success, *norms)

@@ -3,27 +3,98 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
+from core.bundle.processes import Processes, counted
+from core.bundle.store import load_arrays, save_arrays
 from core.evidence.density import DensityChart, class_thresholds
+from core.evidence.neighbours import NeighbourIndex, Neighbours
 from core.models.trace import Trace
 from core.models.training import Progress
 
 NEIGHBOURS = 15
+SAMPLE = 10_000
+PLACED_BETWEEN = 10
 KEEP_RATES = (0.95, 0.99)
 
 
-def layer_maps(trace: Trace, seed: int, progress: Progress) -> dict[str, npt.NDArray[np.float32]]:
-    """Return UMAP and PCA coordinates of every layer, ``{"umap", "pca"}`` to float32 (L, N, 2)."""
-    umaps, pcas = [], []
-    for done, (layer, activations) in enumerate(zip(trace.layers, trace.activations, strict=True)):
-        progress(done / len(trace.layers), f"Drawing the map of {layer}")
-        umaps.append(_umap(activations, seed))
-        pcas.append(PCA(2, svd_solver="full").fit_transform(activations.astype(np.float64)))
-    return {"umap": np.stack(umaps).astype(np.float32), "pca": np.stack(pcas).astype(np.float32)}
+@dataclass(frozen=True)
+class _Job:
+    file: Path
+    activations: npt.NDArray[np.float32]
+    seed: int
+
+
+def layer_maps(
+    trace: Trace, seed: int, folder: Path, processes: Processes, progress: Progress
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return UMAP and PCA coordinates of every layer, ``{"umap", "pca"}`` to float32 (L, N, 2).
+
+    Parameters
+    ----------
+    trace : Trace of the N training images
+    seed : int
+    folder : Path
+        Finished layers are kept here; a later call with the same folder does not repeat them.
+    processes : Processes
+    progress : callable
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [_Job(folder / f"{i}.safetensors", a, seed) for i, a in enumerate(trace.activations)]
+    missing = [job for job in jobs if not job.file.exists()]
+    processes.run(_draw, missing, counted(progress, "Drawing maps", len(missing)))
+    drawn = [load_arrays(job.file) for job in jobs]
+    return {name: np.stack([layer[name] for layer in drawn]) for name in ("umap", "pca")}
+
+
+def _draw(job: _Job) -> None:
+    pca = PCA(2, svd_solver="full").fit_transform(job.activations.astype(np.float64))
+    partial = job.file.with_suffix(".partial")
+    save_arrays(partial, {"umap": umap_of(job.activations, job.seed), "pca": pca.astype(np.float32)})
+    partial.replace(job.file)
+
+
+def umap_of(activations: npt.NDArray[np.float32], seed: int, sample: int = SAMPLE) -> npt.NDArray[np.float32]:
+    """Return UMAP coordinates of training activations (N, d), float32 (N, 2).
+
+    UMAP itself sees at most `sample` of them, drawn under the seed; the others are placed as a new image is, between
+    the nearest that it saw.
+    """
+    n = len(activations)
+    if n <= sample:
+        return _umap(activations, seed)
+    seen = np.sort(np.random.default_rng(seed).permutation(n)[:sample])
+    anchors = _umap(activations[seen], seed)
+    others = np.setdiff1d(np.arange(n), seen)
+    nearest = NeighbourIndex(activations[seen]).search(activations[others], PLACED_BETWEEN)
+    places = np.empty((n, 2), dtype=np.float32)
+    places[seen], places[others] = anchors, place_between(nearest, anchors)
+    return places
+
+
+def place_between(nearest: Neighbours, coordinates: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Place images on a map: the mean of their nearest training images' places, weighted by 1 / distance.
+
+    Parameters
+    ----------
+    nearest : Neighbours of n images
+        The first `PLACED_BETWEEN` count; at a distance of zero only the images there do.
+    coordinates : array of float32, shape (N, 2)
+
+    Returns
+    -------
+    array of float32, shape (n, 2)
+    """
+    near = nearest.first(PLACED_BETWEEN)
+    exact = near.distances == 0.0
+    weights = np.where(exact.any(1, keepdims=True), exact, 1.0 / np.where(exact, 1.0, near.distances))
+    weights /= weights.sum(1, keepdims=True)
+    return np.asarray(np.einsum("nk,nkc->nc", weights, coordinates[near.rows].astype(np.float64)), dtype=np.float32)
 
 
 def density_chart(

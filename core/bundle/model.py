@@ -7,19 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.bundle.bundle import DENSITY_MAP_FILE, DETECTORS_FOLDER, REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
+from core.bundle.bundle import DENSITY_MAP_FILE, REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
+from core.bundle.fitted import detector_file, reference_from_arrays
 from core.calibration import Calibration
-from core.detectors.base import Arrays, Detector
+from core.detectors.base import Detector
 from core.detectors.registry import get_detector
 from core.detectors.trajectory import TrajectoryDetector
-from core.evidence.density import ClassDensities, DensityChart
+from core.evidence.density import DensityChart
 from core.evidence.evidence import Evidence
-from core.evidence.influence import SoftmaxHead
 from core.evidence.reference import Reference
 from core.evidence.response import Responses, feature_responses
-from core.evidence.trajectory import Pivots
 from core.models.classifier import Architecture, Classifier
-from core.models.trace import Trace
 from core.models.training import load_weights
 
 RUNNING_SUSPICION = "running_suspicion"
@@ -97,42 +95,11 @@ def open_bundle(name: str) -> LoadedBundle:
     return loaded
 
 
-def reference_arrays(reference: Reference) -> Arrays:
-    """Return everything that `load_reference` needs beside the splits."""
-    arrays: Arrays = {"labels": reference.labels, "logits": reference.trace.logits}
-    for i, activations in enumerate(reference.trace.activations):
-        arrays[f"activations.{i}"] = activations
-        arrays[f"centroid.{i}"] = reference.pivots.centroid[i]
-        arrays[f"medoid.{i}"] = reference.pivots.medoid[i]
-    arrays["head.weights"] = reference.head.weights
-    arrays["head.damping"] = np.array([reference.head.damping])
-    arrays.update({f"density.{key}": value for key, value in reference.densities.to_arrays().items()})
-    return arrays
-
-
 def load_reference(bundle: Bundle) -> Reference:
     """Rebuild the reference set of a bundle."""
-    arrays = bundle.arrays(REFERENCE_FILE)
-    layers = bundle.layers
-
-    def per_layer(prefix: str) -> tuple[npt.NDArray[np.float32], ...]:
-        return tuple(arrays[f"{prefix}.{i}"] for i in range(len(layers)))
-
-    densities = {k.removeprefix("density."): v for k, v in arrays.items() if k.startswith("density.")}
-    return Reference(
-        bundle.splits.train,
-        arrays["labels"],
-        len(bundle.class_names),
-        Trace(layers, per_layer("activations"), arrays["logits"]),
-        Pivots(per_layer("centroid"), per_layer("medoid")),
-        SoftmaxHead(arrays["head.weights"], float(arrays["head.damping"][0])),
-        ClassDensities.from_arrays(densities),
+    return reference_from_arrays(
+        bundle.arrays(REFERENCE_FILE), bundle.splits.train, bundle.layers, len(bundle.class_names)
     )
-
-
-def detector_file(name: str) -> str:
-    """Path of a detector's arrays inside a bundle."""
-    return f"{DETECTORS_FOLDER}/{name}.safetensors"
 
 
 def _restore(bundle: Bundle, name: str, detector: Detector) -> Detector:

@@ -1,66 +1,82 @@
-"""The stored scores of a bundle: one row per evaluated image version."""
+"""The stored scores of a bundle: one row per evaluated image version, computed in worker processes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.bundle.fitted import FittedFiles
+from core.bundle.processes import Processes, counted
+from core.bundle.store import load_table, save_table
+from core.bundle.versions import Versions
 from core.detectors.base import Detector
-from core.evidence.evidence import Evidence
+from core.evidence.reference import Reference
+from core.models.training import Progress
 
-NATURAL, NATURAL_ERROR, ADVERSARIAL, FAILED = "natural", "natural_error", "adversarial", "failed"
+CHUNK = 250
 
 
 @dataclass(frozen=True)
-class Versions:
-    """Versions of data-set images that belong together: the natural ones of a split, or one attack on it.
-
-    Attributes
-    ----------
-    split, attack : str
-        `attack` is "" for natural images.
-    ids, labels : array of int64, shape (n,)
-        Data-set ids and true classes.
-    evidence : Evidence
-    success : array of bool, shape (n,)
-        Whether the attack succeeded; for natural images, whether the prediction is right.
-    linf, l2, l0 : array of float64, shape (n,)
-    """
-
-    split: str
-    attack: str
-    ids: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int64]
-    evidence: Evidence
-    success: npt.NDArray[np.bool_]
-    linf: npt.NDArray[np.float64]
-    l2: npt.NDArray[np.float64]
-    l0: npt.NDArray[np.float64]
-
-    @property
-    def kinds(self) -> npt.NDArray[np.str_]:
-        """natural, natural_error, adversarial or failed, per image."""
-        good, bad = (ADVERSARIAL, FAILED) if self.attack else (NATURAL, NATURAL_ERROR)
-        return np.where(self.success, good, bad)
+class _Job:
+    file: Path
+    fitted: FittedFiles
+    versions: Versions
 
 
-def score_table(versions: Sequence[Versions], detectors: Mapping[str, Detector]) -> pa.Table:
+def score_versions(
+    versions: Sequence[Versions], fitted: FittedFiles, folder: Path, processes: Processes, progress: Progress
+) -> pa.Table:
     """Score every image version with every detector.
+
+    Parameters
+    ----------
+    versions : sequence of Versions
+    fitted : FittedFiles
+        Where the worker processes find the reference set and the detectors.
+    folder : Path
+        Finished chunks are kept here; a later call with the same folder does not repeat them.
+    processes : Processes
+    progress : callable
 
     Returns
     -------
     pyarrow.Table
-        The columns that docs/design.md lists.
+        The columns that docs/design.md lists, rows in the order of `versions`.
     """
-    return pa.concat_tables([_rows(part, detectors) for part in versions])
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [job for part in versions for job in _jobs(part, fitted, folder)]
+    missing = [job for job in jobs if not job.file.exists()]
+    processes.run(_score, missing, counted(progress, "Scoring images", len(missing)))
+    return pa.concat_tables([load_table(job.file) for job in jobs])
 
 
-def _rows(part: Versions, detectors: Mapping[str, Detector]) -> pa.Table:
-    evidence, n = part.evidence, len(part.ids)
+def _jobs(part: Versions, fitted: FittedFiles, folder: Path) -> list[_Job]:
+    name = f"{part.split}-{part.attack or 'natural'}"
+    starts = range(0, len(part), CHUNK)
+    return [_Job(folder / f"{name}-{s}.parquet", fitted, part.take(slice(s, s + CHUNK))) for s in starts]
+
+
+def _score(job: _Job) -> None:
+    reference, detectors = _fitted(job.fitted)
+    partial = job.file.with_suffix(".partial")
+    save_table(partial, score_table(job.versions, reference, detectors))
+    partial.replace(job.file)
+
+
+@lru_cache(maxsize=1)
+def _fitted(files: FittedFiles) -> tuple[Reference, dict[str, Detector]]:
+    return files.read()
+
+
+def score_table(part: Versions, reference: Reference, detectors: Mapping[str, Detector]) -> pa.Table:
+    """Score the image versions of one group; see `score_versions`."""
+    evidence, n = part.evidence(reference), len(part)
     predictions = evidence.predictions
     own = np.arange(n), predictions
     columns: dict[str, npt.NDArray[np.generic] | list[str]] = {

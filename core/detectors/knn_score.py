@@ -10,7 +10,7 @@ import numpy.typing as npt
 from core.detectors.base import Arrays, Detector, Labels
 from core.errors import InputError
 from core.evidence.evidence import Evidence
-from core.evidence.neighbours import PROCESSINGS, WEIGHTINGS, Neighbours, Processing, Weighting, class_votes
+from core.evidence.neighbours import PROCESSINGS, WEIGHTINGS, Neighbours, Processing, Weighting
 from core.parameters import Parameter, ParameterValue
 
 LAST_LAYER = "last"
@@ -32,9 +32,10 @@ class KnnScoreDetector(Detector):
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
-        """Every layer, processing and weighting, at k from tens to half of the training images."""
+        """Every layer, processing and weighting, at k from tens to half of the training images, the largest first."""
         most = largest_k(evidence, 1000)
-        ks = sorted({min(k, most) for k in (10, 50, 100, 200, 500, 1000)})
+        # The nearest of the largest k are those of every smaller one: they are searched once.
+        ks = sorted({min(k, most) for k in (10, 50, 100, 200, 500, 1000)}, reverse=True)
         layers = range(-len(evidence.reference.layers), 0)
         return [
             {"layer": layer, "processing": p, "weighting": w, "k": k}
@@ -68,8 +69,8 @@ class KnnScoreDetector(Detector):
 
     def votes(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         """Share of the vote per class, shape (n, C)."""
-        reference = evidence.reference
-        return class_votes(self.neighbours(evidence), reference.labels, reference.classes, self.weighting)
+        k = largest_k(evidence, int(self.settings["k"]))
+        return evidence.votes(self.layer_name(evidence), self.processing, self.weighting, k)
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
         del evidence, labels  # The score is defined by the training images alone.

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from core.errors import InputError
 from core.evidence.influence import most_influential, ranks_and_distances
-from core.evidence.neighbours import Neighbours, Processing
+from core.evidence.neighbours import Neighbours, Processing, Weighting, class_votes
 from core.evidence.reference import Reference
 from core.evidence.trajectory import DistanceKind, PivotKind, trajectories
 from core.models.trace import Index, Trace
 
 MAX_INFLUENTIAL = 500
+# Of more images than this only the neighbours asked for last are kept: a thousand of each fill gigabytes.
+FEW_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Evidence:
         self._whole: tuple[Evidence, Index] | None = None
         self._trajectories: dict[tuple[PivotKind, DistanceKind], npt.NDArray[np.float32]] = {}
         self._neighbours: dict[tuple[str, Processing], Neighbours] = {}
+        self._votes: dict[tuple[str, Processing, Weighting, int], npt.NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
         return len(self.trace)
@@ -117,9 +120,21 @@ class Evidence:
         key = (layer, processing)
         known = self._neighbours.get(key)
         if known is None or known.rows.shape[1] < k:
+            if len(self) > FEW_IMAGES:
+                self._neighbours.clear()
             activations = self.trace.activations[self.reference.layers.index(layer)]
             known = self._neighbours[key] = self.reference.index(layer, processing).search(activations, k)
         return known.first(k)
+
+    def votes(self, layer: str, processing: Processing, weighting: Weighting, k: int) -> npt.NDArray[np.float64]:
+        """Share of the k nearest training images' weight that each class holds, shape (n, C)."""
+        if self._whole is not None:
+            return self._whole[0].votes(layer, processing, weighting, k)[self._whole[1]]
+        key = (layer, processing, weighting, k)
+        if key not in self._votes:
+            found = self.neighbours(layer, processing, k)
+            self._votes[key] = class_votes(found, self.reference.labels, self.reference.classes, weighting)
+        return self._votes[key]
 
     @cached_property
     def influential(self) -> Influential:

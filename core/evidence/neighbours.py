@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from core.errors import InputError
+from core.evidence.distances import Floats, SquaredDistances
 from core.models.trace import Index
 
 Processing: TypeAlias = Literal["none", "l2", "pca_whiten"]
@@ -18,12 +18,6 @@ Weighting: TypeAlias = Literal["knn", "wknn", "dwknn"]
 PROCESSINGS: tuple[Processing, ...] = ("none", "l2", "pca_whiten")
 WEIGHTINGS: tuple[Weighting, ...] = ("knn", "wknn", "dwknn")
 MAX_COMPONENTS = 256
-
-# Above this number of queries FAISS switches to |a|^2 - 2ab + |b|^2, whose rounding depends on the batch.
-faiss.cvar.distance_compute_blas_threshold = 1 << 30
-# FAISS measures in float32. It proposes a few rows more than asked for; where its last proposal is not farther than
-# the k-th neighbour by more than that rounding, the query is measured against every row instead.
-SURPLUS = 16
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ class Neighbours:
 
 
 class NeighbourIndex:
-    """Exact FAISS index over one layer's processed training activations.
+    """Exact search among one layer's processed training activations: always the rows that sorting would find.
 
     Parameters
     ----------
@@ -65,9 +59,7 @@ class NeighbourIndex:
         self.processing = processing
         self._pca = _fit_pca(activations) if processing == "pca_whiten" else None
         self.points = self.process(activations)
-        self._index = faiss.IndexFlatL2(self.points.shape[1])
-        self._index.add(self.points)
-        self._rounding = (self.points.shape[1] + 4) * float(np.finfo(np.float32).eps)  # of a squared distance
+        self._distances = SquaredDistances(self.points, np.float32)
 
     def process(self, activations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Apply the processing to activations of shape (n, d)."""
@@ -106,32 +98,21 @@ class NeighbourIndex:
         spare = 0 if exclude_rows is None else 1
         self._check(activations, k, spare)
         queries = self.process(activations)
-        proposed = self._index.search(queries, min(k + spare + SURPLUS, len(self.points)))
-        owns = [-1] * len(queries) if exclude_rows is None else [int(row) for row in exclude_rows]
-        found = [self._refine(*parts, k) for parts in zip(queries, *proposed, owns, strict=True)]
-        return Neighbours(np.stack([f[0] for f in found]), np.stack([f[1] for f in found]))
+        owns = np.full(len(queries), -1) if exclude_rows is None else exclude_rows
+        rows = np.empty((len(queries), k), dtype=np.int64)
+        distances = np.empty((len(queries), k))
+        for block in self._distances.blocks(queries):
+            for i, (estimates, margin) in enumerate(zip(block.estimates, block.margins, strict=True), block.start):
+                possible = _possible(estimates, float(margin), k, int(owns[i]))
+                rows[i], distances[i] = self._nearest(queries[i], possible, k)
+        return Neighbours(rows, distances)
 
-    def _refine(
-        self,
-        query: npt.NDArray[np.float32],
-        squared: npt.NDArray[np.float32],
-        proposed: npt.NDArray[np.int64],
-        own: int,
-        k: int,
+    def _nearest(
+        self, query: npt.NDArray[np.float32], possible: npt.NDArray[np.int64], k: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        rows, distances = self._sorted(query, proposed[(proposed != own) & (proposed >= 0)], k)
-        certain = len(distances) == k and squared[-1] > np.square(distances[-1]) * (1.0 + self._rounding)
-        if certain or len(proposed) == len(self.points) == np.count_nonzero(proposed >= 0):
-            return rows, distances
-        everything = np.arange(len(self.points))
-        return self._sorted(query, everything[everything != own], k)
-
-    def _sorted(
-        self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        distances = np.linalg.norm(self.points[rows].astype(np.float64) - query, axis=1)
-        order = np.lexsort((rows, distances))[:k]
-        return rows[order], distances[order]
+        distances = np.sqrt(self._distances.exact(query, possible))
+        order = np.argsort(distances, kind="stable")[:k]  # rows come in order, so equal distances stay by row
+        return possible[order], distances[order]
 
     def _check(self, activations: npt.NDArray[np.float32], k: int, spare: int) -> None:
         width = self._pca.n_features_in_ if self._pca is not None else self.points.shape[1]
@@ -179,10 +160,22 @@ def class_votes(
     array of float64, shape (n, C), rows summing to 1
     """
     weights = vote_weights(neighbours.distances, weighting)
-    votes = np.zeros((len(weights), classes))
-    queries = np.arange(len(weights))[:, None]
-    np.add.at(votes, (np.broadcast_to(queries, weights.shape), labels[neighbours.rows]), weights)
+    cells = np.arange(len(weights))[:, None] * classes + labels[neighbours.rows]
+    votes = np.bincount(cells.ravel(), weights.ravel(), minlength=len(weights) * classes).reshape(-1, classes)
     return np.asarray(votes / votes.sum(1, keepdims=True), dtype=np.float64)
+
+
+def _possible(estimates: Floats, margin: float, k: int, own: int) -> npt.NDArray[np.int64]:
+    """Return in order every row (N,) that may be among the k nearest, given estimates that are off by the margin."""
+    if own >= 0:
+        estimates[own] = np.inf
+    # The k smallest estimates show that the k-th true distance is at most theirs and a margin; what may lie within
+    # that has an estimate of at most one margin more.
+    bound = float(np.partition(estimates, k - 1)[k - 1]) + 2.0 * margin
+    if np.isfinite(bound):
+        return np.flatnonzero(estimates <= bound)
+    everything = np.arange(len(estimates))
+    return everything[everything != own]
 
 
 def _fit_pca(activations: npt.NDArray[np.float32]) -> PCA:

@@ -1,0 +1,84 @@
+"""Worker processes of a build: one thread each, gone when the build is gone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from threading import Thread
+from types import TracebackType
+from typing import TypeVar
+
+from core.engine.guard import exit_when_orphaned
+from core.models.training import Progress
+
+Job = TypeVar("Job")
+
+
+class Processes:
+    """As many worker processes as there are cores, started on first use and ended with the block.
+
+    Every job writes its result to a file: what a killed build has finished is not computed again.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            # After an error, waiting would first run everything that is left.
+            self._pool.shutdown(wait=error is None, cancel_futures=True)
+
+    def run(self, work: Callable[[Job], None], jobs: Sequence[Job], done: Callable[[int, Job], None]) -> None:
+        """Do all jobs in any order.
+
+        Parameters
+        ----------
+        work : callable
+            A module's function; it is called in another process.
+        jobs : sequence
+        done : callable
+            Told after each job how many are finished, and which was the last.
+        """
+        if not jobs:
+            return
+        if self._pool is None:
+            context = get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                os.cpu_count() or 1, context, initializer=_prepare, initargs=(os.getpid(),)
+            )
+        waiting = {self._pool.submit(work, job): job for job in jobs}
+        for count, future in enumerate(as_completed(waiting), start=1):
+            future.result()
+            done(count, waiting[future])
+
+
+def counted(progress: Progress, message: str, total: int) -> Callable[[int, object], None]:
+    """Return a `done` callback that reports ``message, 3 of 10 parts``."""
+    return lambda count, _: progress(count / total, f"{message}, {count} of {total} parts")
+
+
+def part(progress: Progress, start: float, end: float) -> Progress:
+    """Return the progress callback of a stage that spans a part of the whole."""
+    return lambda fraction, message: progress(start + fraction * (end - start), message)
+
+
+def use_one_thread() -> None:
+    """Keep this process to one thread: the order of float additions, and so every figure, depends on their number."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    torch.set_num_threads(1)
+
+
+def _prepare(parent: int) -> None:
+    # A killed build cannot tell its workers, which would wait for work for ever.
+    Thread(target=exit_when_orphaned, args=(parent,), name="orphan-watch", daemon=True).start()
+    use_one_thread()
