@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from core.errors import InputError
 from core.evidence.neighbours import (
@@ -90,6 +90,46 @@ def test_huge_activations_are_measured_all_the_same() -> None:
     points = cloud(20, 3) * np.float32(1e25)  # their squared distances overflow float32
     found = NeighbourIndex(points).search(np.zeros((2, 3), dtype=np.float32), 4)
     np.testing.assert_array_equal(found.rows, by_sorting(np.zeros((2, 3)), points, 4))
+
+
+@pytest.mark.parametrize("processing", PROCESSINGS)
+@pytest.mark.parametrize("rounded", [np.float16, np.float32])
+def test_many_rows_equal_scikit_learns_brute_force(processing, rounded) -> None:
+    # Classes in clusters after a ReLU, as activations are; some rows twice; half precision makes more ties.
+    draws = np.random.default_rng(4)
+    clusters = 3.0 * draws.normal(size=(CLASSES, 48))
+    points = np.maximum(clusters[draws.integers(0, CLASSES, 6000)] + draws.normal(size=(6000, 48)), 0.0)
+    points[1000:1200] = points[:200]
+    points = points.astype(rounded).astype(np.float32)
+    queries = np.maximum(points[:30] + draws.normal(size=(30, 48)).astype(rounded), 0.0).astype(np.float32)
+    index, k = NeighbourIndex(points, processing), 1000
+    found = index.search(queries, k)
+    np.testing.assert_array_equal(found.rows, by_sorting(index.process(queries), index.points, k))
+    oracle = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(index.points.astype(np.float64))
+    distances, rows = oracle.kneighbors(index.process(queries).astype(np.float64))
+    np.testing.assert_allclose(found.distances, distances, rtol=1e-9, atol=1e-6)
+    for ours, theirs, lengths in zip(found.rows, rows, distances, strict=True):
+        different = np.isin(ours, theirs, invert=True) | np.isin(theirs, ours, invert=True)
+        np.testing.assert_allclose(lengths[different], lengths[-1], rtol=1e-9)  # only ties may be cut otherwise
+
+
+@pytest.mark.parametrize("processing", PROCESSINGS)
+def test_one_reference_and_equal_references_have_neighbours(processing) -> None:
+    if processing != "pca_whiten":  # one point has no directions
+        alone = NeighbourIndex(cloud(1, 4), processing).search(cloud(3, 4, seed=1), 1)
+        np.testing.assert_array_equal(alone.rows, 0)
+    points = np.vstack([np.tile(cloud(1, 4), (30, 1)), cloud(30, 4, seed=2)])
+    index = NeighbourIndex(points, processing)
+    found = index.search(points[:1], 60)
+    np.testing.assert_array_equal(found.rows, by_sorting(index.points[:1], index.points, 60))
+    np.testing.assert_array_equal(found.distances[0, :30], 0.0)
+
+
+def test_one_distant_reference_hides_no_neighbour() -> None:
+    points = cloud(500, 8)
+    points[17] *= np.float32(1e6)  # the product's margin now covers every other distance
+    queries = cloud(5, 8, seed=1)
+    np.testing.assert_array_equal(NeighbourIndex(points).search(queries, 20).rows, by_sorting(queries, points, 20))
 
 
 @pytest.mark.parametrize("processing", PROCESSINGS)

@@ -1,0 +1,94 @@
+"""Squared Euclidean distances to many points by one matrix product, with a proved bound on their rounding.
+
+A product |p|^2 - 2 p.q + |q|^2 is several times faster than summing squared differences, but its rounding depends on
+the number of queries and can hide small differences. Whoever needs an exact answer takes from the product everything
+that its margin leaves no doubt about, and measures the few rows that are left with `SquaredDistances.exact`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+BLOCK_VALUES = 1 << 22  # estimates held at once
+
+
+@dataclass(frozen=True)
+class Block:
+    """Estimated squared distances of consecutive queries to all points.
+
+    Attributes
+    ----------
+    start : int
+        Number of the first query.
+    estimates : array of shape (b, N)
+        May be overwritten.
+    margins : array of float64, shape (b,)
+        No estimate of that query is farther from the true squared distance; not finite where a square overflows.
+    """
+
+    start: int
+    estimates: Floats
+    margins: npt.NDArray[np.float64]
+
+
+class SquaredDistances:
+    """Squared Euclidean distances from any query to N fixed points.
+
+    Parameters
+    ----------
+    points : array of float32, shape (N, d)
+    precision : {np.float32, np.float64}
+        Of the product. Memory is N (d + 2) numbers of it.
+    """
+
+    def __init__(self, points: npt.NDArray[np.float32], precision: type[np.floating]) -> None:
+        self.points = points
+        # Rounding grows with the norms, so norms are taken from the points' own middle.
+        self._centre = points.mean(0, dtype=np.float64)
+        self._expanded = self._expand(points, precision)
+        self._expanded[:, -1] = 1.0
+        self._largest = float(self._expanded[:, -2].max())
+        limits = np.finfo(precision)
+        # With u = eps / 2: 2 (d + 2) u from the product's sums, 4 u from rounding the centred coordinates, u from the
+        # squared norms and 2 u from comparing with a rounded bound, each times |p|^2 + |q|^2; underflow by itself.
+        self._relative = (points.shape[1] + 8) * float(limits.eps)
+        self._absolute = 4.0 * (points.shape[1] + 2) * float(limits.tiny)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def blocks(self, queries: npt.NDArray[np.float32]) -> Iterator[Block]:
+        """Estimate the distances of queries (n, d) to all points, a bounded number of them at a time."""
+        step = max(1, BLOCK_VALUES // len(self.points))
+        for start in range(0, len(queries), step):
+            yield self._block(start, queries[start : start + step])
+
+    def exact(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Squared distances of one query (d,) to some rows (m,), from float64 differences; the same bits always."""
+        # einsum adds every row in the same order, however many rows there are, unlike a BLAS product.
+        differences = self.points[rows].astype(np.float64) - query
+        return np.asarray(np.einsum("nd,nd->n", differences, differences))
+
+    def _block(self, start: int, queries: npt.NDArray[np.float32]) -> Block:
+        with np.errstate(over="ignore", invalid="ignore"):
+            expanded = self._expand(queries, self._expanded.dtype.type)
+            squares = expanded[:, -2].astype(np.float64)
+            expanded[:, :-2] *= -2.0
+            expanded[:, -1] = expanded[:, -2]
+            expanded[:, -2] = 1.0
+            estimates = expanded @ self._expanded.T
+            return Block(start, estimates, self._relative * (self._largest + squares) + self._absolute)
+
+    def _expand(self, rows: npt.NDArray[np.float32], precision: type[np.floating]) -> Floats:
+        """Return the centred rows with their squared norm in the column before the last one, which is left open."""
+        expanded = np.empty((len(rows), rows.shape[1] + 2), dtype=precision)
+        centred = expanded[:, :-2]
+        with np.errstate(over="ignore"):
+            np.subtract(rows, self._centre, out=centred)
+            expanded[:, -2] = np.einsum("nd,nd->n", centred, centred, dtype=np.float64)
+        return expanded
