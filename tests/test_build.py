@@ -181,7 +181,7 @@ def test_a_fault_in_an_attack_ends_the_build_without_running_the_rest(tmp_path: 
 
 
 def test_other_weights_are_attacked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.bundle.build, "PRECOMPUTED", tmp_path)
+    monkeypatch.setattr(core.models.training, "PRECOMPUTED", tmp_path)
     shipped = tmp_path / "weights" / "mini.safetensors"
     for epochs in (1, 2):
         train_miniature(dataclasses.replace(RECIPE, epochs=epochs), shipped, monkeypatch)
@@ -190,19 +190,20 @@ def test_other_weights_are_attacked_anew(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(list((tmp_path / ".build").iterdir())) == 2, "chunks of other weights would be taken for these"
 
 
-def test_shipped_weights_stand_for_their_own_data_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.bundle.build, "PRECOMPUTED", tmp_path)
-    monkeypatch.setattr(core.bundle.build, "load_image_set", lambda _: digits.load())
+@pytest.mark.parametrize("changed", [False, True])
+def test_shipped_weights_stand_for_their_own_data_under_any_name(tmp_path: Path, monkeypatch, changed: bool) -> None:
+    monkeypatch.setattr(core.models.training, "PRECOMPUTED", tmp_path)
     train_miniature(dataclasses.replace(RECIPE, epochs=1), tmp_path / "weights" / "mini.safetensors", monkeypatch)
-    messages = []
+    data = digits.load()
+    data.pixels[0, 0, 0, 0] ^= changed
+    monkeypatch.setattr(core.bundle.build, "load_image_set", lambda _: data)
 
-    def stop_at_training(fraction: float, message: str) -> None:
-        messages.append(message)
-        raise Stopped
+    def stop(fraction: float, message: str) -> None:
+        if message.startswith(("Training", "Attacking")):
+            raise Stopped(message)
 
-    with pytest.raises(Stopped):
-        build_recipe(RECIPE, "other/digits", tmp_path / "mini", stop_at_training)
-    assert messages[0].startswith("Training")
+    with pytest.raises(Stopped, match="Training" if changed else "Attacking"):
+        build_recipe(RECIPE, "other/digits", tmp_path / "mini", stop)
 
 
 def train_miniature(recipe: Recipe, file: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:

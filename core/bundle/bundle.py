@@ -18,7 +18,7 @@ from core.bundle.manifest import Manifest, check_name
 from core.bundle.verify import check_at_load
 from core.calibration import Calibration
 from core.data.image_set import ImageSet
-from core.data.sources import load_image_set
+from core.data.sources import KNOWN_SOURCES, find_image_set
 from core.data.splits import Splits
 from core.errors import DamagedBundleError, InputError
 
@@ -183,11 +183,13 @@ class Bundle:
     @cached_property
     def _data(self) -> tuple[ImageSet | None, str | None]:
         reference = self.manifest.data
+        # A folder that has moved since may lie among the data folders by the name that everyone knows.
+        namesake = [self.name] if self.name in KNOWN_SOURCES else []
         try:
-            image_set = load_image_set(reference.source, download=False)
+            image_set = find_image_set(reference.fingerprint, reference.source, *namesake)
         except InputError as error:
             return None, f"The images of '{self.name}' are not on this machine: {error}"
-        if image_set.fingerprint != reference.fingerprint:
+        if image_set is None:
             return None, (
                 f"The data set '{reference.source}' on this machine is not the one that '{self.name}' was built on: "
                 "their fingerprints differ."

@@ -1,4 +1,4 @@
-"""A labelled image data set in memory, with the fingerprint that ties a bundle to it."""
+"""A labelled image data set, with the fingerprint that ties a bundle to it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ class ImageSet:
     ----------
     name : str
     pixels : array of uint8, shape (N, C, H, W)
+        In memory, or a file mapped into it and read-only.
     labels : array of int64, shape (N,)
     class_names : tuple of str
     own_test : int
         How many of the last images are the source's own test split; 0 where it has none.
+    known_fingerprint : str, optional
+        `fingerprint`, where it was computed before.
     """
 
     name: str
@@ -31,18 +34,21 @@ class ImageSet:
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     own_test: int = 0
+    known_fingerprint: str | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def images(self, ids: npt.ArrayLike) -> FloatImages:
-        """Return images as float32 in [0, 1], shape (len(ids), C, H, W)."""
+        """Return copies of images as float32 in [0, 1], shape (len(ids), C, H, W)."""
         return to_floats(self.pixels[np.asarray(ids, dtype=np.int64)])
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over shape, pixels and labels."""
+        if self.known_fingerprint is not None:
+            return self.known_fingerprint
         digest = hashlib.sha256(repr(self.pixels.shape).encode())
-        digest.update(np.ascontiguousarray(self.pixels).tobytes())
-        digest.update(np.ascontiguousarray(self.labels).tobytes())
+        for array in (self.pixels, self.labels):
+            digest.update(np.ascontiguousarray(array).reshape(-1).data)
         return digest.hexdigest()

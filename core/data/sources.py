@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from core.data.cache import cached
+from core.data.decoding import IMAGE_COLUMNS, LABEL_COLUMNS, HubData, decode
 from core.data.image_set import ImageSet
 from core.errors import InputError
-from core.uploads import to_grey_or_colour
 
 DATA_VARIABLE = "TELLTALE_DATA"
+BUILT_IN = "digits"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _SPLITS = ("train", "validation", "test")
-_IMAGE_COLUMNS = ("image", "img")
-_LABEL_COLUMNS = ("label", "fine_label")
-
-# Data sets and features of the `datasets` library, which ships no types.
-HubData: TypeAlias = Any
 
 
 @dataclass(frozen=True)
@@ -57,10 +52,11 @@ KNOWN_SOURCES = {
 
 
 def load_image_set(source: str, download: bool = True) -> ImageSet:
-    """Load a labelled image set into memory.
+    """Load a labelled image set.
 
     The splits train, validation and test, as far as present, follow one another in that order, so that an image's id
-    is the same on every machine; other splits are left out unless there are only others.
+    is the same on every machine; other splits are left out unless there are only others. Decoded images are kept on
+    disk (`core.data.cache`) and mapped into memory.
 
     Parameters
     ----------
@@ -82,31 +78,170 @@ def load_image_set(source: str, download: bool = True) -> ImageSet:
         If the folder does not exist, the hub cannot be reached, no column holds images or labels, images differ in
         size or cannot be decoded, or an image has no label.
     """
-    if source == "digits":
+    places = _places(source)
+    if not places:
+        raise _unknown(source)
+    return places[0].load(download)
+
+
+def find_image_set(fingerprint: str, *sources: str) -> ImageSet | None:
+    """Look for an image set on this machine: in every place where one of the sources may lie, never on the network.
+
+    Parameters
+    ----------
+    fingerprint : str
+        `ImageSet.fingerprint` of the one that is wanted.
+    *sources : str
+        As `load_image_set` takes them.
+
+    Returns
+    -------
+    ImageSet or None
+        None where the places hold other data.
+
+    Raises
+    ------
+    InputError
+        If no place can be read; the message is about the first.
+    """
+    places = [place for source in sources for place in _places(source)]
+    problems = []
+    for place in places:
+        try:
+            image_set = place.load(download=False)
+        except InputError as error:
+            problems.append(error)
+            continue
+        if image_set.fingerprint == fingerprint:
+            return image_set
+    if len(problems) == len(places):
+        raise problems[0] if problems else _unknown(sources[0])
+    return None
+
+
+def lasting_source(source: str) -> str:
+    """Name a source so that it is found again from any working folder: a known name, an absolute folder or a hub id."""
+    if source == BUILT_IN or source in KNOWN_SOURCES:
+        return source
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return str(folder.resolve())
+    return next((name for name, known in KNOWN_SOURCES.items() if known.hub_id == source), source)
+
+
+class _Place(Protocol):
+    """Somewhere that an image set may lie."""
+
+    def load(self, download: bool) -> ImageSet:
+        """Read it, from the network only if `download`."""
+
+
+class _BuiltIn:
+    def load(self, download: bool) -> ImageSet:
+        del download
         # Here and not above: it brings scikit-learn and scikit-image, a second that readers of bundles need not wait.
         from core.data import digits
 
         return digits.load()
+
+
+@dataclass(frozen=True)
+class _Folder:
+    source: str
+    folder: Path
+    known: KnownSource | None
+
+    def load(self, download: bool) -> ImageSet:
+        del download
+        return cached(lambda: _contents(self.folder), self._decode)
+
+    def _decode(self) -> ImageSet:
+        try:
+            splits = _load_splits(str(_data_folder(self.folder)), None, download=False)
+        except _CannotLoad as error:
+            raise InputError(
+                f"The folder '{self.source}' holds no readable data set: parquet files, or one folder of images per "
+                "class."
+            ) from error
+        return decode(splits, self.folder.resolve().name, self.source, *_columns(self.known))
+
+
+@dataclass(frozen=True)
+class _Hub:
+    source: str
+    hub_id: str
+    known: KnownSource | None
+
+    def load(self, download: bool) -> ImageSet:
+        configuration = self.known.configuration if self.known else None
+        try:
+            splits = _load_splits(self.hub_id, configuration, download)
+        except _CannotLoad as error:
+            if not download:
+                raise InputError(f"The data set '{self.source}' was not downloaded before.") from error
+            raise InputError(
+                f"The data set '{self.source}' could not be fetched: the hub cannot be reached or has no such data set."
+            ) from error
+        tables = [(name, split._fingerprint, len(split)) for name, split in splits.items()]
+        name = self.hub_id.rpartition("/")[2]
+        return cached(
+            lambda: [self.hub_id, configuration, tables],
+            lambda: decode(splits, name, self.source, *_columns(self.known)),
+        )
+
+
+def _places(source: str) -> list[_Place]:
+    """Return where a source may lie, in the order in which to look."""
+    if source == BUILT_IN:
+        return [_BuiltIn()]
     known = KNOWN_SOURCES.get(source)
-    folder = _find_folder(source)
-    if folder is not None:
-        return _read(_load_splits(str(folder), None, source, download=False), source, known)
-    if known is not None:
-        return _read(_load_splits(known.hub_id, known.configuration, source, download), source, known)
-    if not _HUB_ID.fullmatch(source):
-        names = ", ".join(["digits", *KNOWN_SOURCES])
-        raise InputError(f"There is no data set or folder '{source}'; use {names}, a folder, or a hub id owner/name.")
-    return _read(_load_splits(source, None, source, download), source, None)
-
-
-def _find_folder(source: str) -> Path | None:
-    folders = [Path(place) / source for place in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if place]
-    if source not in KNOWN_SOURCES:
+    listed = (Path(place).expanduser() for place in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if place)
+    folders = [folder / source for folder in listed]
+    if known is None:
         folders.insert(0, Path(source).expanduser())
-    return next((folder for folder in folders if folder.is_dir()), None)
+    places: list[_Place] = [_Folder(source, folder, known) for folder in folders if folder.is_dir()]
+    if known is not None:
+        places.append(_Hub(source, known.hub_id, known))
+    elif _HUB_ID.fullmatch(source):
+        namesake = next((other for other in KNOWN_SOURCES.values() if other.hub_id == source), None)
+        places.append(_Hub(source, source, namesake))
+    return places
 
 
-def _load_splits(place: str, configuration: str | None, source: str, download: bool) -> dict[str, HubData]:
+def _unknown(source: str) -> InputError:
+    names = ", ".join([BUILT_IN, *KNOWN_SOURCES])
+    return InputError(f"There is no data set or folder '{source}'; use {names}, a folder, or a hub id owner/name.")
+
+
+def _columns(known: KnownSource | None) -> tuple[Sequence[str], Sequence[str]]:
+    return ((known.image,), (known.label,)) if known else (IMAGE_COLUMNS, LABEL_COLUMNS)
+
+
+def _data_folder(folder: Path) -> Path:
+    """Return the part of a copied hub repository that holds the configuration which is meant."""
+    configurations = [known.configuration for known in KNOWN_SOURCES.values() if known.configuration]
+    return next((folder / name for name in configurations if (folder / name).is_dir()), folder)
+
+
+def _contents(folder: Path) -> list[object]:
+    """Return what tells a folder's content from any other's without reading it."""
+    root = folder.resolve()
+    files = []
+    for place, folders, names in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in names if not name.startswith(".")):
+            file = Path(place, name)
+            with contextlib.suppress(FileNotFoundError):  # a link into nowhere
+                state = file.stat()
+                files.append([file.relative_to(root).as_posix(), state.st_size, state.st_mtime_ns, state.st_ctime_ns])
+    return [str(root), files]
+
+
+class _CannotLoad(Exception):
+    """The `datasets` library found nothing that it can read."""
+
+
+def _load_splits(place: str, configuration: str | None, download: bool) -> dict[str, HubData]:
     import datasets
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -117,17 +252,9 @@ def _load_splits(place: str, configuration: str | None, source: str, download: b
             splits = datasets.load_dataset(place, configuration)
     except Exception as error:
         # The library lets errors of its HTTP client, of parquet and of its own through; all mean the same here.
-        raise InputError(_cannot_load(source, place, download)) from error
+        raise _CannotLoad from error
     named = {name: splits[name] for name in _SPLITS if name in splits}
     return named or dict(splits)
-
-
-def _cannot_load(source: str, place: str, download: bool) -> str:
-    if Path(place).is_dir():
-        return f"The folder '{source}' holds no readable data set: parquet files, or one folder of images per class."
-    if not download:
-        return f"The data set '{source}' was not downloaded before."
-    return f"The data set '{source}' could not be fetched: the hub cannot be reached or has no such data set."
 
 
 @contextmanager
@@ -143,86 +270,3 @@ def _hub_access(allowed: bool) -> Iterator[None]:
         yield
     finally:
         datasets.config.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE = before
-
-
-def _read(splits: dict[str, HubData], source: str, known: KnownSource | None) -> ImageSet:
-    features = next(iter(splits.values())).features
-    image = _image_column(features, source, known)
-    label = _label_column(features, source, known)
-    images: list[npt.NDArray[np.uint8]] = []
-    labels: list[Any] = []
-    for split in splits.values():
-        for batch in _batches(split, image, label, source):
-            for picture in batch[image]:
-                images.append(_to_array(picture, images, source))
-            labels += batch[label]
-    classes, class_names = _number_labels(labels, features[label], source)
-    own_test = len(splits["test"]) if {"train", "test"} <= set(splits) else 0
-    return ImageSet(Path(source).name, _stack(images), classes, class_names, own_test)
-
-
-def _batches(split: HubData, image: str, label: str, source: str) -> Iterator[dict[str, list[Any]]]:
-    import datasets
-
-    try:
-        yield from split.select_columns([image, label]).cast_column(image, datasets.Image()).iter(500)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"An image of '{source}' cannot be decoded.") from error
-
-
-def _image_column(features: HubData, source: str, known: KnownSource | None) -> str:
-    import datasets
-
-    typed: list[str] = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
-    preferred = (known.image,) if known else _IMAGE_COLUMNS
-    choices = [name for name in preferred if name in features] + typed
-    if not choices:
-        raise InputError(f"No column of '{source}' holds images; it has {', '.join(features)}.")
-    return choices[0]
-
-
-def _label_column(features: HubData, source: str, known: KnownSource | None) -> str:
-    import datasets
-
-    typed: list[str] = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
-    preferred = (known.label,) if known else _LABEL_COLUMNS
-    choices = [name for name in preferred if name in features] + typed
-    if not choices:
-        raise InputError(f"No column of '{source}' holds class labels; it has {', '.join(features)}.")
-    return choices[0]
-
-
-def _to_array(picture: Any, others: list[npt.NDArray[np.uint8]], source: str) -> npt.NDArray[np.uint8]:
-    """8-bit pixels of one image, shape (1 or 3, H, W); of the same size as the others."""
-    if picture is None:
-        raise InputError(f"Image {len(others)} of '{source}' is missing.")
-    pixels = np.atleast_3d(np.asarray(to_grey_or_colour(picture), dtype=np.uint8)).transpose(2, 0, 1)
-    if others and pixels.shape[1:] != others[0].shape[1:]:
-        first, other = others[0].shape[:0:-1], pixels.shape[:0:-1]
-        raise InputError(
-            f"The images of '{source}' differ in size ({first[0]}×{first[1]} and {other[0]}×{other[1]}); "
-            "bring them to one size first."
-        )
-    return pixels
-
-
-def _stack(images: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-    channels = max(len(pixels) for pixels in images)
-    return np.stack([np.broadcast_to(pixels, (channels, *pixels.shape[1:])) for pixels in images])
-
-
-def _number_labels(labels: list[Any], feature: HubData, source: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Class of every image as an index into the class names."""
-    if not all(isinstance(label, int | str) for label in labels):
-        raise InputError(f"Every image of '{source}' needs a class label, a number or a name.")
-    names = getattr(feature, "names", None)
-    if names is not None:
-        classes = np.array(labels, dtype=np.int64)
-        if (classes < 0).any():
-            raise InputError(f"{(classes < 0).sum()} images of '{source}' have no class label.")
-        return classes, tuple(names)
-    values = sorted(set(labels), key=lambda value: (str(type(value)), value))
-    index = {value: i for i, value in enumerate(values)}
-    return np.array([index[label] for label in labels], dtype=np.int64), tuple(str(value) for value in values)
