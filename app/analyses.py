@@ -105,7 +105,7 @@ def _image_or_stop(case: Case, bundle: Bundle) -> FloatImages:
             st.error(str(error), icon=":material/error:")
         else:
             st.info(
-                "The data set of this model is not on this machine. Upload an image on the workbench to go on.",
+                "The images of this model are not on this machine. Upload one on the workbench to go on.",
                 icon=":material/upload:",
             )
         st.page_link("app_pages/workbench.py", label="Open the workbench", icon=":material/science:")

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from app import catalogue, pictures
 from core.errors import InputError
 from core.images import FloatImages, to_floats
 from core.parameters import Parameter, ParameterValue, validate_parameters
+from core.photographs import Photograph, find_photograph, photograph_for, photographs
 from core.views import natural_test_ids
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ LONGEST_LINK_IMAGE = 12_000
 _ALPHA = Parameter("alpha", "float", DEFAULT_ALPHA, low=0.01, high=0.25, help="False-positive rate on natural images.")
 _SEED = Parameter("seed", "int", 0, low=0, high=2**31 - 1, help="Seeds every random choice of the attack.")
 _SET_IMAGE = re.compile(r"(train|fit|calibration|test)-(\d{1,9})")
-_CARRIED_IMAGE = re.compile(r"png-([A-Za-z0-9_-]{20,})")
+_CARRIED_IMAGE = re.compile(r"(?:([a-z]{1,20})-)?png-([A-Za-z0-9_-]{20,})")
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Case:
     ----------
     bundle : str
     image : str
-        ``"test-12"`` (split and id of a data-set image), ``"png-…"`` (the model's input as base64url PNG), or ``""``
-        where there is no image.
+        ``"test-12"`` (split and id of a data-set image), ``"png-…"`` (the model's input as base64url PNG),
+        ``"chelsea-png-…"`` (the same, taken from a photograph of that name), or ``""`` where there is no image.
     attack : str or None
         Registry name; None leaves the image natural.
     parameters : tuple of (name, value)
@@ -87,9 +89,12 @@ class Case:
 
 
 def sample_case(bundle: Bundle) -> Case:
-    """Return the case shown before anything is chosen: a natural test image that the model reads correctly."""
+    """Return the case shown before anything is chosen: a natural test image that the model reads correctly.
+
+    Where the model's images are not on this machine, a photograph takes its place.
+    """
     if bundle.image_set is None:
-        return Case(bundle.name, "")
+        return Case(bundle.name, _first_photograph(bundle.image_shape))
     ids = natural_test_ids(bundle.scores)
     return Case(bundle.name, f"test-{ids[0] if len(ids) else bundle.splits.test[0]}")
 
@@ -130,8 +135,20 @@ def from_query(query: Mapping[str, str]) -> tuple[Case, tuple[str, ...]]:
     return Case(bundle.name, image, attack, parameters, aim, start, alpha), tuple(warnings)
 
 
-def carry(image: FloatImages) -> str:
-    """Return the reference that carries one image, shape (C, H, W), in the link itself.
+@lru_cache(maxsize=8)
+def _first_photograph(shape: tuple[int, int, int]) -> str:
+    first = next(iter(photographs()), None)
+    return "" if first is None else carry(photograph_for(first, shape), first.name)
+
+
+def carry(image: FloatImages, photograph: str = "") -> str:
+    """Return the reference that carries one image in the link itself.
+
+    Parameters
+    ----------
+    image : array of float32, shape (C, H, W)
+    photograph : str
+        Name of the photograph that it was cut from, if it was.
 
     Raises
     ------
@@ -141,7 +158,7 @@ def carry(image: FloatImages) -> str:
     text = base64.urlsafe_b64encode(pictures.png(image)).decode().rstrip("=")
     if len(text) > LONGEST_LINK_IMAGE:
         raise InputError("This image is too large to travel in a link.")
-    return f"png-{text}"
+    return f"{photograph}-png-{text}" if photograph else f"png-{text}"
 
 
 def read_image(reference: str, bundle: Bundle) -> FloatImages:
@@ -155,7 +172,7 @@ def read_image(reference: str, bundle: Bundle) -> FloatImages:
     if match := _SET_IMAGE.fullmatch(reference):
         return _read_from_set(match[1], int(match[2]), bundle)
     if match := _CARRIED_IMAGE.fullmatch(reference):
-        return _read_carried(match[1], bundle.image_shape)
+        return _read_carried(match[2], bundle.image_shape)
     raise InputError("The link's image is neither an image of the data set nor an image carried in the link.")
 
 
@@ -164,7 +181,14 @@ def image_words(reference: str) -> str:
     if match := _SET_IMAGE.fullmatch(reference):
         kind = {"train": "Training", "fit": "Fitting", "calibration": "Calibration", "test": "Test"}[match[1]]
         return f"{kind} image {match[2]}"
-    return "Your image"
+    photograph = photograph_of(reference)
+    return "Your image" if photograph is None else photograph.title
+
+
+def photograph_of(reference: str) -> Photograph | None:
+    """Return the photograph that an image was cut from, or None."""
+    match = _CARRIED_IMAGE.fullmatch(reference)
+    return None if match is None or match[1] is None else find_photograph(match[1])
 
 
 def true_label(reference: str, bundle: Bundle) -> int | None:

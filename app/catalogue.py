@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import core.attacks.registry as attack_registry
 import core.bundle as bundles
+import core.bundle.summary as summaries
 import core.detectors.registry as detector_registry
 from core.attacks.base import AttackSpec
 from core.engine.settings import Settings
@@ -40,6 +41,16 @@ def bundle(name: str) -> Bundle:
 def bundle_names() -> tuple[str, ...]:
     """Return the names of all bundles on this machine."""
     return bundles.list_bundles()
+
+
+def summary(name: str) -> summaries.BundleSummary:
+    """Return what a bundle is and what it lacks."""
+    return summaries.summarise(name)
+
+
+def folder_problems() -> tuple[str, ...]:
+    """Return one sentence for each folder of bundles that is not there."""
+    return summaries.folder_problems()
 
 
 def attacks() -> Mapping[str, AttackSpec]:

@@ -9,6 +9,7 @@ import streamlit as st
 from app import catalogue, pictures, state, words
 from app.analyses import CaseAnalysis, analyse
 from app.case import image_words, read_image
+from app.panels.models import model_choice
 from app.papers import Paper
 from core.errors import InputError
 
@@ -93,7 +94,7 @@ def sidebar() -> None:
     """Show the current case and its link beside every page."""
     case = state.current()
     with st.sidebar:
-        _model_choice(case.bundle)
+        model_choice(case.bundle)
         st.caption("Current case")
         try:
             image = read_image(case.image, catalogue.bundle(case.bundle))
@@ -105,17 +106,3 @@ def sidebar() -> None:
         with st.popover("Copy link", icon=":material/link:"):
             st.markdown("This link opens the same case with the same numbers.")
             st.code(state.link(), language=None, wrap_lines=True)
-
-
-def _model_choice(current: str) -> None:
-    names = catalogue.bundle_names()
-    if len(names) < 2:
-        return
-    st.selectbox(
-        "Model",
-        names,
-        index=names.index(current),
-        key=f"model-{current}",
-        on_change=state.change_bundle,
-        args=(f"model-{current}",),
-    )

@@ -13,7 +13,19 @@ MAP_SYMBOLS = {"natural": "star", "attacked": "star-diamond"}
 BAND = "rgba(128, 128, 128, 0.22)"
 GRID = "rgba(128, 128, 128, 0.25)"
 
-CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#808080")
+# Petroff's accessible sequence of ten (arXiv 2107.02270), its last colour darkened so that it shows on white.
+CLASS_COLOURS = (
+    "#3F90DA",
+    "#FFA90E",
+    "#BD1F01",
+    "#94A4A2",
+    "#832DB6",
+    "#A96B59",
+    "#E76300",
+    "#B9AC70",
+    "#717581",
+    "#5EC4CC",
+)
 CLASS_SYMBOLS = (
     "circle",
     "square",
@@ -32,7 +44,7 @@ SEQUENTIAL = "Cividis"
 
 
 def class_colour(index: int) -> str:
-    """Return the colour of a class; repeats after eight, where the shape still tells classes apart."""
+    """Return the colour of a class; repeats after ten."""
     return CLASS_COLOURS[index % len(CLASS_COLOURS)]
 
 

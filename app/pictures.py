@@ -12,6 +12,7 @@ import streamlit as st
 from core.uploads import png_bytes
 
 SMALLEST_SIDE = 256
+TILE = 64
 
 
 def png(image: npt.NDArray[np.floating], smallest_side: int = 0) -> bytes:
@@ -25,6 +26,14 @@ def png(image: npt.NDArray[np.floating], smallest_side: int = 0) -> bytes:
         The picture is enlarged by a whole factor, repeating pixels, until both sides reach it.
     """
     return png_bytes(image.astype(np.float32), scale=max(1, -(-smallest_side // min(image.shape[1:]))))
+
+
+def placeholder() -> npt.NDArray[np.float32]:
+    """Return a square tile, shape (1, H, W), that is plainly no picture: crossed out, grey on any page."""
+    row, column = np.indices((TILE, TILE))
+    edge = (np.minimum(row, column) < 1) | (np.maximum(row, column) >= TILE - 1)
+    cross = (row == column) | (row + column == TILE - 1)
+    return np.where(edge | cross, 0.6, 0.5).astype(np.float32)[None]
 
 
 def show(

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 
 from app import catalogue
-from app.case import KEYS, Case, from_query, sample_case
+from app.case import KEYS, Case, from_query, sample_case, true_label
 from core.parameters import validate_parameters
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def change(**fields: Any) -> None:
 
 def change_bundle(key: str) -> None:
     """Go to the model that the widget at `key` names, with a sample of its own; for widget callbacks."""
+    st.session_state.pop("last_attack", None)  # its target is a class of the model before
     st.session_state.case = sample_case(catalogue.bundle(st.session_state[key]))
     st.session_state.case_warnings = ()
 
@@ -78,6 +79,21 @@ def attack_by_default() -> None:
     spec = catalogue.attacks()[catalogue.DEFAULT_ATTACK]
     values = validate_parameters(spec.parameters, {}, spec.title)
     change(attack=spec.name, parameters=tuple(values.items()), target=None, seed=0)
+
+
+def own_class() -> int | None:
+    """Return the class that the current image is read as: where it was not read yet, its label, or None without one."""
+    image, label = st.session_state.get("own-class", (None, None))
+    if image == (current().bundle, current().image):
+        return int(label)
+    return true_label(current().image, current_bundle())
+
+
+def remember_own_class(label: int) -> bool:
+    """Keep the class that the current image is read as; return whether `own_class` said otherwise before."""
+    known = own_class() == label
+    st.session_state["own-class"] = ((current().bundle, current().image), label)
+    return not known
 
 
 def link() -> str:

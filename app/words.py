@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from core.results import Verdict
@@ -11,6 +11,21 @@ from core.results import Verdict
 ADVERSARIAL = ":material/warning:"
 NATURAL = ":material/check_circle:"
 UNCALIBRATED = ":material/help:"
+
+PARAMETER_TITLES = {
+    "eps": "Budget ε",
+    "step": "Step size",
+    "lr": "Learning rate",
+    "c0": "First weight c₀",
+    "beta": "L1 weight β",
+    "popsize": "Population",
+    "spherical_step": "Step along the boundary",
+    "source_step": "Step toward the image",
+    "decision": "Decision norm",
+    "k": "k",
+    "m": "M",
+    "c": "C",
+}
 
 
 def verdict_words(verdict: Verdict) -> tuple[str, str, Literal["orange", "blue", "gray"]]:
@@ -52,9 +67,25 @@ def headline(noticing: int, calibrated: int, alpha: float, attacked: bool) -> st
     return f"{noticing} of {calibrated} detectors {verb} {image}, at {percent(alpha)} false alarms."
 
 
+def megabytes(size: int) -> str:
+    """Return a size in bytes as people say it."""
+    return f"{size / 1e6:.3g} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+
+
 def listed(items: Sequence[str]) -> str:
     """Return items as "a, b and c"."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else "none"
+
+
+def parameter_title(name: str) -> str:
+    """Return the label of a declared parameter; one without a label of its own keeps its name, in words."""
+    return PARAMETER_TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def settings(parameters: Mapping[str, object]) -> str:
+    """Return parameters as "budget ε 0.1, steps 20"."""
+    pairs = ((parameter_title(name), setting(value)) for name, value in parameters.items())
+    return ", ".join(f"{title[:1].lower() + title[1:] if len(title) > 1 else title} {value}" for title, value in pairs)
 
 
 def setting(value: object) -> str:

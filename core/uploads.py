@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,8 +24,50 @@ ACCEPTED = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 Shape: TypeAlias = tuple[int, int, int]
 CropBox: TypeAlias = tuple[float, float, float, float]
 
+SMALLEST_SQUARE = 8
+DIMMED = 0.35
+FRAME = np.array([255, 196, 0], dtype=np.uint8)
+
 _MODE_WORDS = {"L": "greyscale", "RGB": "RGB", "LA": "greyscale with transparency", "RGBA": "RGB with transparency"}
 _MODE_WORDS |= {"1": "black and white", "P": "palette", "CMYK": "CMYK", "I;16": "16-bit greyscale"}
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square part of a picture, in whole pixels.
+
+    Attributes
+    ----------
+    left, top : int
+        Distance of its upper left corner from the picture's.
+    side : int
+    """
+
+    left: int
+    top: int
+    side: int
+
+    @property
+    def box(self) -> CropBox:
+        """Left, top, right and bottom, as `to_model_input` takes them."""
+        return (self.left, self.top, self.left + self.side, self.top + self.side)
+
+    @classmethod
+    def centred(cls, size: tuple[int, int]) -> Square:
+        """Return the largest centred square of a picture of this width and height."""
+        side = min(size)
+        return cls((size[0] - side) // 2, (size[1] - side) // 2, side)
+
+    def resized(self, side: int) -> Square:
+        """Return the square of another side around the same centre."""
+        shift = (self.side - side) // 2
+        return Square(self.left + shift, self.top + shift, side)
+
+    def within(self, size: tuple[int, int]) -> Square:
+        """Return the nearest square that lies inside a picture of this width and height."""
+        side = min(max(self.side, min(SMALLEST_SQUARE, *size)), *size)
+        left, top = min(max(self.left, 0), size[0] - side), min(max(self.top, 0), size[1] - side)
+        return Square(left, top, side)
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -112,6 +155,42 @@ def to_model_input(image: Image.Image, shape: Shape, invert: bool = False, crop:
     small = plain.crop(box).resize((width, height), Image.Resampling.LANCZOS)
     pixels = _to_array(small)
     return to_floats(255 - pixels if invert else pixels)
+
+
+def preview(image: Image.Image, longest_side: int) -> FloatImages:
+    """Return a picture small enough to look at, shape (3, H, W), its proportions kept.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+    longest_side : int
+        Larger pictures are reduced to it; smaller ones stay as they are.
+    """
+    small = to_grey_or_colour(image).convert("RGB")
+    small.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
+    return to_floats(_to_array(small))
+
+
+def mark_square(image: FloatImages, size: tuple[int, int], square: Square) -> FloatImages:
+    """Return a preview whose outside of a square is dimmed, with a frame around the square.
+
+    Parameters
+    ----------
+    image : array of float32, shape (3, h, w)
+        As returned by `preview`.
+    size : tuple of int
+        Width and height of the whole picture, whose pixels `square` counts.
+    square : Square
+    """
+    height, width = image.shape[1:]
+    left, top, right, bottom = square.box
+    columns = slice(round(left * width / size[0]), max(round(right * width / size[0]), 1))
+    rows = slice(round(top * height / size[1]), max(round(bottom * height / size[1]), 1))
+    marked = (DIMMED * image).astype(np.float32)
+    marked[:, rows, columns] = to_floats(FRAME)[:, None, None]
+    inner_rows, inner_columns = _inside(rows), _inside(columns)
+    marked[:, inner_rows, inner_columns] = image[:, inner_rows, inner_columns]
+    return marked
 
 
 def load_image_file(path: str | Path, shape: Shape, strict: bool = True) -> FloatImages:
@@ -242,6 +321,11 @@ def _check_crop(crop: CropBox | None, size: tuple[int, int]) -> CropBox:
     if not (0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]):
         raise InputError(f"The crop box {crop} must be non-empty and inside the {size[0]}×{size[1]} image.")
     return crop
+
+
+def _inside(interval: slice, frame: int = 2) -> slice:
+    """Return an interval without the frame at both of its ends."""
+    return slice(interval.start + frame, max(interval.stop - frame, interval.start + frame))
 
 
 def _fit_aspect(box: CropBox, across: int, down: int) -> tuple[int, int, int, int]:

@@ -11,7 +11,9 @@ from fake_analysis import DETECTORS, FakeBundle, FakeEngine
 from streamlit.testing.v1 import AppTest
 
 import core.bundle
+import core.bundle.summary
 import core.engine
+from core.bundle.summary import BundleSummary
 
 MAIN = str(Path(__file__).resolve().parents[1] / "app" / "main.py")
 PAGES = (
@@ -23,6 +25,13 @@ PAGES = (
     "app_pages/detectors.py",
     "app_pages/about.py",
 )
+SUMMARIES = {
+    "cifar10": BundleSummary(
+        "cifar10", "Photographs", 0.9, 10, 60, (3, 32, 32), 20, 20, 19_500_000, ("Its images are elsewhere.",)
+    ),
+    "digits": BundleSummary("digits", "Digits", 0.99, 10, 60, (1, 8, 8), 20, 20, 2_000),
+    "torn": BundleSummary("torn", problem="It is damaged."),
+}
 ATTACKED = {"attack": "pgd~eps~0.2~seed~3", "alpha": "0.1", "image": "test-167"}
 
 
@@ -148,11 +157,25 @@ def test_no_model_is_a_sentence(engine: FakeEngine, monkeypatch: pytest.MonkeyPa
 
 
 def test_several_models_can_be_chosen(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.bundle, "list_bundles", lambda: ("cifar10", "digits"))
+    monkeypatch.setattr(core.bundle, "list_bundles", lambda: ("cifar10", "digits", "torn"))
+    monkeypatch.setattr(core.bundle.summary, "summarise", lambda name: SUMMARIES[name])
+    monkeypatch.setenv("TELLTALE_BUNDLES", "/no/such/folder")
     app = open_app(**ATTACKED)
-    app.selectbox(key="model-digits").select("cifar10").run()
+    assert not app.radio
+    app.session_state["models"] = True
+    app.run()
+    captions = app.radio(key="model-digits").proto.captions
+    assert captions[0] == (
+        "90 % of test images right, 10 classes, colour, 32 × 32 pixels, 19.5 MB  \n"
+        ":material/info: Its images are elsewhere."
+    )
+    text = text_of(app)
+    assert "**torn** cannot be used: It is damaged." in text
+    assert "TELLTALE_BUNDLES names '/no/such/folder', which is not a folder" in text
+    app.radio(key="model-digits").set_value("cifar10").run()
     assert not app.exception
     assert app.query_params["attack"] == "none"
+    assert not app.radio
 
 
 def test_engine_errors_are_sentences(engine: FakeEngine) -> None:
@@ -213,7 +236,7 @@ def test_upload_travels_in_the_link(engine: FakeEngine) -> None:
     Image.new("L", (20, 20), 90).save(buffer, "PNG")
     app = open_app()
     app.get("button_group")
-    app.session_state["image-source"] = "Upload"
+    app.session_state["image-source-digits"] = "Upload"
     app.run()
     app.file_uploader[0].upload("mine.png", buffer.getvalue()).run()
     assert not app.exception and not app.error

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import layout
 from app.panels import neighbours
-from app.panels.training_images import missing_data_note
+from app.panels.missing import missing_images_note
 from app.papers import INFLUENCE, KNN
 
 layout.opening(
@@ -35,7 +35,7 @@ analysis = images[image or "natural"]
 layer = bundle.layers.index(layer_name)
 lists = neighbours.training_lists(analysis, layer, int(k))
 st.markdown(neighbours.overlap_words(lists, image or "natural"))
-missing_data_note(bundle)
+missing_images_note(bundle, "Each training image is named by class, id and distance instead.")
 neighbours.show_lists(bundle, lists)
 with st.expander("All numbers as a table", icon=":material/table:"):
     neighbours.show_table(bundle, lists)

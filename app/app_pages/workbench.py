@@ -21,10 +21,12 @@ with left.container(border=True, height="stretch"):
     picker.image_picker(bundle)
 with right.container(border=True, height="stretch"):
     st.header("2. Attack it", anchor=False)
-    controls.attack_form(case, bundle.class_names)
+    controls.attack_form(case, bundle.class_names, state.own_class())
 
 st.header("3. See what changed", anchor=False)
 analysed = layout.current_analysis()
+if state.remember_own_class(analysed.natural.prediction.label):
+    st.rerun()  # the list of targets above was drawn before this image had been read
 comparison(analysed)
 st.header("4. See who notices", anchor=False)
 verdicts.panel(analysed)

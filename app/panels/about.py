@@ -68,7 +68,7 @@ def show_attacks(bundle: Bundle) -> None:
             "tried": row.tried,
             "median L∞": row.median_linf,
             "median L2": row.median_l2,
-            "settings": settings_words(settings.get(row.attack, {})),
+            "settings": words.settings(settings.get(row.attack, {})),
         }
         for row in success_rows(bundle.scores)
     ]
@@ -93,7 +93,7 @@ def show_detectors(bundle: Bundle) -> None:
     rows = [
         {
             "detector": catalogue.detector_title(name),
-            "settings": settings_words(_with_layer_name(bundle, entry["parameters"])) or "none",
+            "settings": words.settings(_with_layer_name(bundle, entry["parameters"])) or "none",
             "chosen by": entry["selected_by"],
         }
         for name in scored_detectors(bundle)
@@ -101,11 +101,6 @@ def show_detectors(bundle: Bundle) -> None:
     ]
     if rows:
         st.table(rows, hide_index=True, alt="Settings of every detector and how they were chosen")
-
-
-def settings_words(parameters: Mapping[str, object]) -> str:
-    """Return parameters as "eps 0.1, steps 20"."""
-    return ", ".join(f"{name} {words.setting(value)}" for name, value in parameters.items())
 
 
 def show_versions(bundle: Bundle) -> None:

@@ -71,7 +71,10 @@ def _change(attack: AttackResult) -> None:
         help="How many times the change is amplified for the eye.",
     )
     header.markdown(f"**Change**: shown × {gain}")
-    st.caption("Grey: unchanged. Brighter: added. Darker: taken away.")
+    if len(change) == 1:
+        st.caption("Grey: unchanged. Brighter: added. Darker: taken away.")
+    else:
+        st.caption("Grey: unchanged. A colour stronger than grey was added, a weaker one taken away.")
     with picture:
         pictures.show(
             views.amplified(change, float(gain)),
@@ -100,7 +103,7 @@ def _outcome(case: CaseAnalysis, attack: AttackResult) -> None:
     title = catalogue.attack_title(attack.attack)
     before = case.bundle.class_names[int(attack.labels[0])]
     after = case.bundle.class_names[int(attack.predictions[0])]
-    settings = words.listed([f"{name} {words.setting(value)}" for name, value in attack.parameters.items()])
+    settings = words.settings(attack.parameters)
     if case.fooled:
         st.success(
             f"{title} succeeded: {before} became {after}, after rounding to 8 bits. Settings: {settings}; "

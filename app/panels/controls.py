@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app import catalogue, state
+from app import catalogue, state, words
 from app.case import Case
 from core.attacks.base import AttackSpec
 from core.errors import InputError
@@ -17,10 +17,17 @@ MOST_SLIDER_STEPS = 200
 ANY_CLASS = -1
 
 
-def attack_form(case: Case, class_names: Sequence[str]) -> None:
+def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None:
     """Draw the choice of an attack, its parameters, target and seed; submitting changes the case.
 
     Every widget's key names the case it starts from: another case, as after "back", starts them afresh.
+
+    Parameters
+    ----------
+    case : Case
+    class_names : sequence of str
+    own : int or None
+        Class that the image is read as, which no attack can aim at; None where it is not known yet.
     """
     draft = _draft(case)
     stamp = f"{draft.attack}-{hash((draft.parameters, draft.target, draft.seed))}"
@@ -41,12 +48,13 @@ def attack_form(case: Case, class_names: Sequence[str]) -> None:
             for parameter in spec.parameters:
                 _control(parameter, values.get(parameter.name, parameter.default), f"p-{name}-{parameter.name}-{stamp}")
             if spec.targeted:
+                targets = [ANY_CLASS, *(label for label in range(len(class_names)) if label != own)]
                 st.selectbox(
                     "Target class",
-                    [ANY_CLASS, *range(len(class_names))],
-                    index=0 if draft.target is None or draft.attack != name else draft.target + 1,
+                    targets,
+                    index=targets.index(draft.target) if draft.attack == name and draft.target in targets else 0,
                     format_func=lambda c: "any other class" if c == ANY_CLASS else class_names[c],
-                    key=f"target-{name}-{stamp}",
+                    key=f"target-{name}-{stamp}-{own}",
                 )
             st.number_input(
                 "Seed",
@@ -62,7 +70,7 @@ def attack_form(case: Case, class_names: Sequence[str]) -> None:
             icon=":material/bolt:",
             width="stretch",
             on_click=_submit,
-            args=(spec, stamp),
+            args=(spec, stamp, own),
         )
 
 
@@ -78,7 +86,7 @@ def _draft(case: Case) -> Case:
 
 
 def _control(parameter: Parameter, value: ParameterValue, key: str) -> None:
-    label = parameter.name.replace("_", " ").capitalize()
+    label = words.parameter_title(parameter.name)
     if parameter.type == "bool":
         st.toggle(label, bool(value), key=key, help=parameter.help)
     elif parameter.type == "choice":
@@ -106,10 +114,10 @@ def _real(parameter: Parameter, label: str, value: float, key: str) -> None:
         st.number_input(label, low, high, value, step=value / 10 or 0.1, format="%g", key=key, help=parameter.help)
 
 
-def _submit(spec: AttackSpec, stamp: str) -> None:
+def _submit(spec: AttackSpec, stamp: str, own: int | None) -> None:
     """Take the form's values into the case, checked once more."""
     given = {p.name: st.session_state[f"p-{spec.name}-{p.name}-{stamp}"] for p in spec.parameters}
-    target = int(st.session_state.get(f"target-{spec.name}-{stamp}", ANY_CLASS))
+    target = int(st.session_state.get(f"target-{spec.name}-{stamp}-{own}", ANY_CLASS))
     try:
         values: Mapping[str, ParameterValue] = validate_parameters(spec.parameters, given, spec.title)
     except InputError as error:

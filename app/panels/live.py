@@ -9,6 +9,7 @@ import streamlit as st
 from app import catalogue, layout, state, words
 from app.figures.roc import roc_curves
 from app.live import LiveRun
+from app.panels.missing import missing_images_note
 from core import metrics, views
 from core.parameters import validate_parameters
 
@@ -26,10 +27,10 @@ def live_run(bundle: Bundle, detector: str) -> None:
     st.markdown(
         "The curves above come with the model. This one is made now: fresh attacks on test images, a few at a time."
     )
-    run: LiveRun | None = st.session_state.get("live-run")
     if bundle.image_set is None:
-        st.info(f"{bundle.data_problem} A live run needs them.", icon=":material/info:")
+        missing_images_note(bundle, "A live run attacks test images, so it needs them; the stored curves do not.")
         return
+    run: LiveRun | None = st.session_state.get("live-run")
     _controls(bundle, run)
     if run is None:
         return

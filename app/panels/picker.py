@@ -1,4 +1,4 @@
-"""Choosing an image: samples by class, an upload, or the camera."""
+"""Choosing an image: test images by class, photographs that come along, an upload, or the camera."""
 
 from __future__ import annotations
 
@@ -7,44 +7,55 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import pictures, state
-from app.case import carry
-from core import uploads
-from core.errors import InputError
+from app import pictures, state, words
+from app.case import photograph_of
+from app.panels.cropping import Photo, crop_panel, of_file, of_photograph, take
+from app.panels.missing import missing_images_note
+from core.images import FloatImages
+from core.photographs import Photograph, photograph_for, photographs
 from core.views import natural_test_ids
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
 
 PER_PAGE = 12
-INVERT = "invert-ink"
 FILE_TYPES = ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff")
-SOURCES = {"Samples": ":material/grid_view:", "Upload": ":material/upload:", "Camera": ":material/photo_camera:"}
+ICONS = {
+    "Test images": ":material/grid_view:",
+    "Photographs": ":material/photo_library:",
+    "Upload": ":material/upload:",
+    "Camera": ":material/photo_camera:",
+}
+THUMBNAIL_SIDE = 128
 
 
 def image_picker(bundle: Bundle) -> None:
     """Draw the ways to choose an image; choosing one changes the case."""
     source = st.segmented_control(
         "Where from",
-        list(SOURCES),
-        default="Samples" if bundle.image_set is not None else "Upload",
-        format_func=lambda name: f"{SOURCES[name]} {name}",
-        key="image-source",
+        list(ICONS),
+        default="Test images" if bundle.image_set is not None else "Photographs",
+        format_func=lambda name: f"{ICONS[name]} {name}",
+        key=f"image-source-{bundle.name}",
         required=True,
         label_visibility="collapsed",
         persist_state="session",
     )
-    if source == "Samples":
-        _samples(bundle)
+    if source == "Test images":
+        _test_images(bundle)
+    elif source == "Photographs":
+        _photographs(bundle)
     elif source == "Upload":
         _own("upload", bundle, st.file_uploader, "Image file", type=list(FILE_TYPES))
     else:
         _own("camera", bundle, st.camera_input, "Photograph")
+    if problem := st.session_state.pop("upload-problem", None):
+        st.error(f"{problem} The image chosen before stays.", icon=":material/error:")
 
 
-def _samples(bundle: Bundle) -> None:
+def _test_images(bundle: Bundle) -> None:
     if bundle.image_set is None:
-        st.info(f"{bundle.data_problem} Upload an image instead.", icon=":material/info:")
+        missing_images_note(bundle, "Until then, choose a photograph or upload an image of your own.")
         return
     everything = -1
     label = st.pills(
@@ -52,7 +63,7 @@ def _samples(bundle: Bundle) -> None:
         [everything, *range(len(bundle.class_names))],
         default=everything,
         format_func=lambda c: "any" if c == everything else bundle.class_names[c],
-        key="sample-class",
+        key=f"sample-class-{bundle.name}",
         required=True,
         persist_state="session",
     )
@@ -60,14 +71,14 @@ def _samples(bundle: Bundle) -> None:
     pages = max(1, -(-len(ids) // PER_PAGE))
     chosen = state.current().image
     gallery = st.container()
-    page = st.pagination(pages, key=f"sample-page-{label}") if pages > 1 else 1
+    page = st.pagination(pages, key=f"sample-page-{bundle.name}-{label}") if pages > 1 else 1
     with gallery, st.grid(6, min_column_width=72, gap="xsmall"):
         for image_id in ids[(page - 1) * PER_PAGE : page * PER_PAGE]:
-            _sample(bundle, int(image_id), chosen)
+            _test_image(bundle, int(image_id), chosen)
     st.caption("Test images that the model reads correctly; it has not learned from them.")
 
 
-def _sample(bundle: Bundle, image_id: int, chosen: str) -> None:
+def _test_image(bundle: Bundle, image_id: int, chosen: str) -> None:
     assert bundle.image_set is not None
     reference = f"test-{image_id}"
     name = bundle.class_names[int(bundle.image_set.labels[image_id])]
@@ -84,33 +95,62 @@ def _sample(bundle: Bundle, image_id: int, chosen: str) -> None:
         )
 
 
-def _own(key: str, bundle: Bundle, widget: Callable[..., Any], label: str, **options: object) -> None:
-    height, width = bundle.image_shape[1:]
-    if bundle.image_shape[0] == 1:
-        st.toggle(
-            "Dark ink on light paper",
-            key=INVERT,
-            on_change=_take_own,
-            args=(key, bundle),
-            help="Exchanges black and white: this model learned light strokes on a dark ground.",
-            persist_state="session",
-        )
-    widget(label, key=key, on_change=_take_own, args=(key, bundle), **options)
+def _photographs(bundle: Bundle) -> None:
+    offered = photographs()
+    if not offered:
+        st.info("There are no photographs on this machine. Upload one instead.", icon=":material/info:")
+        return
+    chosen = photograph_of(state.current().image)
+    with st.grid(6, min_column_width=72, gap="xsmall"):
+        for photograph in offered:
+            _photograph(photograph, bundle, photograph == chosen)
+    if chosen is not None:
+        crop_panel(of_photograph(chosen), bundle)
     st.caption(
-        f"The largest centred part is fitted to the {width} × {height} pixels that this model reads. "
-        "Nothing is stored; the link carries the fitted image."
+        f"The model knows only {len(bundle.class_names)} classes and reads every picture as one of them. The "
+        "photographs come with scikit-image: "
+        + words.listed([f"{photograph.title} ({photograph.credit})" for photograph in offered])
+        + "."
     )
-    if problem := st.session_state.pop("upload-problem", None):
-        st.error(f"{problem} The image chosen before stays.", icon=":material/error:")
+
+
+def _photograph(photograph: Photograph, bundle: Bundle, chosen: bool) -> None:
+    with st.container(gap="xxsmall"):
+        pictures.show(_thumbnail(photograph.name, photograph), alt=photograph.title)
+        st.button(
+            photograph.short,
+            key=f"photograph-{photograph.name}",
+            width="stretch",
+            type="primary" if chosen else "secondary",
+            help=f"Choose this photograph: {photograph.title}",
+            on_click=take,
+            args=(of_photograph(photograph), bundle),
+        )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _thumbnail(name: str, _photograph: Photograph) -> FloatImages:  # noqa: ARG001  # the name is the key
+    return photograph_for(_photograph, (3, THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+
+
+def _own(key: str, bundle: Bundle, widget: Callable[..., Any], label: str, **options: object) -> None:
+    widget(label, key=key, on_change=_take_own, args=(key, bundle), **options)
+    photo = _photo_at(key)
+    if photo is not None:
+        crop_panel(photo, bundle)
+    height, width = bundle.image_shape[1:]
+    st.caption(
+        f"A square of it is reduced to the {width} × {height} pixels that this model reads. "
+        "Nothing is stored; the link carries the small image."
+    )
 
 
 def _take_own(key: str, bundle: Bundle) -> None:
+    photo = _photo_at(key)
+    if photo is not None:
+        take(photo, bundle)
+
+
+def _photo_at(key: str) -> Photo | None:
     file = st.session_state.get(key)
-    if file is None:
-        return
-    try:
-        picture = uploads.decode_image(file.getvalue())
-        invert = bundle.image_shape[0] == 1 and bool(st.session_state.get(INVERT))
-        state.pick_image(carry(uploads.to_model_input(picture, bundle.image_shape, invert=invert)))
-    except InputError as error:
-        st.session_state["upload-problem"] = str(error)
+    return None if file is None else of_file(file.getvalue())

@@ -50,21 +50,12 @@ def cards(bundle: Bundle, images: Sequence[TrainingImage], kind: str) -> None:
 
 def _card(bundle: Bundle, image: TrainingImage, kind: str) -> None:
     name = bundle.class_names[image.label]
-    if bundle.image_set is not None:
-        pictures.show(
-            bundle.image_set.images([image.image_id])[0],
-            alt=f"Training image {image.image_id}, class {name}, {kind}",
-        )
+    said = f"Training image {image.image_id}, class {name}, {kind}"
+    if bundle.image_set is None:
+        pictures.show(pictures.placeholder(), alt=f"{said}; the image itself is not on this machine")
+    else:
+        pictures.show(bundle.image_set.images([image.image_id])[0], alt=said)
     st.markdown(f"**{name}** :small[no. {image.image_id}]")
     st.caption(f"d = {image.distance:.3g}")
     for other in image.also:
         st.badge(other, icon=ICONS[other], color="green", help=f"This image is also among the {other} ones.")
-
-
-def missing_data_note(bundle: Bundle) -> None:
-    """Say how to bring the data where thumbnails cannot be shown."""
-    if bundle.image_set is None:
-        st.info(
-            f"{bundle.data_problem} The training images are named by id.",
-            icon=":material/image_not_supported:",
-        )

@@ -1,0 +1,32 @@
+"""What is said where a model's images are not on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.bundle.summary import images_command
+
+if TYPE_CHECKING:
+    from core.bundle import Bundle
+
+
+def missing_images_note(bundle: Bundle, consequence: str) -> None:
+    """Say that the images are missing or different, what follows from it, and the command that brings them.
+
+    Nothing is drawn where the images are at hand.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    consequence : str
+        One sentence on what this page does without them.
+    """
+    if bundle.data_problem is None:
+        return
+    command = images_command(bundle)
+    st.info(f"{bundle.data_problem} {consequence}", icon=":material/image_not_supported:")
+    if command is not None:
+        st.caption("This command, in Telltale's folder, brings them; a folder with the data does as well:")
+        st.code(command, language="sh", wrap_lines=True)
