@@ -20,7 +20,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from core.attacks.base import AttackResult, AttackSpec
@@ -30,6 +30,7 @@ from core.calibration import check_alpha
 from core.errors import DamagedBundleError, InputError, TelltaleError
 from core.images import image_sha256
 from core.parameters import ParameterValue, validate_parameters
+from core.time_left import TimeLeft
 from core.uploads import load_image_file, png_bytes
 
 Report: TypeAlias = Callable[[float, str], None]
@@ -114,7 +115,7 @@ def train(
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="File of weights to write.")] = None,
 ) -> None:
-    """Train a classifier."""
+    """Train a classifier; one that was stopped goes on after its last finished epoch."""
     with _progress() as report:
         file = _late("core.models.training", "train")(name, data=data, out=out, progress=report)
     Console().print(f"Trained {file}.", soft_wrap=True)
@@ -364,22 +365,26 @@ def _quiet_stdout() -> Iterator[None]:
 def _progress() -> Iterator[Report]:
     """Show progress on stderr, a bar in a terminal and now and then a line elsewhere.
 
-    Yields ``report(fraction, message)``. Nothing is shown before the first report, so that refused input leaves one
-    sentence and nothing else.
+    Yields ``report(fraction, message)``. Nothing is shown before the first report, nor a line before anything is done,
+    so that refused input leaves one sentence and nothing else.
     """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
     bar = Progress(*columns, console=console, disable=not console.is_terminal)
-    task = bar.add_task("Starting", total=1.0)
+    task = bar.add_task("Starting", total=1.0, left="")
+    time_left = TimeLeft()
     said_at = -LINE_SECONDS
 
     def report(fraction: float, message: str) -> None:
         nonlocal said_at
+        left = time_left.words(fraction, message)
         bar.start()
-        bar.update(task, completed=fraction, description=message)
-        if not console.is_terminal and (fraction >= 1.0 or time.monotonic() - said_at >= LINE_SECONDS):
+        bar.update(task, completed=fraction, description=message, left=left)
+        due = fraction >= 1.0 or (fraction > 0.0 and time.monotonic() - said_at >= LINE_SECONDS)
+        if due and not console.is_terminal:
             said_at = time.monotonic()
-            console.print(f"{fraction:4.0%} {message}", highlight=False, soft_wrap=True)
+            line = ", ".join(part for part in (message, left) if part)
+            console.print(f"{fraction:4.0%} {line}", highlight=False, soft_wrap=True)
 
     with _quiet_stdout():
         try:

@@ -112,7 +112,21 @@ MNIST = replace(
     CIFAR10, name="mnist", title="MNIST digits", source="mnist", base_width=16, epochs=8, shift=2, flip=False
 )
 
-RECIPES = {recipe.name: recipe for recipe in (DIGITS, CIFAR10, MNIST)}
+FASHION_MNIST = replace(
+    CIFAR10, name="fashion_mnist", title="Fashion-MNIST clothes", source="fashion_mnist", epochs=20, shift=2
+)
+
+SVHN = replace(CIFAR10, name="svhn", title="Street View house numbers", source="svhn", epochs=16, shift=2, flip=False)
+
+CIFAR100 = replace(
+    CIFAR10,
+    name="cifar100",
+    title="CIFAR-100 photographs",
+    source="cifar100",
+    sizes=SplitSizes(fit=500, calibration=1000, test=10_000),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (DIGITS, CIFAR10, CIFAR100, MNIST, FASHION_MNIST, SVHN)}
 
 
 def get_recipe(name: str) -> Recipe:
