@@ -5,64 +5,48 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import platform
 import shutil
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from core.bundle import store
 from core.bundle.attacking import attack_splits
-from core.bundle.bundle import (
-    CALIBRATION_FILE,
-    DENSITY_MAP_FILE,
-    MAPS_FILE,
-    PRECOMPUTED,
-    REFERENCE_FILE,
-    SCORES_FILE,
-    SPLITS_FILE,
-    WEIGHTS_FILE,
-)
+from core.bundle.bundle import PRECOMPUTED, REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
 from core.bundle.collecting import Collector
 from core.bundle.fitted import FittedFiles, detector_file, in_half_precision, reference_arrays, save_detectors
 from core.bundle.fitting import Selected, fit_reference, fit_running_suspicion, select_detectors
-from core.bundle.manifest import DataReference, Manifest
-from core.bundle.maps import density_chart, layer_maps
-from core.bundle.model import RUNNING_FILE, RUNNING_SUSPICION
+from core.bundle.maps import layer_maps
+from core.bundle.model import RUNNING_SUSPICION
 from core.bundle.observing import Batch, observe
+from core.bundle.origin import code_sha256, library_versions
 from core.bundle.processes import Processes, part, use_one_thread
 from core.bundle.scoring import score_versions
-from core.bundle.versions import NATURAL, Versions
+from core.bundle.versions import Versions
+from core.bundle.writing import Built, Fitted, write_files
 from core.data.sources import load_image_set
 from core.data.splits import Splits, SplitSizes
 from core.detectors.base import Labels
 from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
-from core.evidence.density import DensityChart, keep_rate
 from core.evidence.evidence import Evidence
 from core.evidence.reference import Reference
 from core.models.classifier import Classifier
 from core.models.trace import Trace
-from core.models.training import Checkpoint, Progress, architecture_of, load_weights, save_weights, train_classifier
+from core.models.training import (
+    Checkpoint,
+    Progress,
+    architecture_of,
+    load_weights,
+    save_weights,
+    shipped_weights,
+    train_classifier,
+    trained_on,
+)
 from core.recipes import Recipe, get_recipe
 
-LIBRARIES = (
-    "torch",
-    "captum",
-    "torchattacks",
-    "foolbox",
-    "scikit-learn",
-    "scikit-image",
-    "faiss-cpu",
-    "umap-learn",
-    "numpy",
-)
 KEY_LENGTH = 16
 COMPACT_REFERENCES = 10_000
 SELECTION_FILE = "selection.json"
@@ -117,7 +101,8 @@ def build_recipe(
     use_one_thread()
     with Processes() as processes:
         stages = _Stages(recipe, source, folder, compact, work, processes, progress)
-        store.write_bundle(folder, stages.fill)
+        built = stages.run()
+        store.write_bundle(folder, lambda empty: write_files(empty, built))
     if work is None:
         stages.clear()
     progress(1.0, "Done")
@@ -144,24 +129,24 @@ class _Stages:
         self.processes = processes
         self.progress = progress
         self.image_set = load_image_set(source)
-        self.splits = Splits.draw(self.image_set.labels, recipe.sizes, recipe.seed, self.image_set.own_test)
+        self.splits = Splits.draw_within(self.image_set.labels, recipe.sizes, recipe.seed, self.image_set.own_test)
         self.name = target.name
         self.kept = work or target.parent / ".build"
         self.classifier, self.weights = self._classifier()
         # Other choices, data, weights or code must never pick up what these left behind.
-        seen = [self.image_set.fingerprint, store.file_sha256(self.weights), _versions(), asdict(recipe)]
-        self.attacks_folder = self._keep("attacks", seen, _code_sha256("attacks", "models", "data"))
-        self.observed_folder = self._keep("observed", seen, _code_sha256("attacks", "models", "data", "evidence"))
-        self.fitted_folder = self._keep("fitted", [*seen, compact], _code_sha256())
+        seen = [self.image_set.fingerprint, store.file_sha256(self.weights), library_versions(), asdict(recipe)]
+        self.attacks_folder = self._keep("attacks", seen, code_sha256("attacks", "models", "data"))
+        self.observed_folder = self._keep("observed", seen, code_sha256("attacks", "models", "data", "evidence"))
+        self.fitted_folder = self._keep("fitted", [*seen, compact], code_sha256())
 
     def _keep(self, stage: str, *choices: object) -> Path:
         key = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
         return self.kept / f"{self.name}-{stage}-{key}"
 
     def _shipped_weights(self) -> Path | None:
-        """Return the recipe's shipped weights; they were trained on its own data and stand for no other."""
-        file = PRECOMPUTED / "weights" / f"{self.recipe.name}.safetensors"
-        return file if self.source == self.recipe.source and file.exists() else None
+        """Return the recipe's shipped weights; they stand for no other data than those they were trained on."""
+        file = shipped_weights(self.recipe.name)
+        return file if trained_on(file) == self.image_set.fingerprint else None
 
     def _classifier(self) -> tuple[Classifier, Path]:
         """Return the recipe's shipped classifier, or train it, and the file of its weights."""
@@ -171,7 +156,8 @@ class _Stages:
         if not file.exists():
             checkpoint = Checkpoint.beside(file, self.recipe, self.image_set)
             learn = part(self.progress, 0.0, 0.05)
-            save_weights(train_classifier(self.recipe, self.image_set, self.splits.train, learn, checkpoint), file)
+            learned = train_classifier(self.recipe, self.image_set, self.splits.train, learn, checkpoint)
+            save_weights(learned, file, data=self.image_set.fingerprint)
             checkpoint.remove()
         return load_weights(architecture, file), file
 
@@ -182,25 +168,30 @@ class _Stages:
         with contextlib.suppress(OSError):  # another bundle's build is under way
             self.kept.rmdir()
 
-    def fill(self, empty: Path) -> Manifest:
-        """Run all stages and write their results into an empty folder."""
+    def run(self) -> Built:
+        """Run every stage, or read what it has left."""
         natural, attacked = self._observe()
         trace = self._trace_training_images()
-        learned = float((trace.predictions == self.image_set.labels[self.splits.train]).mean())
         fitted = self._fit(trace, natural, attacked)
-        scores = score_versions(
-            [*natural, *attacked], fitted.files, self.fitted_folder / "scores", self.processes, self._part(0.82, 0.92)
+        folder, seed = self.fitted_folder, self.recipe.seed
+        versions = [*natural, *attacked]
+        scores = score_versions(versions, fitted.files, folder / "scores", self.processes, self._part(0.82, 0.92))
+        maps = layer_maps(fitted.reference.trace, seed, folder / "maps", self.processes, self._part(0.92, 0.99))
+        self.progress(0.99, "Writing")
+        return Built(
+            recipe=self.recipe,
+            source=self.source,
+            image_set=self.image_set,
+            classifier=self.classifier,
+            weights=self.weights,
+            train_accuracy=float((trace.predictions == self.image_set.labels[self.splits.train]).mean()),
+            training_images=len(self.splits.train),
+            fitted=fitted,
+            natural=(natural[0], natural[1], natural[2]),
+            attacked=tuple(attacked),
+            scores=scores,
+            maps=maps,
         )
-        maps = layer_maps(
-            fitted.reference.trace,
-            self.recipe.seed,
-            self.fitted_folder / "maps",
-            self.processes,
-            self._part(0.92, 0.99),
-        )
-        store.save_arrays(empty / MAPS_FILE, maps)
-        store.save_table(empty / SCORES_FILE, scores)
-        return self._write(empty, fitted, natural, attacked, scores, learned)
 
     def _part(self, start: float, end: float) -> Progress:
         return part(self.progress, start, end)
@@ -226,7 +217,7 @@ class _Stages:
         )
         return seen.trace
 
-    def _fit(self, trace: Trace, natural: list[Versions], attacked: list[Versions]) -> _Fitted:
+    def _fit(self, trace: Trace, natural: list[Versions], attacked: list[Versions]) -> Fitted:
         """Fit the reference set and the detectors, or read them where an earlier build has."""
         folder = self.fitted_folder / "model"
         selection = folder / SELECTION_FILE
@@ -245,7 +236,7 @@ class _Stages:
         reference, _ = files.read()
         running = TrajectoryDetector(**chosen[RUNNING_SUSPICION]["parameters"])
         running.restore(store.load_arrays(folder / detector_file(RUNNING_SUSPICION)))
-        return _Fitted(files, reference, running, chosen)
+        return Fitted(files, reference, running, chosen)
 
     def _fit_reference(self, trace: Trace, held_out: Versions) -> Reference:
         self.progress(0.65, "Fitting pivots, softmax head and mixtures")
@@ -265,67 +256,6 @@ class _Stages:
         chosen = selected[TrajectoryDetector.name].detector
         assert isinstance(chosen, TrajectoryDetector)
         return selected, fit_running_suspicion(evidence, labels, chosen)
-
-    def _write(
-        self,
-        empty: Path,
-        fitted: _Fitted,
-        natural: list[Versions],
-        attacked: list[Versions],
-        scores: pa.Table,
-        learned: float,
-    ) -> Manifest:
-        """Write everything but scores and maps."""
-        self.progress(0.99, "Writing")
-        shutil.copyfile(self.weights, empty / WEIGHTS_FILE)
-        shutil.copytree(fitted.files.folder, empty, dirs_exist_ok=True, ignore=shutil.ignore_patterns(SELECTION_FILE))
-        reference, test = fitted.reference, natural[2].succeeded()
-        calibration = natural[1].succeeded().evidence(reference)
-        running = fitted.running.running_scores(calibration)
-        assert running is not None
-        store.save_arrays(empty / RUNNING_FILE, {"scores": running})
-        store.save_arrays(empty / CALIBRATION_FILE, _calibration_scores(scores))
-        held_out = [versions.succeeded().evidence(reference) for versions in natural[:2]]
-        log_density = np.concatenate([evidence.log_density for evidence in held_out])
-        predictions = np.concatenate([evidence.predictions for evidence in held_out])
-        chart, arrays = density_chart(reference.trace.hidden, reference.labels, log_density, predictions)
-        store.save_arrays(empty / DENSITY_MAP_FILE, arrays)
-        accuracies = {"train": learned} | {versions.split: versions.accuracy for versions in natural}
-        notes = _notes(self.recipe, fitted, chart, test, len(calibration)) | {
-            "training_images": len(self.splits.train),
-            "head": {"damping": reference.head.damping, "agreement": _agreement(reference, natural[2])},
-        }
-        return self._manifest(fitted, accuracies, [*natural, *attacked], notes)
-
-    def _manifest(
-        self, fitted: _Fitted, accuracies: dict[str, float], versions: list[Versions], notes: dict[str, object]
-    ) -> Manifest:
-        image_set, recipe = self.image_set, self.recipe
-        shape = tuple(int(side) for side in image_set.pixels.shape[1:])
-        data = DataReference(self.source, image_set.fingerprint, len(image_set), image_set.class_names, shape)  # type: ignore[arg-type]
-        return Manifest(
-            name=recipe.name,
-            title=recipe.title,
-            seed=recipe.seed,
-            data=data,
-            layers=self.classifier.layers,
-            architecture=asdict(self.classifier.architecture),
-            accuracies=accuracies,
-            attacks=tuple(_attack_entry(plan.name, dict(plan.parameters), versions) for plan in recipe.attacks),
-            detectors={name: fitted.selection[name] for name in DETECTORS},
-            versions=_versions(),
-            notes=notes,
-        )
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """What the fitting stage leaves: `selection` holds every detector's settings and how they were chosen."""
-
-    files: FittedFiles
-    reference: Reference
-    running: TrajectoryDetector
-    selection: dict[str, Any]
 
 
 def _repeat(splits: tuple[str, ...], times: int) -> list[str]:
@@ -357,53 +287,3 @@ def _selection(selected: dict[str, Selected], running: TrajectoryDetector) -> di
         for name, chosen in selected.items()
     }
     return entries | {RUNNING_SUSPICION: {"parameters": dict(running.settings)}}
-
-
-def _calibration_scores(scores: pa.Table) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the stored scores of the correctly classified calibration images, by detector."""
-    rows = scores.filter((pc.field("split") == "calibration") & (pc.field("kind") == NATURAL))
-    return {name: rows[f"score_{name}"].to_numpy() for name in DETECTORS}
-
-
-def _agreement(reference: Reference, natural: Versions) -> float:
-    """How often the refitted softmax head predicts what the network does."""
-    return float((reference.head.probabilities(natural.trace.hidden).argmax(1) == natural.trace.predictions).mean())
-
-
-def _attack_entry(name: str, parameters: dict[str, object], versions: list[Versions]) -> dict[str, object]:
-    from core.attacks.registry import get_attack
-    from core.parameters import validate_parameters
-
-    spec = get_attack(name)
-    counts = {
-        v.split: {"images": len(v), "success_rate": float(v.success.mean())} for v in versions if v.attack == name
-    }
-    return {"name": name, "parameters": validate_parameters(spec.parameters, parameters, name), **counts}
-
-
-def _notes(recipe: Recipe, fitted: _Fitted, chart: DensityChart, test: Versions, calibrated: int) -> dict[str, object]:
-    reference = fitted.reference
-    log_density = reference.densities.log_density(test.trace.hidden)
-    pairs = zip(chart.keep_rates, chart.thresholds, strict=True)
-    rates = {f"{keep:g}": keep_rate(log_density, test.trace.predictions, row) for keep, row in pairs}
-    return {
-        "macro_attacks": list(recipe.macro_attacks),
-        "keep_rates": rates,
-        "mixtures": asdict(reference.densities.settings),
-        "calibration_images": calibrated,
-        RUNNING_SUSPICION: dict(fitted.running.settings),
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
-
-
-def _code_sha256(*packages: str) -> str:
-    """SHA-256 of Telltale's own code, or of some packages of `core` with the modules beside them."""
-    root = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    places = [root / package for package in packages] if packages else [root]
-    for file in sorted(file for place in places for file in place.rglob("*.py")):
-        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
-    return digest.hexdigest()

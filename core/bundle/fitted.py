@@ -48,6 +48,11 @@ class FittedFiles:
         """Describe a folder."""
         return cls(folder, layers, classes, json.dumps(settings))
 
+    def paths(self) -> tuple[str, ...]:
+        """Return every file, relative to the folder."""
+        detectors = (file.name for file in sorted((self.folder / DETECTORS_FOLDER).iterdir()))
+        return (SPLITS_FILE, REFERENCE_FILE, *(f"{DETECTORS_FOLDER}/{name}" for name in detectors))
+
     def read(self) -> tuple[Reference, dict[str, Detector]]:
         """Load the reference set and the detectors."""
         splits = Splits.from_arrays(load_arrays(self.folder / SPLITS_FILE))
