@@ -26,6 +26,7 @@ from rich.table import Table
 from core.attacks.base import AttackResult, AttackSpec
 from core.attacks.registry import ATTACKS, get_attack
 from core.bundle import Bundle, find_bundle, list_bundles, load_bundle, verify_bundle
+from core.bundle.summary import BundleSummary, folder_problems, summarise
 from core.calibration import check_alpha
 from core.errors import DamagedBundleError, InputError, TelltaleError
 from core.images import image_sha256
@@ -90,11 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @app.command()
 def bundles(as_json: JsonOption = False) -> None:
     """List the bundles that are present."""
-    rows = [_describe_bundle(name) for name in list_bundles()]
-    table = Table("bundle", "title", "classes", "images", "test accuracy", "problem")
+    rows = [summarise(name) for name in list_bundles()]
+    table = Table("bundle", "title", "classes", "references", "test accuracy", "size", caption_justify="left")
     for row in rows:
-        table.add_row(*(_text(row[key]) for key in ("name", "title", "classes", "images", "accuracy", "problem")))
-    _print({"bundles": rows}, table, as_json)
+        table.add_row(*_bundle_cells(row))
+    problems = folder_problems()
+    table.caption = "\n".join([remark for row in rows for remark in _bundle_remarks(row)] + list(problems)) or None
+    _print({"bundles": [asdict(row) for row in rows], "problems": problems}, table, as_json)
 
 
 @app.command()
@@ -230,20 +233,15 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
-def _describe_bundle(name: str) -> dict[str, object]:
-    described: dict[str, object] = dict.fromkeys(("title", "classes", "images", "accuracy", "problem"))
-    try:
-        manifest = load_bundle(name).manifest
-    except InputError as error:
-        return {"name": name, **described, "problem": str(error)}
-    return {
-        "name": name,
-        "title": manifest.title,
-        "classes": len(manifest.data.class_names),
-        "images": manifest.data.n,
-        "accuracy": manifest.accuracies.get("test"),
-        "problem": None,
-    }
+def _bundle_cells(row: BundleSummary) -> tuple[str, ...]:
+    kept = "-" if row.references is None else f"{row.references:,} of {row.training_images:,}"
+    size = "-" if row.size_bytes is None else f"{row.size_bytes / 1e6:.1f} MB"
+    return (row.name, _text(row.title), _text(row.classes), kept, _text(row.accuracy), size)
+
+
+def _bundle_remarks(row: BundleSummary) -> list[str]:
+    command = [] if row.images_command is None else [f"'{row.images_command}' brings the images."]
+    return [f"{row.name}: {remark}" for remark in [*filter(None, [row.problem]), *row.lacks, *command]]
 
 
 def _parse_settings(settings: Sequence[str]) -> dict[str, str]:

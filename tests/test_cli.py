@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import core
 from core.attacks.base import AttackResult
 from core.bundle import DataReference, Manifest, load_bundle, store, write_bundle
 from core.cli import main
+from core.data.splits import Splits
 from core.errors import InputError
 from core.evaluation import evaluate_stored, evaluate_table
 from core.images import image_sha256, to_floats
@@ -52,6 +54,8 @@ def stored_scores(seed: int = 0) -> pa.Table:
 
 def fill(folder: Path) -> Manifest:
     store.save_table(folder / "scores.parquet", stored_scores())
+    ids = [np.arange(start, start + 10, dtype=np.int64) for start in range(0, 40, 10)]
+    store.save_arrays(folder / "splits.safetensors", Splits(*ids).to_arrays())
     return Manifest(
         name="tiny",
         title="Tiny",
@@ -63,7 +67,7 @@ def fill(folder: Path) -> Manifest:
         attacks=({"name": "fgsm"}, {"name": "pgd"}),
         detectors={},
         versions={},
-        notes={"macro_attacks": ["fgsm", "pgd"]},
+        notes={"macro_attacks": ["fgsm", "pgd"], "training_images": 50},
     )
 
 
@@ -251,7 +255,7 @@ def test_verify_names_every_bad_file(place, capsys) -> None:
     assert answer(capsys, "verify", "tiny") == {
         "bundle": "tiny",
         "ok": True,
-        "files": [{"file": "scores.parquet", "state": "ok"}],
+        "files": [{"file": file, "state": "ok"} for file in ("scores.parquet", "splits.safetensors")],
     }
     file = place / "bundles" / "tiny" / "scores.parquet"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
@@ -265,10 +269,25 @@ def test_bundles_lists_good_and_damaged_ones(place, capsys) -> None:
     write_bundle(place / "bundles" / "other", lambda folder: replace(fill(folder), name="other"))
     (place / "bundles" / "other" / "scores.parquet").unlink()
     found = {row["name"]: row for row in answer(capsys, "bundles")["bundles"]}
+    files = [path for path in (place / "bundles" / "tiny").iterdir() if path.name != "manifest.json"]
+    lacks = found["tiny"].pop("lacks")
     assert found["tiny"] == {
         "name": "tiny", "title": "Tiny", "classes": 3, "images": 70, "accuracy": 0.9, "problem": None,
+        "image_shape": list(SHAPE), "references": 10, "training_images": 50, "images_command": None,
+        "size_bytes": sum(file.stat().st_size for file in files),
     }  # fmt: skip
+    assert len(lacks) == 2 and "fingerprints differ" in lacks[0] and "10 of 50 training images" in lacks[1]
     assert "scores.parquet" in found["other"]["problem"]
+
+
+def test_bundles_names_a_folder_that_is_not_there(place, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("TELLTALE_BUNDLES", f"{place / 'bundles'}{os.pathsep}{place / 'nowhere'}")
+    found = answer(capsys, "bundles")
+    assert "tiny" in [row["name"] for row in found["bundles"]]
+    (problem,) = found["problems"]
+    assert str(place / "nowhere") in problem
+    _, out, _ = run(capsys, "bundles")
+    assert "not a folder" in " ".join(out.split())
 
 
 @pytest.mark.parametrize("command", ["analyse good.png", "attack good.png", "evaluate", "verify", "bundles"])

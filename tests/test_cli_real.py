@@ -118,7 +118,11 @@ def test_bench_bundles_and_verify_answer(tmp_path: Path) -> None:
     assert 50 < bench["peak_rss_mb"] < 4000
     listed = answer(tmp_path, "bundles")["bundles"]
     digits = next(row for row in listed if row["name"] == "digits")
-    assert set(digits) == {"name", "title", "classes", "images", "accuracy", "problem"}
+    assert set(digits) == {
+        *("name", "title", "classes", "images", "image_shape", "references", "training_images", "size_bytes"),
+        *("accuracy", "lacks", "images_command", "problem"),
+    }
+    assert digits["lacks"] == [] and digits["references"] == bench["n_train"]
     assert digits["classes"] == 10 and digits["problem"] is None and digits["accuracy"] >= 0.98
     verified = answer(tmp_path, "verify", "digits")
     assert set(verified) == {"bundle", "ok", "files"} and verified["ok"] is True

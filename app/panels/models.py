@@ -59,4 +59,6 @@ def caption(summary: BundleSummary) -> str:
     if summary.size_bytes is not None:
         facts.append(words.megabytes(summary.size_bytes))
     lines = [", ".join(facts), *(f":material/info: {lack}" for lack in summary.lacks)]
+    if summary.images_command is not None:
+        lines.append(f":material/terminal: `{summary.images_command}` brings its images.")
     return NEXT_LINE.join(lines)

@@ -33,6 +33,8 @@ class BundleSummary:
         Of all files together.
     lacks : tuple of str
         One sentence for each thing that a full bundle beside its own data would have.
+    images_command : str or None
+        Command that brings the images, where they are not at hand.
     problem : str or None
         Why it cannot be opened, in one sentence.
     """
@@ -47,6 +49,7 @@ class BundleSummary:
     training_images: int | None = None
     size_bytes: int | None = None
     lacks: tuple[str, ...] = ()
+    images_command: str | None = None
     problem: str | None = None
 
 
@@ -75,6 +78,7 @@ def summarise(name: str) -> BundleSummary:
         training_images=learned,
         size_bytes=sum(entry.bytes for entry in manifest.files.values()),
         lacks=_lacks(bundle, references, learned),
+        images_command=None if bundle.data_problem is None else images_command(bundle),
     )
 
 
