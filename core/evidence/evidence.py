@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import InputError
-from core.evidence.influence import most_influential, ranks_and_distances
 from core.evidence.neighbours import Neighbours, Processing, Weighting, class_votes
+from core.evidence.ranks import ranks_and_distances
 from core.evidence.reference import Reference
 from core.evidence.trajectory import DistanceKind, PivotKind, trajectories
 from core.models.trace import Index, Trace
@@ -142,18 +142,18 @@ class Evidence:
         if self._whole is not None:
             return self._whole[0].influential.take(self._whole[1])
         count = min(MAX_INFLUENTIAL, len(self.reference.labels) // 2)
-        values = self.reference.influence.values(self.trace.hidden, self.predictions)
-        helpful, harmful = most_influential(values, count)
-        rows = np.hstack([helpful, harmful])
-        layers = zip(self.trace.activations, self.reference.trace.activations, strict=True)
-        measured = [ranks_and_distances(queries, reference, rows) for queries, reference in layers]
-        ranks = np.stack([m[0] for m in measured], axis=1)
-        distances = np.stack([m[1] for m in measured], axis=1)
+        found = self.reference.influence.top(self.trace.hidden, self.predictions, count)
+        rows = np.hstack([found.helpful, found.harmful])
+        ranks = np.empty((len(self), len(self.reference.layers), 2 * count), dtype=np.float32)
+        distances = np.empty_like(ranks)
+        for i, layer in enumerate(self.reference.layers):
+            to_all = self.reference.distances(layer)
+            ranks[:, i], distances[:, i] = ranks_and_distances(self.trace.activations[i], to_all, rows)
         return Influential(
-            helpful,
-            harmful,
-            np.take_along_axis(values, helpful, axis=1),
-            np.take_along_axis(values, harmful, axis=1),
+            found.helpful,
+            found.harmful,
+            found.helpful_values,
+            found.harmful_values,
             ranks[:, :, :count],
             ranks[:, :, count:],
             distances[:, :, :count],

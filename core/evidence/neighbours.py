@@ -175,7 +175,7 @@ def _possible(estimates: Floats, margin: float, k: int, own: int) -> npt.NDArray
     if np.isfinite(bound):
         return np.flatnonzero(estimates <= bound)
     everything = np.arange(len(estimates))
-    return everything[everything != own]
+    return np.asarray(everything[everything != own])
 
 
 def _fit_pca(activations: npt.NDArray[np.float32]) -> PCA:

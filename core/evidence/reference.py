@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.evidence.density import ClassDensities
+from core.evidence.distances import SquaredDistances
 from core.evidence.influence import HeadInfluence, SoftmaxHead
 from core.evidence.neighbours import NeighbourIndex, Processing
 from core.evidence.trajectory import Pivots
@@ -39,6 +40,7 @@ class Reference:
     head: SoftmaxHead
     densities: ClassDensities
     _indices: dict[tuple[str, Processing], NeighbourIndex] = field(default_factory=dict, repr=False)
+    _distances: dict[str, SquaredDistances] = field(default_factory=dict, repr=False)
     _influence: HeadInfluence | None = field(default=None, repr=False)
 
     @property
@@ -53,9 +55,15 @@ class Reference:
             self._indices[key] = NeighbourIndex(self.activations(layer), processing)
         return self._indices[key]
 
+    def distances(self, layer: str) -> SquaredDistances:
+        """Return the float64 distances to one layer's activations, prepared on first use."""
+        if layer not in self._distances:
+            self._distances[layer] = SquaredDistances(self.activations(layer), np.float64)
+        return self._distances[layer]
+
     @property
     def influence(self) -> HeadInfluence:
-        """The factored softmax head, built on first use."""
+        """The softmax head with its Hessian inverted, built on first use."""
         if self._influence is None:
             self._influence = HeadInfluence(self.head, self.trace.hidden, self.labels)
         return self._influence
@@ -64,6 +72,7 @@ class Reference:
         """Build now what would otherwise be built for the first image."""
         for layer in self.layers:
             self.index(layer)
+            self.distances(layer)
         _ = self.influence
 
     def activations(self, layer: str) -> npt.NDArray[np.float32]:
