@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage.filters.rank import entropy as rank_entropy
 from tiny import tiny_classifier, tiny_images
 from torch import nn
 
@@ -160,10 +161,22 @@ def by_loops(grey: np.ndarray, patch: int) -> np.ndarray:
 @pytest.mark.parametrize("patch", [3, 5, 9])
 @pytest.mark.parametrize("levels", [2, 12, 256])
 def test_entropy_equals_loops_over_patches(patch, levels) -> None:
-    grey = np.random.default_rng(0).integers(0, levels, size=(14, 11)).astype(np.uint8)
+    grey = np.random.default_rng(0).integers(0, levels, size=(2, 14, 11)).astype(np.uint8)
     found = local_entropy(grey, patch)
-    assert found.shape == (14 - patch + 1, 11 - patch + 1)
-    np.testing.assert_allclose(found, by_loops(grey, patch), atol=1e-5)
+    assert found.shape == (2, 14 - patch + 1, 11 - patch + 1)
+    np.testing.assert_allclose(found, [by_loops(g, patch) for g in grey], atol=1e-6)
+
+
+@pytest.mark.parametrize("patch", [3, 5, 7, 9])
+def test_entropy_of_many_equals_scikit_images_one_by_one(patch) -> None:
+    draws = np.random.default_rng(patch)
+    smooth = np.cumsum(draws.integers(-2, 3, size=(20, 32, 32)), axis=2) + 128
+    grey = np.concatenate([smooth.astype(np.uint8), draws.integers(0, 256, (5, 32, 32), dtype=np.uint8)])
+    margin, square = patch // 2, np.ones((patch, patch), dtype=np.uint8)
+    expected = np.stack([rank_entropy(g, square)[margin:-margin, margin:-margin] for g in grey])
+    found = local_entropy(grey, patch)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_array_equal(found[3], local_entropy(grey[3:4], patch)[0])  # alone as among many
 
 
 def test_entropy_of_responses_equals_loops_too() -> None:
@@ -176,10 +189,10 @@ def test_entropy_of_responses_equals_loops_too() -> None:
 
 
 def test_entropy_stays_between_zero_and_its_limits() -> None:
-    distinct = np.arange(36, dtype=np.uint8).reshape(6, 6)
+    distinct = np.arange(36, dtype=np.uint8).reshape(1, 6, 6)
     np.testing.assert_allclose(local_entropy(distinct), np.log2(9), atol=1e-6)
-    np.testing.assert_array_equal(local_entropy(np.full((6, 6), 7, dtype=np.uint8)), 0.0)
-    halves = np.tile(np.array([[0, 255]], dtype=np.uint8), (6, 3))
+    np.testing.assert_array_equal(local_entropy(np.full((1, 6, 6), 7, dtype=np.uint8)), 0.0)
+    halves = np.tile(np.array([[[0, 255]]], dtype=np.uint8), (1, 6, 3))
     assert local_entropy(halves, 5).max() <= 1.0 + 1e-6
 
 
@@ -199,7 +212,7 @@ def test_grey_levels_are_equal_bins_of_the_eight_bit_picture(seed, levels, scale
 def test_a_constant_map_is_level_zero_and_has_no_entropy() -> None:
     grey = to_grey_levels(np.full((1, 5, 5), -3.5, dtype=np.float32))
     np.testing.assert_array_equal(grey, 0)
-    np.testing.assert_array_equal(local_entropy(grey[0]), 0.0)
+    np.testing.assert_array_equal(local_entropy(grey), 0.0)
 
 
 def test_every_map_is_stretched_by_itself() -> None:
