@@ -22,6 +22,7 @@ from core.bundle.model import RUNNING_FILE, RUNNING_SUSPICION
 from core.bundle.origin import library_versions
 from core.bundle.versions import NATURAL, Versions
 from core.data.image_set import ImageSet
+from core.data.sources import lasting_source
 from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import DensityChart, keep_rate
@@ -128,11 +129,12 @@ def _density_chart(built: Built) -> tuple[DensityChart, dict[str, npt.NDArray[np
 def _manifest(built: Built, chart: DensityChart) -> Manifest:
     recipe, image_set, selection = built.recipe, built.image_set, built.fitted.selection
     shape = tuple(int(side) for side in image_set.pixels.shape[1:])
+    source = lasting_source(built.source)
     return Manifest(
         name=recipe.name,
         title=recipe.title,
         seed=recipe.seed,
-        data=DataReference(built.source, image_set.fingerprint, len(image_set), image_set.class_names, shape),  # type: ignore[arg-type]
+        data=DataReference(source, image_set.fingerprint, len(image_set), image_set.class_names, shape),  # type: ignore[arg-type]
         layers=built.classifier.layers,
         architecture=asdict(built.classifier.architecture),
         accuracies={"train": built.train_accuracy} | {part.split: part.accuracy for part in built.natural},
