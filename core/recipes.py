@@ -91,6 +91,23 @@ DIGITS = Recipe(
     macro_attacks=("fgsm", "bim", "pgd", "mifgsm", "deepfool", "cw"),
 )
 
+# Photographs are fooled by changes that nobody sees: 8 of 255 levels is the usual budget for colour images this small.
+EPS, STEP = 8 / 255, 2 / 255
+PHOTOGRAPH_ATTACKS = (
+    AttackPlan("fgsm", 400, 500, {"eps": EPS}),
+    AttackPlan("bim", 400, 500, {"eps": EPS, "step": STEP, "steps": 10}),
+    AttackPlan("pgd", 400, 500, {"eps": EPS, "step": STEP, "steps": 10}),
+    AttackPlan("pgd_l2", 400, 500, {"eps": 0.5, "step": 0.1, "steps": 10}),
+    AttackPlan("mifgsm", 400, 500, {"eps": EPS, "step": STEP, "steps": 10}),
+    AttackPlan("deepfool", 400, 500),
+    AttackPlan("gradient", 200, 300),
+    AttackPlan("cw", 200, 300),
+    AttackPlan("ead", 50, 100),
+    AttackPlan("boundary", 40, 80),
+    AttackPlan("lbfgs", 40, 80),
+    AttackPlan("onepixel", 20, 40),
+)
+
 CIFAR10 = Recipe(
     name="cifar10",
     title="CIFAR-10 photographs",
@@ -99,7 +116,7 @@ CIFAR10 = Recipe(
     base_width=32,
     depth=2,
     epochs=28,
-    attacks=DIGITS.attacks,
+    attacks=PHOTOGRAPH_ATTACKS,
     macro_attacks=DIGITS.macro_attacks,
     learning_rate=0.2,
     batch_size=128,
@@ -109,11 +126,25 @@ CIFAR10 = Recipe(
 )
 
 MNIST = replace(
-    CIFAR10, name="mnist", title="MNIST digits", source="mnist", base_width=16, epochs=8, shift=2, flip=False
+    CIFAR10,
+    name="mnist",
+    title="MNIST digits",
+    source="mnist",
+    base_width=16,
+    epochs=8,
+    shift=2,
+    flip=False,
+    attacks=DIGITS.attacks,
 )
 
 FASHION_MNIST = replace(
-    CIFAR10, name="fashion_mnist", title="Fashion-MNIST clothes", source="fashion_mnist", epochs=20, shift=2
+    CIFAR10,
+    name="fashion_mnist",
+    title="Fashion-MNIST clothes",
+    source="fashion_mnist",
+    epochs=20,
+    shift=2,
+    attacks=DIGITS.attacks,
 )
 
 SVHN = replace(CIFAR10, name="svhn", title="Street View house numbers", source="svhn", epochs=16, shift=2, flip=False)

@@ -76,7 +76,10 @@ def choose_head(
     classes: int,
 ) -> SoftmaxHead:
     """Refit the head under several dampings and keep the one with the least held-out cross-entropy."""
-    heads = [fit_head(hidden, labels, classes, damping) for damping in DAMPINGS]
+    heads: list[SoftmaxHead] = []
+    for damping in sorted(DAMPINGS, reverse=True):  # the strongest converges at once and leads the next ones
+        start = heads[-1].weights if heads else None
+        heads.append(fit_head(hidden, labels, classes, damping, start=start))
     trace, truth = held_out
 
     def cross_entropy(head: SoftmaxHead) -> float:

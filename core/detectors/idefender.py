@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.detectors.base import Arrays, Detector, Labels
+from core.detectors.tails import TAILS, TAILS_PARAMETER, UPPER, outwardness, position
 from core.evidence.evidence import Evidence
 from core.parameters import Parameter, ParameterValue
 
@@ -19,7 +20,8 @@ class IDefender(Detector):
 
     The paper rejects below one threshold per class. ``class_quantile`` is the same decision as one number: the
     share of held-out natural images of the predicted class that are at least as dense, with linear interpolation
-    between them and the raw density as tie-breaker beyond them.
+    between them and the raw density as tie-breaker beyond them. With ``tails="both"`` hidden states that are denser
+    than natural ones are suspicious as well: strong attacks can produce them.
     """
 
     name = "idefender"
@@ -34,28 +36,35 @@ class IDefender(Detector):
             choices=(LOG_DENSITY, CLASS_QUANTILE),
             help="Raw −log density, or its quantile within the predicted class.",
         ),
+        TAILS_PARAMETER,
     )
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
-        """Both variants."""
+        """Both variants, one tail and both."""
         del evidence
-        return [{"variant": LOG_DENSITY}, {"variant": CLASS_QUANTILE}]
+        return [{"variant": v, "tails": tails} for v in (LOG_DENSITY, CLASS_QUANTILE) for tails in TAILS]
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
         natural = ~labels.adversarial
         surprise = _surprise(evidence)[natural]
         predictions = evidence.predictions[natural]
-        classes = range(evidence.reference.classes)
-        per_class = [np.sort(surprise[predictions == c]) for c in classes]
-        self.natural_ = tuple(own if own.size else np.sort(surprise) for own in per_class)
+        everything = np.sort(surprise)
+        per_class = [np.sort(surprise[predictions == c]) for c in range(evidence.reference.classes)]
+        by_class = self.settings["variant"] == CLASS_QUANTILE
+        self.natural_ = tuple(own if by_class and own.size else everything for own in per_class)
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         surprise = _surprise(evidence)
-        if self.settings["variant"] == LOG_DENSITY:
+        upper = self.settings["tails"] == UPPER
+        if upper and self.settings["variant"] == LOG_DENSITY:
             return surprise
-        pairs = zip(surprise, evidence.predictions, strict=True)
-        return np.array([_quantile(self.natural_[c], value) for value, c in pairs])
+        place = position if upper else outwardness
+        scores = np.empty(len(surprise))
+        for c, natural in enumerate(self.natural_):
+            rows = evidence.predictions == c
+            scores[rows] = place(natural, surprise[rows])
+        return scores
 
     def _arrays(self) -> Arrays:
         return {f"natural_{c}": values for c, values in enumerate(self.natural_)}
@@ -67,12 +76,3 @@ class IDefender(Detector):
 def _surprise(evidence: Evidence) -> npt.NDArray[np.float64]:
     """-log p(H | predicted class) in nats, shape (n,)."""
     return -np.asarray(evidence.log_density[np.arange(len(evidence)), evidence.predictions])
-
-
-def _quantile(ordered: npt.NDArray[np.float64], value: float) -> float:
-    """Position of a value among ordered natural ones in [0, 1]; beyond them 1 + a bounded excess keeps the order."""
-    top = ordered[-1]
-    if value > top:
-        excess = value - top
-        return float(1.0 + excess / (1.0 + excess))
-    return float(np.interp(value, ordered, np.linspace(0.0, 1.0, len(ordered))))

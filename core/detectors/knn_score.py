@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.detectors.base import Arrays, Detector, Labels
+from core.detectors.tails import TAILS, TAILS_PARAMETER, UPPER, outwardness
 from core.errors import InputError
 from core.evidence.evidence import Evidence
 from core.evidence.neighbours import PROCESSINGS, WEIGHTINGS, Neighbours, Processing, Weighting
@@ -17,7 +18,11 @@ LAST_LAYER = "last"
 
 
 class KnnScoreDetector(Detector):
-    """1 - s(x, predicted class), the kNN score of Carrara et al. (2017, Eq. 2)."""
+    """1 - s(x, predicted class), the kNN score of Carrara et al. (2017, Eq. 2).
+
+    Strong attacks can land deeper inside the wrong class than natural images lie in theirs. With ``tails="both"`` an
+    unusually high share is as suspicious as an unusually low one.
+    """
 
     name = "knn_score"
     title = "kNN score"
@@ -28,21 +33,23 @@ class KnnScoreDetector(Detector):
         Parameter("processing", "choice", "pca_whiten", choices=PROCESSINGS, help="Applied to the activations first."),
         Parameter("weighting", "choice", "dwknn", choices=WEIGHTINGS, help="Weight of a neighbour: 1, 1/rank, 1/d²."),
         Parameter("k", "int", 1000, 1, 1_000_000, help="Neighbours; at most half of the training images are used."),
+        TAILS_PARAMETER,
     )
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
-        """Every layer, processing and weighting, at k from tens to half of the training images, the largest first."""
+        """Every layer, processing and weighting, k from tens to half of the training images, one tail and both."""
         most = largest_k(evidence, 1000)
         # The nearest of the largest k are those of every smaller one: they are searched once.
         ks = sorted({min(k, most) for k in (10, 50, 100, 200, 500, 1000)}, reverse=True)
         layers = range(-len(evidence.reference.layers), 0)
         return [
-            {"layer": layer, "processing": p, "weighting": w, "k": k}
+            {"layer": layer, "processing": p, "weighting": w, "k": k, "tails": tails}
             for layer in layers
             for p in PROCESSINGS
             for w in WEIGHTINGS
             for k in ks
+            for tails in TAILS
         ]
 
     @property
@@ -72,18 +79,23 @@ class KnnScoreDetector(Detector):
         k = largest_k(evidence, int(self.settings["k"]))
         return evidence.votes(self.layer_name(evidence), self.processing, self.weighting, k)
 
-    def _fit(self, evidence: Evidence, labels: Labels) -> None:
-        del evidence, labels  # The score is defined by the training images alone.
-
-    def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
+    def disagreement(self, evidence: Evidence) -> npt.NDArray[np.float64]:
+        """1 - share of the vote for the predicted class, shape (n,)."""
         votes = self.votes(evidence)
         return np.asarray(1.0 - votes[np.arange(len(votes)), evidence.predictions])
 
+    def _fit(self, evidence: Evidence, labels: Labels) -> None:
+        self.natural_ = np.sort(self.disagreement(evidence)[~labels.adversarial])
+
+    def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
+        values = self.disagreement(evidence)
+        return values if self.settings["tails"] == UPPER else outwardness(self.natural_, values)
+
     def _arrays(self) -> Arrays:
-        return {}
+        return {"natural": self.natural_}
 
     def _restore(self, arrays: Arrays) -> None:
-        del arrays
+        self.natural_ = arrays["natural"]
 
 
 def largest_k(evidence: Evidence, k: int) -> int:

@@ -14,6 +14,7 @@ from core.parameters import Parameter, ParameterValue
 
 MEAN, LIST = "mean", "list"
 COUNTS = (*range(10, 101, 10), *range(150, 501, 50))
+LIST_COUNTS = (10, 30, 100)  # longer lists have more values than there are images to fit on
 
 
 class NnifDetector(Detector):
@@ -41,7 +42,7 @@ class NnifDetector(Detector):
         most = evidence.influential.helpful.shape[1]
         counts = [m for m in COUNTS if m <= most]
         means = [{"form": MEAN, "m": m, "c": c} for m in counts for c in (1.0, 10.0, 100.0)]
-        lists = [{"form": LIST, "m": m, "c": c} for m in counts if m <= 100 for c in (0.01, 0.1)]
+        lists = [{"form": LIST, "m": m, "c": c} for m in LIST_COUNTS if m <= most for c in (0.01, 0.1)]
         return [*means, *lists]
 
     def features(self, evidence: Evidence) -> npt.NDArray[np.float64]:
