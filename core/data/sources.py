@@ -102,20 +102,24 @@ def find_image_set(fingerprint: str, *sources: str) -> ImageSet | None:
     Raises
     ------
     InputError
-        If no place can be read; the message is about the first.
+        If nothing can be read; the message is about the first source.
     """
-    places = [place for source in sources for place in _places(source)]
-    problems = []
-    for place in places:
-        try:
-            image_set = place.load(download=False)
-        except InputError as error:
-            problems.append(error)
-            continue
-        if image_set.fingerprint == fingerprint:
-            return image_set
-    if len(problems) == len(places):
-        raise problems[0] if problems else _unknown(sources[0])
+    problems, others = [], False
+    for source in sources:
+        places = _places(source)
+        if not places:
+            problems.append(_unknown(source))
+        for place in places:
+            try:
+                image_set = place.load(download=False)
+            except InputError as error:
+                problems.append(error)
+                continue
+            if image_set.fingerprint == fingerprint:
+                return image_set
+            others = True
+    if not others:
+        raise problems[0]
     return None
 
 

@@ -31,6 +31,7 @@ Progress = Callable[[float, str], None]
 DATA_KEY = "data"
 CHECKSUM_KEY = "sha256"
 AT_ONCE = 2048
+AFTER_TRAINING = ("title", "attacks", "macro_attacks")
 
 
 def train(name: str, *, data: str | None = None, out: Path | None = None, progress: Progress) -> Path:
@@ -144,8 +145,9 @@ class Checkpoint:
     @classmethod
     def beside(cls, weights: Path, recipe: Recipe, image_set: ImageSet) -> Checkpoint:
         """Return the checkpoint of a training that will write `weights`."""
+        chosen = {name: value for name, value in asdict(recipe).items() if name not in AFTER_TRAINING}
         data = [image_set.fingerprint, image_set.own_test]
-        choices = json.dumps([asdict(recipe), data, torch.__version__, _code_sha256()], sort_keys=True)
+        choices = json.dumps([chosen, data, torch.__version__, _code_sha256()], sort_keys=True)
         return cls(weights, hashlib.sha256(choices.encode()).hexdigest()[:16])
 
     @property
