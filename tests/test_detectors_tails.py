@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from clouds import mixed, reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import percentileofscore
 from sklearn.metrics import roc_auc_score
@@ -21,6 +21,7 @@ from core.evidence.evidence import Evidence
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, min_size=1, max_size=40))
 def test_a_natural_value_lies_at_its_mean_percentile(values) -> None:
     natural = np.sort(np.array(values))
@@ -28,6 +29,7 @@ def test_a_natural_value_lies_at_its_mean_percentile(values) -> None:
     np.testing.assert_allclose(position(natural, natural), expected, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, min_size=1, max_size=30), st.lists(NUMBERS, min_size=2, max_size=30))
 def test_positions_never_fall_as_values_rise(natural, values) -> None:
     ordered = np.sort(np.array(values))
