@@ -39,8 +39,8 @@ def bundle(name: str) -> Bundle:
 
 
 def bundle_names() -> tuple[str, ...]:
-    """Return the names of all bundles on this machine."""
-    return bundles.list_bundles()
+    """Return the names of all bundles on this machine, the default one first."""
+    return tuple(sorted(bundles.list_bundles(), key=lambda name: (name != default_bundle(), name)))
 
 
 def summary(name: str) -> summaries.BundleSummary:

@@ -94,6 +94,7 @@ def sidebar() -> None:
     """Show the current case and its link beside every page."""
     case = state.current()
     with st.sidebar:
+        st.caption("Model")
         model_choice(case.bundle)
         st.caption("Current case")
         try:

@@ -33,19 +33,20 @@ from core.results import (
 )
 
 CLASSES = tuple("0123456789")
+WORDS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "hidden")
 DETECTORS = ("knn_score", "trajectory", "idefender", "nnif", "feature_response")
 THRESHOLD = 0.8
 N, SIDE, K, M = 200, 8, 20, 20
 
 
-def _images() -> ImageSet:
+def _images(shape: tuple[int, int, int], names: tuple[str, ...]) -> ImageSet:
     rng = np.random.default_rng(0)
     labels = np.arange(N, dtype=np.int64) % 10
-    pixels = rng.integers(0, 60, (N, 1, SIDE, SIDE)).astype(np.uint8)
+    pixels = rng.integers(0, 60, (N, *shape)).astype(np.uint8)
     for row, label in enumerate(labels):
-        pixels[row, 0, label % SIDE] = 200
-    return ImageSet("fake", pixels, labels, CLASSES)
+        pixels[row, 0, label % shape[1]] = 200
+    return ImageSet("fake", pixels, labels, names)
 
 
 def _splits() -> Splits:
@@ -88,13 +89,14 @@ def _row(rng: np.random.Generator, image_id: int, split: str, kind: str, attack:
 class FakeBundle:
     """What the pages read of a bundle."""
 
-    def __init__(self, with_data: bool = True) -> None:
-        images = _images()
+    def __init__(self, with_data: bool = True, colour: bool = False) -> None:
+        self.name, self.id = "cifar10" if colour else "digits", "f" * 64
+        self.image_shape = (3, 32, 32) if colour else (1, SIDE, SIDE)
+        self.class_names, self.layers = WORDS if colour else CLASSES, LAYERS
+        images = _images(self.image_shape, self.class_names)
         rng = np.random.default_rng(2)
-        self.name, self.id = "digits", "f" * 64
-        self.image_shape, self.class_names, self.layers = (1, SIDE, SIDE), CLASSES, LAYERS
         self.image_set = images if with_data else None
-        self.data_problem = None if with_data else "The images of 'digits' are not on this machine: none."
+        self.data_problem = None if with_data else f"The images of '{self.name}' are not on this machine: none."
         self.splits = _splits()
         self.scores = _scores(self.splits, images.labels)
         self.maps = {name: rng.normal(size=(len(LAYERS), 120, 2)).astype(np.float32) for name in ("umap", "pca")}
@@ -105,9 +107,10 @@ class FakeBundle:
             covariances=np.stack([np.eye(2)] * 10),
         )
         self.manifest = SimpleNamespace(
-            title="Fake digits",
+            title="Fake pictures",
             seed=0,
             data=SimpleNamespace(source="fake", fingerprint="a" * 64, n=N),
+            files={},
             accuracies={"train": 1.0, "test": 0.975},
             attacks=({"name": "pgd", "parameters": {"eps": 0.1, "random_start": True}},),
             detectors={"knn_score": {"parameters": {"k": 5}, "selected_by": "EER accuracy on fit"}},
@@ -117,6 +120,7 @@ class FakeBundle:
                 "mixtures": {"components": 1, "covariance": "diag", "dimensions": 32},
                 "head": {"damping": 0.01, "agreement": 0.997},
                 "macro_attacks": ["pgd", "fgsm"],
+                "training_images": 300,
             },
         )
 
@@ -132,7 +136,7 @@ def predict(image: np.ndarray) -> Prediction:
 def respond(image: np.ndarray, levels: int = 256, patch: int = 3) -> ResponseView:
     """Return a response view whose numbers depend on the image."""
     response = (image[0] - 0.5).astype(np.float32)
-    inner = SIDE - patch + 1
+    inner = image.shape[1] - patch + 1
     entropy = np.abs(response[:inner, :inner]) * 3
     grey = np.rint(image[0] * 255).astype(np.uint8)
     return ResponseView(response, grey, entropy, float(entropy.mean()), levels, patch, "guided backprop")

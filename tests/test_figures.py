@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from app import palette
 from app.figures import bars, density, embedding, maps, roc, trajectory
@@ -53,9 +54,28 @@ def test_lines_differ_by_more_than_colour(name: str) -> None:
     assert len({(trace.line.dash, trace.marker.symbol) for trace in named}) == len(named) >= 2
 
 
-def test_classes_differ_by_colour_or_shape() -> None:
-    looks = {(palette.class_colour(c), palette.class_symbol(c)) for c in range(10)}
-    assert len(looks) == 10
+# Machado, Oliveira and Fernandes (2009): what is left of linear RGB without red or without green cones.
+EYES = {
+    "all cones": np.eye(3),
+    "no red cones": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "no green cones": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+}
+
+
+@pytest.mark.parametrize("eye", EYES.values(), ids=EYES.keys())
+def test_ten_classes_are_told_apart_by_every_eye(eye: np.ndarray) -> None:
+    colours = [palette.class_colour(label) for label in range(10)]
+    assert len(set(colours)) == len({palette.class_symbol(label) for label in range(10)}) == 10
+    rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ eye.T, 0, 1)
+    lab = rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)[None])[0]
+    differences = deltaE_ciede2000(lab[:, None], lab[None])[~np.eye(10, dtype=bool)]
+    assert differences.min() > 10  # two shades of one hue differ by about 5
 
 
 def test_map_carries_ids_and_every_point_once() -> None:

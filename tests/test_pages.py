@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from fake_analysis import DETECTORS, FakeBundle, FakeEngine
+from fake_analysis import DETECTORS, FakeBundle, FakeEngine, analyse
+from PIL import Image
+from skimage import data
 from streamlit.testing.v1 import AppTest
 
 import core.bundle
 import core.bundle.summary
 import core.engine
+from core.attacks.registry import ATTACKS
 from core.bundle.summary import BundleSummary
 
 MAIN = str(Path(__file__).resolve().parents[1] / "app" / "main.py")
@@ -32,6 +38,7 @@ SUMMARIES = {
     "digits": BundleSummary("digits", "Digits", 0.99, 10, 60, (1, 8, 8), 20, 20, 2_000),
     "torn": BundleSummary("torn", problem="It is damaged."),
 }
+CALM_PAGES = ("app_pages/feature_responses.py", "app_pages/trajectories.py", "app_pages/hidden_state_density.py")
 ATTACKED = {"attack": "pgd~eps~0.2~seed~3", "alpha": "0.1", "image": "test-167"}
 
 
@@ -165,7 +172,8 @@ def test_several_models_can_be_chosen(engine: FakeEngine, monkeypatch: pytest.Mo
     app.session_state["models"] = True
     app.run()
     captions = app.radio(key="model-digits").proto.captions
-    assert captions[0] == (
+    assert captions[0] == "99 % of test images right, 10 classes, grey, 8 × 8 pixels, 2 kB"
+    assert captions[1] == (
         "90 % of test images right, 10 classes, colour, 32 × 32 pixels, 19.5 MB  \n"
         ":material/info: Its images are elsewhere."
     )
@@ -220,18 +228,95 @@ def test_every_page_shows_the_natural_image_after_a_cancel(engine: FakeEngine, p
     assert not app.exception
 
 
-def test_model_without_its_data(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.bundle, "load_bundle", lambda _: FakeBundle(with_data=False))
-    for page in PAGES:
-        app = open_app(page)
-        assert not app.exception, page
+def show(monkeypatch: pytest.MonkeyPatch, bundle: FakeBundle) -> None:
+    """Let the pages find one bundle of this name, and nothing else."""
+    monkeypatch.setattr(core.bundle, "load_bundle", lambda _: bundle)
+    monkeypatch.setattr(core.bundle, "list_bundles", lambda: (bundle.name,))
+    monkeypatch.setattr(core.bundle.summary, "load_bundle", lambda _: bundle)
+    monkeypatch.setenv("TELLTALE_BUNDLE", bundle.name)
+
+
+@pytest.mark.parametrize("with_data", [True, False], ids=["beside its data", "without its data"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens_with_colour(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, page: str, with_data: bool
+) -> None:
+    show(monkeypatch, FakeBundle(with_data, colour=True))
+    app = open_app(page, attack="pgd~eps~0.1")
+    assert not app.exception and not app.error and not app.warning
+    assert app.query_params["image"].startswith("test-" if with_data else "chelsea-png-")
+    assert ("not on this machine" in text_of(app)) != with_data or page in CALM_PAGES
+
+
+def test_images_that_are_missing_leave_class_id_distance_and_one_command(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside, without = FakeBundle(colour=True), FakeBundle(False, colour=True)
+    show(monkeypatch, beside)
+    pictures = len(open_app(PAGES[3], k="5").get("imgs"))
+    show(monkeypatch, without)
+    app = open_app(PAGES[3], k="5")
+    assert len(app.get("imgs")) == pictures  # a tile in the place of every image
+    assert [code.value for code in app.code[:1]] == ["python -m core build cifar10 --data uoft-cs/cifar10"]
+    text = text_of(app)
+    first = engine_neighbours(app)
+    for image_id, label, distance in first:
+        assert f"no. {image_id}  \nd = {distance:.3g}" in text
+        assert f"**{without.class_names[label]}**" in text
+    assert "This compact model keeps 120 of the 300 training images as references" in text
+
+
+def engine_neighbours(app: AppTest) -> list[tuple[int, int, float]]:
+    """Return id, class and distance of the nearest five training images, as the stand-in engine answers."""
+    near = analyse(np.zeros((3, 32, 32), np.float32), 0.05, {"knn_score": 0.0}).neighbours
+    return [(int(near.ids[-1, i]), int(near.labels[-1, i]), float(near.distances[-1, i])) for i in range(5)]
+
+
+def test_a_target_is_never_the_images_own_class(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_app(image="test-167")  # its label is 7
+    app.selectbox[0].select(next(name for name, spec in ATTACKS.items() if spec.targeted)).run()
+    targets = next(box for box in app.selectbox if box.label == "Target class").options
+    assert targets == ["any other class", *(name for name in bundle.class_names if name != "7")]
+
+
+def test_parameters_are_named_in_words(engine: FakeEngine) -> None:
+    for name in ATTACKS:
+        app = open_app(attack=name)
+        labels = [
+            widget.label for kind in ("slider", "number_input", "toggle", "selectbox") for widget in app.get(kind)
+        ]
+        assert not {"Eps", "Lr", "Popsize", "C0", "Beta"} & set(labels), labels
+
+
+def test_a_photograph_is_cut_where_the_sliders_say(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = FakeBundle(False, colour=True)
+    show(monkeypatch, bundle)
+    app = open_app()
+    app.button(key="photograph-coffee").click().run()
+    assert "Cup of coffee" in text_of(app)
+    for name, value in {"side": 200, "left": 150, "top": 40}.items():
+        app.slider(key=f"crop-{name}-coffee").set_value(value).run()
+    assert not app.exception and not app.error
+    whole = Image.fromarray(data.coffee())
+    cut = whole.crop((150, 40, 350, 240)).resize((32, 32), Image.Resampling.LANCZOS)
+    reference = str(app.query_params["image"])
+    assert reference.startswith("coffee-png-")
+    shown = Image.open(io.BytesIO(base64.urlsafe_b64decode(reference.removeprefix("coffee-png-") + "==")))
+    assert np.array_equal(np.asarray(shown), np.asarray(cut))
+
+
+def test_a_larger_square_stays_inside_the_photograph(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    show(monkeypatch, FakeBundle(False, colour=True))
+    app = open_app()
+    app.slider(key="crop-side-chelsea").set_value(100).run()
+    app.slider(key="crop-left-chelsea").set_value(351).run()
+    app.slider(key="crop-side-chelsea").set_value(300).run()
+    assert not app.exception and not app.error
+    assert app.slider(key="crop-left-chelsea").value == 151
+    assert app.slider(key="crop-top-chelsea").value == 0
 
 
 def test_upload_travels_in_the_link(engine: FakeEngine) -> None:
-    import io
-
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.new("L", (20, 20), 90).save(buffer, "PNG")
     app = open_app()

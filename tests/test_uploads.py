@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from core import uploads
+from core import photographs, uploads
 from core.errors import InputError
 from core.images import to_bytes, to_floats
 
@@ -265,3 +266,78 @@ def test_what_cannot_be_a_png_is_refused() -> None:
             uploads.png_bytes(bad.astype(np.float32))
     with pytest.raises(InputError, match="scale"):
         uploads.png_bytes(np.zeros((1, 2, 2), dtype=np.float32), 0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.tuples(st.integers(1, 60), st.integers(1, 60)), st.integers(-80, 80), st.integers(-80, 80), st.integers(-5, 90)
+)
+def test_a_square_is_brought_inside_and_left_alone_where_it_fits(size, left, top, side) -> None:
+    square = uploads.Square(left, top, side).within(size)
+    smallest = min(uploads.SMALLEST_SQUARE, *size)
+    assert smallest <= square.side <= min(size)
+    assert 0 <= square.left <= size[0] - square.side
+    assert 0 <= square.top <= size[1] - square.side
+    fits = smallest <= side <= min(size) and 0 <= left <= size[0] - side and 0 <= top <= size[1] - side
+    assert (square == uploads.Square(left, top, side)) == fits
+    assert square.within(size) == square
+
+
+def test_a_square_keeps_its_centre_when_it_grows() -> None:
+    square = uploads.Square(10, 20, 40)
+    for side in (20, 40, 60):
+        resized = square.resized(side)
+        assert (resized.left + side / 2, resized.top + side / 2, resized.side) == (30, 40, side)
+    assert uploads.Square.centred((30, 50)) == uploads.Square(0, 10, 30)
+
+
+def test_only_the_pixels_of_the_square_reach_the_model() -> None:
+    pixels = np.zeros((90, 120, 3), dtype=np.uint8)
+    pixels[10:74, 30:94] = (200, 40, 90)
+    image = uploads.to_model_input(Image.fromarray(pixels), (3, 32, 32), crop=uploads.Square(30, 10, 64).box)
+    assert (to_bytes(image) == np.array([200, 40, 90])[:, None, None]).all()
+
+
+def test_reducing_a_square_does_not_alias() -> None:
+    """Stripes finer than the small image can hold must become their mean, as averaging over areas shows."""
+    fine = np.tile(np.array([[0, 255]], dtype=np.uint8), (256, 128))
+    image = uploads.to_model_input(Image.fromarray(fine), (1, 32, 32))
+    assert abs(float(image.mean()) - 0.5) < 0.01
+    assert float(image[:, 2:-2, 2:-2].std()) < 0.01
+
+
+def test_the_preview_is_bright_inside_the_square_and_dim_outside() -> None:
+    small = uploads.preview(Image.new("RGB", (400, 200), (200, 200, 200)), 100)
+    assert small.shape == (3, 50, 100)
+    marked = uploads.mark_square(small, (400, 200), uploads.Square(100, 40, 120))
+    assert np.array_equal(marked[:, 15:35, 30:50], small[:, 15:35, 30:50])
+    outside = np.ones((50, 100), dtype=bool)
+    outside[10:40, 25:55] = False
+    assert (marked[:, outside] < 0.5 * small[:, outside]).all()
+    frame = marked[:, 10, 30]
+    assert not np.allclose(frame, small[:, 0, 0], atol=0.05)
+
+
+@pytest.mark.parametrize("photograph", photographs.PHOTOGRAPHS, ids=lambda photograph: photograph.name)
+def test_the_photographs_come_along_and_their_squares_lie_inside(photograph) -> None:
+    picture = photographs.open_photograph(photograph)
+    assert photograph.square.within(picture.size) == photograph.square
+    assert photographs.photograph_for(photograph, (3, 32, 32)).shape == (3, 32, 32)
+    assert photograph.name.isalpha() and photograph.name.islower()
+    assert photographs.find_photograph(photograph.name) == photograph
+
+
+def test_chelsea_is_the_picture_that_scikit_image_shows() -> None:
+    from skimage import data
+
+    chelsea = photographs.find_photograph("chelsea")
+    assert chelsea is not None
+    np.testing.assert_array_equal(np.asarray(photographs.open_photograph(chelsea)), data.chelsea())
+
+
+def test_a_photograph_that_is_not_there_is_not_offered(monkeypatch) -> None:
+    lost = replace(photographs.PHOTOGRAPHS[0], file="lost.png")
+    monkeypatch.setattr(photographs, "PHOTOGRAPHS", (lost, *photographs.PHOTOGRAPHS[1:]))
+    assert photographs.photographs() == photographs.PHOTOGRAPHS[1:]
+    with pytest.raises(InputError, match="not on this machine"):
+        photographs.open_photograph(lost)

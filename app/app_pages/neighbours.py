@@ -45,10 +45,10 @@ neighbours.show_votes(current)
 layout.how_computed(
     f"Neighbours are found by Euclidean distance of pooled activations. Influence is computed through the softmax head "
     f"({analysis.influence.method}): how much the loss of the predicted class would change if one training image were "
-    f"removed, for all {analysis.influence.n_train:,} training images. Its detector (NNIF) looks at where the most "
+    f"removed, for all {analysis.influence.n_train:,} references. Its detector (NNIF) looks at where the most "
     "influential images lie among the neighbours.",
     INFLUENCE,
-    "Features are frozen: this is influence through the last layer. No training image is left out or sampled. "
+    f"Features are frozen: this is influence through the last layer. {neighbours.reference_words(bundle)} "
     f"The votes follow {KNN.reference} Positive influence means helpful, as in the authors' code."
     + neighbours.head_words(bundle),
 )

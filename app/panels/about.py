@@ -26,8 +26,8 @@ CHOICES = """
 - **Thresholds** come from held-out natural images at a chosen false-alarm rate. The p-value of an image is
   (1 + natural images that score at least as high) / (n + 1).
 - **Splits** are by image: all versions of one image stay in one split. *Train* is what the classifier learned from and
-  what neighbours and influence refer to; *fit* sets up the detectors; *calibration* sets thresholds; *test* is
-  reported.
+  what neighbours and influence refer to (a compact model keeps a random part of it for that); *fit* sets up the
+  detectors; *calibration* sets thresholds; *test* is reported.
 - **Perturbations** are measured in pixels, after rounding, also where a paper measured them in normalised space.
 """
 
@@ -55,6 +55,8 @@ def show_numbers(bundle: Bundle) -> None:
         f"`{manifest.data.source}`, {bundle.image_shape[2]} × {bundle.image_shape[1]} pixels, split into {said}. "
         f"Seed {manifest.seed}. {len(bundle.layers)} layers are read."
     )
+    for lack in catalogue.summary(bundle.name).lacks:
+        st.caption(f":material/info: {lack}")
 
 
 def show_attacks(bundle: Bundle) -> None:
@@ -121,6 +123,8 @@ def show_licences() -> None:
     """Name where code and data come from."""
     st.markdown(
         "The handwritten digits are those of scikit-learn (UCI Optical Recognition of Handwritten Digits, CC BY 4.0). "
+        "CIFAR-10 was collected by A. Krizhevsky, V. Nair and G. Hinton (2009); what comes with Telltale was learned "
+        "from it and holds none of its images. The photographs to try are those of scikit-image (public domain). "
         "Attacks use torchattacks (MIT) and Foolbox (MIT); guided backpropagation uses Captum (BSD-3); figures use "
         "Plotly (MIT); pages use Streamlit (Apache-2.0)."
     )

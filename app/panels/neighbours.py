@@ -14,6 +14,7 @@ from app.figures.bars import class_bars
 from app.figures.embedding import mark, training_map
 from app.panels.training_images import ICONS, TrainingImage, cards
 from core import views
+from core.bundle.summary import training_images
 from core.results import Analysis
 
 if TYPE_CHECKING:
@@ -171,8 +172,24 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
         movable=True,
     )
     st.caption(
-        "Every training image once; shapes and colours are classes. This image stands at the weighted mean of its "
-        "neighbours' places: distances on a flattened map are only a hint."
+        f"{_shown_words(bundle, len(points))} Shapes and colours are classes. This image stands at the weighted mean "
+        "of its neighbours' places: distances on a flattened map are only a hint."
+    )
+
+
+def _shown_words(bundle: Bundle, shown: int) -> str:
+    learned = training_images(bundle)
+    return "Every training image once." if shown == learned else f"{shown:,} of {learned:,} training images."
+
+
+def reference_words(bundle: Bundle) -> str:
+    """Return among how many training images neighbours and influences were looked for."""
+    references, learned = len(bundle.splits.train), training_images(bundle)
+    if references == learned:
+        return "No training image is left out or sampled."
+    return (
+        f"This compact model keeps {references:,} of the {learned:,} training images as references, drawn at random: "
+        "no other one can appear here."
     )
 
 

@@ -41,6 +41,8 @@ def image_picker(bundle: Bundle) -> None:
         label_visibility="collapsed",
         persist_state="session",
     )
+    if bundle.data_problem is not None and source != "Test images":
+        st.caption(f":material/image_not_supported: {bundle.data_problem}")
     if source == "Test images":
         _test_images(bundle)
     elif source == "Photographs":
@@ -101,7 +103,7 @@ def _photographs(bundle: Bundle) -> None:
         st.info("There are no photographs on this machine. Upload one instead.", icon=":material/info:")
         return
     chosen = photograph_of(state.current().image)
-    with st.grid(6, min_column_width=72, gap="xsmall"):
+    with st.grid(len(offered), min_column_width=96, gap="xsmall"):
         for photograph in offered:
             _photograph(photograph, bundle, photograph == chosen)
     if chosen is not None:

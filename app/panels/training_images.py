@@ -55,7 +55,7 @@ def _card(bundle: Bundle, image: TrainingImage, kind: str) -> None:
         pictures.show(pictures.placeholder(), alt=f"{said}; the image itself is not on this machine")
     else:
         pictures.show(bundle.image_set.images([image.image_id])[0], alt=said)
-    st.markdown(f"**{name}** :small[no. {image.image_id}]")
-    st.caption(f"d = {image.distance:.3g}")
+    st.markdown(f"**{name}**")
+    st.caption(f"no. {image.image_id}  \nd = {image.distance:.3g}")
     for other in image.also:
         st.badge(other, icon=ICONS[other], color="green", help=f"This image is also among the {other} ones.")
