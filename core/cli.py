@@ -105,10 +105,18 @@ def build(
     name: NameArgument,
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; precomputed/NAME by default.")] = None,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="At most 10,000 training images as references, in half precision.")
+    ] = False,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="Where finished stages are kept, and stay for the next build.")
+    ] = None,
 ) -> None:
     """Build a bundle: attack, trace, fit and calibrate everything around a trained classifier."""
     with _progress() as report:
-        folder = _late("core.bundle.build", "build")(name, data=data, out=out, progress=report)
+        folder = _late("core.bundle.build", "build")(
+            name, data=data, out=out, compact=compact, work=work, progress=report
+        )
     Console().print(f"Built {folder}.", soft_wrap=True)
 
 

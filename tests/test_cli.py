@@ -238,17 +238,19 @@ def test_build_and_train_report_progress_on_stderr(place, monkeypatch, capsys) -
     for module_name, name in [("core.bundle.build", "build"), ("core.models.training", "train")]:
         asked = []
 
-        def work(bundle, *, data, out, progress, asked=asked) -> Path:
+        def work(bundle, *, data, out, progress, asked=asked, **rest) -> Path:
             progress(0.5, "Half way")
-            asked.append((bundle, data, out))
+            asked.append((bundle, data, out, rest))
             return Path("made")
 
         module = ModuleType(module_name)
         setattr(module, name, work)
         monkeypatch.setitem(sys.modules, module_name, module)
-        status, out, _ = run(capsys, name, "new", "--data", "mnist", "--out", "there")
+        options = ["--compact", "--work", "kept"] if name == "build" else []
+        status, out, _ = run(capsys, name, "new", "--data", "mnist", "--out", "there", *options)
         assert (status, "made" in out) == (0, True)
-        assert asked == [("new", "mnist", Path("there"))]
+        rest = {"compact": True, "work": Path("kept")} if name == "build" else {}
+        assert asked == [("new", "mnist", Path("there"), rest)]
 
 
 def test_verify_names_every_bad_file(place, capsys) -> None:
