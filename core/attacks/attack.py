@@ -1,4 +1,4 @@
-"""`attack_images`: the one way to run an attack. It owns validation, seeding, rounding, bounds, success and cost."""
+"""`attack_images`: the one way to run an attack. It owns validation, batches, seeds, rounding, success and cost."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 UNTARGETED = -1
+FORWARD_BATCH = 128
 
 
 def attack_images(
@@ -35,11 +36,13 @@ def attack_images(
     targets: IntArray | None = None,
     seed: int = 0,
     checkpoint: Callable[[float], None] | None = None,
+    batch_size: int = 1,
 ) -> AttackResult:
-    """Attack images one by one and judge what comes out on the 8-bit grid.
+    """Attack images and judge what comes out on the 8-bit grid.
 
-    The result for an image depends on the classifier, the image, its label and target, the parameters and the seed,
-    never on the other images of the call. A perturbation that rounding pushes back over the decision boundary is
+    The result for an image depends on the classifier, the image, its label and target, the parameters and the seed.
+    With one image at a time it never depends on the other images of the call; in batches it does so only through
+    the order in which the processor adds floats. A perturbation that rounding pushes back over the decision boundary is
     extended along its direction where the attack has no budget. An image left as it was is never a success.
 
     Parameters
@@ -60,6 +63,8 @@ def attack_images(
         Together with the image it seeds every random choice; global generators are left untouched.
     checkpoint : callable, optional
         Called about every 0.1 s with the fraction done; may raise `CancelledError`.
+    batch_size : int
+        How many images an attack that can be batched is given at once; others always get one at a time.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def attack_images(
     Raises
     ------
     InputError
-        If the attack is unknown or a parameter, the images, labels, targets or seed are not accepted.
+        If the attack is unknown or a parameter, the images, labels, targets, seed or batch size are not accepted.
     """
     from core.attacks.budget import metered
 
@@ -79,13 +84,16 @@ def attack_images(
     seed = _checked_seed(seed)
     labels = classifier.predict(natural) if labels is None else _checked_labels(classifier, natural, labels)
     targets = _checked_targets(classifier, spec, natural, labels, targets, seed)
+    batch_size = _checked_batch_size(batch_size)
+    size = batch_size if spec.batched else 1
     with metered(classifier, len(natural), checkpoint) as meter:
         attempts = []
-        for index in range(len(natural)):
-            meter.begin(index)
-            case = _Case(natural[index], int(labels[index]), int(targets[index]), seed)
-            attempts.append(_attack_one(spec, values, meter, case))
-    attacked = np.stack(attempts)
+        for start in range(0, len(natural), size):
+            part = slice(start, start + size)
+            cases = _Cases(natural[part], labels[part], targets[part], seed)
+            meter.begin(start, len(cases.natural))
+            attempts.append(_attack_batch(spec, values, meter, cases))
+    attacked = np.concatenate(attempts)
     predictions = classifier.predict(attacked)
     linf, l2, l0 = perturbation_norms(natural, attacked)
     reached = np.where(targets == UNTARGETED, predictions != labels, predictions == targets)
@@ -131,69 +139,93 @@ def draw_targets(images: FloatImages, labels: IntArray, classes: int, seed: int)
 
 
 @dataclass(frozen=True)
-class _Case:
-    """One image under attack: natural pixels (C, H, W), class to leave, class to reach or -1, the caller's seed."""
+class _Cases:
+    """Images under attack at once: pixels (n, C, H, W), classes to leave, classes to reach or -1, the caller's seed."""
 
     natural: FloatImages
-    label: int
-    target: int
+    labels: IntArray
+    targets: IntArray
     seed: int
 
 
-def _attack_one(
-    spec: AttackSpec, values: Mapping[str, ParameterValue], meter: MeteredClassifier, case: _Case
+def _attack_batch(
+    spec: AttackSpec, values: Mapping[str, ParameterValue], meter: MeteredClassifier, cases: _Cases
 ) -> FloatImages:
-    """Return the attacked image (C, H, W) on the 8-bit grid, within the budget, never degenerate."""
-    raw = _run(spec, values, meter, case)
-    if is_degenerate(raw):
-        return case.natural
-    attempt = np.clip(raw, 0.0, 1.0)
+    """Return the attacked images (n, C, H, W) on the 8-bit grid, within the budget, never degenerate."""
+    raw = _run(spec, values, meter, cases)
+    usable = ~_degenerate(raw)
+    attempts = np.where(_per_image(usable), np.clip(raw, 0.0, 1.0), cases.natural)
     if spec.budget is None:
-        rounded = _extended_if_needed(meter, case, attempt)
+        rounded = _extended_where_needed(meter, cases, attempts)
     else:
-        rounded = round_within_budget(case.natural, attempt, spec.norm, float(values[spec.budget]))
-    return case.natural if is_degenerate(rounded) else rounded
+        bound = float(values[spec.budget])
+        pairs = zip(cases.natural, attempts, strict=True)
+        rounded = np.stack([round_within_budget(natural, attempt, spec.norm, bound) for natural, attempt in pairs])
+    return np.where(_per_image(_degenerate(rounded)), cases.natural, rounded)
 
 
-def _run(spec: AttackSpec, values: Mapping[str, ParameterValue], meter: MeteredClassifier, case: _Case) -> FloatImages:
+def _run(
+    spec: AttackSpec, values: Mapping[str, ParameterValue], meter: MeteredClassifier, cases: _Cases
+) -> FloatImages:
     import torch
 
-    stream = stream_seed(case.seed, case.natural, spec.name)
     problem = AttackProblem(
         classifier=meter,
-        images=torch.from_numpy(case.natural.copy())[None],
-        labels=torch.tensor([case.label]),
-        targets=None if case.target == UNTARGETED else torch.tensor([case.target]),
-        seed=stream,
+        images=torch.from_numpy(cases.natural.copy()),
+        labels=torch.from_numpy(cases.labels.copy()),
+        targets=None if UNTARGETED in cases.targets else torch.from_numpy(cases.targets.copy()),
+        seeds=tuple(stream_seed(cases.seed, natural, spec.name) for natural in cases.natural),
     )
-    with isolated_randomness(stream):
+    with isolated_randomness(problem.seeds[0]):
         raw = spec.run(problem, values)
     if raw.shape != problem.images.shape:
         raise ValueError(f"Attack '{spec.name}' returned shape {tuple(raw.shape)}, not {tuple(problem.images.shape)}.")
-    return raw[0].detach().numpy().astype(np.float32)
+    return raw.detach().numpy().astype(np.float32)
 
 
-def _extended_if_needed(meter: MeteredClassifier, case: _Case, attempt: FloatImages) -> FloatImages:
-    """Return the attempt rounded, or its nearest extension that succeeds where rounding undid it."""
-    rounded = round_to_8_bits(attempt)
-    if _succeeds(meter, case, rounded[None])[0]:
+def _extended_where_needed(meter: MeteredClassifier, cases: _Cases, attempts: FloatImages) -> FloatImages:
+    """Return the attempts rounded, or their nearest extensions that succeed where rounding undid them."""
+    rounded = round_to_8_bits(attempts)
+    moved = np.flatnonzero((attempts != cases.natural).any(axis=(1, 2, 3)))
+    fallen = moved[~_succeeds(meter, cases, moved, rounded[moved])]
+    if len(fallen) == 0:
         return rounded
-    candidates = extended_attempts(case.natural, attempt)
-    candidates = candidates[[not is_degenerate(candidate) for candidate in candidates]]
-    if len(candidates) == 0:
-        return rounded
-    successes = _succeeds(meter, case, candidates)
-    return candidates[successes.argmax()] if successes.any() else rounded
+    extensions = np.stack([extended_attempts(cases.natural[row], attempts[row]) for row in fallen])
+    flat, rows = np.concatenate(extensions), np.repeat(fallen, extensions.shape[1])
+    usable = np.flatnonzero(~_degenerate(flat))
+    successes = np.zeros(len(flat), dtype=np.bool_)
+    successes[usable] = _succeeds(meter, cases, rows[usable], flat[usable])
+    for row, images, hits in zip(fallen, extensions, successes.reshape(extensions.shape[:2]), strict=True):
+        if hits.any():
+            rounded[row] = images[hits.argmax()]
+    return rounded
 
 
-def _succeeds(meter: MeteredClassifier, case: _Case, images: FloatImages) -> npt.NDArray[np.bool_]:
+def _succeeds(meter: MeteredClassifier, cases: _Cases, rows: IntArray, images: FloatImages) -> npt.NDArray[np.bool_]:
+    """Judge images (m, C, H, W), each a version of the case that its row names."""
     import torch
 
+    if len(rows) == 0:
+        return np.zeros(0, dtype=np.bool_)
+    predictions = np.empty(len(rows), dtype=np.int64)
     with torch.no_grad():
-        predictions = meter(torch.from_numpy(images)).argmax(1).numpy()
-    reached = predictions != case.label if case.target == UNTARGETED else predictions == case.target
-    changed = (images != case.natural).any(axis=(1, 2, 3))
+        for start in range(0, len(rows), FORWARD_BATCH):
+            part = slice(start, start + FORWARD_BATCH)
+            logits = meter(torch.from_numpy(images[part]), torch.from_numpy(rows[part]))
+            predictions[part] = logits.argmax(1).numpy()
+    labels, targets = cases.labels[rows], cases.targets[rows]
+    reached = np.where(targets == UNTARGETED, predictions != labels, predictions == targets)
+    changed = (images != cases.natural[rows]).any(axis=(1, 2, 3))
     return np.asarray(reached & changed)
+
+
+def _degenerate(images: FloatImages) -> npt.NDArray[np.bool_]:
+    return np.array([is_degenerate(image) for image in images], dtype=np.bool_)
+
+
+def _per_image(choices: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Shape one choice per image so that it broadcasts over pixels."""
+    return choices[:, None, None, None]
 
 
 def _checked_images(classifier: Classifier, images: FloatImages) -> FloatImages:
@@ -207,6 +239,12 @@ def _checked_seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise InputError(f"The seed must be an integer. Got {seed!r} instead.")
     return int(seed)
+
+
+def _checked_batch_size(batch_size: int) -> int:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise InputError(f"The batch size must be a positive integer. Got {batch_size!r} instead.")
+    return int(batch_size)
 
 
 def _checked_labels(classifier: Classifier, natural: FloatImages, labels: IntArray) -> IntArray:

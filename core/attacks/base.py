@@ -34,15 +34,15 @@ class AttackProblem:
         The classifier's prediction for each natural image: the class to leave.
     targets : Tensor, int64, shape (n,), or None
         The class to reach in a targeted attack.
-    seed : int
-        Seeds every random choice.
+    seeds : tuple of int, length n
+        Seeds every random choice about an image, so that it does not depend on the others.
     """
 
     classifier: MeteredClassifier
     images: torch.Tensor
     labels: torch.Tensor
     targets: torch.Tensor | None
-    seed: int
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,9 @@ class AttackSpec:
         Name of the parameter that bounds the perturbation in `norm`; the bound is enforced after rounding.
     random_target : bool
         Whether the attack needs a target and gets a random other class, drawn from the seed, where none is given.
+    batched : bool
+        Whether `run` takes many images at once and treats each as if it were alone. Other attacks are given one
+        image at a time, with torch's and NumPy's global generators seeded for it.
     """
 
     name: str
@@ -87,6 +90,7 @@ class AttackSpec:
     needs_gradients: bool = True
     budget: str | None = None
     random_target: bool = False
+    batched: bool = False
 
 
 @dataclass(frozen=True)

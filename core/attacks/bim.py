@@ -39,4 +39,5 @@ SPEC = AttackSpec(
     run=run,
     targeted=True,
     budget="eps",
+    batched=True,
 )

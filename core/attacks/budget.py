@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -21,9 +22,10 @@ SECONDS_BETWEEN_REPORTS = 0.1
 
 
 class MeteredClassifier(nn.Module):
-    """The classifier as an attack sees it: every forward and backward pass is counted for the image under attack.
+    """The classifier as an attack sees it: every forward and backward pass is counted for the image it serves.
 
-    Attacks run image by image, so every row of a batch belongs to the image last named with `begin`.
+    `begin` names the images under attack. An attack that passes on only some of them, or some more than once, says
+    which with `rows`.
 
     Parameters
     ----------
@@ -50,44 +52,87 @@ class MeteredClassifier(nn.Module):
         self.check_range = True
         self._total = total
         self._checkpoint = checkpoint
-        self._image = 0
+        self._first = 0
+        self._count = 1
+        self._passes = 1
         self._calls = 0
         self._expected_calls = 0
         self._last_report = -np.inf
         self.eval()
 
-    def begin(self, image: int) -> None:
-        """Count what follows for the image at this position."""
-        self._image = image
+    def begin(self, first: int, count: int = 1) -> None:
+        """Count what follows for these images, `count` from position `first` on."""
+        self._first = first
+        self._count = count
         self._calls = 0
         self._expected_calls = 0
         self.check_range = True
 
     def expect(self, calls: int) -> None:
-        """Announce about how many forward calls the image under attack will take, for the fraction done within it."""
+        """Announce about how many forward calls the images under attack will take, for the fraction done meanwhile."""
         self._expected_calls = calls
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Map images (n, C, H, W) in [0, 1] to logits (n, classes).
 
         Values outside [0, 1] by less than 1e-6, which libraries hand over through float error, are moved to the
         bound.
 
+        Parameters
+        ----------
+        images : Tensor, float32, shape (n, C, H, W)
+        rows : Tensor, int64, shape (n,), optional
+            Which of the images under attack each row is a version of; by default all of them in order, or the only
+            one.
+
         Raises
         ------
         ValueError
-            If a value is further outside while `check_range` is set.
+            If a value is further outside while `check_range` is set, or it is not known whose rows these are.
         """
+        positions = self._positions(len(images), rows)
         self._calls += 1
         self._report()
-        self.queries[self._image] += len(images)
+        np.add.at(self.queries, positions, 1)
         logits: torch.Tensor = self.classifier(_in_range(images) if self.check_range else images)
         if logits.requires_grad:
-            logits.register_hook(self._count_gradients)  # type: ignore[no-untyped-call]
+            logits.register_hook(lambda _: self._count_gradients(positions))  # type: ignore[no-untyped-call]
         return logits
 
-    def _count_gradients(self, gradient: torch.Tensor) -> None:
-        self.gradients[self._image] += len(gradient)
+    def class_gradients(self, logits: torch.Tensor, images: torch.Tensor, combinations: torch.Tensor) -> torch.Tensor:
+        """Differentiate several combinations of the logits with respect to the images in one batched backward pass.
+
+        Parameters
+        ----------
+        logits : Tensor, shape (n, classes)
+            What `forward` made of `images`.
+        images : Tensor, shape (n, C, H, W), requires gradients
+        combinations : Tensor, shape (k, n, classes)
+            Weights of the logits.
+
+        Returns
+        -------
+        Tensor, shape (k, n, C, H, W)
+            Each counts as a backward pass of its image.
+        """
+        self._passes = len(combinations)
+        try:
+            (gradients,) = torch.autograd.grad(logits, images, combinations, is_grads_batched=True)
+        finally:
+            self._passes = 1
+        return gradients
+
+    def _positions(self, count: int, rows: torch.Tensor | None) -> npt.NDArray[np.int64]:
+        if rows is not None:
+            return self._first + rows.numpy()
+        if self._count == 1:
+            return np.full(count, self._first)
+        if count != self._count:
+            raise ValueError(f"An attack on {self._count} images passed on {count} rows without saying whose they are.")
+        return np.arange(self._first, self._first + count)
+
+    def _count_gradients(self, positions: npt.NDArray[np.int64]) -> None:
+        np.add.at(self.gradients, positions, self._passes)
 
     def _report(self) -> None:
         now = time.monotonic()
@@ -95,7 +140,7 @@ class MeteredClassifier(nn.Module):
             return
         self._last_report = now
         within = min(self._calls / self._expected_calls, 1.0) if self._expected_calls else 0.0
-        self._checkpoint((self._image + within) / self._total)
+        self._checkpoint((self._first + self._count * within) / self._total)
 
 
 @contextmanager

@@ -30,4 +30,5 @@ SPEC = AttackSpec(
     run=run,
     targeted=True,
     budget="eps",
+    batched=True,
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.attacks.base import AttackProblem, AttackSpec
-from core.attacks.libraries import foolbox_criterion, foolbox_model, import_foolbox
+from core.attacks.gradients import lengths, loss_gradients
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
@@ -17,31 +17,21 @@ if TYPE_CHECKING:
 
 def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
     """Follow the loss gradient at the natural image in growing steps and stop at the first that succeeds."""
-    attack = _fast_gradient_attack()
-    model, criterion = foolbox_model(problem), foolbox_criterion(problem)
+    import torch
+
     steps = int(parameters["steps"])
-    problem.classifier.expect(2 * steps)
-    attacked = problem.images
+    problem.classifier.expect(steps)
+    gradients = loss_gradients(problem, problem.images)
+    directions = gradients / lengths(gradients)
+    images = problem.images.clone()
+    rows = torch.arange(len(images))
     for length in np.linspace(0.0, float(parameters["max_length"]), steps + 1)[1:]:
-        _, attacked, success = attack(model, problem.images, criterion, epsilons=float(length))
-        if bool(success.all()):
+        images[rows] = (problem.images[rows] + float(length) * directions[rows]).clamp(0.0, 1.0)
+        with torch.no_grad():
+            rows = rows[problem.classifier(images[rows], rows).argmax(1) == problem.labels[rows]]
+        if len(rows) == 0:
             break
-    return attacked
-
-
-def _fast_gradient_attack() -> Any:
-    """Return foolbox's L2 fast gradient attack with the gradient, which is the same for every length, kept."""
-    base: Any = import_foolbox().attacks.L2FastGradientAttack
-
-    class FastGradientOnce(base):  # type: ignore[misc]
-        kept: tuple[Any, Any] | None = None
-
-        def value_and_grad(self, loss_fn: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-            if self.kept is None:
-                self.kept = super().value_and_grad(loss_fn, x)
-            return self.kept
-
-    return FastGradientOnce()
+    return images
 
 
 SPEC = AttackSpec(
@@ -56,4 +46,5 @@ SPEC = AttackSpec(
         Parameter("max_length", "float", 10.0, 0.1, 100.0, help="Longest L2 length tried, in [0, 1] pixel units."),
     ),
     run=run,
+    batched=True,
 )

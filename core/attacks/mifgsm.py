@@ -44,4 +44,5 @@ SPEC = AttackSpec(
     run=run,
     targeted=True,
     budget="eps",
+    batched=True,
 )

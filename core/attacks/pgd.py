@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.attacks.base import AttackProblem, AttackSpec
-from core.attacks.libraries import run_torchattacks
+from core.attacks.gradients import loss_gradients
+from core.attacks.randomness import draw_for_each
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
@@ -15,18 +16,21 @@ if TYPE_CHECKING:
 
 def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
     """Take signed gradient steps from a random point of the `eps` ball, projected back after each."""
-    import torchattacks
+    import torch
 
-    steps = int(parameters["steps"])
+    eps, step, steps = float(parameters["eps"]), float(parameters["step"]), int(parameters["steps"])
     problem.classifier.expect(steps)
-    attack = torchattacks.PGD(
-        problem.classifier,
-        eps=float(parameters["eps"]),
-        alpha=float(parameters["step"]),
-        steps=steps,
-        random_start=bool(parameters["random_start"]),
-    )
-    return run_torchattacks(attack, problem)
+    low, high = (problem.images - eps).clamp(min=0.0), (problem.images + eps).clamp(max=1.0)
+
+    def draw(generator: torch.Generator) -> torch.Tensor:
+        return torch.empty(problem.images.shape[1:]).uniform_(-eps, eps, generator=generator)
+
+    images = problem.images
+    if parameters["random_start"]:
+        images = (images + draw_for_each(problem, draw)).clamp(low, high)
+    for _ in range(steps):
+        images = (images + step * loss_gradients(problem, images).sign()).clamp(low, high)
+    return images
 
 
 SPEC = AttackSpec(
@@ -45,4 +49,5 @@ SPEC = AttackSpec(
     run=run,
     targeted=True,
     budget="eps",
+    batched=True,
 )

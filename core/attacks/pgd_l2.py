@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.attacks.base import AttackProblem, AttackSpec
-from core.attacks.libraries import run_torchattacks
+from core.attacks.gradients import lengths, loss_gradients
+from core.attacks.randomness import draw_for_each
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
@@ -15,18 +16,24 @@ if TYPE_CHECKING:
 
 def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
     """Take gradient steps of fixed length from a random point of the `eps` ball, projected back after each."""
-    import torchattacks
+    import torch
 
-    steps = int(parameters["steps"])
+    eps, step, steps = float(parameters["eps"]), float(parameters["step"]), int(parameters["steps"])
     problem.classifier.expect(steps)
-    attack = torchattacks.PGDL2(
-        problem.classifier,
-        eps=float(parameters["eps"]),
-        alpha=float(parameters["step"]),
-        steps=steps,
-        random_start=bool(parameters["random_start"]),
-    )
-    return run_torchattacks(attack, problem)
+
+    def draw(generator: torch.Generator) -> torch.Tensor:
+        direction = torch.randn((1, *problem.images.shape[1:]), generator=generator)
+        return (eps * torch.rand(1, generator=generator) * direction / lengths(direction))[0]
+
+    images = problem.images
+    if parameters["random_start"]:
+        images = (images + draw_for_each(problem, draw)).clamp(0.0, 1.0)
+    for _ in range(steps):
+        gradients = loss_gradients(problem, images)
+        moved = images + step * gradients / lengths(gradients)
+        change = moved - problem.images
+        images = (problem.images + change * (eps / lengths(change)).clamp(max=1.0)).clamp(0.0, 1.0)
+    return images
 
 
 SPEC = AttackSpec(
@@ -45,4 +52,5 @@ SPEC = AttackSpec(
     run=run,
     targeted=True,
     budget="eps",
+    batched=True,
 )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.attacks.base import AttackProblem
 from core.images import FloatImages, image_sha256
+
+if TYPE_CHECKING:
+    import torch
 
 
 def stream_seed(seed: int, image: FloatImages, purpose: str) -> int:
@@ -25,6 +30,13 @@ def stream_seed(seed: int, image: FloatImages, purpose: str) -> int:
     """
     digest = hashlib.sha256(f"{seed}:{purpose}:{image_sha256(image)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def draw_for_each(problem: AttackProblem, draw: Callable[[torch.Generator], torch.Tensor]) -> torch.Tensor:
+    """Draw once for every image, each from its own stream, and stack the draws along a new first axis."""
+    import torch
+
+    return torch.stack([draw(torch.Generator().manual_seed(seed)) for seed in problem.seeds])
 
 
 @contextmanager
