@@ -80,13 +80,6 @@ def test_stored_splits_that_overlap_or_are_malformed_are_refused(change, sentenc
         Splits.from_arrays(good | change)
 
 
-@pytest.fixture
-def own_cache(tmp_path, monkeypatch) -> None:
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
-
-
 def image_folder(folder: Path, images: dict[str, list[np.ndarray]]) -> Path:
     for name, pixels in images.items():
         (folder / name).mkdir(parents=True)
@@ -105,7 +98,7 @@ def test_digits_need_nothing() -> None:
     assert digits.fingerprint == load_image_set("digits", download=False).fingerprint
 
 
-def test_a_folder_of_images_keeps_every_pixel(tmp_path, own_cache) -> None:
+def test_a_folder_of_images_keeps_every_pixel(tmp_path) -> None:
     grey = {"cat": [noise(5, 6, seed=i) for i in range(3)], "dog": [noise(5, 6, seed=9)]}
     loaded = load_image_set(str(image_folder(tmp_path / "pets", grey)))
     assert (loaded.name, loaded.class_names, loaded.pixels.shape) == ("pets", ("cat", "dog"), (4, 1, 5, 6))
@@ -113,7 +106,7 @@ def test_a_folder_of_images_keeps_every_pixel(tmp_path, own_cache) -> None:
     np.testing.assert_array_equal(loaded.pixels[:, 0], [*grey["cat"], *grey["dog"]])
 
 
-def test_one_colour_image_makes_the_set_colour(tmp_path, own_cache) -> None:
+def test_one_colour_image_makes_the_set_colour(tmp_path) -> None:
     folder = image_folder(tmp_path / "mixed", {"a": [noise(4, 4)], "b": [noise(4, 4, 3)]})
     loaded = load_image_set(str(folder))
     np.testing.assert_array_equal(loaded.pixels[0], np.stack([noise(4, 4)] * 3))
@@ -126,7 +119,7 @@ def parquet(path: Path, column: str, labels: list[object], seed: int = 0, **more
     pq.write_table(pa.table({column: encoded, "label": labels, **more}), path)
 
 
-def test_parquet_files_without_types_are_read_train_first(tmp_path, own_cache) -> None:
+def test_parquet_files_without_types_are_read_train_first(tmp_path) -> None:
     folder = tmp_path / "set"
     parquet(folder / "test-00000-of-00001.parquet", "img", ["x", "y"], seed=50)
     parquet(folder / "train-00000-of-00001.parquet", "img", ["y", "x", "z"])
@@ -136,14 +129,14 @@ def test_parquet_files_without_types_are_read_train_first(tmp_path, own_cache) -
     np.testing.assert_array_equal(loaded.pixels, expected)
 
 
-def test_short_names_are_looked_for_in_the_data_folders_first(tmp_path, own_cache, monkeypatch) -> None:
+def test_short_names_are_looked_for_in_the_data_folders_first(tmp_path, monkeypatch) -> None:
     parquet(tmp_path / "mnist" / "train-00000-of-00001.parquet", "image", [3, 5])
     monkeypatch.setenv("TELLTALE_DATA", f"{tmp_path / 'none'}{os.pathsep}{tmp_path}")
     loaded = load_image_set("mnist", download=False)
     assert (loaded.name, loaded.class_names, loaded.labels.tolist()) == ("mnist", ("3", "5"), [0, 1])
 
 
-def test_folders_that_hold_no_image_set_are_refused_in_a_sentence(tmp_path, own_cache) -> None:
+def test_folders_that_hold_no_image_set_are_refused_in_a_sentence(tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "table").mkdir()
     (tmp_path / "table" / "a.csv").write_text("x,y\n1,2\n")
@@ -165,7 +158,7 @@ def test_folders_that_hold_no_image_set_are_refused_in_a_sentence(tmp_path, own_
             load_image_set(str(tmp_path / name))
 
 
-def test_images_whose_label_is_withheld_are_refused(tmp_path, own_cache) -> None:
+def test_images_whose_label_is_withheld_are_refused(tmp_path) -> None:
     import datasets
 
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
@@ -201,7 +194,7 @@ MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 
 
 @pytest.mark.skipif(not MNIST.is_dir(), reason="needs a local copy of MNIST beside the repository")
-def test_a_slice_of_mnist_agrees_with_its_parquet_file(tmp_path, own_cache) -> None:
+def test_a_slice_of_mnist_agrees_with_its_parquet_file(tmp_path) -> None:
     (tmp_path / "mnist").mkdir()
     for split, n in (("train", 30), ("test", 20)):
         source = pq.read_table(MNIST / f"{split}-00000-of-00001.parquet").slice(0, n)

@@ -37,10 +37,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture
-def pets(tmp_path, monkeypatch) -> Path:
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+def pets(tmp_path) -> Path:
     for i, name in enumerate(["cat", "cat", "cat", "dog"]):
         (tmp_path / "pets" / name).mkdir(parents=True, exist_ok=True)
         Image.fromarray(noise(5, 6, seed=i)).save(tmp_path / "pets" / name / f"{i}.png")
@@ -253,16 +250,21 @@ def rewrite(folder: Path) -> None:
     ],
     ids=["rewritten", "moved", "removed", "added"],
 )
-def test_a_changed_folder_is_decoded_anew(cache, pets, change, tmp_path, monkeypatch) -> None:
-    import datasets
-
+def test_a_changed_folder_is_decoded_anew(cache, pets, change) -> None:
     before = load_image_set(str(pets))
     change(pets)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "other_datasets"))
     after = load_image_set(str(pets))
     assert after.fingerprint != before.fingerprint
     pictures = [np.asarray(Image.open(path)) for path in sorted(pets.rglob("*.png"))]
     np.testing.assert_array_equal(after.pixels[:, 0], pictures)
+
+
+def test_a_folder_leaves_no_copy_in_the_library_that_decodes(cache, pets, tmp_path, monkeypatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+    load_image_set(str(pets))
+    assert not (tmp_path / "datasets").exists()
 
 
 def test_a_folder_in_the_cache_opens_without_the_library_that_decodes(cache, pets) -> None:

@@ -39,9 +39,6 @@ TRAIN, TEST = 12, 5
 @pytest.fixture(autouse=True)
 def nothing_known(tmp_path, monkeypatch) -> None:
     """Start without data folders, hub or cache."""
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
     monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TELLTALE_DATA", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -160,14 +161,16 @@ class _Folder:
         return cached(lambda: _contents(self.folder), self._decode)
 
     def _decode(self) -> ImageSet:
-        try:
-            splits = _load_splits(str(_data_folder(self.folder)), None, download=False)
-        except _CannotLoad as error:
-            raise InputError(
-                f"The folder '{self.source}' holds no readable data set: parquet files, or one folder of images per "
-                "class."
-            ) from error
-        return decode(splits, self.folder.resolve().name, self.source, *_columns(self.known))
+        # The library's own copy would stay for ever, and be taken for the folder's content after that has changed.
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                splits = _load_splits(False, str(_data_folder(self.folder)), cache_dir=scratch)
+            except _CannotLoad as error:
+                raise InputError(
+                    f"The folder '{self.source}' holds no readable data set: parquet files, or one folder of images "
+                    "per class."
+                ) from error
+            return decode(splits, self.folder.resolve().name, self.source, *_columns(self.known))
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ class _Hub:
     def load(self, download: bool) -> ImageSet:
         configuration = self.known.configuration if self.known else None
         try:
-            splits = _load_splits(self.hub_id, configuration, download)
+            splits = _load_splits(download, self.hub_id, configuration)
         except _CannotLoad as error:
             if not download:
                 raise InputError(f"The data set '{self.source}' was not downloaded before.") from error
@@ -245,7 +248,7 @@ class _CannotLoad(Exception):
     """The `datasets` library found nothing that it can read."""
 
 
-def _load_splits(place: str, configuration: str | None, download: bool) -> dict[str, HubData]:
+def _load_splits(download: bool, *which: str | None, **options: str) -> dict[str, HubData]:
     import datasets
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -253,7 +256,7 @@ def _load_splits(place: str, configuration: str | None, download: bool) -> dict[
     datasets.utils.logging.disable_progress_bar()
     try:
         with _hub_access(download):
-            splits = datasets.load_dataset(place, configuration)
+            splits = datasets.load_dataset(*which, **options)
     except Exception as error:
         # The library lets errors of its HTTP client, of parquet and of its own through; all mean the same here.
         raise _CannotLoad from error

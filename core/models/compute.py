@@ -36,7 +36,7 @@ class Compute:
         if not recipe.mixed_precision:
             # The order of float additions, and so the result, must not depend on the machine.
             return cls("cpu", threads=1, half=False, channels_last=False)
-        threads = os.cpu_count() or 1
+        threads = _cores()
         if torch.cuda.is_available():
             return cls("cuda", threads, half=True, channels_last=True)
         # Without instructions for it, bfloat16 is emulated and slower than float32.
@@ -71,6 +71,13 @@ class Compute:
 
     def _format(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; where it is kept to some of them, more threads only wait."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _to(classifier: Classifier, device: str, memory_format: torch.memory_format) -> Classifier:
