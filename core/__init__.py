@@ -47,7 +47,7 @@ def attack(
     attack : str
         Registry name.
     parameters : mapping, optional
-        Values other than the defaults.
+        Values other than those behind the bundle's stored scores.
     seed : int
     target : int, optional
         Class to reach.

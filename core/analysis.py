@@ -106,12 +106,15 @@ def attack_image(
     target: int | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> AttackResult:
-    """Attack one image (C, H, W); see `core.attacks.attack_images`."""
+    """Attack one image (C, H, W); see `core.attacks.attack_images`.
+
+    Parameters that are left out are those behind the bundle's stored scores.
+    """
     return attack_images(
         loaded.classifier,
         _batch(loaded, image),
         attack,
-        parameters,
+        loaded.bundle.attack_parameters(attack) | dict(parameters or {}),
         targets=None if target is None else np.array([target]),
         seed=seed,
         checkpoint=_silent(checkpoint),
@@ -195,7 +198,7 @@ def live_scores(
         loaded.classifier,
         natural,
         attack,
-        parameters,
+        loaded.bundle.attack_parameters(attack) | dict(parameters or {}),
         labels=labels[correct],
         seed=seed,
         checkpoint=_silent(_part(checkpoint, 0.0, 0.6)),

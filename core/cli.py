@@ -162,8 +162,11 @@ def attack(
     """Attack one image; the result is on the 8-bit grid and every figure is measured on it."""
     _check_out(out)
     spec = get_attack(attack)
-    parameters = validate_parameters(spec.parameters, _parse_settings(settings or []), f"attack '{attack}'")
+    given = _parse_settings(settings or [])
+    validate_parameters(spec.parameters, given, f"attack '{attack}'")
     opened = load_bundle(bundle)
+    values = opened.attack_parameters(attack) | given
+    parameters = validate_parameters(spec.parameters, values, f"attack '{attack}'")
     target_label = _parse_target(target, spec, opened)
     natural = load_image_file(image, opened.image_shape)
     with _quiet_stdout():

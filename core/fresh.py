@@ -47,7 +47,14 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress) -> Evaluation:
         ]
         wanted = [(plan, correct[: plan.test]) for plan in plans]
         found = attack_splits(
-            loaded.classifier, image_set, wanted, manifest.seed, folder / "attacks", part(progress, 0.1, 0.8)
+            loaded.classifier,
+            weights,
+            image_set,
+            wanted,
+            manifest.seed,
+            folder / "attacks",
+            processes,
+            part(progress, 0.1, 0.8),
         )
         attacked = collect.attacked([("test", images) for images in found], part(progress, 0.8, 0.85))
         settings = {name: entry["parameters"] for name, entry in manifest.detectors.items()}

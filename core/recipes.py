@@ -102,10 +102,10 @@ PHOTOGRAPH_ATTACKS = (
     AttackPlan("deepfool", 400, 500),
     AttackPlan("gradient", 200, 300),
     AttackPlan("cw", 200, 300),
-    AttackPlan("ead", 50, 100),
-    AttackPlan("boundary", 40, 80),
-    AttackPlan("lbfgs", 40, 80),
-    AttackPlan("onepixel", 20, 40),
+    AttackPlan("ead", 40, 60),
+    AttackPlan("boundary", 20, 40, {"steps": 300}),
+    AttackPlan("lbfgs", 40, 60),
+    AttackPlan("onepixel", 20, 40, {"steps": 30, "popsize": 50}),
 )
 
 CIFAR10 = Recipe(
@@ -131,7 +131,7 @@ MNIST = replace(
     title="MNIST digits",
     source="mnist",
     base_width=16,
-    epochs=8,
+    epochs=6,
     shift=2,
     flip=False,
     attacks=DIGITS.attacks,

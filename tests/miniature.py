@@ -17,7 +17,7 @@ from core.data.splits import SplitSizes
 from core.recipes import AttackPlan, Recipe
 
 ATTACKED = 30
-CHUNKS = 8  # two attacks on two splits, 25 + 5 images each
+CHUNKS = 4  # two attacks on two splits
 
 RECIPE = Recipe(
     name="mini",

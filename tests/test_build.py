@@ -20,8 +20,9 @@ import core.bundle.build
 import core.models.training
 from core.bundle import list_bundles, load_bundle, verify_bundle
 from core.bundle.build import build_recipe
-from core.bundle.maps import layer_maps
+from core.bundle.maps import layer_maps, umap_of
 from core.bundle.model import open_bundle
+from core.bundle.processes import Processes
 from core.cli import main
 from core.data import digits
 from core.detectors.registry import DETECTORS
@@ -55,7 +56,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def chunk_times(folder: Path) -> dict[str, int]:
-    return {p.name: p.stat().st_mtime_ns for p in folder.glob(".build/*/attacks/*-*.safetensors")}
+    return {p.name: p.stat().st_mtime_ns for p in folder.glob(".build/*-attacks-*/*.safetensors")}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -172,11 +173,11 @@ def test_evaluating_afresh_gives_the_stored_figures(built: Path) -> None:
 
 
 def test_a_fault_in_an_attack_ends_the_build_without_running_the_rest(tmp_path: Path) -> None:
-    slow = (AttackPlan(name, ATTACKED, ATTACKED, {"steps": 60}) for name in ("pgd", "bim", "mifgsm"))
+    slow = (AttackPlan(name, ATTACKED, ATTACKED, {"steps": 60}) for name in ("boundary", "pgd", "bim"))
     attacks = (AttackPlan("fgsm", 1, 1, {"eps": 7}), *slow)
     with pytest.raises(InputError, match="eps"):
         build_recipe(dataclasses.replace(RECIPE, attacks=attacks), "digits", tmp_path / "mini", silent)
-    assert len(chunk_times(tmp_path)) < 8, "of 12 chunks beside the faulty ones"
+    assert len(chunk_times(tmp_path)) < 6, "of 10 chunks beside the faulty ones"
     assert not list(tmp_path.glob("mini*"))
 
 
@@ -187,7 +188,7 @@ def test_other_weights_are_attacked_anew(tmp_path: Path, monkeypatch: pytest.Mon
         train_miniature(dataclasses.replace(RECIPE, epochs=epochs), shipped, monkeypatch)
         with pytest.raises(Stopped, match="1 of "):
             build_recipe(RECIPE, "digits", tmp_path / "mini", stop_at_first_chunk)
-    assert len(list((tmp_path / ".build").iterdir())) == 2, "chunks of other weights would be taken for these"
+    assert len(list(tmp_path.glob(".build/mini-attacks-*"))) == 2, "chunks of other weights would be taken for these"
 
 
 @pytest.mark.parametrize("changed", [False, True])
@@ -243,15 +244,29 @@ def test_weights_for_other_data_never_replace_the_recipes_own(capsys: pytest.Cap
     assert "--out" in capsys.readouterr().err
 
 
-def test_maps_are_repeatable_and_hold_every_training_image() -> None:
+def test_maps_are_repeatable_in_any_process_and_hold_every_training_image(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     layers = tuple(draws.normal(size=(40, width)).astype(np.float32) for width in (4, 8))
     trace = Trace(("a", "b"), layers, np.zeros((40, 3), dtype=np.float32))
-    first, second = layer_maps(trace, 0, silent), layer_maps(trace, 0, silent)
-    for name in ("umap", "pca"):
-        assert first[name].shape == (2, 40, 2) and first[name].dtype == np.float32
-        assert np.isfinite(first[name]).all()
-        np.testing.assert_array_equal(first[name], second[name])
+    with Processes() as processes:
+        maps = layer_maps(trace, 0, tmp_path, processes, silent)
+    for place, activations in enumerate(layers):
+        np.testing.assert_array_equal(maps["umap"][place], umap_of(activations, 0))
+        centred = activations - activations.mean(0)
+        left, sizes, _ = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
+        np.testing.assert_allclose(np.abs(maps["pca"][place]), np.abs(left[:, :2] * sizes[:2]), atol=1e-5)
+
+
+def test_of_many_images_the_map_draws_some_and_places_the_rest_between_the_nearest() -> None:
+    points = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    drawn = umap_of(points, 0, sample=40)
+    seen = np.sort(np.random.default_rng(0).permutation(60)[:40])
+    np.testing.assert_array_equal(drawn[seen], umap_of(points[seen], 0))
+    for row in np.setdiff1d(np.arange(60), seen):
+        distances = np.linalg.norm(points[seen].astype(np.float64) - points[row], axis=1)
+        near = np.argsort(distances)[:10]
+        expected = np.average(drawn[seen][near], axis=0, weights=1.0 / distances[near])
+        np.testing.assert_allclose(drawn[row], expected, atol=1e-4)
 
 
 def test_a_build_that_is_under_way_is_no_bundle(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:

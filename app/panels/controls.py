@@ -15,6 +15,7 @@ from core.parameters import Parameter, ParameterValue, validate_parameters
 NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1", "l0": "L0"}
 MOST_SLIDER_STEPS = 200
 ANY_CLASS = -1
+GREY_LEVEL = 1 / 255
 
 
 def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None:
@@ -43,7 +44,8 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
     spec = specs[name]
     st.caption(spec.summary, help=spec.paper)
     with st.form(f"attack-form-{name}-{stamp}", border=False):
-        values = dict(draft.parameters) if draft.attack == name else {}
+        usual = catalogue.bundle(case.bundle).attack_parameters(name)
+        values = dict(draft.parameters) if draft.attack == name and draft.parameters else usual
         with st.grid(2, min_column_width=150, gap="small"):
             for parameter in spec.parameters:
                 _control(parameter, values.get(parameter.name, parameter.default), f"p-{name}-{parameter.name}-{stamp}")
@@ -109,7 +111,7 @@ def _integer(parameter: Parameter, label: str, value: int, key: str) -> None:
 def _real(parameter: Parameter, label: str, value: float, key: str) -> None:
     low, high = parameter.low, parameter.high
     if low == 0 and high is not None and high <= 1:
-        st.slider(label, float(low), float(high), value, step=0.005, format="%.3f", key=key, help=parameter.help)
+        st.slider(label, float(low), float(high), value, step=GREY_LEVEL, format="%.4f", key=key, help=parameter.help)
     else:
         st.number_input(label, low, high, value, step=value / 10 or 0.1, format="%g", key=key, help=parameter.help)
 

@@ -62,14 +62,16 @@ def _controls(bundle: Bundle, run: LiveRun | None) -> None:
             st.button(
                 "Start", icon=":material/play_arrow:", type="primary", key="live-start", on_click=_start, args=(bundle,)
             )
-    st.caption("The attack runs with its defaults, or with the current case's settings where the case uses it.")
+    st.caption(
+        "The attack runs as behind the stored scores, or with the current case's settings where the case uses it."
+    )
 
 
 def _start(bundle: Bundle) -> None:
     name = st.session_state["live-attack"]
     case = state.current()
     spec = catalogue.attacks()[name]
-    given = dict(case.parameters) if case.attack == name else {}
+    given = bundle.attack_parameters(name) | (dict(case.parameters) if case.attack == name else {})
     seed = int(st.session_state["live-seed"])
     run = LiveRun(
         bundle.name,

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import numpy.typing as npt
 
+from core.attacks.registry import get_attack
+from core.bundle.processes import Processes
 from core.bundle.store import load_arrays, save_arrays
 from core.data.image_set import ImageSet
-from core.engine.guard import exit_when_orphaned
+from core.images import to_bytes, to_floats
 from core.models.classifier import Architecture, Classifier
-from core.models.training import Progress, load_weights, save_weights
+from core.models.training import Progress, load_weights
 from core.recipes import AttackPlan
 
-CHUNK = 25
+BATCH = 50
+ONE_BY_ONE = 10  # images of an attack that cannot be batched: each takes long, and a killed build loses few of them
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class AttackedImages:
     ----------
     attack : str
     ids : array of int64, shape (n,)
-    images : array of float32, shape (n, C, H, W)
+    pixels : array of uint8, shape (n, C, H, W)
     success : array of bool, shape (n,)
     linf, l2, l0 : array of float64, shape (n,)
     """
 
     attack: str
     ids: npt.NDArray[np.int64]
-    images: npt.NDArray[np.float32]
+    pixels: npt.NDArray[np.uint8]
     success: npt.NDArray[np.bool_]
     linf: npt.NDArray[np.float64]
     l2: npt.NDArray[np.float64]
@@ -50,28 +51,37 @@ class _Chunk:
     attack: AttackPlan
     seed: int
     ids: tuple[int, ...]
+    pixels: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    weights: Path
+    architecture: dict[str, int]
     file: Path
 
 
 def attack_splits(
     classifier: Classifier,
+    weights: Path,
     image_set: ImageSet,
     wanted: Sequence[tuple[AttackPlan, npt.NDArray[np.int64]]],
     seed: int,
     folder: Path,
+    processes: Processes,
     progress: Progress,
 ) -> list[AttackedImages]:
-    """Run attacks on chosen images, in as many processes as there are cores.
+    """Run attacks on chosen images.
 
     Parameters
     ----------
     classifier : Classifier
+    weights : Path
+        Its weights, which the worker processes read.
     image_set : ImageSet
     wanted : sequence of (AttackPlan, array of int64)
         Attacks and the ids of the correctly classified images that each is run on.
     seed : int
     folder : Path
         Finished chunks are kept here; a later call with the same folder does not repeat them.
+    processes : Processes
     progress : callable
 
     Returns
@@ -80,71 +90,52 @@ def attack_splits(
         In the order of `wanted`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / "weights.safetensors"
-    save_weights(classifier, weights)
-    planned = [_chunks(plan, ids, seed, folder) for plan, ids in wanted]
-    missing = [chunk for chunks in planned for chunk in chunks if not chunk.file.exists()]
-    _run_all(missing, asdict(classifier.architecture), weights, image_set, progress)
+    architecture = asdict(classifier.architecture)
+
+    def chunk(plan: AttackPlan, ids: npt.NDArray[np.int64]) -> _Chunk:
+        pixels, labels = image_set.pixels[ids], image_set.labels[ids]
+        numbers = tuple(int(i) for i in ids)
+        return _Chunk(
+            plan, seed, numbers, np.array(pixels), labels, weights, architecture, folder / _name(plan, numbers)
+        )
+
+    planned = [[chunk(plan, part) for part in _parts(plan, ids)] for plan, ids in wanted]
+    missing = [part for chunks in planned for part in chunks if not part.file.exists()]
+
+    def tell(done: int, last: _Chunk) -> None:
+        progress(done / len(missing), f"Attacking with {last.attack.name}, {done} of {len(missing)} chunks")
+
+    processes.run(_run, missing, tell)
     return [_gather(plan.name, chunks) for (plan, _), chunks in zip(wanted, planned, strict=True)]
 
 
-def _chunks(plan: AttackPlan, ids: npt.NDArray[np.int64], seed: int, folder: Path) -> list[_Chunk]:
-    parts = [tuple(int(i) for i in ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK)]
-    names = [f"{plan.name}-{part[0]}-{part[-1]}-{len(part)}.safetensors" for part in parts]
-    return [_Chunk(plan, seed, part, folder / name) for part, name in zip(parts, names, strict=True)]
+def _parts(plan: AttackPlan, ids: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    size = BATCH if get_attack(plan.name).batched else ONE_BY_ONE
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
-def _run_all(
-    chunks: Sequence[_Chunk], architecture: dict[str, int], weights: Path, image_set: ImageSet, progress: Progress
-) -> None:
-    if not chunks:
-        return
-    context = get_context("spawn")
-    workers = min(os.cpu_count() or 1, len(chunks))
-    with ProcessPoolExecutor(workers, context, initializer=_prepare_worker, initargs=(os.getpid(),)) as pool:
-        try:
-            waiting = {}
-            for chunk in chunks:
-                images, labels = image_set.images(chunk.ids), image_set.labels[list(chunk.ids)]
-                waiting[pool.submit(_run, chunk, architecture, weights, images, labels)] = chunk.attack.name
-            for done, future in enumerate(as_completed(waiting), start=1):
-                future.result()
-                progress(done / len(chunks), f"Attacking with {waiting[future]}, {done} of {len(chunks)} chunks")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # or leaving the block would first run all the rest
-            raise
+def _name(plan: AttackPlan, ids: tuple[int, ...]) -> str:
+    settings = hashlib.sha256(json.dumps(plan.parameters, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{plan.name}-{settings}-{ids[0]}-{ids[-1]}-{len(ids)}.safetensors"
 
 
-def _prepare_worker(parent: int) -> None:
-    # A killed build cannot tell its workers, which would wait for work for ever.
-    Thread(target=exit_when_orphaned, args=(parent,), name="orphan-watch", daemon=True).start()
-    use_one_thread()
-
-
-def use_one_thread() -> None:
-    """Keep this process to one thread: the order of float additions, and so every figure, depends on their number."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-    torch.set_num_threads(1)
-
-
-def _run(
-    chunk: _Chunk,
-    architecture: dict[str, int],
-    weights: Path,
-    images: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-) -> None:
+def _run(chunk: _Chunk) -> None:
     from core.attacks.attack import attack_images
 
-    classifier = load_weights(Architecture(**architecture), weights)
+    classifier = load_weights(Architecture(**chunk.architecture), chunk.weights)
     plan = chunk.attack
-    result = attack_images(classifier, images, plan.name, plan.parameters, labels=labels, seed=chunk.seed)
-    arrays = {name: getattr(result, name) for name in ("images", "success", "linf", "l2", "l0")}
+    result = attack_images(
+        classifier,
+        to_floats(chunk.pixels),
+        plan.name,
+        plan.parameters,
+        labels=chunk.labels,
+        seed=chunk.seed,
+        batch_size=BATCH,
+    )
+    arrays = {name: getattr(result, name) for name in ("success", "linf", "l2", "l0")}
     partial = chunk.file.with_suffix(".partial")
-    save_arrays(partial, {"ids": np.array(chunk.ids, dtype=np.int64), **arrays})
+    save_arrays(partial, {"ids": np.array(chunk.ids, dtype=np.int64), "pixels": to_bytes(result.images), **arrays})
     partial.replace(chunk.file)
 
 

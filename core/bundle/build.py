@@ -134,10 +134,12 @@ class _Stages:
         self.kept = work or target.parent / ".build"
         self.classifier, self.weights = self._classifier()
         # Other choices, data, weights or code must never pick up what these left behind.
-        seen = [self.image_set.fingerprint, store.file_sha256(self.weights), library_versions(), asdict(recipe)]
-        self.attacks_folder = self._keep("attacks", seen, code_sha256("attacks", "models", "data"))
-        self.observed_folder = self._keep("observed", seen, code_sha256("attacks", "models", "data", "evidence"))
-        self.fitted_folder = self._keep("fitted", [*seen, compact], code_sha256())
+        seen = [self.image_set.fingerprint, store.file_sha256(self.weights), library_versions(), recipe.seed]
+        self.attacks_folder = self._keep("attacks", seen, code_sha256("attacks", "models"))
+        self.observed_folder = self._keep(
+            "observed", seen, asdict(recipe), code_sha256("attacks", "models", "evidence")
+        )
+        self.fitted_folder = self._keep("fitted", seen, asdict(recipe), compact, code_sha256())
 
     def _keep(self, stage: str, *choices: object) -> Path:
         key = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
@@ -205,7 +207,14 @@ class _Stages:
         correct = {versions.split: versions.ids[versions.success] for versions in natural}
         wanted = [(plan, correct[split][: getattr(plan, split)]) for split in ("fit", "test") for plan in plans]
         found = attack_splits(
-            self.classifier, self.image_set, wanted, self.recipe.seed, self.attacks_folder, self._part(0.1, 0.6)
+            self.classifier,
+            self.weights,
+            self.image_set,
+            wanted,
+            self.recipe.seed,
+            self.attacks_folder,
+            self.processes,
+            self._part(0.1, 0.6),
         )
         groups = [(split, images) for split, images in zip(_repeat(("fit", "test"), len(plans)), found, strict=True)]
         return natural, collect.attacked(groups, self._part(0.6, 0.62))

@@ -21,6 +21,7 @@ from core.data.image_set import ImageSet
 from core.data.sources import KNOWN_SOURCES, find_image_set
 from core.data.splits import Splits
 from core.errors import DamagedBundleError, InputError
+from core.parameters import ParameterValue
 
 BUNDLES_VARIABLE = "TELLTALE_BUNDLES"
 PRECOMPUTED = Path(__file__).resolve().parents[2] / "precomputed"
@@ -128,6 +129,11 @@ class Bundle:
         """Return the calibration of one detector, or None where it has none."""
         scores = self._calibration_scores.get(detector)
         return None if scores is None else Calibration.of(scores)
+
+    def attack_parameters(self, attack: str) -> dict[str, ParameterValue]:
+        """Return the parameters behind the stored scores of an attack, which suit the images; empty if it has none."""
+        entries = (entry for entry in self.manifest.attacks if entry["name"] == attack)
+        return dict(next(entries, {}).get("parameters", {}))
 
     def arrays(self, file: str) -> dict[str, npt.NDArray[Any]]:
         """Read the named arrays of a safetensors file of the bundle.

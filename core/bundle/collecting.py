@@ -14,7 +14,6 @@ from core.bundle.observing import Batch, Observed, observe
 from core.bundle.processes import Processes
 from core.bundle.versions import Versions
 from core.data.image_set import ImageSet
-from core.images import to_bytes
 from core.models.classifier import Classifier
 from core.models.training import Progress
 
@@ -48,7 +47,7 @@ class Collector:
 
     def attacked(self, groups: Sequence[tuple[str, AttackedImages]], progress: Progress) -> list[Versions]:
         """Return attacked images with the split that each group belongs to."""
-        batches = [Batch(f"{split}-{a.attack}", to_bytes(a.images), responses=True) for split, a in groups]
+        batches = [Batch(f"{split}-{a.attack}", a.pixels, responses=True) for split, a in groups]
         found = self._observe(batches, progress)
         return [self._attacked(split, a, seen) for (split, a), seen in zip(groups, found, strict=True)]
 

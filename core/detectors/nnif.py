@@ -41,8 +41,12 @@ class NnifDetector(Detector):
         """Both forms over the paper's counts, with penalties of their scale."""
         most = evidence.influential.helpful.shape[1]
         counts = [m for m in COUNTS if m <= most]
-        means = [{"form": MEAN, "m": m, "c": c} for m in counts for c in (1.0, 10.0, 100.0)]
-        lists = [{"form": LIST, "m": m, "c": c} for m in LIST_COUNTS if m <= most for c in (0.01, 0.1)]
+        means: list[Mapping[str, ParameterValue]] = [
+            {"form": MEAN, "m": m, "c": c} for m in counts for c in (1.0, 10.0, 100.0)
+        ]
+        lists: list[Mapping[str, ParameterValue]] = [
+            {"form": LIST, "m": m, "c": c} for m in LIST_COUNTS if m <= most for c in (0.01, 0.1)
+        ]
         return [*means, *lists]
 
     def features(self, evidence: Evidence) -> npt.NDArray[np.float64]:
