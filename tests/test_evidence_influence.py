@@ -125,7 +125,9 @@ def test_values_equal_brute_force_on_a_small_head() -> None:
     queries, predictions = small_problem(9)
     head = fit_head(hidden, labels, 4, DAMPING)
     found = HeadInfluence(head, hidden, labels).values(queries, predictions)
-    np.testing.assert_allclose(found, explicit_values(head, hidden, labels, queries, predictions), rtol=1e-7)
+    expected = explicit_values(head, hidden, labels, queries, predictions)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
 
 
 def test_values_rank_training_digits_as_the_explicit_hessian_does() -> None:
@@ -134,14 +136,15 @@ def test_values_rank_training_digits_as_the_explicit_hessian_does() -> None:
     found = HeadInfluence(head, hidden, labels).values(queries, predictions)
     expected = explicit_values(head, hidden, labels, queries, predictions)
     assert min(spearmanr(f, e).statistic for f, e in zip(found, expected, strict=True)) >= 0.99
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
 
 
-def test_one_query_has_the_bits_it_has_in_a_batch() -> None:
+def test_one_query_has_the_values_it_has_in_a_batch() -> None:
     hidden, labels, queries, predictions = digit_states()
     influence = HeadInfluence(fit_head(hidden, labels, CLASSES, DAMPING), hidden, labels)
     alone = [influence.values(queries[i : i + 1], predictions[i : i + 1])[0] for i in range(TEST)]
-    np.testing.assert_array_equal(influence.values(queries, predictions), alone)
+    together = influence.values(queries, predictions)
+    np.testing.assert_allclose(together, alone, atol=1e-6 * np.abs(together).max())
 
 
 @functools.cache
@@ -229,13 +232,14 @@ def test_most_influential_are_those_of_a_full_sort(values, data) -> None:
 @pytest.mark.parametrize("count", [1, 7, TRAINING // 2, TRAINING])
 def test_the_top_is_that_of_all_values_sorted(count) -> None:
     hidden, labels, queries, predictions = digit_states()
-    influence = HeadInfluence(fit_head(hidden, labels, CLASSES, DAMPING), hidden, labels)
-    found, values = influence.top(queries, predictions, count), influence.values(queries, predictions)
+    head = fit_head(hidden, labels, CLASSES, DAMPING)
+    found = HeadInfluence(head, hidden, labels).top(queries, predictions, count)
+    values = explicit_values(head, hidden, labels, queries, predictions)
     helpful, harmful = by_sorting(values, count)
     np.testing.assert_array_equal(found.helpful, helpful)
     np.testing.assert_array_equal(found.harmful, harmful)
-    np.testing.assert_allclose(found.helpful_values, np.take_along_axis(values, helpful, 1), rtol=1e-9, atol=1e-15)
-    np.testing.assert_allclose(found.harmful_values, np.take_along_axis(values, harmful, 1), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(found.helpful_values, np.take_along_axis(values, helpful, 1), rtol=1e-7, atol=1e-15)
+    np.testing.assert_allclose(found.harmful_values, np.take_along_axis(values, harmful, 1), rtol=1e-7, atol=1e-15)
 
 
 def test_the_top_of_many_images_has_ties_by_row_and_no_rounding() -> None:
@@ -266,7 +270,8 @@ def test_the_top_of_one_query_has_the_bits_it_has_in_a_batch(monkeypatch) -> Non
     hidden, labels, queries, predictions = digit_states()
     influence = HeadInfluence(fit_head(hidden, labels, CLASSES, DAMPING), hidden, labels)
     together = influence.top(queries, predictions, 20)
-    monkeypatch.setattr(influence_module, "ESTIMATES", 3 * TRAINING * CLASSES)  # now three queries at a time
+    monkeypatch.setattr(influence_module, "QUERIES_AT_ONCE", 3)
+    monkeypatch.setattr(influence_module, "PRODUCTS_AT_ONCE", 7 * 3 * CLASSES)  # of seven training images
     for found in (influence.top(queries, predictions, 20), one_by_one(influence, queries, predictions)):
         for name, array in vars(together).items():
             np.testing.assert_array_equal(getattr(found, name), array, err_msg=name)

@@ -16,7 +16,8 @@ from core.evidence.most_influential import MostInfluential
 from core.models.trace import softmax
 
 Array = npt.NDArray[np.float64]
-ESTIMATES = 1 << 22  # products of C classes and N images that are held at once
+QUERIES_AT_ONCE = 32
+PRODUCTS_AT_ONCE = 1 << 20  # products of so many stay in the processor's cache
 ROWS_AT_ONCE = 4096  # float64 copies of so many features stay in the processor's cache
 
 
@@ -131,15 +132,17 @@ class HeadInfluence:
         factor = cho_factor(head_hessian(features, probabilities, head.damping))
         self._inverse = cho_solve(factor, np.eye(head.weights.size))
         self._residuals = probabilities - np.eye(len(head.weights))[labels]
-        self._residuals_by_class = np.ascontiguousarray(self._residuals.T, dtype=np.float32)
+        # One column per image: BLAS multiplies a few rows by these twice as fast as by their transpose.
+        self._columns = np.ascontiguousarray(features.T, dtype=np.float32)
+        self._residual_columns = np.ascontiguousarray(self._residuals.T, dtype=np.float32)
         sizes = np.linalg.norm(self._residuals, axis=1) * np.linalg.norm(features, axis=1)
         # Sums over d + 1 features and C classes, and what is rounded to float32 before: for a direction of length 1,
         # no estimate is farther off than (d + C + 9) / 2 epsilons of the largest product; this is twice as much.
         rounding = (head.weights.shape[1] + len(head.weights) + 8) * float(np.finfo(np.float32).eps)
         self._margin = rounding * float(sizes.max()) + float(np.finfo(np.float32).tiny) * head.weights.size
 
-    def values(self, hidden: npt.NDArray[np.float32], predictions: npt.NDArray[np.int64]) -> Array:
-        """Score every training image for every query.
+    def values(self, hidden: npt.NDArray[np.float32], predictions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Score every training image for every query, in single precision.
 
         Parameters
         ----------
@@ -149,13 +152,14 @@ class HeadInfluence:
 
         Returns
         -------
-        array of float64, shape (n, N)
+        array of float32, shape (n, N)
             grad L_test . H^-1 . grad L_train / N. Positive = helpful: removing the image raises the test loss.
         """
-        return np.stack([self._values_of(solved) for solved in self._solve(hidden, predictions)])
+        directions, lengths = _normalised(self._solve(hidden, predictions))
+        return self._estimates(directions) * lengths[:, None].astype(np.float32)
 
     def top(self, hidden: npt.NDArray[np.float32], predictions: npt.NDArray[np.int64], count: int) -> MostInfluential:
-        """Return the M most helpful and the M most harmful training images: those that sorting `values` would give.
+        """Return the M most helpful and the M most harmful training images: those that sorting exact values would give.
 
         Parameters
         ----------
@@ -165,12 +169,10 @@ class HeadInfluence:
             M, at most N.
         """
         found = MostInfluential.empty(len(hidden), count)
-        step = max(1, ESTIMATES // self._residuals.size)
-        for start in range(0, len(hidden), step):
-            part = slice(start, start + step)
+        for start in range(0, len(hidden), QUERIES_AT_ONCE):
+            part = slice(start, start + QUERIES_AT_ONCE)
             solved = self._solve(hidden[part], predictions[part])
-            lengths = np.linalg.norm(solved, axis=(1, 2), keepdims=True)
-            estimates = self._estimates(solved / np.where(lengths > 0.0, lengths, 1.0))
+            estimates = self._estimates(_normalised(solved)[0])
             for i, (direction, row) in enumerate(zip(solved, estimates, strict=True), start):
                 found.harmful[i], found.harmful_values[i] = self._smallest(direction, row, count)
                 found.helpful[i], values = self._smallest(-direction, -row, count)
@@ -184,21 +186,17 @@ class HeadInfluence:
         solved = [self._inverse @ gradient for gradient in gradients]
         return np.reshape(solved, (-1, *self.head.weights.shape)) / len(self._hidden)
 
-    def _values_of(self, solved: Array) -> Array:
-        values = np.empty(len(self._hidden))
-        for start in range(0, len(values), ROWS_AT_ONCE):
-            part = slice(start, start + ROWS_AT_ONCE)
-            products = with_bias(self._hidden[part]) @ solved.T
-            np.einsum("nc,nc->n", self._residuals[part], products, out=values[part])
-        return values
-
-    def _estimates(self, solved: Array) -> npt.NDArray[np.float32]:
-        """Estimate in float32 the values that directions (b, C, d + 1) of length 1 give to all images, (b, N)."""
-        single = solved.astype(np.float32)
-        flat = np.ascontiguousarray(single[:, :, :-1]).reshape(-1, self._hidden.shape[1])
-        products = (flat @ self._hidden.T).reshape(*single.shape[:2], -1)
-        products *= self._residuals_by_class
-        return np.asarray(products.sum(1) + single[:, :, -1] @ self._residuals_by_class)
+    def _estimates(self, directions: Array) -> npt.NDArray[np.float32]:
+        """Estimate the values that directions (b, C, d + 1) of length 1 give to all images, (b, N)."""
+        queries, classes, width = directions.shape
+        rows = directions.astype(np.float32).reshape(-1, width)
+        estimates = np.empty((queries, len(self._hidden)), dtype=np.float32)
+        step = max(1, PRODUCTS_AT_ONCE // len(rows))
+        for start in range(0, len(self._hidden), step):
+            part = slice(start, start + step)
+            products = (rows @ self._columns[:, part]).reshape(queries, classes, -1)
+            np.einsum("bcn,cn->bn", products, self._residual_columns[:, part], out=estimates[:, part])
+        return estimates
 
     def _smallest(
         self, solved: Array, estimates: npt.NDArray[np.float32], count: int
@@ -211,6 +209,12 @@ class HeadInfluence:
         values = np.einsum("nc,nc->n", self._residuals[rows], products)
         order = np.argsort(values, kind="stable")[:count]
         return rows[order], values[order]
+
+
+def _normalised(solved: Array) -> tuple[Array, Array]:
+    """Return directions (n, C, d + 1) at length 1, or 0 where they are zero, and their lengths (n,)."""
+    lengths = np.linalg.norm(solved, axis=(1, 2))
+    return solved / np.where(lengths > 0.0, lengths, 1.0)[:, None, None], lengths
 
 
 def _step_length(
