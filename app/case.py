@@ -127,7 +127,7 @@ def from_query(query: Mapping[str, str]) -> tuple[Case, tuple[str, ...]]:
     alpha = float(_value_or_default(_ALPHA, query.get("alpha"), warnings))
     name, settings = _split_attack(query.get("attack", NO_ATTACK))
     seed, target = settings.pop("seed", None), settings.pop("target", None)
-    attack, parameters = _attack_or_none(name, settings, warnings)
+    attack, parameters = _attack_or_none(name, settings, bundle, warnings)
     if attack is None:
         return Case(bundle.name, image, alpha=alpha), tuple(warnings)
     aim = _target_or_none(attack, target, bundle, warnings)
@@ -244,7 +244,7 @@ def _split_attack(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _attack_or_none(
-    name: str, given: Mapping[str, str], warnings: list[str]
+    name: str, given: Mapping[str, str], bundle: Bundle, warnings: list[str]
 ) -> tuple[str | None, tuple[tuple[str, ParameterValue], ...]]:
     if name == NO_ATTACK:
         return None, ()
@@ -252,11 +252,12 @@ def _attack_or_none(
     if name not in specs:
         warnings.append("The link names an attack that does not exist here. The image is shown without an attack.")
         return None, ()
+    usual = bundle.attack_parameters(name)
     try:
-        values = validate_parameters(specs[name].parameters, given, specs[name].title)
+        values = validate_parameters(specs[name].parameters, {**usual, **given}, specs[name].title)
     except InputError as error:
-        warnings.append(f"{error} The defaults of {specs[name].title} are used instead.")
-        values = validate_parameters(specs[name].parameters, {}, specs[name].title)
+        warnings.append(f"{error} The usual settings of {specs[name].title} are used instead.")
+        values = validate_parameters(specs[name].parameters, usual, specs[name].title)
     return name, tuple(values.items())
 
 

@@ -68,7 +68,7 @@ def evidence_case() -> CaseAnalysis:
                 type="primary",
                 key="strip-attack",
                 on_click=state.attack_by_default,
-                help=f"Runs {catalogue.attack_title(catalogue.DEFAULT_ATTACK)} with its defaults.",
+                help=f"Runs {catalogue.attack_title(catalogue.DEFAULT_ATTACK)} with its usual settings.",
             )
         else:
             page_link("app_pages/workbench.py", "Change the case", ":material/science:")

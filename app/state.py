@@ -75,9 +75,9 @@ def pick_image(reference: str) -> None:
 
 
 def attack_by_default() -> None:
-    """Attack the current image with the default attack; for widget callbacks."""
+    """Attack the current image with the default attack, set as behind the stored scores; for widget callbacks."""
     spec = catalogue.attacks()[catalogue.DEFAULT_ATTACK]
-    values = validate_parameters(spec.parameters, {}, spec.title)
+    values = validate_parameters(spec.parameters, current_bundle().attack_parameters(spec.name), spec.title)
     change(attack=spec.name, parameters=tuple(values.items()), target=None, seed=0)
 
 

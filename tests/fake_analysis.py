@@ -124,6 +124,10 @@ class FakeBundle:
             },
         )
 
+    def attack_parameters(self, attack: str) -> dict[str, Any]:
+        """Return the parameters behind the stored scores of one attack."""
+        return next((entry["parameters"] for entry in self.manifest.attacks if entry["name"] == attack), {})
+
 
 def predict(image: np.ndarray) -> Prediction:
     """Read a class off the brightest row, so that an attack can change it."""

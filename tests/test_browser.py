@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -20,8 +20,12 @@ import pytest
 from shipped import correct_test_ids, images_of, shipped
 from test_server import free_port
 
-from app.words import number
+from app.words import number, percent
 from core.analysis import analyse_image, attack_image
+from core.bundle import load_bundle
+from core.bundle.model import open_bundle
+from core.bundle.summary import images_command
+from core.photographs import PHOTOGRAPHS, photograph_for
 from core.results import Analysis
 from core.views import count_noticing
 
@@ -68,9 +72,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port)]
+    nothing = tmp_path_factory.mktemp("nothing")  # a machine to which no images were brought
+    place = {"TELLTALE_DATA": str(nothing), "HF_HOME": str(nothing), "TELLTALE_CACHE": str(nothing)}
     log = tmp_path_factory.mktemp("server") / "log"
     with log.open("w") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | place, stdout=file, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + 120
         while not ready(address):
@@ -223,6 +229,84 @@ def test_pick_attack_and_follow_the_case_through_every_page(open_tab: Any) -> No
 def test_every_page_fits_a_phone(open_tab: Any, title: str) -> None:
     image_id = int(correct_test_ids(9)[4])
     visit = open_tab(f"{PAGES[title]}?{case_query(image_id)}", NARROW)
+    visit.page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+
+
+def use_colour(page: Any) -> None:
+    """Choose the model of photographs in the list of models, with the keyboard alone."""
+    page.locator(".st-key-models button").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector('[data-testid="stPopoverBody"] [role="radiogroup"]', timeout=PATIENCE)
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_url("**bundle=cifar10*", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_model_is_chosen_by_keyboard_and_the_list_says_what_it_lacks(open_tab: Any, viewport: dict[str, int]) -> None:
+    visit = open_tab("", viewport)
+    page = visit.page
+    if viewport is NARROW:
+        page.locator('[data-testid="stExpandSidebarButton"]').click()
+    page.locator(".st-key-models button").first.click()
+    body = page.locator('[data-testid="stPopoverBody"]')
+    body.locator('[role="radiogroup"]').wait_for(timeout=PATIENCE)
+    said = re.sub(r"\s+", " ", body.inner_text())
+    for name in ("digits", "cifar10"):
+        accuracy = load_bundle(name).manifest.accuracies["test"]
+        assert f"{percent(accuracy)} of test images right" in said
+    assert "The images of 'cifar10' are not on this machine" in said
+    assert images_command(load_bundle("cifar10")) in said
+    box = body.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= viewport["width"] + 1
+    page.keyboard.press("Escape")
+    use_colour(page)
+    visit.settle()
+    visit.check()
+
+
+def test_a_photograph_is_cut_by_keyboard_attacked_and_followed_without_its_images(open_tab: Any) -> None:
+    visit = open_tab("?bundle=cifar10", WIDE)
+    page = visit.page
+    first = page.url
+    colour = open_bundle("cifar10")
+    slider = page.locator('.st-key-crop-left-chelsea input[type="range"]')
+    for _ in range(3):
+        slider.press("ArrowRight")
+    page.wait_for_function("url => location.href !== url", arg=first, timeout=PATIENCE)
+    chelsea = PHOTOGRAPHS[0]
+    moved = replace(chelsea, square=replace(chelsea.square, left=chelsea.square.left + 3))
+    image = photograph_for(moved, colour.bundle.image_shape)
+    natural = analyse_image(colour, image)
+    for reading in readings(natural):
+        page.wait_for_selector(f"text={reading}", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+    assert f"Natural: read as {natural.prediction.name}" in visit.text()
+    page.locator('[data-testid="stBaseButton-primaryFormSubmit"]').click()
+    page.wait_for_selector("text=What the attack did", timeout=PATIENCE)
+    visit.settle()
+    attacked = analyse_image(colour, attack_image(colour, image, "pgd", seed=0).images[0])
+    for reading in readings(attacked):
+        assert reading in visit.text(), reading
+    page.locator('[data-testid="stSidebarNavLink"]', has_text="Neighbours").click()
+    page.wait_for_url("**/neighbours?*", timeout=PATIENCE)
+    page.wait_for_selector("text=Most harmful", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+    text = visit.text()
+    assert "python -m core build cifar10 --data" in text
+    assert page.locator('img[alt*="not on this machine"]').count() == 3 * 8
+    near = attacked.neighbours
+    for image_id, distance in zip(near.ids[-1, :8], near.distances[-1, :8], strict=True):
+        assert f"no. {image_id} d = {distance:.3g}" in text
+
+
+@pytest.mark.parametrize("title", ["Workbench", "Neighbours & influence", "Detectors & ROC"])
+def test_colour_fits_a_phone_without_its_images(open_tab: Any, title: str) -> None:
+    visit = open_tab(f"{PAGES[title]}?bundle=cifar10&attack=pgd~eps~0.1~seed~0", NARROW)
     visit.page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
     visit.settle()
     visit.check()
