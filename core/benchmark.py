@@ -1,11 +1,12 @@
-"""How long one image takes, stop by stop, and against the network's own forward and backward pass."""
+"""How long one image takes, stop by stop, against the network's own passes and against other libraries."""
 
 from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -13,11 +14,19 @@ from torch import nn
 
 from core.analysis import analyse_image
 from core.bundle.model import LoadedBundle
+from core.comparison.attacks import attack_rows
+from core.comparison.evidence import evidence_rows
+from core.comparison.row import ComparisonRow
+from core.data.image_set import ImageSet
 from core.engine.worker_state import load
 from core.errors import InputError
 from core.images import FloatImages
+from core.models.training import Progress
 
 IMAGES = 40
+COMPARED = 64
+ATTACKED = 200
+ROWS = 20  # about as many comparisons as there are, for the progress
 
 
 @dataclass(frozen=True)
@@ -38,28 +47,42 @@ class Bench:
         Everything for one image.
     forward_backward_ms : float
         Median of one forward and one backward pass of the network alone.
+    analyse_to_forward_backward : float
+        Ratio of the two medians.
     influence_ms, neighbours_ms, response_ms : float
         Medians of these stops inside `analyse`.
     n_train : int
     peak_rss_mb : float
-        Of this process, in MiB.
+        Of this process before other libraries are measured, in MiB.
+    comparisons : tuple of ComparisonRow
+        The same work done by other libraries; empty where they were not asked for.
     """
 
     analyse_ms: Percentiles
     forward_backward_ms: float
+    analyse_to_forward_backward: float
     influence_ms: float
     neighbours_ms: float
     response_ms: float
     n_train: int
     peak_rss_mb: float
+    comparisons: tuple[ComparisonRow, ...]
 
     def to_json(self) -> dict[str, object]:
         """Return the stable JSON object of ``python -m core bench --json``."""
-        return asdict(self)
+        rows = [asdict(row) | {"ratio": row.ratio} for row in self.comparisons]
+        return asdict(self) | {"comparisons": rows}
 
 
-def bench(name: str) -> Bench:
+def bench(name: str, compare: bool = True, progress: Progress | None = None) -> Bench:
     """Measure a bundle on its own test images.
+
+    Parameters
+    ----------
+    name : str
+    compare : bool
+        Whether other libraries are measured too, which takes minutes.
+    progress : callable, optional
 
     Raises
     ------
@@ -73,15 +96,36 @@ def bench(name: str) -> Bench:
     images = image_set.images(loaded.bundle.splits.test[: IMAGES + 1])
     timings = [analyse_image(loaded, image).timings_ms for image in images][1:]
     totals = [t["total"] for t in timings]
+    whole = Percentiles(float(np.percentile(totals, 50)), float(np.percentile(totals, 95)))
+    passes = _median_ms(_forward_backward(loaded), images)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows = tuple(_comparisons(loaded, image_set, progress or (lambda _fraction, _message: None))) if compare else ()
     return Bench(
-        Percentiles(float(np.percentile(totals, 50)), float(np.percentile(totals, 95))),
-        _median_ms(_forward_backward(loaded), images),
+        whole,
+        passes,
+        whole.p50 / passes,
         _median_of("influence", timings),
         _median_of("neighbours", timings),
         _median_of("response", timings),
         len(loaded.reference.labels),
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak,
+        rows,
     )
+
+
+def _comparisons(loaded: LoadedBundle, image_set: ImageSet, progress: Progress) -> Iterator[ComparisonRow]:
+    """Yield every row, and say each as soon as it is measured."""
+    first = loaded.bundle.splits.test[: 2 * ATTACKED]
+    natural = image_set.images(first)
+    correct = np.flatnonzero(loaded.classifier.predict(natural) == image_set.labels[first])[:ATTACKED]
+    images, labels = natural[correct], image_set.labels[first][correct]
+    rows = chain(
+        evidence_rows(loaded.reference, loaded.classifier, images[:COMPARED]),
+        attack_rows(loaded.classifier, images, labels),
+    )
+    for done, row in enumerate(rows, start=1):
+        progress(min(0.99, done / ROWS), f"{row.work}: {row.ratio:.1f} × {row.against}")
+        yield row
 
 
 def _forward_backward(loaded: LoadedBundle) -> Callable[[FloatImages], None]:

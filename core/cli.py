@@ -225,12 +225,58 @@ def evaluate(
 
 
 @app.command()
-def bench(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Measure how long an analysis and its stops take on this machine."""
+def bench(
+    name: NameArgument,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the comparisons with other libraries.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure an analysis and its stops on this machine, and the same work done by other libraries."""
     load_bundle(name)
-    with _quiet_stdout():
-        record = _late("core.benchmark", "bench")(name).to_json()
-    _print(record, _pairs(record), as_json)
+    with _progress() as report:
+        record = _late("core.benchmark", "bench")(name, compare=not quick, progress=report).to_json()
+    rows = record["comparisons"]
+    _print(record, _pairs({key: value for key, value in record.items() if key != "comparisons"}), as_json)
+    if rows and not as_json:
+        _print({}, _comparison_table(rows), as_json)
+
+
+@app.command()
+def growth(
+    up_to: Annotated[int, typer.Option("--up-to", help="Leave out sizes of more training images.")] = 1_280_000,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file to write.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Chart to write.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Where generated features lie for a while; up to 8 GB.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how evidence grows from 1,000 to 1,280,000 training images, on generated features."""
+    from core.growth import SCALES, measure_growth, to_csv
+
+    _check_writable(out, "--out")
+    _check_writable(svg, "--svg")
+    scales = [scale for scale in SCALES if scale.references <= up_to]
+    if not scales:
+        raise InputError(f"--up-to must be at least {min(scale.references for scale in SCALES)}; got {up_to}.")
+    with _progress() as report:
+        measured = measure_growth(scales, folder, report)
+    rows = [growth.to_json() for growth in measured]
+    if out is not None:
+        _write_whole(out, to_csv(measured).encode(), "--out")
+    if svg is not None:
+        _write_whole(svg, _late("core.growth_chart", "growth_svg")(measured).encode(), "--svg")
+    table = Table("references", "classes", "one image, ms", "peak, GB", "recall", "neighbours", "influence")
+    for row in rows:
+        keys = ("references", "classes", "total_ms", "peak_gb", "recall", "index", "influence")
+        table.add_row(*(_text(row[key]) for key in keys))
+    _print({"growth": rows}, table, as_json)
+
+
+def _comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("work", "against", "ours, ms", "theirs, ms", "ratio", "checked")
+    for row in rows:
+        table.add_row(*(_text(row[key]) for key in ("work", "against", "ours_ms", "theirs_ms", "ratio", "equal")))
+    return table
 
 
 def _late(module: str, name: str) -> Callable[..., Any]:
@@ -309,22 +355,28 @@ def _check_out(out: Path | None) -> None:
         return
     if out.suffix.lower() != ".png":
         raise InputError(f"--out must name a .png file, because only PNG keeps every pixel; got '{out}'.")
-    if out.is_dir():
-        raise InputError(f"--out '{out}' is a folder.")
-    if not out.parent.is_dir():
-        raise InputError(f"--out '{out}' cannot be written: there is no folder '{out.parent}'.")
-    if not os.access(out.parent, os.W_OK):
-        raise InputError(f"--out '{out}' cannot be written: the folder '{out.parent}' is read-only.")
+    _check_writable(out, "--out")
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _check_writable(path: Path | None, option: str) -> None:
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"{option} '{path}' is a folder.")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} '{path}' cannot be written: there is no folder '{path.parent}'.")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{option} '{path}' cannot be written: the folder '{path.parent}' is read-only.")
+
+
+def _write_whole(path: Path, data: bytes, option: str = "--out") -> None:
     """Write a file that appears whole or not at all."""
     partial = path.with_name(f".telltale-{os.getpid()}.partial")
     try:
         partial.write_bytes(data)
         partial.replace(path)
     except OSError as error:
-        raise InputError(f"--out '{path}' cannot be written: {error.strerror}.") from error
+        raise InputError(f"{option} '{path}' cannot be written: {error.strerror}.") from error
     finally:
         partial.unlink(missing_ok=True)
 

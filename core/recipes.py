@@ -102,9 +102,9 @@ PHOTOGRAPH_ATTACKS = (
     AttackPlan("deepfool", 400, 500),
     AttackPlan("gradient", 200, 300),
     AttackPlan("cw", 200, 300),
-    AttackPlan("ead", 40, 60),
+    AttackPlan("ead", 20, 40),
     AttackPlan("boundary", 20, 40, {"steps": 300}),
-    AttackPlan("lbfgs", 40, 60),
+    AttackPlan("lbfgs", 20, 40, {"steps": 20, "binary_search_steps": 3}),
     AttackPlan("onepixel", 20, 40, {"steps": 30, "popsize": 50}),
 )
 

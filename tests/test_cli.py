@@ -228,10 +228,15 @@ def test_a_fresh_evaluation_and_the_benchmark_come_from_the_package(place, monke
     monkeypatch.setattr(core, "evaluate", lambda name, fresh, **_: answers[name, fresh], raising=False)
     assert answer(capsys, "evaluate", "tiny", "--fresh") == json.loads(json.dumps(stored.to_json()))
     benchmark = ModuleType("core.benchmark")
-    figures = {"analyse_ms": {"p50": 1.0, "p95": float("nan")}, "n_train": 3}
-    benchmark.bench = lambda _: SimpleNamespace(to_json=lambda: figures)
+    row = {"work": "x", "against": "y", "ours_ms": 1.0, "theirs_ms": 4.0, "ratio": 4.0, "equal": "same"}
+    figures = {"analyse_ms": {"p50": 1.0, "p95": float("nan")}, "n_train": 3, "comparisons": [row]}
+    benchmark.bench = lambda _, compare, progress: SimpleNamespace(
+        to_json=lambda: figures | ({} if compare else {"comparisons": []})
+    )
     monkeypatch.setitem(sys.modules, "core.benchmark", benchmark)
-    assert answer(capsys, "bench", "tiny") == {"analyse_ms": {"p50": 1.0, "p95": None}, "n_train": 3}
+    known = {"analyse_ms": {"p50": 1.0, "p95": None}, "n_train": 3}
+    assert answer(capsys, "bench", "tiny") == known | {"comparisons": [row]}
+    assert answer(capsys, "bench", "tiny", "--quick") == known | {"comparisons": []}
 
 
 def test_build_and_train_report_progress_on_stderr(place, monkeypatch, capsys) -> None:

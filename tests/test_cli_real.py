@@ -108,11 +108,14 @@ def test_evaluate_reports_what_the_stored_scores_say(tmp_path: Path) -> None:
 
 
 def test_bench_bundles_and_verify_answer(tmp_path: Path) -> None:
-    bench = answer(tmp_path, "bench", "digits")
+    bench = answer(tmp_path, "bench", "digits", "--quick")
     assert set(bench) == {
         *("analyse_ms", "forward_backward_ms", "influence_ms", "neighbours_ms", "response_ms"),
-        *("n_train", "peak_rss_mb"),
+        *("n_train", "peak_rss_mb", "analyse_to_forward_backward", "comparisons"),
     }
+    ratio = bench["analyse_ms"]["p50"] / bench["forward_backward_ms"]
+    assert bench["analyse_to_forward_backward"] == pytest.approx(ratio)
+    assert bench["comparisons"] == []
     assert 0 < bench["analyse_ms"]["p50"] <= bench["analyse_ms"]["p95"]
     assert bench["n_train"] == len(shipped().bundle.splits.train)
     assert 50 < bench["peak_rss_mb"] < 4000
