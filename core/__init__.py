@@ -76,7 +76,13 @@ def analyse(image: npt.NDArray[np.float32], *, bundle: str = "digits", alpha: fl
 
 
 def evaluate(
-    bundle: str = "digits", *, fresh: bool = False, progress: Callable[[float, str], None] | None = None
+    bundle: str = "digits",
+    *,
+    fresh: bool = False,
+    attack: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    images: int = 500,
+    progress: Callable[[float, str], None] | None = None,
 ) -> Evaluation:
     """Evaluate a bundle's detectors on its test split.
 
@@ -87,16 +93,32 @@ def evaluate(
     fresh : bool
         Attack and score the test images again, in as many processes as there are cores, instead of reading the
         stored scores. A script that does so needs Python's ``if __name__ == "__main__":`` around its code.
+    attack : str, optional
+        Only this attack, run now with `parameters` on that many `images`; needs `fresh`.
     progress : callable, optional
         Told the fraction done and what is being done.
+
+    Raises
+    ------
+    InputError
+        If an argument is not accepted.
     """
+    from core.errors import InputError
     from core.evaluation import evaluate_stored
+    from core.recipes import AttackPlan
 
     if not fresh:
+        if attack is not None:
+            raise InputError("One attack with its own parameters can only be evaluated afresh.")
         return evaluate_stored(load_bundle(bundle))
     from core.fresh import evaluate_fresh
 
-    return evaluate_fresh(_opened(bundle), progress or (lambda _fraction, _message: None))
+    opened = _opened(bundle)
+    tell = progress or (lambda _fraction, _message: None)
+    if attack is None:
+        return evaluate_fresh(opened, tell)
+    values = opened.bundle.attack_parameters(attack) | dict(parameters or {})
+    return evaluate_fresh(opened, tell, [AttackPlan(attack, 0, images, values)])
 
 
 def _opened(name: str) -> Any:

@@ -162,11 +162,8 @@ def attack(
     """Attack one image; the result is on the 8-bit grid and every figure is measured on it."""
     _check_out(out)
     spec = get_attack(attack)
-    given = _parse_settings(settings or [])
-    validate_parameters(spec.parameters, given, f"attack '{attack}'")
     opened = load_bundle(bundle)
-    values = opened.attack_parameters(attack) | given
-    parameters = validate_parameters(spec.parameters, values, f"attack '{attack}'")
+    parameters = _attack_values(spec, settings or [], opened)
     target_label = _parse_target(target, spec, opened)
     natural = load_image_file(image, opened.image_shape)
     with _quiet_stdout():
@@ -204,14 +201,25 @@ def analyse(
 def evaluate(
     name: NameArgument,
     fresh: Annotated[bool, typer.Option("--fresh", help="Recompute every score instead of reading them.")] = False,
+    attack: Annotated[str | None, typer.Option("--attack", help="With --fresh: this attack only.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of --attack; repeatable.")
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=1, help="How many images --attack is run on.")] = 500,
     as_json: JsonOption = False,
 ) -> None:
     """Report every detector against every attack on the test images."""
     from core.evaluation import evaluate_stored
 
+    if (attack or settings) and not (fresh and attack):
+        raise InputError("--attack needs --fresh, and --set needs --attack.")
     if fresh:
+        options: dict[str, Any] = {}
+        if attack is not None:
+            values = _attack_values(get_attack(attack), settings or [], load_bundle(name))
+            options = {"attack": attack, "parameters": values, "images": images}
         with _progress() as report:
-            evaluation = _late("core", "evaluate")(name, fresh=True, progress=report)
+            evaluation = _late("core", "evaluate")(name, fresh=True, progress=report, **options)
     else:
         evaluation = evaluate_stored(load_bundle(name))
     table = Table("detector", "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR")
@@ -299,6 +307,13 @@ def _bundle_cells(row: BundleSummary) -> tuple[str, ...]:
 def _bundle_remarks(row: BundleSummary) -> list[str]:
     command = [] if row.images_command is None else [f"'{row.images_command}' brings the images."]
     return [f"{row.name}: {remark}" for remark in [*filter(None, [row.problem]), *row.lacks, *command]]
+
+
+def _attack_values(spec: AttackSpec, settings: Sequence[str], bundle: Bundle) -> dict[str, ParameterValue]:
+    """Return the parameters of an attack: those given, else those behind the bundle's scores, else the defaults."""
+    given = _parse_settings(settings)
+    validate_parameters(spec.parameters, given, f"attack '{spec.name}'")
+    return validate_parameters(spec.parameters, bundle.attack_parameters(spec.name) | given, f"attack '{spec.name}'")
 
 
 def _parse_settings(settings: Sequence[str]) -> dict[str, str]:

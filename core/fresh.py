@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +10,7 @@ from core.bundle.attacking import attack_splits
 from core.bundle.bundle import WEIGHTS_FILE
 from core.bundle.collecting import Collector
 from core.bundle.fitted import FittedFiles
+from core.bundle.manifest import Manifest
 from core.bundle.model import LoadedBundle
 from core.bundle.processes import Processes, part
 from core.bundle.scoring import score_versions
@@ -18,14 +20,17 @@ from core.models.training import Progress
 from core.recipes import AttackPlan
 
 
-def evaluate_fresh(loaded: LoadedBundle, progress: Progress) -> Evaluation:
-    """Attack and score a bundle's test images now, with the attacks and parameters of its manifest.
+def evaluate_fresh(loaded: LoadedBundle, progress: Progress, plans: Sequence[AttackPlan] = ()) -> Evaluation:
+    """Attack and score a bundle's test images now.
 
     Parameters
     ----------
     loaded : LoadedBundle
     progress : callable
         Told the fraction done and what is being done.
+    plans : sequence of AttackPlan
+        Attacks to run on the first `AttackPlan.test` correctly classified images; those of the manifest with their
+        parameters where left out.
 
     Raises
     ------
@@ -42,10 +47,7 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress) -> Evaluation:
         collect = Collector(loaded.classifier, weights, image_set, folder / "observed", processes)
         (natural,) = collect.natural([("test", bundle.splits.test)], part(progress, 0.0, 0.1))
         correct = bundle.splits.test[natural.success]
-        plans = [
-            AttackPlan(e["name"], fit=0, test=e["test"]["images"], parameters=e["parameters"]) for e in manifest.attacks
-        ]
-        wanted = [(plan, correct[: plan.test]) for plan in plans]
+        wanted = [(plan, correct[: plan.test]) for plan in plans or _stored_plans(manifest)]
         found = attack_splits(
             loaded.classifier,
             weights,
@@ -62,3 +64,9 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress) -> Evaluation:
         versions = [natural, *attacked]
         table = score_versions(versions, fitted, folder / "scores", processes, part(progress, 0.85, 1.0))
     return evaluate_table(table, bundle.name, manifest.notes["macro_attacks"], manifest.seed)
+
+
+def _stored_plans(manifest: Manifest) -> list[AttackPlan]:
+    return [
+        AttackPlan(e["name"], fit=0, test=e["test"]["images"], parameters=e["parameters"]) for e in manifest.attacks
+    ]

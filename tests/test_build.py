@@ -172,6 +172,15 @@ def test_evaluating_afresh_gives_the_stored_figures(built: Path) -> None:
     assert fresh.attacks == stored.attacks
 
 
+def test_one_attack_can_be_evaluated_with_other_parameters(built: Path) -> None:
+    loaded = open_bundle(str(built))
+    found = evaluate_fresh(loaded, silent, [AttackPlan("fgsm", 0, 20, {"eps": 0.2})])
+    assert [summary.attack for summary in found.attacks] == ["fgsm"]
+    assert {row.attack for row in found.rows} <= {"fgsm", "natural_error"}
+    norm = found.attacks[0].linf
+    assert norm is not None and 0.1 < norm <= 0.2 + 1e-9
+
+
 def test_a_fault_in_an_attack_ends_the_build_without_running_the_rest(tmp_path: Path) -> None:
     slow = (AttackPlan(name, ATTACKED, ATTACKED, {"steps": 60}) for name in ("boundary", "pgd", "bim"))
     attacks = (AttackPlan("fgsm", 1, 1, {"eps": 7}), *slow)

@@ -239,6 +239,12 @@ def test_a_fresh_evaluation_and_the_benchmark_come_from_the_package(place, monke
     assert answer(capsys, "bench", "tiny", "--quick") == known | {"comparisons": []}
 
 
+@pytest.mark.parametrize("options", [["--attack", "fgsm"], ["--fresh", "--set", "eps=0.1"]])
+def test_attack_settings_are_for_fresh_evaluations_only(place, capsys, options) -> None:
+    status, _, complaint = run(capsys, "evaluate", "tiny", *options)
+    assert status == 2 and "--attack needs --fresh" in complaint
+
+
 def test_build_and_train_report_progress_on_stderr(place, monkeypatch, capsys) -> None:
     for module_name, name in [("core.bundle.build", "build"), ("core.models.training", "train")]:
         asked = []
