@@ -9,7 +9,7 @@ import streamlit as st
 from app import catalogue, pictures, state, words
 from app.analyses import CaseAnalysis, analyse
 from app.case import image_words, read_image
-from app.panels.models import model_choice
+from app.panels.models import model_button, model_list
 from app.papers import Paper
 from core.errors import InputError
 
@@ -95,7 +95,7 @@ def sidebar() -> None:
     case = state.current()
     with st.sidebar:
         st.caption("Model")
-        model_choice(case.bundle)
+        asked = model_button(case.bundle)
         st.caption("Current case")
         try:
             image = read_image(case.image, catalogue.bundle(case.bundle))
@@ -107,3 +107,5 @@ def sidebar() -> None:
         with st.popover("Copy link", icon=":material/link:"):
             st.markdown("This link opens the same case with the same numbers.")
             st.code(state.link(), language=None, wrap_lines=True)
+    if asked:
+        model_list(case.bundle)

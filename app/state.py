@@ -62,10 +62,10 @@ def change(**fields: Any) -> None:
     st.session_state.case_warnings = ()
 
 
-def change_bundle(key: str) -> None:
-    """Go to the model that the widget at `key` names, with a sample of its own; for widget callbacks."""
+def change_bundle(name: str) -> None:
+    """Go to another model, with a sample of its own; for widget callbacks."""
     st.session_state.pop("last_attack", None)  # its target is a class of the model before
-    st.session_state.case = sample_case(catalogue.bundle(st.session_state[key]))
+    st.session_state.case = sample_case(catalogue.bundle(name))
     st.session_state.case_warnings = ()
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.bundle import Bundle
 
 INVERT = "invert-ink"
-PREVIEW_SIDE = 480
+PREVIEW_SIDE, SEEN_SIDE = 480, 160
 SIDES = {"side": "Side of the square", "left": "From the left", "top": "From the top"}
 
 
@@ -112,7 +112,9 @@ def crop_panel(photo: Photo, bundle: Bundle) -> None:
         )
     with part:
         image = read_image(crop.reference, bundle)
-        pictures.show(image, alt=f"The square at the model's {image.shape[2]} × {image.shape[1]} pixels")
+        pictures.show(
+            image, alt=f"The square at the model's {image.shape[2]} × {image.shape[1]} pixels", side=SEEN_SIDE
+        )
         st.caption(_seen_words(bundle))
     _controls(photo, bundle, size, square)
     if state.current().image != crop.reference:

@@ -7,58 +7,60 @@ import streamlit as st
 from app import catalogue, state, words
 from core.bundle.summary import BundleSummary
 
-LIST = "models"
-NEXT_LINE = "  \n"
 
-
-def model_choice(current: str) -> None:
-    """Draw the button that names the current model and opens the list; the list is made only when it is opened."""
+def model_button(current: str) -> bool:
+    """Draw the button that names the current model; return whether the list was asked for."""
     title = catalogue.bundle(current).manifest.title
-    popover = st.popover(title, icon=":material/model_training:", width="stretch", key=LIST, on_change="rerun")
-    if popover.open:
-        with popover:
-            _list(current)
-
-
-def _list(current: str) -> None:
-    summaries = {name: catalogue.summary(name) for name in catalogue.bundle_names()}
-    usable = [name for name, summary in summaries.items() if summary.problem is None]
-    key = f"model-{current}"
-    st.radio(
-        "Model",
-        usable,
-        index=usable.index(current),
-        format_func=lambda name: str(summaries[name].title),
-        captions=[caption(summaries[name]) for name in usable],
-        key=key,
-        on_change=_choose,
-        args=(key,),
+    return st.button(
+        title, icon=":material/model_training:", width="stretch", key="models", help="Choose another model"
     )
-    for summary in summaries.values():
-        if summary.problem is not None:
-            st.caption(f":material/error: **{summary.name}** cannot be used: {summary.problem}")
+
+
+@st.dialog("Models", width="medium")
+def model_list(current: str) -> None:
+    """Show every model with a button to go to it."""
     for problem in catalogue.folder_problems():
-        st.caption(f":material/folder_off: {problem}")
+        st.warning(problem, icon=":material/folder_off:")
+    for name in catalogue.bundle_names():
+        with st.container(border=True):
+            _card(catalogue.summary(name), name == current)
 
 
-def _choose(key: str) -> None:
-    state.change_bundle(key)
-    st.session_state[LIST] = False  # the list closes: the page behind it is what was asked for
+def _card(summary: BundleSummary, current: bool) -> None:
+    if summary.problem is not None:
+        st.markdown(f":material/error: **{summary.name}** cannot be used. {summary.problem}")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(gap="xxsmall"):
+            st.markdown(f"**{summary.title}**")
+            st.caption(facts(summary))
+        if st.button(
+            "In use" if current else "Use",
+            key=f"model-{summary.name}",
+            type="secondary" if current else "primary",
+            disabled=current,
+            help=f"{summary.title} is shown now" if current else f"Go on with {summary.title}",
+            on_click=state.change_bundle,
+            args=(summary.name,),
+        ):
+            st.rerun()  # the whole page, which closes the list
+    for lack in summary.lacks:
+        st.caption(f":material/info: {lack}")
+    if summary.images_command is not None:
+        st.caption("This command, in Telltale's folder, brings the images; a folder with the data does as well:")
+        st.code(summary.images_command, language="sh", wrap_lines=True)
 
 
-def caption(summary: BundleSummary) -> str:
-    """Return what a model is and what it lacks, as one Markdown text."""
-    facts = []
+def facts(summary: BundleSummary) -> str:
+    """Return accuracy, classes, images and size of a model in one line."""
+    said = []
     if summary.accuracy is not None:
-        facts.append(f"{words.percent(summary.accuracy)} of test images right")
+        said.append(f"{words.percent(summary.accuracy)} of test images right")
     if summary.classes is not None:
-        facts.append(f"{summary.classes} classes")
+        said.append(f"{summary.classes} classes")
     if summary.image_shape is not None:
         channels, height, width = summary.image_shape
-        facts.append(f"{'grey' if channels == 1 else 'colour'}, {width} × {height} pixels")
+        said.append(f"{'grey' if channels == 1 else 'colour'}, {width} × {height} pixels")
     if summary.size_bytes is not None:
-        facts.append(words.megabytes(summary.size_bytes))
-    lines = [", ".join(facts), *(f":material/info: {lack}" for lack in summary.lacks)]
-    if summary.images_command is not None:
-        lines.append(f":material/terminal: `{summary.images_command}` brings its images.")
-    return NEXT_LINE.join(lines)
+        said.append(words.megabytes(summary.size_bytes))
+    return ", ".join(said)
