@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from captum.attr import GuidedBackprop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.filters.rank import entropy as rank_entropy
@@ -78,10 +79,15 @@ def seeded_gradient(classifier: Classifier, images: np.ndarray) -> np.ndarray:
     return torch.autograd.grad(last, inputs, grad_outputs=last.detach())[0].numpy()
 
 
-def coloured_classifier() -> Classifier:
+def coloured_classifier(trained_norms: bool = False) -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return Classifier(Architecture(3, 16, 16, 4, base_width=4, depth=1))
+        classifier = Classifier(Architecture(3, 16, 16, 4, base_width=4, depth=1))
+        for norm in classifier.modules():
+            if trained_norms and isinstance(norm, nn.BatchNorm2d):
+                norm.running_mean.normal_(0.0, 0.2)
+                norm.running_var.uniform_(0.5, 2.0)
+        return classifier
 
 
 def smooth_classifier() -> Classifier:
@@ -101,6 +107,41 @@ def test_responses_equal_a_hand_written_guided_backprop_and_not_the_plain_gradie
     plain = seeded_gradient(tiny_classifier(), images)[:, 0]
     np.testing.assert_allclose(seeded_gradient(rebuilt(PlainRelu), images)[:, 0], plain, rtol=1e-4, atol=1e-5 * scale)
     assert np.abs(maps - plain).max() > 0.1 * scale
+
+
+class HalfSquares(nn.Module):
+    """Half the squared norm of the last stage, whose gradient has the activation as its seed."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images):
+        return 0.5 * self.classifier.feature_maps(images)[-1].square().sum((1, 2, 3))
+
+
+@pytest.mark.filterwarnings("ignore:Setting backward hooks")
+@pytest.mark.parametrize("make", [tiny_classifier, lambda: coloured_classifier(trained_norms=True)])
+def test_responses_equal_captums_guided_backprop(make) -> None:
+    classifier = make()
+    a = classifier.architecture
+    images = np.random.default_rng(0).random((20, a.channels, a.height, a.width), dtype=np.float32)
+    inputs = torch.from_numpy(images).clone().requires_grad_()
+    expected = luma(GuidedBackprop(HalfSquares(classifier)).attribute(inputs).detach().numpy())
+    maps, method = response_maps(classifier, images)
+    assert method == GUIDED
+    np.testing.assert_allclose(maps, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_responses_follow_the_weights() -> None:
+    classifier = copy.deepcopy(tiny_classifier())
+    images, _ = tiny_images(2)
+    before = response_maps(classifier, images)[0]
+    with torch.no_grad():
+        next(classifier.parameters()).mul_(2.0)
+    after = response_maps(classifier, images)[0]
+    assert np.abs(after - before).max() > 1e-3 * np.abs(before).max()
+    np.testing.assert_array_equal(after, response_maps(copy.deepcopy(classifier), images)[0])
 
 
 def test_the_seed_is_the_activation_itself_where_there_is_no_relu() -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from captum.attr import GuidedBackprop, Saliency
 from numpy.lib.stride_tricks import sliding_window_view
-from torch import nn
 
 from core.errors import InputError
+from core.evidence.guided import guided_network
 from core.models.classifier import Classifier
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -48,18 +45,6 @@ class Responses:
     def mean_entropy(self) -> npt.NDArray[np.float64]:
         """Average local spatial entropy in bits (Eq. 4), shape (n,)."""
         return np.asarray(self.entropy.mean((1, 2), dtype=np.float64))
-
-
-class _HalfSquaredActivation(nn.Module):
-    """Half the squared norm of the last convolutional stage: its gradient is the activation itself."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        super().__init__()
-        self.classifier = classifier
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        last = self.classifier.feature_maps(images)[-1]
-        return 0.5 * last.pow(2).sum((1, 2, 3))
 
 
 def feature_responses(
@@ -98,15 +83,8 @@ def check_settings(levels: int, patch: int) -> None:
 
 def response_maps(classifier: Classifier, images: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], str]:
     """Return signed grey responses of shape (n, H, W) and the name of the method used."""
-    seed = _HalfSquaredActivation(classifier).eval()
-    inputs = torch.from_numpy(images).clone().requires_grad_()
-    if any(isinstance(m, nn.ReLU) for m in classifier.modules()):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Setting backward hooks", UserWarning)  # it takes them off again
-            gradient, method = GuidedBackprop(seed).attribute(inputs), GUIDED
-    else:
-        gradient, method = Saliency(seed).attribute(inputs, abs=False), PLAIN
-    return luma(gradient.detach().numpy()), method
+    network = guided_network(classifier)
+    return luma(network.backpropagate(images)), GUIDED if network.guided else PLAIN
 
 
 def luma(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
