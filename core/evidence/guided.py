@@ -36,8 +36,8 @@ class GuidedNetwork:
     """
 
     def __init__(self, classifier: Classifier) -> None:
-        self._network: nn.Module = fuse(_LastStage(classifier).eval())  # type: ignore[no-untyped-call]
-        self._network.requires_grad_(False).to(memory_format=torch.channels_last)
+        self._network: nn.Module = fuse(_LastStage(classifier).eval())
+        self._network.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.guided = _guide(self._network)
 
     def backpropagate(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
