@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 from core.bundle.fitting import COMPONENTS, choose_densities
+from core.bundle.processes import Processes
 from core.errors import InputError
 from core.evidence.density import (
     COVARIANCES,
@@ -167,7 +168,8 @@ def known_shape(kind: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarra
 )
 def test_the_shape_with_the_largest_held_out_likelihood_is_chosen(kind, components, covariance) -> None:
     (hidden, labels), (other, truth) = known_shape(kind, 200, 0), known_shape(kind, 300, 1)
-    chosen = choose_densities(hidden, labels, (as_trace(other), truth), 2, seed=0)
+    with Processes() as processes:
+        chosen = choose_densities(hidden, labels, (as_trace(other), truth), 2, 0, tmp_path, processes)
     assert chosen.settings.components == components
     assert covariance is None or chosen.settings.covariance == covariance
     # The figure it was chosen by, from scikit-learn alone: PCA, one mixture per class, its mean log density.

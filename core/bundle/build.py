@@ -253,8 +253,9 @@ class _Stages:
         rows = _sample(labels[self.splits.train], COMPACT_REFERENCES, self.recipe.seed) if self.compact else slice(None)
         seen = in_half_precision(trace.take(rows)) if self.compact else trace
         ids = self.splits.train[rows]
-        natural = held_out.trace, held_out.labels
-        return fit_reference(ids, labels[ids], seen, natural, len(self.image_set.class_names), self.recipe.seed)
+        natural, classes = (held_out.trace, held_out.labels), len(self.image_set.class_names)
+        folder = self.fitted_folder / "mixtures"
+        return fit_reference(ids, labels[ids], seen, natural, classes, self.recipe.seed, folder, self.processes)
 
     def _fit_detectors(
         self, reference: Reference, natural: list[Versions], attacked: list[Versions]

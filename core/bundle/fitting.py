@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from core.bundle.processes import Processes
+from core.bundle.store import load_arrays, save_arrays
 from core.detectors.base import Detector, Labels, macro_auc
 from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
@@ -45,6 +48,8 @@ def fit_reference(
     held_out: tuple[Trace, npt.NDArray[np.int64]],
     classes: int,
     seed: int,
+    folder: Path,
+    processes: Processes,
 ) -> Reference:
     """Fit pivots, the softmax head and the class mixtures to the training images.
 
@@ -57,6 +62,9 @@ def fit_reference(
         Natural images of the fit split with their true classes; they choose the head's damping and the mixtures'
         shape by their likelihood.
     classes, seed : int
+    folder : Path
+        Where fitted mixtures are kept until the best is known.
+    processes : Processes
     """
     return Reference(
         ids,
@@ -65,7 +73,7 @@ def fit_reference(
         trace,
         fit_pivots(trace, labels, classes),
         choose_head(trace.hidden, labels, held_out, classes),
-        choose_densities(trace.hidden, labels, held_out, classes, seed),
+        choose_densities(trace.hidden, labels, held_out, classes, seed, folder, processes),
     )
 
 
@@ -89,12 +97,24 @@ def choose_head(
     return min(heads, key=cross_entropy)
 
 
+@dataclass(frozen=True)
+class _MixtureJob:
+    file: Path
+    hidden: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    classes: int
+    shape: MixtureSettings
+    seed: int
+
+
 def choose_densities(
     hidden: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int64],
     held_out: tuple[Trace, npt.NDArray[np.int64]],
     classes: int,
     seed: int,
+    folder: Path,
+    processes: Processes,
 ) -> ClassDensities:
     """Fit mixtures of several sizes and covariances and keep the one with the largest held-out likelihood.
 
@@ -103,9 +123,23 @@ def choose_densities(
     """
     trace, truth = held_out
     dimensions = min(hidden.shape[1], len(hidden) - 1)
-    shapes = [MixtureSettings(k, c, dimensions) for c in COVARIANCES for k in COMPONENTS]
-    fitted = [ClassDensities.fit(hidden, labels, classes, shape, seed) for shape in shapes]
+    folder.mkdir(parents=True, exist_ok=True)
+    # The largest take longest and begin first.
+    shapes = [MixtureSettings(k, c, dimensions) for c in COVARIANCES for k in sorted(COMPONENTS, reverse=True)]
+    jobs = [
+        _MixtureJob(folder / f"{s.covariance}-{s.components}.safetensors", hidden, labels, classes, s, seed)
+        for s in shapes
+    ]
+    processes.run(_fit_mixtures, [job for job in jobs if not job.file.exists()], lambda _count, _job: None)
+    fitted = [ClassDensities.from_arrays(load_arrays(job.file)) for job in jobs]
     return max(fitted, key=lambda densities: held_out_log_density(densities, trace.hidden, truth))
+
+
+def _fit_mixtures(job: _MixtureJob) -> None:
+    densities = ClassDensities.fit(job.hidden, job.labels, job.classes, job.shape, job.seed)
+    partial = job.file.with_suffix(".partial")
+    save_arrays(partial, densities.to_arrays())
+    partial.replace(job.file)
 
 
 def select_detectors(
