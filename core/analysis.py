@@ -18,7 +18,6 @@ from core.detectors.knn_score import KnnScoreDetector
 from core.detectors.trajectory import TrajectoryDetector
 from core.errors import InputError
 from core.evidence.evidence import Evidence
-from core.evidence.influence import HeadInfluence
 from core.evidence.neighbours import Neighbours
 from core.evidence.response import Responses, feature_responses
 from core.evidence.trajectory import DISTANCES, PIVOTS
@@ -338,7 +337,7 @@ def _influence_view(evidence: Evidence) -> InfluenceView:
         harmful_ranks=found.harmful_ranks[0, :, :m],
         helpful_distances=found.helpful_distances[0, :, :m],
         harmful_distances=found.harmful_distances[0, :, :m],
-        method=HeadInfluence.method,
+        method=reference.influence.method,
         n_train=len(reference.labels),
     )
 

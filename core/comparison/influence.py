@@ -16,7 +16,9 @@ from torch.utils.data import TensorDataset
 
 from core.comparison.row import ComparisonRow
 from core.comparison.timing import timed
-from core.evidence.influence import SoftmaxHead
+from core.errors import InputError
+from core.evidence.curvature import ConjugateInfluence
+from core.evidence.influence import HeadInfluence, SoftmaxHead
 from core.evidence.reference import Reference
 from core.models.trace import Trace
 
@@ -79,9 +81,18 @@ def influence_rows(reference: Reference, trace: Trace) -> Iterator[ComparisonRow
     ----------
     reference : Reference
     trace : Trace of at least one test image
+
+    Raises
+    ------
+    InputError
+        If the head is so large that only the strongest influences are computed.
     """
     problem = HeadProblem.of(reference, trace)
     influence = reference.influence
+    if not isinstance(influence, HeadInfluence | ConjugateInfluence):
+        raise InputError(
+            "Influence of all training images can be compared only where the head's Hessian is solved whole."
+        )
     ours_ms, values = timed(lambda: influence.values(trace.hidden[:1], trace.predictions[:1])[0], REPEATS)
     work = f"influence of all {len(reference.labels):,} training images on one image"
     setup_ms, direction = timed(lambda: explicit_direction(problem))

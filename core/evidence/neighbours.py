@@ -55,9 +55,14 @@ class NeighbourIndex:
         ``pca_whiten`` keeps min(256, d) centred, whitened components, fitted on the reference set.
     """
 
+    @property
+    def method(self) -> str:
+        """How neighbours are found, in words for the page."""
+        return "exact"
+
     def __init__(self, activations: npt.NDArray[np.float32], processing: Processing = "none") -> None:
         self.processing = processing
-        self._pca = _fit_pca(activations) if processing == "pca_whiten" else None
+        self._pca = fit_pca(activations) if processing == "pca_whiten" else None
         self.points = self.process(activations)
         self._distances = SquaredDistances(self.points, np.float32)
 
@@ -178,7 +183,8 @@ def _possible(estimates: Floats, margin: float, k: int, own: int) -> npt.NDArray
     return np.asarray(everything[everything != own])
 
 
-def _fit_pca(activations: npt.NDArray[np.float32]) -> PCA:
+def fit_pca(activations: npt.NDArray[np.float32]) -> PCA:
+    """Fit what ``pca_whiten`` applies to activations of shape (n, d): at most 256 components with variance."""
     components = min(MAX_COMPONENTS, activations.shape[1], len(activations) - 1)
     pca = PCA(n_components=components, svd_solver="full").fit(activations.astype(np.float64))
     # A layer with dead channels has directions without variance; whitening them would divide by zero.

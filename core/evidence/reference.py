@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from core.evidence.by_size import describe_index, make_distances, make_index, make_influence
 from core.evidence.density import ClassDensities
 from core.evidence.distances import SquaredDistances
-from core.evidence.influence import HeadInfluence, SoftmaxHead
+from core.evidence.influence import SoftmaxHead
+from core.evidence.most_influential import Influence
 from core.evidence.neighbours import NeighbourIndex, Processing
 from core.evidence.trajectory import Pivots
 from core.models.trace import Trace
@@ -41,7 +43,7 @@ class Reference:
     densities: ClassDensities
     _indices: dict[tuple[str, Processing], NeighbourIndex] = field(default_factory=dict, repr=False)
     _distances: dict[str, SquaredDistances] = field(default_factory=dict, repr=False)
-    _influence: HeadInfluence | None = field(default=None, repr=False)
+    _influence: Influence | None = field(default=None, repr=False)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -49,24 +51,28 @@ class Reference:
         return self.trace.layers
 
     def index(self, layer: str, processing: Processing = "none") -> NeighbourIndex:
-        """Return the neighbour index of one layer, built on first use."""
+        """Return the neighbour index of one layer, exact or, for very many images, approximate; built on first use."""
         key = (layer, processing)
         if key not in self._indices:
-            self._indices[key] = NeighbourIndex(self.activations(layer), processing)
+            self._indices[key] = make_index(self.activations(layer), processing)
         return self._indices[key]
 
     def distances(self, layer: str) -> SquaredDistances:
         """Return the float64 distances to one layer's activations, prepared on first use."""
         if layer not in self._distances:
-            self._distances[layer] = SquaredDistances(self.activations(layer), np.float64)
+            self._distances[layer] = make_distances(self.activations(layer))
         return self._distances[layer]
 
     @property
-    def influence(self) -> HeadInfluence:
-        """The softmax head with its Hessian inverted, built on first use."""
+    def influence(self) -> Influence:
+        """Influence through the softmax head, as exact as the size allows; built on first use."""
         if self._influence is None:
-            self._influence = HeadInfluence(self.head, self.trace.hidden, self.labels)
+            self._influence = make_influence(self.head, self.trace.hidden, self.labels)
         return self._influence
+
+    def describe_indices(self) -> dict[str, dict[str, object]]:
+        """Return, for a manifest's notes, how every layer's neighbours are found and with what measured recall."""
+        return {layer: describe_index(self.index(layer)) for layer in self.layers}
 
     def prepare(self) -> None:
         """Build now what would otherwise be built for the first image."""

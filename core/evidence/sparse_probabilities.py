@@ -1,0 +1,95 @@
+"""The softmax outputs of all training images, kept only where a class has a noticeable share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.evidence.influence import SoftmaxHead
+
+Floats = npt.NDArray[np.float32]
+
+SMALLEST_SHARE = 3e-4  # a class below it is left out of an image's list, unless it is the image's own
+CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class SparseProbabilities:
+    """One list per class: which images give it at least `SMALLEST_SHARE`, or have it as their true class.
+
+    Memory is O(N K) for K listed classes per image instead of O(N C).
+
+    Attributes
+    ----------
+    starts : array of int64, shape (C + 1,)
+        List c is ``rows[starts[c]:starts[c + 1]]``.
+    rows : array of int32, shape (entries,)
+        Training images, ascending within a list.
+    shares : array of float32, shape (entries,)
+        Their softmax outputs for that class.
+    residuals : array of float32, shape (entries,)
+        The same less 1 where the class is the true one: p - y.
+    unlisted : array of float32, shape (N,)
+        Per image, the summed softmax outputs of the classes whose list it is not in.
+    unlisted_curvature : array of float64, shape (C,)
+        Per class, the sum of p (1 - p) over the images that are not in its list.
+    """
+
+    starts: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int32]
+    shares: Floats
+    residuals: Floats
+    unlisted: Floats
+    unlisted_curvature: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, head: SoftmaxHead, hidden: Floats, labels: npt.NDArray[np.int64]) -> SparseProbabilities:
+        """Run the head over hidden states (N, d), chunk by chunk; they may be mapped from a file."""
+        classes = len(head.weights)
+        entries: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.uint16], Floats]] = []
+        unlisted = np.empty(len(hidden), dtype=np.float32)
+        unlisted_curvature = np.zeros(classes)
+        for start, shares in probability_chunks(head, hidden):
+            chunk = np.arange(len(shares))
+            listed = shares >= SMALLEST_SHARE
+            listed[chunk, labels[start : start + len(chunk)]] = True
+            rows, columns = np.nonzero(listed)
+            entries.append(((rows + start).astype(np.int32), columns.astype(np.uint16), shares[listed]))
+            rest = np.where(listed, np.float32(0.0), shares)
+            unlisted[start : start + len(chunk)] = rest.sum(1)
+            unlisted_curvature += (rest * (1.0 - rest)).sum(0, dtype=np.float64)
+        rows_, columns_, shares_ = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+        order = np.argsort(columns_, kind="stable")
+        rows_, columns_, shares_ = rows_[order], columns_[order], shares_[order]
+        starts = np.searchsorted(columns_, np.arange(classes + 1))
+        residuals = shares_ - (labels[rows_] == columns_).astype(np.float32)
+        return cls(starts.astype(np.int64), rows_, shares_, residuals, unlisted, unlisted_curvature)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, C."""
+        return len(self.starts) - 1
+
+    @property
+    def listed_per_image(self) -> float:
+        """Mean number of lists an image is in."""
+        return len(self.rows) / len(self.unlisted)
+
+    def list_of(self, label: int) -> slice:
+        """Where the list of one class lies in `rows`, `shares` and `residuals`."""
+        return slice(int(self.starts[label]), int(self.starts[label + 1]))
+
+
+def probability_chunks(head: SoftmaxHead, hidden: Floats, chunk: int = CHUNK) -> Iterator[tuple[int, Floats]]:
+    """Yield the first row and the float32 softmax outputs (m, C) of consecutive chunks of hidden states (N, d)."""
+    weights, biases = head.weights[:, :-1].astype(np.float32), head.weights[:, -1].astype(np.float32)
+    for start in range(0, len(hidden), chunk):
+        logits = hidden[start : start + chunk] @ weights.T
+        logits += biases
+        logits -= logits.max(1, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(1, keepdims=True)
+        yield start, logits
