@@ -81,6 +81,15 @@ def attack_by_default() -> None:
     change(attack=spec.name, parameters=tuple(values.items()), target=None, seed=0)
 
 
+def set_widget(key: str, value: object) -> None:
+    """Give the widget that is drawn next a value, unless it has it.
+
+    Set without need, a value would be sent back to the browser and undo what a person has done there meanwhile.
+    """
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+
 def own_class() -> int | None:
     """Return the class that the current image is read as: where it was not read yet, its label, or None without one."""
     image, label = st.session_state.get("own-class", (None, None))

@@ -272,8 +272,11 @@ def test_a_photograph_is_cut_by_keyboard_attacked_and_followed_without_its_image
     for _ in range(3):
         slider.press("ArrowRight")
     page.wait_for_function("url => location.href !== url", arg=first, timeout=PATIENCE)
+    visit.settle()
     chelsea = PHOTOGRAPHS[0]
-    moved = replace(chelsea, square=replace(chelsea.square, left=chelsea.square.left + 3))
+    left = int(slider.get_attribute("value"))
+    assert left == chelsea.square.left + 3
+    moved = replace(chelsea, square=replace(chelsea.square, left=left))
     image = photograph_for(moved, colour.bundle.image_shape)
     natural = analyse_image(colour, image)
     for reading in readings(natural):

@@ -304,6 +304,8 @@ def test_a_photograph_is_cut_where_the_sliders_say(engine: FakeEngine, monkeypat
 def test_a_larger_square_stays_inside_the_photograph(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     show(monkeypatch, FakeBundle(False, colour=True))
     app = open_app()
+    app.slider(key="crop-side-chelsea").set_value(299).run()
+    assert (app.slider(key="crop-left-chelsea").value, app.slider(key="crop-left-chelsea").max) == (60, 152)
     app.slider(key="crop-side-chelsea").set_value(100).run()
     app.slider(key="crop-left-chelsea").set_value(351).run()
     app.slider(key="crop-side-chelsea").set_value(300).run()

@@ -136,7 +136,7 @@ def _submit(spec: AttackSpec, stamp: str, own: int | None) -> None:
 def alpha_slider() -> None:
     """Draw the operating point; moving it changes the case."""
     case = state.current()
-    st.session_state["alpha-slider"] = round(case.alpha * 100)
+    state.set_widget("alpha-slider", round(case.alpha * 100))
     st.slider(
         "False alarms allowed (α)",
         1,
