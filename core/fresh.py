@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from core.bundle.attacking import attack_splits
 from core.bundle.bundle import WEIGHTS_FILE
 from core.bundle.collecting import Collector
-from core.bundle.fitted import FittedFiles
+from core.bundle.fitted import FittedFiles, ReferenceFiles
 from core.bundle.manifest import Manifest
 from core.bundle.model import LoadedBundle
 from core.bundle.processes import Processes, part
@@ -60,7 +60,8 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress, plans: Sequence[Att
         )
         attacked = collect.attacked([("test", images) for images in found], part(progress, 0.8, 0.85))
         settings = {name: entry["parameters"] for name, entry in manifest.detectors.items()}
-        fitted = FittedFiles.of(bundle.folder, bundle.layers, len(bundle.class_names), settings)
+        reference = ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names))
+        fitted = FittedFiles.of(reference, settings)
         versions = [natural, *attacked]
         table = score_versions(versions, fitted, folder / "scores", processes, part(progress, 0.85, 1.0))
     return evaluate_table(table, bundle.name, manifest.notes["macro_attacks"], manifest.seed)

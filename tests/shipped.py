@@ -7,8 +7,8 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from core.bundle.processes import use_one_thread
 from core.bundle.model import LoadedBundle, open_bundle
+from core.bundle.processes import use_one_thread
 from core.images import FloatImages
 
 

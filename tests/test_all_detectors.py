@@ -17,7 +17,7 @@ from clouds import CLASSES, WIDTHS, mixed, reference
 from sklearn.metrics import roc_auc_score
 
 from app import catalogue
-from core.bundle.fitting import select, select_detectors
+from core.bundle.fitting import select
 from core.detectors import registry
 from core.detectors.base import Detector, Labels, macro_auc
 from core.errors import InputError, NotFittedError
@@ -227,17 +227,12 @@ class LoudestLogit(Detector):
 
 def test_one_registry_line_adds_a_detector_everywhere(monkeypatch) -> None:
     monkeypatch.setattr(registry, "DETECTORS", {})
-    monkeypatch.setattr("core.bundle.fitting.DETECTORS", registry.DETECTORS)
     monkeypatch.setitem(registry.DETECTORS, LoudestLogit.name, LoudestLogit)  # the one line
     (evidence, labels), (fresh, fresh_labels) = problem()
-    told = []
-    chosen = select_detectors(evidence, labels, ("fgsm", "pgd"), lambda _, message: told.append(message))
-    assert list(chosen) == ["loudest_logit"]
-    detector = chosen["loudest_logit"].detector
+    detector = select(registry.get_detector("loudest_logit"), evidence, labels, ("fgsm", "pgd")).detector
     # Attacked images lie farther from every centre, so their loudest logit is quieter.
     assert detector.settings == {"sign": "minus"}
     assert roc_auc_score(fresh_labels.adversarial, detector.score(fresh)) > 0.8
-    assert told == ["Choosing the settings of loudest_logit"]
     restored = registry.get_detector("loudest_logit")(**detector.settings).restore(detector.arrays())
     np.testing.assert_array_equal(restored.score(fresh), detector.score(fresh))
     assert catalogue.detector_title("loudest_logit") == "Loudest logit"

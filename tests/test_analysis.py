@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 from shipped import correct_test_ids, images_of, shipped
 
 from core.analysis import analyse_image, attack_image, live_scores, place_on_map, respond, sweep
+from core.bundle.maps import PLACED_BETWEEN
 from core.engine.cache import fingerprint
 from core.errors import InputError
 from core.evidence.neighbours import Neighbours

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -166,7 +168,7 @@ def known_shape(kind: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarra
     ("kind", "components", "covariance"),
     [("three clusters", 3, None), ("correlated", 1, "full"), ("round", 1, "diag")],
 )
-def test_the_shape_with_the_largest_held_out_likelihood_is_chosen(kind, components, covariance) -> None:
+def test_the_shape_with_the_largest_held_out_likelihood_is_chosen(tmp_path: Path, kind, components, covariance) -> None:
     (hidden, labels), (other, truth) = known_shape(kind, 200, 0), known_shape(kind, 300, 1)
     with Processes() as processes:
         chosen = choose_densities(hidden, labels, (as_trace(other), truth), 2, 0, tmp_path, processes)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from core.attacks.registry import get_attack
 from core.bundle.processes import Processes
-from core.bundle.store import load_arrays, save_arrays
+from core.bundle.store import load_arrays, save_arrays, whole
 from core.data.image_set import ImageSet
 from core.images import to_bytes, to_floats
 from core.models.classifier import Architecture, Classifier
@@ -134,9 +134,8 @@ def _run(chunk: _Chunk) -> None:
         batch_size=BATCH,
     )
     arrays = {name: getattr(result, name) for name in ("success", "linf", "l2", "l0")}
-    partial = chunk.file.with_suffix(".partial")
-    save_arrays(partial, {"ids": np.array(chunk.ids, dtype=np.int64), "pixels": to_bytes(result.images), **arrays})
-    partial.replace(chunk.file)
+    with whole(chunk.file) as partial:
+        save_arrays(partial, {"ids": np.array(chunk.ids, dtype=np.int64), "pixels": to_bytes(result.images), **arrays})
 
 
 def _gather(attack: str, chunks: Sequence[_Chunk]) -> AttackedImages:

@@ -16,8 +16,8 @@ from core.bundle import store
 from core.bundle.attacking import attack_splits
 from core.bundle.bundle import PRECOMPUTED, REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
 from core.bundle.collecting import Collector
-from core.bundle.fitted import FittedFiles, detector_file, in_half_precision, reference_arrays, save_detectors
-from core.bundle.fitting import Selected, fit_reference, fit_running_suspicion, select_detectors
+from core.bundle.fitted import FittedFiles, ReferenceFiles, detector_file, in_half_precision, reference_arrays
+from core.bundle.fitting import Examples, choose_detectors, fit_reference
 from core.bundle.maps import layer_maps
 from core.bundle.model import RUNNING_SUSPICION
 from core.bundle.observing import Batch, observe
@@ -31,7 +31,6 @@ from core.data.splits import Splits, SplitSizes
 from core.detectors.base import Labels
 from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
-from core.evidence.evidence import Evidence
 from core.evidence.reference import Reference
 from core.models.classifier import Classifier
 from core.models.trace import Trace
@@ -49,7 +48,6 @@ from core.recipes import Recipe, get_recipe
 
 KEY_LENGTH = 16
 COMPACT_REFERENCES = 10_000
-SELECTION_FILE = "selection.json"
 
 
 def build(
@@ -227,25 +225,21 @@ class _Stages:
         return seen.trace
 
     def _fit(self, trace: Trace, natural: list[Versions], attacked: list[Versions]) -> Fitted:
-        """Fit the reference set and the detectors, or read them where an earlier build has."""
+        """Fit the reference set and the detectors, or read what an earlier build has fitted."""
         folder = self.fitted_folder / "model"
-        selection = folder / SELECTION_FILE
-        classes, layers = len(self.image_set.class_names), self.classifier.layers
-        if not selection.exists():
+        files = ReferenceFiles(folder, self.classifier.layers, len(self.image_set.class_names))
+        if not (folder / REFERENCE_FILE).exists():
             folder.mkdir(parents=True, exist_ok=True)
             reference = self._fit_reference(trace, natural[0])
             store.save_arrays(folder / SPLITS_FILE, replace(self.splits, train=reference.ids).to_arrays())
-            store.save_arrays(folder / REFERENCE_FILE, reference_arrays(reference, half=self.compact))
-            selected, running = self._fit_detectors(reference, natural, attacked)
-            save_detectors(folder, {name: s.detector for name, s in selected.items()})
-            save_detectors(folder, {RUNNING_SUSPICION: running})
-            store.save_json(selection, _selection(selected, running))
-        chosen = store.load_json(selection)
-        files = FittedFiles.of(folder, layers, classes, {n: chosen[n]["parameters"] for n in DETECTORS})
-        reference, _ = files.read()
+            with store.whole(folder / REFERENCE_FILE) as partial:
+                store.save_arrays(partial, reference_arrays(reference, half=self.compact))
+        examples = _examples([versions for versions in (*natural, *attacked) if versions.split == "fit"])
+        chosen = choose_detectors(files, examples, self.recipe.macro_attacks, self.processes, self._part(0.7, 0.82))
+        fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in DETECTORS})
         running = TrajectoryDetector(**chosen[RUNNING_SUSPICION]["parameters"])
         running.restore(store.load_arrays(folder / detector_file(RUNNING_SUSPICION)))
-        return Fitted(files, reference, running, chosen)
+        return Fitted(fitted, files.read(), running, chosen)
 
     def _fit_reference(self, trace: Trace, held_out: Versions) -> Reference:
         self.progress(0.65, "Fitting pivots, softmax head and mixtures")
@@ -256,16 +250,6 @@ class _Stages:
         natural, classes = (held_out.trace, held_out.labels), len(self.image_set.class_names)
         folder = self.fitted_folder / "mixtures"
         return fit_reference(ids, labels[ids], seen, natural, classes, self.recipe.seed, folder, self.processes)
-
-    def _fit_detectors(
-        self, reference: Reference, natural: list[Versions], attacked: list[Versions]
-    ) -> tuple[dict[str, Selected], TrajectoryDetector]:
-        fit_split = [versions for versions in (*natural, *attacked) if versions.split == "fit"]
-        evidence, labels = _examples(fit_split, reference)
-        selected = select_detectors(evidence, labels, self.recipe.macro_attacks, self._part(0.7, 0.82))
-        chosen = selected[TrajectoryDetector.name].detector
-        assert isinstance(chosen, TrajectoryDetector)
-        return selected, fit_running_suspicion(evidence, labels, chosen)
 
 
 def _repeat(splits: tuple[str, ...], times: int) -> list[str]:
@@ -279,21 +263,12 @@ def _sample(labels: npt.NDArray[np.int64], count: int, seed: int) -> npt.NDArray
     return Splits.draw(labels, SplitSizes(0, 0, count), seed).test
 
 
-def _examples(versions: list[Versions], reference: Reference) -> tuple[Evidence, Labels]:
-    """Join what detectors are fitted on: correctly classified natural images and successful attacks on them."""
+def _examples(versions: list[Versions]) -> Examples:
+    """Join correctly classified natural images and successful attacks on them."""
     kept = [v.succeeded() for v in versions]
     labels = Labels(
         np.concatenate([np.full(len(v), bool(v.attack)) for v in kept]),
         np.concatenate([np.full(len(v), v.attack, dtype="<U32") for v in kept]),
         np.concatenate([v.ids for v in kept]),
     )
-    trace = Trace.concatenate([v.trace for v in kept])
-    return Evidence(reference, trace, np.concatenate([v.mean_entropy for v in kept])), labels
-
-
-def _selection(selected: dict[str, Selected], running: TrajectoryDetector) -> dict[str, object]:
-    entries: dict[str, object] = {
-        name: {"parameters": dict(chosen.detector.settings), "selected_by": chosen.selected_by}
-        for name, chosen in selected.items()
-    }
-    return entries | {RUNNING_SUSPICION: {"parameters": dict(running.settings)}}
+    return Examples(Trace.concatenate([v.trace for v in kept]), np.concatenate([v.mean_entropy for v in kept]), labels)

@@ -23,8 +23,8 @@ from core.models.trace import Trace
 
 
 @dataclass(frozen=True)
-class FittedFiles:
-    """Where to find everything that scores an image, small enough to be sent to a process.
+class ReferenceFiles:
+    """Where to find a reference set, small enough to be sent to a process.
 
     Attributes
     ----------
@@ -32,21 +32,43 @@ class FittedFiles:
         A bundle's folder, or one that is being filled.
     layers : tuple of str
     classes : int
-    settings : str
-        JSON object of every detector's settings by name, in the order of the stored scores.
     """
 
     folder: Path
     layers: tuple[str, ...]
     classes: int
+
+    def read(self) -> Reference:
+        """Load it."""
+        splits = Splits.from_arrays(load_arrays(self.folder / SPLITS_FILE))
+        arrays = load_arrays(self.folder / REFERENCE_FILE)
+        return reference_from_arrays(arrays, splits.train, self.layers, self.classes)
+
+
+@dataclass(frozen=True)
+class FittedFiles:
+    """Where to find everything that scores an image, small enough to be sent to a process.
+
+    Attributes
+    ----------
+    reference : ReferenceFiles
+        Its folder holds the detectors too.
+    settings : str
+        JSON object of every detector's settings by name, in the order of the stored scores.
+    """
+
+    reference: ReferenceFiles
     settings: str
 
     @classmethod
-    def of(
-        cls, folder: Path, layers: tuple[str, ...], classes: int, settings: Mapping[str, Mapping[str, object]]
-    ) -> FittedFiles:
+    def of(cls, reference: ReferenceFiles, settings: Mapping[str, Mapping[str, object]]) -> FittedFiles:
         """Describe a folder."""
-        return cls(folder, layers, classes, json.dumps(settings))
+        return cls(reference, json.dumps(settings))
+
+    @property
+    def folder(self) -> Path:
+        """Where everything lies."""
+        return self.reference.folder
 
     def paths(self) -> tuple[str, ...]:
         """Return every file, relative to the folder."""
@@ -55,14 +77,11 @@ class FittedFiles:
 
     def read(self) -> tuple[Reference, dict[str, Detector]]:
         """Load the reference set and the detectors."""
-        splits = Splits.from_arrays(load_arrays(self.folder / SPLITS_FILE))
-        arrays = load_arrays(self.folder / REFERENCE_FILE)
-        reference = reference_from_arrays(arrays, splits.train, self.layers, self.classes)
         detectors = {
             name: get_detector(name)(**settings).restore(load_arrays(self.folder / detector_file(name)))
             for name, settings in json.loads(self.settings).items()
         }
-        return reference, detectors
+        return self.reference.read(), detectors
 
 
 def reference_arrays(reference: Reference, half: bool) -> Arrays:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from core.bundle.processes import Processes
-from core.bundle.store import load_arrays, save_arrays
+from core.bundle.fitted import ReferenceFiles, save_detectors
+from core.bundle.model import RUNNING_SUSPICION
+from core.bundle.processes import Processes, counted
+from core.bundle.store import load_arrays, load_json, save_arrays, save_json, whole
 from core.detectors.base import Detector, Labels, macro_auc
-from core.detectors.registry import DETECTORS
+from core.detectors.knn_score import KnnScoreDetector
+from core.detectors.registry import DETECTORS, get_detector
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import COVARIANCES, ClassDensities, MixtureSettings, held_out_log_density
 from core.evidence.evidence import Evidence
@@ -137,29 +141,80 @@ def choose_densities(
 
 def _fit_mixtures(job: _MixtureJob) -> None:
     densities = ClassDensities.fit(job.hidden, job.labels, job.classes, job.shape, job.seed)
-    partial = job.file.with_suffix(".partial")
-    save_arrays(partial, densities.to_arrays())
-    partial.replace(job.file)
+    with whole(job.file) as partial:
+        save_arrays(partial, densities.to_arrays())
 
 
-def select_detectors(
-    evidence: Evidence, labels: Labels, macro_attacks: tuple[str, ...], progress: Progress
-) -> dict[str, Selected]:
+@dataclass(frozen=True)
+class Examples:
+    """What detectors are fitted on: natural images of the fit split and successful attacks on them.
+
+    Attributes
+    ----------
+    trace : Trace of n images
+    mean_entropy : array of float64, shape (n,)
+    labels : Labels
+    """
+
+    trace: Trace
+    mean_entropy: npt.NDArray[np.float64]
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class _DetectorJob:
+    name: str
+    reference: ReferenceFiles
+    examples: Examples
+    macro_attacks: tuple[str, ...]
+
+
+def choose_detectors(
+    reference: ReferenceFiles,
+    examples: Examples,
+    macro_attacks: tuple[str, ...],
+    processes: Processes,
+    progress: Progress,
+) -> dict[str, dict[str, Any]]:
     """Choose every registered detector's settings on the fit split and fit it there.
 
     Parameters
     ----------
-    evidence : Evidence about the natural and attacked images of the fit split
-    labels : Labels
+    reference : ReferenceFiles
+        Its folder receives the detectors; those that are there already are not fitted again.
+    examples : Examples
     macro_attacks : tuple of str
         Attacks over whose held-out macro-AUC settings are compared.
+    processes : Processes
     progress : callable
+
+    Returns
+    -------
+    dict of str to dict
+        ``{"parameters", "selected_by"}`` per detector, and the parameters of the running suspicion's LSTM.
     """
-    chosen = {}
-    for done, (name, kind) in enumerate(DETECTORS.items()):
-        progress(done / len(DETECTORS), f"Choosing the settings of {name}")
-        chosen[name] = select(kind, evidence, labels, macro_attacks)
-    return chosen
+    files = {name: reference.folder / f"{name}.json" for name in DETECTORS}
+    # Neighbours on every layer take longest.
+    names = sorted(DETECTORS, key=lambda name: name != KnnScoreDetector.name)
+    jobs = [_DetectorJob(name, reference, examples, macro_attacks) for name in names if not files[name].exists()]
+    processes.run(_choose, jobs, counted(progress, "Choosing the settings of the detectors", len(jobs)))
+    chosen = {name: load_json(file) for name, file in files.items()}
+    return chosen | {RUNNING_SUSPICION: chosen[TrajectoryDetector.name].pop(RUNNING_SUSPICION)}
+
+
+def _choose(job: _DetectorJob) -> None:
+    examples, folder = job.examples, job.reference.folder
+    evidence = Evidence(job.reference.read(), examples.trace, examples.mean_entropy)
+    selected = select(get_detector(job.name), evidence, examples.labels, job.macro_attacks)
+    detector = selected.detector
+    entry: dict[str, object] = {"parameters": dict(detector.settings), "selected_by": selected.selected_by}
+    save_detectors(folder, {job.name: detector})
+    if isinstance(detector, TrajectoryDetector):
+        running = fit_running_suspicion(evidence, examples.labels, detector)
+        save_detectors(folder, {RUNNING_SUSPICION: running})
+        entry[RUNNING_SUSPICION] = {"parameters": dict(running.settings)}
+    with whole(folder / f"{job.name}.json") as partial:
+        save_json(partial, entry)
 
 
 def select(kind: type[Detector], evidence: Evidence, labels: Labels, macro_attacks: tuple[str, ...]) -> Selected:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from core.bundle.processes import Processes, counted
-from core.bundle.store import load_arrays, save_arrays
+from core.bundle.store import load_arrays, save_arrays, whole
 from core.evidence.density import DensityChart, class_thresholds
 from core.evidence.neighbours import NeighbourIndex, Neighbours
 from core.models.trace import Trace
@@ -54,9 +54,8 @@ def layer_maps(
 
 def _draw(job: _Job) -> None:
     pca = PCA(2, svd_solver="full").fit_transform(job.activations.astype(np.float64))
-    partial = job.file.with_suffix(".partial")
-    save_arrays(partial, {"umap": umap_of(job.activations, job.seed), "pca": pca.astype(np.float32)})
-    partial.replace(job.file)
+    with whole(job.file) as partial:
+        save_arrays(partial, {"umap": umap_of(job.activations, job.seed), "pca": pca.astype(np.float32)})
 
 
 def umap_of(activations: npt.NDArray[np.float32], seed: int, sample: int = SAMPLE) -> npt.NDArray[np.float32]:

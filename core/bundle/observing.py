@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bundle.processes import Processes, counted
-from core.bundle.store import load_arrays, save_arrays
+from core.bundle.store import load_arrays, save_arrays, whole
 from core.evidence.response import feature_responses
 from core.images import to_floats
 from core.models.classifier import Architecture, Classifier
@@ -120,9 +120,8 @@ def _observe(job: _Job) -> None:
     if job.responses:
         parts = [images[start : start + RESPONDED_AT_ONCE] for start in range(0, len(images), RESPONDED_AT_ONCE)]
         arrays["mean_entropy"] = np.concatenate([feature_responses(classifier, part).mean_entropy for part in parts])
-    partial = job.file.with_suffix(".partial")
-    save_arrays(partial, arrays)
-    partial.replace(job.file)
+    with whole(job.file) as partial:
+        save_arrays(partial, arrays)
 
 
 def _gather(files: Sequence[Path], layers: tuple[str, ...]) -> Observed:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from core.bundle.fitted import FittedFiles
 from core.bundle.processes import Processes, counted
-from core.bundle.store import load_table, save_table
+from core.bundle.store import load_table, save_table, whole
 from core.bundle.versions import Versions
 from core.detectors.base import Detector
 from core.evidence.reference import Reference
@@ -64,9 +64,8 @@ def _jobs(part: Versions, fitted: FittedFiles, folder: Path) -> list[_Job]:
 
 def _score(job: _Job) -> None:
     reference, detectors = _fitted(job.fitted)
-    partial = job.file.with_suffix(".partial")
-    save_table(partial, score_table(job.versions, reference, detectors))
-    partial.replace(job.file)
+    with whole(job.file) as partial:
+        save_table(partial, score_table(job.versions, reference, detectors))
 
 
 @lru_cache(maxsize=1)

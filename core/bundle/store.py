@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +27,18 @@ AnyArray: TypeAlias = npt.NDArray[Any]
 PARTIAL_SUFFIX = ".partial"
 REPLACED_SUFFIX = ".replaced"
 HASHED_AT_LOAD = 32 * 2**20
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield another path to write to; what lies there takes this one's place at the end, or goes after an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}-{os.getpid()}{PARTIAL_SUFFIX}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, AnyArray], metadata: Mapping[str, str] | None = None) -> None:
