@@ -139,6 +139,18 @@ def share_at_least(values: npt.NDArray[np.floating], threshold: float) -> float:
     return float(np.mean(values >= threshold)) if len(values) else float("nan")
 
 
+def corners(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Ids:
+    """Return the indices of a line's ends and of the points at which it turns: the others add nothing to its drawing.
+
+    Parameters
+    ----------
+    x, y : array of float, shape (n,)
+    """
+    across, up = np.diff(x), np.diff(y)
+    turns = across[:-1] * up[1:] != up[:-1] * across[1:]
+    return np.flatnonzero(np.concatenate([[True], turns, [True]])[: len(x)]).astype(np.int64)
+
+
 def density_curve(values: npt.NDArray[np.floating], points: int = 160) -> tuple[Doubles, Doubles]:
     """Return a Gaussian kernel density estimate as (positions, density); a spike where all values are equal."""
     finite = np.asarray(values, dtype=np.float64)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.integrate import trapezoid
 
-from core import views
+from core import metrics, views
 from core.results import Prediction, Verdict
 
 
@@ -155,3 +156,15 @@ def test_log_limits_ignore_what_a_logarithm_cannot_hold() -> None:
     low, high = views.log_limits(np.array([[0.0, 0.1]]), np.array([[100.0]]))
     assert low < -1.0 and high > 2.0
     assert views.log_limits(np.zeros(3)) == (-1.0, 1.0)
+
+
+def test_corners_draw_the_same_line() -> None:
+    rng = np.random.default_rng(0)
+    curve = metrics.roc_curve(rng.normal(0, 1, 400), np.round(rng.normal(1, 1, 60), 1))
+    kept = views.corners(curve.fpr, curve.tpr)
+    assert len(kept) < 0.5 * len(curve.fpr)
+    assert trapezoid(curve.tpr[kept], curve.fpr[kept]) == pytest.approx(trapezoid(curve.tpr, curve.fpr), abs=1e-12)
+    inner = curve.tpr[1:-1] - np.interp(curve.fpr[1:-1], curve.fpr[kept], curve.tpr[kept])
+    upright = np.isin(curve.fpr[1:-1], curve.fpr[kept])  # several heights at one place
+    assert np.abs(inner[~upright]).max() < 1e-12
+    assert views.corners(np.array([0.0, 1.0]), np.array([0.0, 1.0])).tolist() == [0, 1]

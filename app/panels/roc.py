@@ -113,7 +113,8 @@ def show_roc(
     for item in contests:
         curve = metrics.roc_curve(item.natural.values, item.adversarial.values)
         label = attack_words(item.attack) if _one_detector(contests) else catalogue.detector_title(item.detector)
-        curves.append((f"{label}, AUC {auc(bundle, item):.3f}", curve.fpr, curve.tpr))
+        turns = views.corners(curve.fpr, curve.tpr)
+        curves.append((f"{label}, AUC {auc(bundle, item):.3f}", curve.fpr[turns], curve.tpr[turns]))
     best = max(contests, key=lambda item: auc(bundle, item))
     layout.chart(
         roc_curves(curves, _marks(chosen, case), logarithmic, 1.0 / len(chosen.natural)),
