@@ -1,355 +1,418 @@
-"""The whole path for one image on the shipped bundle: documented shapes, brute-force agreement, exact repetition."""
+"""The command line: one JSON object or one sentence, never a traceback, never half a file."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-from typing import Any
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from scipy.spatial.distance import cdist
-from shipped import correct_test_ids, images_of, shipped
+from PIL import Image
+from sklearn.metrics import roc_auc_score
 
-from core.analysis import analyse_image, attack_image, live_scores, place_on_map, respond, sweep
-from core.bundle.maps import PLACED_BETWEEN
-from core.engine.cache import fingerprint
+import core
+from core.attacks.base import AttackResult
+from core.bundle import DataReference, Manifest, load_bundle, store, write_bundle
+from core.cli import main
+from core.data.splits import Splits
 from core.errors import InputError
-from core.evidence.neighbours import Neighbours
-from core.evidence.trajectory import DISTANCES, PIVOTS
-from core.images import image_sha256, round_to_8_bits
-from core.results import Analysis, Verdict
+from core.evaluation import evaluate_stored, evaluate_table
+from core.images import image_sha256, to_floats
+from core.uploads import load_image_file, png_bytes
 
-ALPHA = 0.05
-C = 10
-
-
-@pytest.fixture(scope="module")
-def image() -> np.ndarray:
-    return images_of(correct_test_ids(3))[1]
+ROOT = Path(__file__).parents[1]
+SHAPE = (1, 8, 8)
 
 
-@pytest.fixture(scope="module")
-def natural(image: np.ndarray) -> Analysis:
-    return analyse_image(shipped(), image, ALPHA)
+def stored_scores(seed: int = 0) -> pa.Table:
+    """Natural, misclassified, attacked and failed versions of 60 test images, and of others that must not count."""
+    rng = np.random.default_rng(seed)
+    rows = []
+
+    def add(image_id: int, split: str, kind: str, attack: str, shift: float) -> None:
+        knn, density = rng.normal(shift, 1), np.round(rng.normal(2 * shift, 1))
+        row = {"image_id": image_id, "split": split, "kind": kind, "attack": attack}
+        rows.append({**row, "linf": 0.1 * shift, "l2": shift, "score_knn": knn, "score_density": density})
+
+    for i in range(60):
+        add(i, "test", "natural", "", 0.0)
+        add(i, "test", "adversarial" if i % 3 else "failed", "pgd", 1.0)
+        add(i, "test", "adversarial", "fgsm", 0.5)
+        add(100 + i, "fit", "natural", "", 5.0)
+        add(100 + i, "fit", "adversarial", "pgd", -5.0)
+    for i in range(60, 70):
+        add(i, "test", "natural_error", "", 0.3)
+    return pa.Table.from_pylist(rows)
 
 
-@pytest.fixture(scope="module")
-def attacked(image: np.ndarray) -> Analysis:
-    result = attack_image(shipped(), image, "pgd")
-    assert result.success[0]
-    return analyse_image(shipped(), result.images[0], ALPHA)
+def fill(folder: Path) -> Manifest:
+    store.save_table(folder / "scores.parquet", stored_scores())
+    ids = [np.arange(start, start + 10, dtype=np.int64) for start in range(0, 40, 10)]
+    store.save_arrays(folder / "splits.safetensors", Splits(*ids).to_arrays())
+    return Manifest(
+        name="tiny",
+        title="Tiny",
+        seed=0,
+        data=DataReference("digits", "0", 70, ("zero", "one", "two"), SHAPE),
+        layers=("one",),
+        architecture={},
+        accuracies={"test": 0.9},
+        attacks=({"name": "fgsm"}, {"name": "pgd"}),
+        detectors={},
+        versions={},
+        notes={"macro_attacks": ["fgsm", "pgd"], "training_images": 50},
+    )
 
 
-@pytest.fixture(params=["natural", "attacked"])
-def analysis(request: pytest.FixtureRequest) -> Analysis:
-    return request.getfixturevalue(request.param)
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """A working folder with a bundle, a good image and nothing else."""
+    monkeypatch.setenv("TELLTALE_BUNDLES", str(tmp_path / "bundles"))
+    monkeypatch.chdir(tmp_path)
+    write_bundle(tmp_path / "bundles" / "tiny", fill)
+    pixels = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
+    (tmp_path / "good.png").write_bytes(png_bytes(to_floats(pixels)))
+    return tmp_path
 
 
-def timeless(value: Analysis) -> str:
-    """Return a digest of every number of an analysis but the times it took."""
-    return fingerprint(dataclasses.replace(value, timings_ms={}))
+def fake_attack(image, *, bundle, attack, parameters, seed, target) -> AttackResult:
+    print("a library's chatter")
+    attacked = image[None].copy()
+    attacked[0, 0, 0, 0] = 1.0 - np.round(attacked[0, 0, 0, 0])
+    one = np.array([1], dtype=np.int64)
+    return AttackResult(
+        attack=attack,
+        parameters=parameters,
+        seed=seed,
+        natural=image[None],
+        images=attacked,
+        labels=0 * one,
+        targets=-one if target is None else target * one,
+        predictions=2 * one,
+        success=np.array([True]),
+        linf=np.array([0.5]),
+        l2=np.array([np.inf]),
+        l0=np.array([1.0]),
+        gradients=10 * one,
+        queries=11 * one,
+        seconds=0.25,
+    )
 
 
-def shapes(analysis: Analysis) -> Iterator[tuple[str, Any, tuple[int, ...], type]]:
-    """Yield every array of an analysis with the shape and dtype that its documentation promises."""
-    reference = shipped().reference
-    n_layers, height, width = len(reference.layers), 32, 32
-    f4, f8, i8, u1 = np.float32, np.float64, np.int64, np.uint8
-    yield "image", analysis.image, (1, height, width), f4
-    yield "probabilities", analysis.prediction.probabilities, (C,), f8
-    response = analysis.response
-    yield "response", response.response, (height, width), f4
-    yield "grey", response.grey, (height, width), u1
-    side = height - response.patch + 1
-    yield "entropy", response.entropy, (side, side), f4
-    for pivot in PIVOTS:
-        for distance in DISTANCES:
-            yield f"{pivot} {distance}", analysis.trajectory.distances[pivot, distance], (n_layers, C), f4
-    yield "suspicion", analysis.trajectory.suspicion, (n_layers,), f8
-    near = analysis.neighbours
-    k = near.ids.shape[1]
-    yield "ids", near.ids, (n_layers, k), i8
-    yield "labels", near.labels, (n_layers, k), i8
-    yield "distances", near.distances, (n_layers, k), f4
-    yield "votes", near.votes, (C,), f8
-    yield "score_ids", near.score_ids, (near.score_k,), i8
-    for name in ("umap", "pca"):
-        yield name, near.positions[name], (n_layers, 2), f4
-    influence = analysis.influence
-    m = len(influence.helpful_ids)
-    for side_name in ("helpful", "harmful"):
-        for part, shape, dtype in (
-            ("ids", (m,), i8),
-            ("labels", (m,), i8),
-            ("values", (m,), f8),
-            ("ranks", (n_layers, m), f4),
-            ("distances", (n_layers, m), f4),
-        ):
-            yield f"{side_name}_{part}", getattr(influence, f"{side_name}_{part}"), shape, dtype
-    yield "log_density", analysis.density.log_density, (C,), f8
-    for keep in (0.95, 0.99):
-        yield f"TH {keep}", analysis.density.thresholds[keep], (C,), f8
-    yield "position", analysis.density.position, (2,), f4
+def fake_analyse(image, *, bundle, alpha) -> SimpleNamespace:
+    verdict = {"detector": "knn", "score": 0.5, "p_value": 0.2, "threshold": float("inf"), "adversarial": False}
+    record = {
+        "image_sha256": image_sha256(image),
+        "prediction": {"label": "two", "confidence": 0.9},
+        "verdicts": [verdict],
+        "timings_ms": {"total": alpha},
+    }
+    return SimpleNamespace(to_json=lambda: record)
 
 
-def test_every_array_has_its_documented_shape_and_dtype(analysis: Analysis) -> None:
-    seen = 0
-    for name, array, shape, dtype in shapes(analysis):
-        assert array.shape == shape, name
-        assert array.dtype == dtype, name
-        assert np.isfinite(array).all(), name
-        seen += 1
-    assert seen == 31
-    assert analysis.bundle == "digits" and analysis.bundle_id == shipped().bundle.id
-    assert analysis.image_sha256 == image_sha256(analysis.image)
+@pytest.fixture
+def fakes(monkeypatch) -> None:
+    monkeypatch.setattr(core, "attack", fake_attack, raising=False)
+    monkeypatch.setattr(core, "analyse", fake_analyse, raising=False)
 
 
-def test_parts_agree_with_each_other(analysis: Analysis) -> None:
-    prediction, near = analysis.prediction, analysis.neighbours
-    assert prediction.label == prediction.probabilities.argmax()
-    assert prediction.confidence == prediction.probabilities[prediction.label]
-    assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-12)
-    assert prediction.name == shipped().bundle.class_names[prediction.label]
-    assert near.votes.sum() == pytest.approx(1, abs=1e-12) and near.votes.min() >= 0
-    assert analysis.verdict("knn_score").score == pytest.approx(1 - near.votes[prediction.label], abs=1e-12)
-    assert analysis.response.mean_entropy == pytest.approx(analysis.response.entropy.astype(float).mean(), abs=1e-9)
-    assert analysis.trajectory.suspicion.min() >= 0 and analysis.trajectory.suspicion.max() <= 1  # type: ignore[union-attr]
-    stops = dict(analysis.timings_ms)
-    assert stops.pop("total") >= sum(stops.values()) > 0
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    status = main(arguments)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
 
 
-def test_neighbours_are_those_of_a_brute_force_search(analysis: Analysis) -> None:
-    reference, near = shipped().reference, analysis.neighbours
-    trace = shipped().classifier.trace(analysis.image[None])
-    for row, (query, points) in enumerate(zip(trace.activations, reference.trace.activations, strict=True)):
-        distances = cdist(query.astype(np.float64), points.astype(np.float64))[0]
-        order = np.lexsort((np.arange(len(distances)), distances))[: near.ids.shape[1]]
-        np.testing.assert_array_equal(near.ids[row], reference.ids[order])
-        np.testing.assert_array_equal(near.labels[row], reference.labels[order])
-        np.testing.assert_allclose(near.distances[row], distances[order], rtol=1e-5, atol=1e-6)
+def answer(capsys, *arguments: str) -> dict[str, object]:
+    """Run a command with --json: exactly one object on stdout, in strict JSON."""
+    status, out, _ = run(capsys, *arguments, "--json")
+    assert status == 0
+    assert out.count("\n") == 1
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(out, parse_constant=refuse)
 
 
-def test_influence_is_that_of_the_formula_written_out(analysis: Analysis) -> None:
-    """-grad L_test . H^-1 . grad of the mean training loss, with a Hessian summed image by image."""
-    reference, influence = shipped().reference, analysis.influence
-    weights, damping = reference.head.weights, reference.head.damping
-    features = np.c_[reference.trace.hidden.astype(np.float64), np.ones(len(reference.labels))]
-    logits = features @ weights.T
-    p = np.exp(logits - logits.max(1, keepdims=True))
-    p /= p.sum(1, keepdims=True)
-    n, size = len(features), weights.size
-    # H = 1/N sum (diag p - p p') (x) f f' + damping, as one product of (N, C d) factors.
-    own = np.einsum("nc,nd->cnd", np.sqrt(p), features)
-    mean = np.einsum("nc,nd->ncd", p, features).reshape(n, size)
-    hessian = damping * np.eye(size) - mean.T @ mean / n
-    width = features.shape[1]
-    for c in range(C):
-        hessian[c * width : (c + 1) * width, c * width : (c + 1) * width] += own[c].T @ own[c] / n
-    train = np.einsum("nc,nd->ncd", p - np.eye(C)[reference.labels], features).reshape(n, size)
-    hidden = np.r_[shipped().classifier.trace(analysis.image[None]).hidden[0].astype(np.float64), 1.0]
-    q = np.exp(weights @ hidden - (weights @ hidden).max())
-    test = np.outer(q / q.sum() - np.eye(C)[analysis.prediction.label], hidden).ravel()
-    values = train @ np.linalg.solve(hessian, test) / n
-    m = len(influence.helpful_ids)
-    scale = np.abs(values).max()
-    for ids, told, order in (
-        (influence.helpful_ids, influence.helpful_values, np.argsort(-values, kind="stable")[:m]),
-        (influence.harmful_ids, influence.harmful_values, np.argsort(values, kind="stable")[:m]),
-    ):
-        np.testing.assert_allclose(told, values[order], rtol=1e-6, atol=1e-9 * scale)
-        by_id = dict(zip(reference.ids.tolist(), values, strict=True))
-        np.testing.assert_allclose([by_id[i] for i in ids.tolist()], told, rtol=1e-6, atol=1e-9 * scale)
-        assert len(set(ids.tolist())) == m
-    assert influence.n_train == len(reference.ids)
+def test_attack_writes_the_attacked_image_exactly_and_reports_it(place, fakes, capsys) -> None:
+    arguments = ("attack", "good.png", "--bundle", "tiny", "--attack", "pgd", "--set", "eps=0.1", "--out", "adv.png")
+    record = answer(capsys, *arguments, "--seed", "7", "--target", "one")
+    expected = fake_attack(
+        load_image_file("good.png", SHAPE), bundle="tiny", attack="pgd", parameters={}, seed=7, target=1
+    )
+    np.testing.assert_array_equal(load_image_file("adv.png", SHAPE), expected.images[0])
+    assert record["parameters"]["eps"] == 0.1
+    assert len(record["parameters"]) > 1
+    del record["parameters"]
+    assert record == {
+        "attack": "pgd",
+        "bundle": "tiny",
+        "seed": 7,
+        "target": "one",
+        "success": True,
+        "label": "zero",
+        "prediction": "two",
+        "linf": 0.5,
+        "l2": None,
+        "l0": 1,
+        "gradients": 10,
+        "queries": 11,
+        "seconds": 0.25,
+        "out": "adv.png",
+        "image_sha256": image_sha256(expected.images[0]),
+    }
+    assert sorted(p.name for p in place.iterdir()) == ["adv.png", "bundles", "good.png"]
 
 
-def test_influential_images_lie_where_it_is_said(analysis: Analysis) -> None:
-    reference, influence = shipped().reference, analysis.influence
-    trace = shipped().classifier.trace(analysis.image[None])
-    rows = np.searchsorted(reference.ids, influence.helpful_ids)
-    np.testing.assert_array_equal(reference.ids[rows], influence.helpful_ids)
-    np.testing.assert_array_equal(reference.labels[rows], influence.helpful_labels)
-    for layer, (query, points) in enumerate(zip(trace.activations, reference.trace.activations, strict=True)):
-        distances = np.linalg.norm(points - query, axis=1)
-        np.testing.assert_allclose(influence.helpful_distances[layer], distances[rows], rtol=1e-5)
-        nearer = (distances[None, :] < distances[rows][:, None]).sum(1)
-        np.testing.assert_allclose(influence.helpful_ranks[layer], nearer / len(points), atol=1e-7)
+def test_analyse_prints_its_object_with_null_for_infinity(place, fakes, capsys) -> None:
+    record = answer(capsys, "analyse", "good.png", "--bundle", "tiny", "--alpha", "0.1")
+    assert record["image_sha256"] == image_sha256(load_image_file("good.png", SHAPE))
+    assert record["verdicts"][0]["threshold"] is None
+    assert record["timings_ms"] == {"total": 0.1}
 
 
-@pytest.mark.parametrize("alpha", [0.001, 0.01, 0.05, 0.25, 0.9])
-def test_verdicts_follow_from_score_and_calibration(attacked: Analysis, alpha: float) -> None:
-    again = analyse_image(shipped(), attacked.image, alpha)
-    for verdict in again.verdicts:
-        calibration = shipped().calibrations[verdict.detector]
-        assert calibration is not None and verdict.p_value is not None and verdict.threshold is not None
-        at_least = int((calibration.scores >= verdict.score).sum())
-        assert verdict.p_value == (1 + at_least) / (len(calibration.scores) + 1)
-        assert verdict.adversarial is (verdict.p_value <= alpha) is (verdict.score >= verdict.threshold)
-        assert (verdict.alpha, verdict.n_calibration) == (alpha, len(calibration.scores))
-        assert verdict.score == attacked.verdict(verdict.detector).score, "the score knows nothing of alpha"
+def test_evaluate_agrees_with_sklearn_on_the_test_rows(place, capsys) -> None:
+    record = answer(capsys, "evaluate", "tiny")
+    table = [row for row in stored_scores().to_pylist() if row["split"] == "test"]
+    rows = {(row["detector"], row["attack"]): row for row in record["rows"]}
+    assert set(rows) == {(d, a) for d in ("knn", "density") for a in ("pgd", "fgsm", "natural_error")}
+    for (detector, attack), row in rows.items():
+        natural = [r[f"score_{detector}"] for r in table if r["kind"] == "natural"]
+        wanted = ("natural_error", "") if attack == "natural_error" else ("adversarial", attack)
+        attacked = [r[f"score_{detector}"] for r in table if (r["kind"], r["attack"]) == wanted]
+        labels = [0] * len(natural) + [1] * len(attacked)
+        assert row["auc"] == pytest.approx(roc_auc_score(labels, natural + attacked))
+        assert row["auc_low"] < row["auc"] < row["auc_high"]
+        assert (row["n_natural"], row["n_adversarial"]) == (len(natural), len(attacked))
+        assert set(row["tpr_at_fpr"]) == {"0.01", "0.05", "0.1"}
+    for detector in ("knn", "density"):
+        expected = np.mean([rows[detector, attack]["auc"] for attack in ("pgd", "fgsm")])
+        assert record["macro_auc"][detector] == pytest.approx(expected)
+    assert record["attacks"] == [
+        {"attack": "pgd", "success_rate": pytest.approx(40 / 60), "linf": pytest.approx(0.1), "l2": 1.0},
+        {"attack": "fgsm", "success_rate": 1.0, "linf": pytest.approx(0.05), "l2": 0.5},
+    ]
 
 
-def test_a_detector_without_calibration_gives_a_score_and_no_answer(natural: Analysis) -> None:
-    loaded = dataclasses.replace(shipped(), calibrations={**shipped().calibrations, "nnif": None})
-    found = analyse_image(loaded, natural.image, ALPHA).verdict("nnif")
-    assert found == Verdict("nnif", natural.verdict("nnif").score, None, None, None, ALPHA, 0)
+def test_versions_of_one_image_are_resampled_together(place) -> None:
+    evaluation = evaluate_stored(load_bundle("tiny"))
+    shuffled = stored_scores().to_pylist()
+    for row in shuffled:
+        if row["kind"] == "adversarial":
+            row["image_id"] += 1000
+    apart = evaluate_table(pa.Table.from_pylist(shuffled), "tiny", None, 0)
+    for paired, unpaired in zip(evaluation.rows, apart.rows, strict=True):
+        assert paired.auc == unpaired.auc
+        assert (paired.auc_low != unpaired.auc_low) == (paired.attack != "natural_error")
 
 
-def test_an_attack_is_noticed_by_most_detectors(attacked: Analysis) -> None:
-    assert sum(bool(verdict.adversarial) for verdict in attacked.verdicts) >= 3
+def test_a_macro_without_one_of_its_attacks_is_null_and_a_table_without_columns_is_refused() -> None:
+    evaluation = evaluate_table(stored_scores(), "tiny", ["pgd", "cw"], 0)
+    assert evaluation.to_json()["macro_auc"] == {"knn": None, "density": None}
+    with pytest.raises(InputError, match="lack attack, l2"):
+        evaluate_table(stored_scores().drop_columns(["attack", "l2"]), "tiny", None, 0)
+    with pytest.raises(InputError, match="no natural test images"):
+        evaluate_table(stored_scores().slice(0, 0), "tiny", None, 0)
 
 
-def test_an_image_off_the_grid_is_rounded_first(image: np.ndarray, natural: Analysis) -> None:
-    noise = np.random.default_rng(0).uniform(-0.4 / 255, 0.4 / 255, image.shape)
-    off_grid = np.clip(image + noise, 0, 1).astype(np.float32)
-    assert not np.array_equal(off_grid, image)
-    found = analyse_image(shipped(), off_grid, ALPHA)
-    np.testing.assert_array_equal(found.image, image)
-    assert timeless(found) == timeless(natural)
+def test_a_fresh_evaluation_and_the_benchmark_come_from_the_package(place, monkeypatch, capsys) -> None:
+    stored = evaluate_stored(load_bundle("tiny"))
+    answers = {("tiny", True): stored}
+    monkeypatch.setattr(core, "evaluate", lambda name, fresh, **_: answers[name, fresh], raising=False)
+    assert answer(capsys, "evaluate", "tiny", "--fresh") == json.loads(json.dumps(stored.to_json()))
+    benchmark = ModuleType("core.benchmark")
+    row = {"work": "x", "against": "y", "ours_ms": 1.0, "theirs_ms": 4.0, "ratio": 4.0, "equal": "same"}
+    figures = {"analyse_ms": {"p50": 1.0, "p95": float("nan")}, "n_train": 3, "comparisons": [row]}
+    benchmark.bench = lambda _, compare, **_progress: SimpleNamespace(
+        to_json=lambda: figures | ({} if compare else {"comparisons": []})
+    )
+    monkeypatch.setitem(sys.modules, "core.benchmark", benchmark)
+    known = {"analyse_ms": {"p50": 1.0, "p95": None}, "n_train": 3}
+    assert answer(capsys, "bench", "tiny") == known | {"comparisons": [row]}
+    assert answer(capsys, "bench", "tiny", "--quick") == known | {"comparisons": []}
 
 
-def test_the_same_image_gives_the_same_bits_whatever_came_between(natural: Analysis, attacked: Analysis) -> None:
-    for other in images_of(correct_test_ids(4)):
-        analyse_image(shipped(), other, 0.2)
-    respond(shipped(), attacked.image, 16, 5)
-    assert timeless(analyse_image(shipped(), natural.image, ALPHA)) == timeless(natural)
-    assert timeless(analyse_image(shipped(), attacked.image, ALPHA)) == timeless(attacked)
-    assert timeless(natural) != timeless(attacked)
+@pytest.mark.parametrize("options", [["--attack", "fgsm"], ["--fresh", "--set", "eps=0.1"]])
+def test_attack_settings_are_for_fresh_evaluations_only(place, capsys, options) -> None:
+    status, _, complaint = run(capsys, "evaluate", "tiny", *options)
+    assert status == 2 and "--attack needs --fresh" in complaint
 
 
-def test_an_image_of_the_training_set_is_its_own_nearest_neighbour() -> None:
-    loaded = shipped()
-    row = 17
-    found = analyse_image(loaded, images_of([loaded.reference.ids[row]])[0], ALPHA)
-    last = found.neighbours
-    assert last.ids[-1, 0] == loaded.reference.ids[row]
-    np.testing.assert_allclose(last.distances[:, 0], 0, atol=1e-4)
-    for name, place in last.positions.items():
-        np.testing.assert_allclose(place, loaded.bundle.maps[name][:, row], atol=0.2, err_msg=name)
+def test_build_and_train_report_progress_on_stderr(place, monkeypatch, capsys) -> None:
+    for module_name, name in [("core.bundle.build", "build"), ("core.models.training", "train")]:
+        asked = []
+
+        def work(bundle, *, data, out, progress, asked=asked, **rest) -> Path:
+            progress(0.5, "Half way")
+            asked.append((bundle, data, out, rest))
+            return Path("made")
+
+        module = ModuleType(module_name)
+        setattr(module, name, work)
+        monkeypatch.setitem(sys.modules, module_name, module)
+        options = ["--compact", "--work", "kept"] if name == "build" else []
+        status, out, _ = run(capsys, name, "new", "--data", "mnist", "--out", "there", *options)
+        assert (status, "made" in out) == (0, True)
+        rest = {"compact": True, "work": Path("kept")} if name == "build" else {}
+        assert asked == [("new", "mnist", Path("there"), rest)]
 
 
-def test_placing_on_a_map_weighs_neighbours_by_nearness() -> None:
-    coordinates = np.array([[[0, 0], [3, 0], [0, 9], [100, 100]]], dtype=np.float32)
-    rows = np.array([[0, 1, 2]])
-    weighed = place_on_map([Neighbours(rows, np.array([[1.0, 2.0, 4.0]]))], coordinates)
-    np.testing.assert_allclose(weighed, [[1.5 / 1.75, 2.25 / 1.75]], rtol=1e-6)
-    exact = place_on_map([Neighbours(rows, np.array([[0.0, 0.0, 4.0]]))], coordinates)
-    np.testing.assert_allclose(exact, [[1.5, 0.0]])
-    many = np.concatenate([np.zeros((1, PLACED_BETWEEN, 2)), np.full((1, 5, 2), 1e6)], axis=1).astype(np.float32)
-    order = np.arange(PLACED_BETWEEN + 5)[None]
-    np.testing.assert_array_equal(place_on_map([Neighbours(order, np.ones(order.shape))], many), [[0.0, 0.0]])
+def test_verify_names_every_bad_file(place, capsys) -> None:
+    assert answer(capsys, "verify", "tiny") == {
+        "bundle": "tiny",
+        "ok": True,
+        "files": [{"file": file, "state": "ok"} for file in ("scores.parquet", "splits.safetensors")],
+    }
+    file = place / "bundles" / "tiny" / "scores.parquet"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    (file.parent / "more.bin").write_bytes(b"")
+    status, out, err = run(capsys, "verify", "tiny", "--json")
+    assert (status, json.loads(out)["ok"]) == (2, False)
+    assert err == "The bundle 'tiny' is not as it was built: scores.parquet (damaged), more.bin (unexpected).\n"
 
 
-def test_a_sweep_begins_and_ends_at_the_two_analyses(natural: Analysis, attacked: Analysis) -> None:
-    strengths = (0.0, 0.5, 1.0, 2.0)
-    points = sweep(shipped(), natural.image, attacked.image, strengths)
-    assert tuple(point.strength for point in points) == strengths
-    for point, end in ((points[0], natural), (points[2], attacked)):
-        assert fingerprint(point.prediction) == fingerprint(end.prediction)
-        assert fingerprint(point.trajectory) == fingerprint(end.trajectory)
-    assert points[0].linf == 0
-    assert points[2].linf == pytest.approx(np.abs(attacked.image - natural.image).max())
-    halfway = round_to_8_bits(natural.image + np.float32(0.5) * (attacked.image - natural.image))
-    assert fingerprint(points[1].trajectory) == fingerprint(analyse_image(shipped(), halfway, ALPHA).trajectory)
+def test_bundles_lists_good_and_damaged_ones(place, capsys) -> None:
+    write_bundle(place / "bundles" / "other", lambda folder: replace(fill(folder), name="other"))
+    (place / "bundles" / "other" / "scores.parquet").unlink()
+    found = {row["name"]: row for row in answer(capsys, "bundles")["bundles"]}
+    files = [path for path in (place / "bundles" / "tiny").iterdir() if path.name != "manifest.json"]
+    lacks = found["tiny"].pop("lacks")
+    assert found["tiny"] == {
+        "name": "tiny", "title": "Tiny", "classes": 3, "images": 70, "accuracy": 0.9, "problem": None,
+        "image_shape": list(SHAPE), "references": 10, "training_images": 50, "images_command": None,
+        "size_bytes": sum(file.stat().st_size for file in files),
+    }  # fmt: skip
+    assert len(lacks) == 2 and "fingerprints differ" in lacks[0] and "10 of 50 training images" in lacks[1]
+    assert "scores.parquet" in found["other"]["problem"]
 
 
-def test_respond_at_the_analysis_own_settings_is_the_analysis_response(natural: Analysis) -> None:
-    own = natural.response
-    assert fingerprint(respond(shipped(), natural.image, own.levels, own.patch)) == fingerprint(own)
-    coarse = respond(shipped(), natural.image, 8, 7)
-    assert coarse.entropy.shape == (26, 26) and coarse.grey.max() < 8
-    np.testing.assert_array_equal(coarse.response, own.response)
+def test_bundles_names_a_folder_that_is_not_there(place, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("TELLTALE_BUNDLES", f"{place / 'bundles'}{os.pathsep}{place / 'nowhere'}")
+    found = answer(capsys, "bundles")
+    assert "tiny" in [row["name"] for row in found["bundles"]]
+    (problem,) = found["problems"]
+    assert str(place / "nowhere") in problem
+    _, out, _ = run(capsys, "bundles")
+    assert "not a folder" in " ".join(out.split())
 
 
-def test_live_scores_are_those_of_analysing_one_by_one() -> None:
-    loaded = shipped()
-    wrong = np.setdiff1d(loaded.bundle.splits.test, correct_test_ids(10_000))[:2]
-    ids = np.concatenate([wrong, correct_test_ids(3)])
-    found = live_scores(loaded, "fgsm", None, 0, ids)
-    np.testing.assert_array_equal(found.ids, correct_test_ids(3))
-    assert found.skipped == len(wrong)
-    for row, image in enumerate(images_of(found.ids)):
-        result = attack_image(loaded, image, "fgsm")
-        assert bool(result.success[0]) == bool(found.success[row])
-        for scores, version in ((found.natural, image), (found.attacked, result.images[0])):
-            analysis = analyse_image(loaded, version, ALPHA)
-            for name in loaded.detectors:
-                # In a batch, rounding may move one grey level of the response, which the entropy then counts.
-                tolerance = 0.05 if name == "feature_response" else 1e-4
-                assert scores[name][row] == pytest.approx(analysis.verdict(name).score, rel=1e-5, abs=tolerance), name
+@pytest.mark.parametrize("command", ["analyse good.png", "attack good.png", "evaluate", "verify", "bundles"])
+def test_without_json_a_table_is_printed(place, fakes, capsys, command) -> None:
+    name, *image = command.split()
+    where = {"evaluate": ["tiny"], "verify": ["tiny"], "bundles": []}.get(name, [*image, "--bundle", "tiny"])
+    status, out, _ = run(capsys, name, *where)
+    assert status == 0
+    assert "━" in out
 
 
-def test_live_scores_of_misread_images_only_are_empty() -> None:
-    wrong = np.setdiff1d(shipped().bundle.splits.test, correct_test_ids(10_000))[:1]
-    found = live_scores(shipped(), "pgd", None, 0, wrong)
-    assert len(found.ids) == len(found.success) == 0 and found.skipped == 1
-    assert set(found.natural) == set(shipped().detectors)
-
-
-GREY = np.full((1, 32, 32), 0.5, dtype=np.float32)
-SPIKE = GREY.copy()
-SPIKE[0, 3, 3] = np.nan
-BAD_IMAGES = {
-    "two images": np.stack([GREY, GREY]),
-    "three channels": np.repeat(GREY, 3, axis=0),
-    "too small": GREY[:, :31],
-    "without channel": GREY[0],
-    "nothing": np.empty((0, 32, 32), dtype=np.float32),
-    "not a number": SPIKE,
-    "too bright": GREY + 1,
-    "too dark": GREY - 1,
-    "0 to 255": (GREY * 255).astype(np.uint8),
-    "words": "seven",
-    "none": None,
-    "ragged": [[0.1, 0.2], [0.3]],
-    "objects": np.full((1, 32, 32), None),
+ANALYSE = "analyse {} --bundle tiny"
+ATTACK = "attack good.png --bundle tiny "
+BAD = {
+    "no command": ("", "Missing command"),
+    "unknown command": ("dance", "No such command 'dance'"),
+    "missing argument": ("analyse", "Missing argument 'IMAGE'"),
+    "unknown option": ("bundles --colour", "--colour"),
+    "wrong option type": (ATTACK + "--seed x", "--seed"),
+    "missing file": (ANALYSE.format("none.png"), "There is no file 'none.png'"),
+    "a folder": (ANALYSE.format("bundles"), "is a folder"),
+    "long name": (ANALYSE.format("a" * 300), "File name too long"),
+    "not an image": (ANALYSE.format("text.png"), "not a readable image"),
+    "wrong size": (ANALYSE.format("large.png"), "expected 8×8 greyscale, got 9×8 greyscale"),
+    "wrong mode": (ANALYSE.format("colour.png"), "expected 8×8 greyscale, got 8×8 RGB"),
+    "unknown bundle": ("analyse good.png --bundle nope", "There is no bundle 'nope'; bundles present: .*tiny"),
+    "bundle elsewhere": ("evaluate ../tiny", "There is no bundle"),
+    "long bundle": ("evaluate /" + "a" * 300, "File name too long"),
+    "damaged bundle": ("analyse good.png --bundle damaged", "is damaged"),
+    "damaged bundle, evaluate": ("evaluate damaged", "is damaged"),
+    "damaged bundle, bench": ("bench damaged", "is damaged"),
+    "alpha": (ANALYSE.format("good.png") + " --alpha 1", "between 0 and 1"),
+    "unknown attack": (ATTACK + "--attack nope", "no attack 'nope'"),
+    "unknown parameter": (ATTACK + "--attack pgd --set epsilon=1", "has no parameter 'epsilon'"),
+    "out of range": (ATTACK + "--attack pgd --set eps=-1", "'eps' parameter of attack 'pgd' must be"),
+    "no number": (ATTACK + "--attack pgd --set eps=big", "must be a number"),
+    "infinite": (ATTACK + "--attack pgd --set eps=inf", "must be a number"),
+    "no value": (ATTACK + "--set eps", "NAME=VALUE"),
+    "twice": (ATTACK + "--set eps=0.1 --set eps=0.2", "'eps' twice"),
+    "target": (ATTACK + "--attack pgd --target 3", "--target must be one of zero, one, two"),
+    "untargeted": (ATTACK + "--attack deepfool --target 1", "cannot aim at a class"),
+    "out is no png": (ATTACK + "--out adv.jpg", "must name a .png file"),
+    "out nowhere": (ATTACK + "--out none/adv.png", "there is no folder 'none'"),
+    "out is a folder": (ATTACK + "--out bundles.png", "is a folder"),
+    "out too long": (ATTACK + "--out " + "a" * 260 + ".png", "File name too long"),
 }
 
 
-def one_sentence(error: pytest.ExceptionInfo[InputError]) -> None:
-    text = str(error.value)
-    assert text.endswith(".") and "\n" not in text and len(text) < 200, text
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(("command", "sentence"), BAD.values(), ids=list(BAD))
+def test_bad_input_is_one_sentence_and_status_2(place, fakes, capsys, command, sentence, as_json) -> None:
+    (place / "text.png").write_text("hello")
+    (place / "bundles.png").mkdir()
+    Image.new("L", (9, 8)).save(place / "large.png")
+    Image.new("RGB", (8, 8)).save(place / "colour.png")
+    write_bundle(place / "bundles" / "damaged", lambda folder: replace(fill(folder), name="damaged"))
+    file = place / "bundles" / "damaged" / "scores.parquet"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    before = sorted(path.name for path in place.iterdir())
+    status, out, err = run(capsys, *command.split(), *(["--json"] if as_json and command else []))
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert re.search(sentence, err)
+    assert sorted(path.name for path in place.iterdir()) == before
 
 
-@pytest.mark.parametrize("name", list(BAD_IMAGES))
-def test_a_bad_image_is_refused_in_one_sentence(name: str) -> None:
-    image: Any = BAD_IMAGES[name]
-    for call in (
-        lambda: analyse_image(shipped(), image),
-        lambda: attack_image(shipped(), image, "fgsm"),
-        lambda: respond(shipped(), image, 256, 3),
-        lambda: sweep(shipped(), GREY, image, (0.0,)),
-    ):
-        with pytest.raises(InputError) as error:
-            call()
-        one_sentence(error)
+def test_whoever_reads_the_old_file_keeps_all_of_it(place, fakes, capsys) -> None:
+    (place / "adv.png").write_bytes(b"old")
+    with (place / "adv.png").open("rb") as old:
+        answer(capsys, "attack", "good.png", "--bundle", "tiny", "--out", "adv.png")
+        assert old.read() == b"old"
+    assert load_image_file(place / "adv.png", SHAPE).shape == SHAPE
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: analyse_image(shipped(), GREY, 0.0),
-        lambda: analyse_image(shipped(), GREY, 1.0),
-        lambda: analyse_image(shipped(), GREY, float("nan")),
-        lambda: respond(shipped(), GREY, 1, 3),
-        lambda: respond(shipped(), GREY, 256, 4),
-        lambda: sweep(shipped(), GREY, GREY, ()),
-        lambda: sweep(shipped(), GREY, GREY, (0.0, 4.1)),
-        lambda: sweep(shipped(), GREY, GREY, (float("nan"),)),
-        lambda: attack_image(shipped(), GREY, "nonsense"),
-        lambda: attack_image(shipped(), GREY, "fgsm", {"eps": 2}),
-        lambda: attack_image(shipped(), GREY, "fgsm", target=10),
-        lambda: attack_image(shipped(), GREY, "fgsm", target=2.5),  # type: ignore[arg-type]
-        lambda: attack_image(shipped(), GREY, "fgsm", seed=1.5),  # type: ignore[arg-type]
-        lambda: live_scores(shipped(), "fgsm", None, 0, np.array([], dtype=np.int64)),
-        lambda: live_scores(shipped(), "fgsm", None, 0, np.array([-1])),
-        lambda: live_scores(shipped(), "fgsm", None, 0, np.array([10**6])),
-        lambda: live_scores(shipped(), "fgsm", None, 0, np.array([1.5])),
-        lambda: live_scores(shipped(), "nonsense", None, 0, shipped().bundle.splits.test[:1]),
-    ],
-)
-def test_a_bad_argument_is_refused_in_one_sentence(call: Any) -> None:
-    with pytest.raises(InputError) as error:
-        call()
-    one_sentence(error)
+def test_a_write_that_fails_leaves_the_old_file_and_no_litter(place, fakes, capsys, monkeypatch) -> None:
+    (place / "adv.png").write_bytes(b"old")
+
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    status, out, err = run(capsys, "attack", "good.png", "--bundle", "tiny", "--out", "adv.png", "--json")
+    assert (status, out) == (2, "")
+    assert err == "--out 'adv.png' cannot be written: No space left on device.\n"
+    assert (place / "adv.png").read_bytes() == b"old"
+    assert sorted(path.name for path in place.iterdir()) == ["adv.png", "bundles", "good.png"]
+
+
+def test_a_fault_of_our_own_is_status_1_and_no_traceback(place, monkeypatch, capsys) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(core, "analyse", broken, raising=False)
+    status, out, err = run(capsys, "analyse", "good.png", "--bundle", "tiny", "--json")
+    assert (status, out, err) == (1, "", "Telltale failed: RuntimeError: two lines\n")
+
+
+def test_the_module_runs_as_a_program_without_torch(place) -> None:
+    def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "core", *arguments],
+            capture_output=True, text=True, check=False, cwd=ROOT,
+        )  # fmt: skip
+
+    good = program("evaluate", "tiny", "--json")
+    assert good.returncode == 0
+    assert json.loads(good.stdout)["bundle"] == "tiny"
+    assert " torch\n" not in good.stderr
+    bad = program("evaluate", "nope", "--json")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert "Traceback" not in bad.stderr
+    assert program("--help").returncode == 0
