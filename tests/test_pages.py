@@ -373,3 +373,47 @@ def test_no_mathematics_in_the_pages() -> None:
     for path in root.rglob("*.py"):
         text = path.read_text()
         assert not [word for word in forbidden if word in text], path
+
+
+def test_a_grey_model_says_that_it_sees_grey(engine: FakeEngine) -> None:
+    app = open_app()
+    app.session_state["image-source-digits"] = "Photographs"
+    app.run()
+    assert "grey (luma)" not in text_of(app)  # nothing is cut before a photograph is chosen
+    app.button(key="photograph-chelsea").click().run()
+    assert not app.exception and not app.error
+    assert "8 × 8 pixels, in grey (luma)" in text_of(app)
+    whole = Image.fromarray(data.chelsea()).convert("L")
+    cut = whole.crop((60, 0, 360, 300)).resize((8, 8), Image.Resampling.LANCZOS)
+    reference = str(app.query_params["image"]).removeprefix("chelsea-png-")
+    shown = Image.open(io.BytesIO(base64.urlsafe_b64decode(reference + "==")))
+    assert np.array_equal(np.asarray(shown), np.asarray(cut))
+
+
+def test_a_picture_of_the_models_size_is_taken_as_it_is(engine: FakeEngine) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    app = open_app()
+    app.session_state["image-source-digits"] = "Upload"
+    app.run()
+    app.file_uploader[0].upload("mine.png", buffer.getvalue()).run()
+    assert "is taken exactly as it is" in text_of(app)
+    assert not [slider for slider in app.slider if (slider.key or "").startswith("crop-")]
+    reference = str(app.query_params["image"]).removeprefix("png-")
+    shown = Image.open(io.BytesIO(base64.urlsafe_b64decode(reference + "==")))
+    assert np.array_equal(np.asarray(shown), pixels)
+
+
+def test_a_file_that_is_no_picture_leaves_the_case_with_one_sentence(engine: FakeEngine) -> None:
+    app = open_app()
+    before = app.query_params["image"]
+    app.session_state["image-source-digits"] = "Upload"
+    app.run()
+    app.file_uploader[0].upload("mine.png", b"no picture").run()
+    assert not app.exception
+    assert [error.value for error in app.error] == [
+        "The file is not a readable image; PNG, JPEG, WebP, BMP, GIF or TIFF are accepted. "
+        "The image chosen before stays."
+    ]
+    assert app.query_params["image"] == before
