@@ -227,12 +227,11 @@ def test_more_steps_come_nearer() -> None:
     images, labels = tiny_images(8)
     few, many = (
         attack_images(tiny_classifier(), images, "cw", {"steps": steps}, targets=(labels + 1) % 10, batch_size=8)
-        for steps in (12, 60)
+        for steps in (8, 60)
     )
     assert many.success.all()
     assert few.success.sum() >= 4
-    assert (many.l2[few.success] <= few.l2[few.success] + 0.005).all()
-    assert many.l2[few.success].mean() < 0.98 * few.l2[few.success].mean()
+    assert many.l2[few.success].mean() < 0.97 * few.l2[few.success].mean()
 
 
 def test_minimising_attacks_need_less_than_the_bounded_ones() -> None:

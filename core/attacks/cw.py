@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 EXPECTED_STEPS = 20
 WEIGHT_GROWTH = 10.0
-PATIENCE = 3
 PROGRESS = 0.005
 OVERSHOOT = 0.01
 SMALLEST_OVERSHOOT = 0.001
@@ -54,10 +53,16 @@ class _Settings:
     confidence: float
     rate: float
     steps: int
+    patience: int
 
     @classmethod
     def read(cls, parameters: Mapping[str, ParameterValue]) -> _Settings:
-        return cls(float(parameters["confidence"]), float(parameters["lr"]), int(parameters["steps"]))
+        return cls(
+            confidence=float(parameters["confidence"]),
+            rate=float(parameters["lr"]),
+            steps=int(parameters["steps"]),
+            patience=int(parameters["patience"]),
+        )
 
 
 class _WeightSearch:
@@ -178,7 +183,7 @@ def _descend(
         margins, gradients = _margins(problem, state, settings.confidence)
         state = _adapted(problem, state, margins, nearest)
         found[state.slots], limited[state.slots] = state.found, state.limited
-        going = (state.waited < PATIENCE) | ~(state.found | state.limited)
+        going = (state.waited < settings.patience) | ~(state.found | state.limited)
         if not going.any():
             break
         state = _stepped(problem, state.only(going), margins[going], gradients[going])
@@ -280,6 +285,7 @@ SPEC = AttackSpec(
         Parameter("steps", "int", 100, 1, 10000, help="Largest number of steps per search step."),
         Parameter("binary_search_steps", "int", 5, 1, 20, help="Steps of the search for the weight of the margin."),
         Parameter("c0", "float", 1.0, 1e-6, 1e6, help="First weight of the margin against the distance."),
+        Parameter("patience", "int", 3, 0, 1000, help="Steps that bring nothing after which an image is done early."),
     ),
     run=run,
     targeted=True,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 EXPECTED_STEPS = 5
-LATER_CANDIDATES = 4
+LATER_CANDIDATES = 3
 SMALLEST_NORM = 1e-12
 SMALLEST_GAP = 1e-5
 
@@ -25,9 +25,10 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
     |f_k| w_k / ‖w_k‖² to the nearest one is added to the perturbation. As in the authors' code the overshoot is
     applied before the class is looked at, so that no step falls short of the boundary it aims at.
 
-    Two things make it fast. Images whose class has changed are dropped. And after the first step an image stands
-    beside a boundary, the gaps to most classes being many times larger than the nearest: only the three likeliest
-    others are compared from then on.
+    Three things make it fast. Images whose class has changed are dropped. Only the likeliest classes are compared:
+    with 5 of 10, no distance on CIFAR-10 changed in its fourth digit. And after the first step an image stands beside
+    a boundary, the gaps to most classes being many times larger than the nearest, so that the two likeliest others
+    suffice from then on.
     """
     import torch
 
@@ -95,7 +96,7 @@ SPEC = AttackSpec(
     parameters=(
         Parameter("overshoot", "float", 0.02, 0.0, 1.0, help="Share by which each step goes beyond the boundary."),
         Parameter("steps", "int", 50, 1, 1000, help="Largest number of steps."),
-        Parameter("candidates", "int", 10, 2, 1000, help="How many of the likeliest classes are considered."),
+        Parameter("candidates", "int", 5, 2, 1000, help="How many of the likeliest classes are considered."),
     ),
     run=run,
     batched=True,
