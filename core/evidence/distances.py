@@ -50,9 +50,10 @@ class SquaredDistances:
         self.points = points
         # Rounding grows with the norms, so norms are taken from the points' own middle.
         self._centre = points.mean(0, dtype=np.float64)
-        self._expanded = self._expand(points, precision)
-        self._expanded[:, -1] = 1.0
-        self._largest = float(self._expanded[:, -2].max())
+        # One column per point: BLAS multiplies one query or many by these faster than by rows.
+        self._columns = self._expand(points, precision)
+        self._columns[-1] = 1.0
+        self._largest = float(self._columns[-2].max())
         limits = np.finfo(precision)
         # With u = eps / 2: 2 (d + 2) u from the product's sums, 4 u from rounding the centred coordinates, u from the
         # squared norms and 2 u from comparing with a rounded bound, each times |p|^2 + |q|^2; underflow by itself.
@@ -71,24 +72,25 @@ class SquaredDistances:
     def exact(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Squared distances of one query (d,) to some rows (m,), from float64 differences; the same bits always."""
         # einsum adds every row in the same order, however many rows there are, unlike a BLAS product.
-        differences = self.points[rows].astype(np.float64) - query
+        differences = self.points[rows].astype(np.float64)
+        differences -= query
         return np.asarray(np.einsum("nd,nd->n", differences, differences))
 
     def _block(self, start: int, queries: npt.NDArray[np.float32]) -> Block:
         with np.errstate(over="ignore", invalid="ignore"):
-            expanded = self._expand(queries, self._expanded.dtype.type)
-            squares = expanded[:, -2].astype(np.float64)
-            expanded[:, :-2] *= -2.0
-            expanded[:, -1] = expanded[:, -2]
-            expanded[:, -2] = 1.0
-            estimates = expanded @ self._expanded.T
+            columns = self._expand(queries, self._columns.dtype.type)
+            squares = columns[-2].astype(np.float64)
+            columns[:-2] *= -2.0
+            columns[-1] = columns[-2]
+            columns[-2] = 1.0
+            estimates = columns.T @ self._columns
             return Block(start, estimates, self._relative * (self._largest + squares) + self._absolute)
 
     def _expand(self, rows: npt.NDArray[np.float32], precision: type[np.floating]) -> Floats:
-        """Return the centred rows with their squared norm in the column before the last one, which is left open."""
-        expanded = np.empty((len(rows), rows.shape[1] + 2), dtype=precision)
-        centred = expanded[:, :-2]
+        """Return a column per row (n, d): centred, then its squared norm, then a place that is left open."""
+        columns = np.empty((rows.shape[1] + 2, len(rows)), dtype=precision)
+        centred = columns[:-2]
         with np.errstate(over="ignore"):
-            np.subtract(rows, self._centre, out=centred)
-            expanded[:, -2] = np.einsum("nd,nd->n", centred, centred, dtype=np.float64)
-        return expanded
+            np.subtract(rows.T, self._centre[:, None], out=centred)
+            columns[-2] = np.einsum("dn,dn->n", centred, centred, dtype=np.float64)
+        return columns
