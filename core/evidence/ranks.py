@@ -49,16 +49,30 @@ def _ranks(
     reference: SquaredDistances,
 ) -> Rows:
     """Count the entries of `squared` (N,) strictly below those of `rows`, after making exact what is in doubt."""
-    ordered, chosen = np.sort(squared), squared[rows]
-    nearer = np.searchsorted(ordered, chosen - 2.0 * margin)
+    ordered, chosen = _sorted_to_infinity(squared), squared[rows]
+    nearer = _count_below(ordered, chosen - 2.0 * margin)
     # A chosen row is alone within two margins unless the next one in order is there too.
-    following = np.append(ordered, np.inf)[np.minimum(nearer + 1, len(ordered))]
-    doubtful = (following <= chosen + 2.0 * margin) | ~(margin < RELATIVE * chosen)
+    doubtful = (ordered[nearer + 1] <= chosen + 2.0 * margin) | ~(margin < RELATIVE * chosen)
     if not doubtful.any():
         return nearer
     unclear = _within(squared, np.sort(chosen[doubtful]), 2.0 * margin)
     squared[unclear] = reference.exact(query, unclear)
-    return np.searchsorted(np.sort(squared), squared[rows])
+    return _count_below(_sorted_to_infinity(squared), squared[rows])
+
+
+def _sorted_to_infinity(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    ordered = np.empty(len(values) + 1)
+    ordered[:-1], ordered[-1] = values, np.inf
+    ordered.sort()
+    return ordered
+
+
+def _count_below(ordered: npt.NDArray[np.float64], limits: npt.NDArray[np.float64]) -> Rows:
+    """Count the sorted entries strictly below each limit; limits in order find theirs next to the one before."""
+    order = np.argsort(limits)
+    counts = np.empty(len(limits), dtype=np.int64)
+    counts[order] = np.searchsorted(ordered, limits[order])
+    return counts
 
 
 def _within(values: Floats, places: Floats, reach: float) -> Rows:
