@@ -13,8 +13,8 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from core.bundle.fitting import COMPONENTS, choose_densities
 from core.bundle.processes import Processes
+from core.bundle.referencing import COMPONENTS, HiddenStates, choose_densities, fit_candidates
 from core.errors import InputError
 from core.evidence.density import (
     COVARIANCES,
@@ -25,7 +25,6 @@ from core.evidence.density import (
     held_out_log_density,
     keep_rate,
 )
-from core.models.trace import Trace
 
 CLASSES, WIDTH = 3, 4
 
@@ -144,10 +143,6 @@ def test_thresholds_hold_on_natural_images_that_were_not_seen() -> None:
     assert keep_rate(densities.log_density(fresh), fresh_truth, thresholds) == pytest.approx(0.95, abs=0.015)
 
 
-def as_trace(hidden: np.ndarray) -> Trace:
-    return Trace(("hidden",), (hidden,), np.zeros((len(hidden), 2), dtype=np.float32))
-
-
 DIMENSIONS = 8
 
 
@@ -171,7 +166,9 @@ def known_shape(kind: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarra
 def test_the_shape_with_the_largest_held_out_likelihood_is_chosen(tmp_path: Path, kind, components, covariance) -> None:
     (hidden, labels), (other, truth) = known_shape(kind, 200, 0), known_shape(kind, 300, 1)
     with Processes() as processes:
-        chosen = choose_densities(hidden, labels, (as_trace(other), truth), 2, 0, tmp_path, processes)
+        states = HiddenStates(hidden, labels, 2, other, truth)
+        fit_candidates(states, 0, tmp_path, processes)
+    chosen = choose_densities(states, tmp_path)
     assert chosen.settings.components == components
     assert covariance is None or chosen.settings.covariance == covariance
     # The figure it was chosen by, from scikit-learn alone: PCA, one mixture per class, its mean log density.

@@ -17,12 +17,13 @@ from core.bundle.attacking import attack_splits
 from core.bundle.bundle import PRECOMPUTED, REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
 from core.bundle.collecting import Collector
 from core.bundle.fitted import FittedFiles, ReferenceFiles, detector_file, in_half_precision, reference_arrays
-from core.bundle.fitting import Examples, choose_detectors, fit_reference
+from core.bundle.fitting import Examples, choose_detectors
 from core.bundle.maps import layer_maps
 from core.bundle.model import RUNNING_SUSPICION
 from core.bundle.observing import Batch, observe
 from core.bundle.origin import code_sha256, library_versions
 from core.bundle.processes import Processes, part, use_one_thread
+from core.bundle.referencing import fit_reference
 from core.bundle.scoring import score_versions
 from core.bundle.versions import Versions
 from core.bundle.writing import Built, Fitted, write_files
@@ -248,7 +249,7 @@ class _Stages:
         seen = in_half_precision(trace.take(rows)) if self.compact else trace
         ids = self.splits.train[rows]
         natural, classes = (held_out.trace, held_out.labels), len(self.image_set.class_names)
-        folder = self.fitted_folder / "mixtures"
+        folder = self.fitted_folder / "candidates"
         return fit_reference(ids, labels[ids], seen, natural, classes, self.recipe.seed, folder, self.processes)
 
 

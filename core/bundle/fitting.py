@@ -1,9 +1,8 @@
-"""Everything a build fits: the reference set, the detectors' settings and the detectors."""
+"""Choosing the detectors' settings and fitting them, side by side."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,22 +11,15 @@ import numpy.typing as npt
 from core.bundle.fitted import ReferenceFiles, save_detectors
 from core.bundle.model import RUNNING_SUSPICION
 from core.bundle.processes import Processes, counted
-from core.bundle.store import load_arrays, load_json, save_arrays, save_json, whole
+from core.bundle.store import load_json, save_json, whole
 from core.detectors.base import Detector, Labels, macro_auc
 from core.detectors.knn_score import KnnScoreDetector
 from core.detectors.registry import DETECTORS, get_detector
 from core.detectors.trajectory import TrajectoryDetector
-from core.evidence.density import COVARIANCES, ClassDensities, MixtureSettings, held_out_log_density
 from core.evidence.evidence import Evidence
-from core.evidence.influence import SoftmaxHead, fit_head
-from core.evidence.reference import Reference
-from core.evidence.trajectory import fit_pivots
 from core.models.trace import Trace
 from core.models.training import Progress
 from core.parameters import ParameterValue
-
-DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1)
-COMPONENTS = (1, 2, 3, 5)
 
 
 @dataclass(frozen=True)
@@ -43,106 +35,6 @@ class Selected:
 
     detector: Detector
     selected_by: str
-
-
-def fit_reference(
-    ids: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int64],
-    trace: Trace,
-    held_out: tuple[Trace, npt.NDArray[np.int64]],
-    classes: int,
-    seed: int,
-    folder: Path,
-    processes: Processes,
-) -> Reference:
-    """Fit pivots, the softmax head and the class mixtures to the training images.
-
-    Parameters
-    ----------
-    ids, labels : array of int64, shape (N,)
-        Training images and their true classes.
-    trace : Trace of the N training images
-    held_out : (Trace, array of int64)
-        Natural images of the fit split with their true classes; they choose the head's damping and the mixtures'
-        shape by their likelihood.
-    classes, seed : int
-    folder : Path
-        Where fitted mixtures are kept until the best is known.
-    processes : Processes
-    """
-    return Reference(
-        ids,
-        labels,
-        classes,
-        trace,
-        fit_pivots(trace, labels, classes),
-        choose_head(trace.hidden, labels, held_out, classes),
-        choose_densities(trace.hidden, labels, held_out, classes, seed, folder, processes),
-    )
-
-
-def choose_head(
-    hidden: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-    held_out: tuple[Trace, npt.NDArray[np.int64]],
-    classes: int,
-) -> SoftmaxHead:
-    """Refit the head under several dampings and keep the one with the least held-out cross-entropy."""
-    heads: list[SoftmaxHead] = []
-    for damping in sorted(DAMPINGS, reverse=True):  # the strongest converges at once and leads the next ones
-        start = heads[-1].weights if heads else None
-        heads.append(fit_head(hidden, labels, classes, damping, start=start))
-    trace, truth = held_out
-
-    def cross_entropy(head: SoftmaxHead) -> float:
-        own = head.probabilities(trace.hidden)[np.arange(len(truth)), truth]
-        return float(-np.log(own).mean())
-
-    return min(heads, key=cross_entropy)
-
-
-@dataclass(frozen=True)
-class _MixtureJob:
-    file: Path
-    hidden: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
-    classes: int
-    shape: MixtureSettings
-    seed: int
-
-
-def choose_densities(
-    hidden: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-    held_out: tuple[Trace, npt.NDArray[np.int64]],
-    classes: int,
-    seed: int,
-    folder: Path,
-    processes: Processes,
-) -> ClassDensities:
-    """Fit mixtures of several sizes and covariances and keep the one with the largest held-out likelihood.
-
-    All candidates model the whole hidden state in its principal axes: likelihoods of different subspaces could not
-    be compared.
-    """
-    trace, truth = held_out
-    dimensions = min(hidden.shape[1], len(hidden) - 1)
-    folder.mkdir(parents=True, exist_ok=True)
-    # The largest take longest and begin first.
-    shapes = [MixtureSettings(k, c, dimensions) for c in COVARIANCES for k in sorted(COMPONENTS, reverse=True)]
-    jobs = [
-        _MixtureJob(folder / f"{s.covariance}-{s.components}.safetensors", hidden, labels, classes, s, seed)
-        for s in shapes
-    ]
-    processes.run(_fit_mixtures, [job for job in jobs if not job.file.exists()], lambda _count, _job: None)
-    fitted = [ClassDensities.from_arrays(load_arrays(job.file)) for job in jobs]
-    return max(fitted, key=lambda densities: held_out_log_density(densities, trace.hidden, truth))
-
-
-def _fit_mixtures(job: _MixtureJob) -> None:
-    densities = ClassDensities.fit(job.hidden, job.labels, job.classes, job.shape, job.seed)
-    with whole(job.file) as partial:
-        save_arrays(partial, densities.to_arrays())
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from core.evidence.evidence import MAX_INFLUENTIAL, Evidence
 from core.parameters import Parameter, ParameterValue
 
 MEAN, LIST = "mean", "list"
+LINEAR, LOG = "linear", "log"
+SMALLEST = 1e-5  # added before logarithms are taken: about the rank of the nearest of ImageNet's training images
 COUNTS = (*range(10, 101, 10), *range(150, 501, 50))
 LIST_COUNTS = (10, 30, 100)  # longer lists have more values than there are images to fit on
 
@@ -21,7 +23,8 @@ class NnifDetector(Detector):
     """Logistic regression on ranks and distances of the M most helpful and M most harmful training images.
 
     Cohen, Sapiro & Giryes (2020), Algorithm 1. ``list`` keeps all 4 M values per layer, as the algorithm is
-    printed; ``mean`` keeps their 4 means per layer, as its authors' experiments do.
+    printed; ``mean`` keeps their 4 means per layer, as its authors' experiments do. Ranks and distances spread over
+    orders of magnitude; ``log`` takes their logarithms before the regression.
     """
 
     name = "nnif"
@@ -33,6 +36,7 @@ class NnifDetector(Detector):
     parameters = (
         Parameter("m", "int", 50, 1, MAX_INFLUENTIAL, help="Helpful and harmful training images taken, each."),
         Parameter("form", "choice", MEAN, choices=(MEAN, LIST), help="Means per layer, or all values."),
+        Parameter("scale", "choice", LINEAR, choices=(LINEAR, LOG), help="Ranks and distances, or their logarithms."),
         Parameter("c", "float", 1.0, 1e-6, 1e6, help="Inverse strength of the logistic regression's L2 penalty."),
     )
 
@@ -42,7 +46,10 @@ class NnifDetector(Detector):
         most = evidence.influential.helpful.shape[1]
         counts = [m for m in COUNTS if m <= most]
         means: list[Mapping[str, ParameterValue]] = [
-            {"form": MEAN, "m": m, "c": c} for m in counts for c in (1.0, 10.0, 100.0)
+            {"form": MEAN, "m": m, "scale": scale, "c": c}
+            for scale in (LINEAR, LOG)
+            for m in counts
+            for c in (1.0, 10.0, 100.0)
         ]
         lists: list[Mapping[str, ParameterValue]] = [
             {"form": LIST, "m": m, "c": c} for m in LIST_COUNTS if m <= most for c in (0.01, 0.1)
@@ -54,8 +61,10 @@ class NnifDetector(Detector):
         found, m = evidence.influential, int(self.settings["m"])
         parts = (found.helpful_ranks, found.helpful_distances, found.harmful_ranks, found.harmful_distances)
         if self.settings["form"] == MEAN:
-            return np.hstack([part[:, :, :m].mean(2, dtype=np.float64) for part in parts])
-        return np.hstack([part[:, :, :m].reshape(len(evidence), -1).astype(np.float64) for part in parts])
+            values = np.hstack([part[:, :, :m].mean(2, dtype=np.float64) for part in parts])
+        else:
+            values = np.hstack([part[:, :, :m].reshape(len(evidence), -1).astype(np.float64) for part in parts])
+        return np.log(values + SMALLEST) if self.settings["scale"] == LOG else values
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
         features = self.features(evidence)
