@@ -149,6 +149,12 @@ def test_nnif_features_equal_a_computation_by_hand(form, width) -> None:
         np.testing.assert_allclose(features[i], nnif_row(fresh(), i, 10, form), rtol=1e-5, atol=1e-6)
 
 
+def test_nnif_can_read_the_logarithms_of_the_same_features() -> None:
+    for i in (0, 13):
+        logarithms = NnifDetector(m=10, scale="log").features(fresh())[i]
+        np.testing.assert_allclose(np.exp(logarithms) - 1e-5, nnif_row(fresh(), i, 10, "mean"), rtol=1e-4, atol=1e-6)
+
+
 def test_nnif_is_a_weighted_logistic_regression_on_weighted_standard_scores() -> None:
     evidence, labels = problem()
     detector = NnifDetector(m=10, c=10.0).fit(evidence, labels)
