@@ -188,18 +188,17 @@ class SparseInfluence:
 
     def _strongest(self, direction: _Direction, count: int) -> tuple[Rows, npt.NDArray[np.float64]]:
         """Return rows that surely hold the `count` largest and smallest values, and their values."""
-        bounds = direction.entries.bounds(self._scales(direction)) * self._tables.lengths
-        order = np.argsort(-bounds, kind="stable")
-        rows, values = order[:0], np.empty(0)
+        bounds = direction.entries.bounds(self._scales(direction)) * self._tables.lengths / len(self._hidden)
         size = max(FIRST_READ, 4 * count)
-        while len(rows) < len(order):
-            more = np.sort(order[len(rows) : len(rows) + size])
-            rows, values = np.concatenate([rows, more]), np.concatenate([values, self._values(direction, more)])
-            reached = min(np.partition(values, -count)[-count], -np.partition(values, count - 1)[count - 1])
-            if len(rows) == len(order) or reached >= bounds[order[len(rows)]] / len(order):
-                break
-            size = len(rows)
-        return rows, values
+        while size < len(bounds):
+            order = np.argpartition(bounds, len(bounds) - size)
+            rows, unread = np.sort(order[-size:]), bounds[order[:-size]].max()
+            values = self._values(direction, rows)
+            if min(np.partition(values, -count)[-count], -np.partition(values, count - 1)[count - 1]) >= unread:
+                return rows, values
+            size *= 4
+        everything = np.arange(len(bounds))
+        return everything, self._values(direction, everything)
 
     def _values(self, direction: _Direction, rows: Rows) -> npt.NDArray[np.float64]:
         residuals = direction.entries.table(rows, direction.entries.residuals)
