@@ -249,10 +249,11 @@ def test_images_that_are_missing_leave_class_id_distance_and_one_command(
 ) -> None:
     beside, without = FakeBundle(colour=True), FakeBundle(False, colour=True)
     show(monkeypatch, beside)
-    pictures = len(open_app(PAGES[3], k="5").get("imgs"))
+    pictures = len(open_app(PAGES[3], k="5").get("image"))
+    assert pictures == 3 * 5 + 1  # three lists, and the case itself beside the page
     show(monkeypatch, without)
     app = open_app(PAGES[3], k="5")
-    assert len(app.get("imgs")) == pictures  # a tile in the place of every image
+    assert len(app.get("image")) == pictures  # a tile in the place of every image
     assert [code.value for code in app.code[:1]] == ["python -m core build cifar10 --data uoft-cs/cifar10"]
     text = text_of(app)
     first = engine_neighbours(app)
