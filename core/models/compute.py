@@ -34,7 +34,7 @@ class Compute:
     def of(cls, recipe: Recipe) -> Compute:
         """Choose what suits a recipe on this machine."""
         if not recipe.mixed_precision:
-            # The order of float additions, and so the result, must not depend on the machine.
+            # The order of float additions, and so the result, must not depend on the number of cores.
             return cls("cpu", threads=1, half=False, channels_last=False)
         threads = _cores()
         if torch.cuda.is_available():

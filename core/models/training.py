@@ -95,7 +95,7 @@ def train_classifier(
     ----------
     recipe : Recipe
         With `mixed_precision`, on CUDA or all cores, in bfloat16 where the processor has it; otherwise on one thread
-        in float32, so that the same seed gives the same weights everywhere.
+        in float32, so that the same seed gives the same weights on every machine with the same kind of processor.
     image_set : ImageSet
     ids : array of int64, shape (n,)
         Training images.
