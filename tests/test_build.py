@@ -248,11 +248,6 @@ def test_weights_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_weights_for_other_data_never_replace_the_recipes_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "digits", "--data", "mnist"]) == 2
-    assert "--out" in capsys.readouterr().err
-
-
 def test_maps_are_repeatable_in_any_process_and_hold_every_training_image(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     layers = tuple(draws.normal(size=(40, width)).astype(np.float32) for width in (4, 8))
