@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from clouds import CLASSES, LAYERS, WIDTHS, mixed, natural_trace, reference
 
 from core.errors import InputError
+from core.evidence import distances as distances_module
 from core.evidence import evidence as evidence_module
 from core.evidence.evidence import Evidence
 from core.evidence.neighbours import PROCESSINGS
@@ -129,6 +131,19 @@ def test_influential_images_are_those_of_the_influence_and_lie_where_sorting_say
         ):
             np.testing.assert_allclose(ranks[4, layer], place[rows[4]], atol=1e-6)
             np.testing.assert_allclose(lengths[4, layer], distances[rows[4]], rtol=1e-5)
+
+
+def test_memory_does_not_grow_with_images_times_training_images(monkeypatch) -> None:
+    monkeypatch.setattr(evidence_module, "MAX_INFLUENTIAL", 5)
+    monkeypatch.setattr(distances_module, "BLOCK_VALUES", 30_000)
+    training, images = reference(3000), natural_trace(2000, 1)[0]
+    training.prepare()
+    evidence = Evidence(training, images, np.ones(len(images)))
+    tracemalloc.start()
+    _ = evidence.influential, evidence.neighbours("last", "none", 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * len(images) * len(training.labels) / 5  # a fifth of one number for every pair
 
 
 def broken(**changes) -> Evidence:
