@@ -134,6 +134,11 @@ def positions_of(ids: Ids, reference: Ids) -> Ids:
     return np.asarray(rows[reference[rows] == ids], dtype=np.int64)
 
 
+def evenly(count: int, most: int) -> Ids:
+    """Return at most `most` of `count` rows, evenly spaced and in order."""
+    return np.arange(min(count, most), dtype=np.int64) * count // max(1, min(count, most))
+
+
 def share_at_least(values: npt.NDArray[np.floating], threshold: float) -> float:
     """Return the share of scores that reach a threshold: a rate of false alarms or of catches; NaN without scores."""
     return float(np.mean(values >= threshold)) if len(values) else float("nan")

@@ -168,3 +168,11 @@ def test_corners_draw_the_same_line() -> None:
     upright = np.isin(curve.fpr[1:-1], curve.fpr[kept])  # several heights at one place
     assert np.abs(inner[~upright]).max() < 1e-12
     assert views.corners(np.array([0.0, 1.0]), np.array([0.0, 1.0])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("count", "most"), [(0, 5), (3, 5), (5, 5), (49_000, 10_000), (10_001, 10_000)])
+def test_evenly_spaced_rows_are_in_order_and_as_many_as_allowed(count, most) -> None:
+    rows = views.evenly(count, most)
+    assert len(rows) == min(count, most)
+    assert len(set(rows.tolist())) == len(rows) and (np.diff(rows) > 0).all()
+    assert count <= most or np.diff(rows).max() - np.diff(rows).min() <= 1

@@ -10,13 +10,16 @@ import plotly.graph_objects as go
 
 from app import palette
 from app.figures.base import styled
+from core import views
 
 Points = npt.NDArray[np.floating]
 Ids = npt.NDArray[np.int64]
 
+MOST_POINTS = 10_000
+
 
 def training_map(points: Points, labels: Ids, ids: Ids, class_names: Sequence[str], opacity: float = 0.6) -> go.Figure:
-    """Return all training images of one layer; constant per bundle and layer.
+    """Return the training images of one layer, evenly thinned to `MOST_POINTS`; constant per bundle and layer.
 
     Parameters
     ----------
@@ -27,6 +30,8 @@ def training_map(points: Points, labels: Ids, ids: Ids, class_names: Sequence[st
     opacity : float
     """
     figure = go.Figure()
+    drawn = views.evenly(len(points), MOST_POINTS)
+    points, labels, ids = points[drawn], labels[drawn], ids[drawn]
     for index, name in enumerate(class_names):
         chosen = labels == index
         figure.add_trace(

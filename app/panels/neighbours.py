@@ -11,7 +11,7 @@ import streamlit as st
 from app import layout, palette, words
 from app.analyses import CaseAnalysis
 from app.figures.bars import class_bars
-from app.figures.embedding import mark, training_map
+from app.figures.embedding import MOST_POINTS, mark, training_map
 from app.panels.training_images import ICONS, TrainingImage, cards
 from core import views
 from core.bundle.summary import training_images
@@ -163,16 +163,16 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
         rows = views.positions_of(ids, bundle.splits.train)
         mark(figure, KINDS[kind].lower(), points[rows], colour, symbol, 12, ids)
     _mark_images(figure, case, method, layer)
-    layer_name = bundle.layers[layer]
+    layer_name, drawn = bundle.layers[layer], min(len(points), MOST_POINTS)
     layout.chart(
         figure,
-        f"{MAP_TITLES[method]} map of {len(points):,} training images at {layer_name}, with this image, its nearest, "
+        f"{MAP_TITLES[method]} map of {drawn:,} training images at {layer_name}, with this image, its nearest, "
         "its most helpful and its most harmful training images marked",
         f"map-{method}-{layer}",
         movable=True,
     )
     st.caption(
-        f"{_shown_words(bundle, len(points))} Shapes and colours are classes. This image stands at the weighted mean "
+        f"{_shown_words(bundle, drawn)} Shapes and colours are classes. This image stands at the weighted mean "
         "of its neighbours' places: distances on a flattened map are only a hint."
     )
 
