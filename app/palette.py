@@ -10,6 +10,8 @@ NEUTRAL = "#808080"
 IMAGE_COLOURS = {"natural": NATURAL, "attacked": ATTACKED}
 IMAGE_SYMBOLS = {"natural": "circle", "attacked": "diamond"}
 MAP_SYMBOLS = {"natural": "star", "attacked": "star-diamond"}
+LABEL_FONT = {"size": 14, "color": "#1B2A30"}
+LABEL_GROUND = "rgba(255, 255, 255, 0.8)"
 BAND = "rgba(128, 128, 128, 0.22)"
 GRID = "rgba(128, 128, 128, 0.25)"
 

@@ -12,6 +12,8 @@ ADVERSARIAL = ":material/warning:"
 NATURAL = ":material/check_circle:"
 UNCALIBRATED = ":material/help:"
 
+LONGEST_DECIMAL = len("0.0001")
+
 PARAMETER_TITLES = {
     "eps": "Budget ε",
     "step": "Step size",
@@ -89,7 +91,11 @@ def settings(parameters: Mapping[str, object]) -> str:
 
 
 def setting(value: object) -> str:
-    """Return the value of a parameter as people write it."""
+    """Return the value of a parameter as people write it: also as a share of 255 grey levels, such as 8/255."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    text, levels = f"{value:g}", round(255 * value)
+    in_levels = 0 < levels < 255 and math.isclose(255 * value, levels, rel_tol=1e-6)
+    return f"{levels}/255" if in_levels and len(text) > LONGEST_DECIMAL else text

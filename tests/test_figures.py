@@ -106,3 +106,11 @@ def test_marks_add_to_a_copy_only() -> None:
     traces = len(base.data)
     embedding.mark(go.Figure(base), "nearest", POINTS[:2], "red", "circle", 10, IDS[:2])
     assert len(base.data) == traces
+
+
+def test_every_outline_is_named_at_its_centre_above_the_points() -> None:
+    circle = np.stack([np.cos(np.linspace(0, 2 * np.pi, 9)), np.sin(np.linspace(0, 2 * np.pi, 9))], axis=1)
+    figure = embedding.add_ellipses(FIGURES["map"](), [circle + 3 * i for i in range(10)], NAMES)
+    labels = figure.layout.annotations
+    assert [label.text for label in labels] == [f"<b>{name}</b>" for name in NAMES]
+    np.testing.assert_allclose([(label.x, label.y) for label in labels], [(3 * i, 3 * i) for i in range(10)], atol=1e-9)

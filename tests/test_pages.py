@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 import core.bundle
 import core.bundle.summary
 import core.engine
+from app import words
 from core.attacks.registry import ATTACKS
 from core.bundle.summary import BundleSummary
 
@@ -418,3 +419,22 @@ def test_a_file_that_is_no_picture_leaves_the_case_with_one_sentence(engine: Fak
         "The image chosen before stays."
     ]
     assert app.query_params["image"] == before
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (8 / 255, "8/255"),
+        (2 / 255, "2/255"),
+        (0.1, "0.1"),
+        (0.2, "0.2"),  # 51 of 255, but a decimal says it as well
+        (1.0, "1"),
+        (0.0, "0"),
+        (0.123456, "0.123456"),
+        (20, "20"),
+        (True, "on"),
+        ("EN", "EN"),
+    ],
+)
+def test_settings_are_written_as_people_write_them(value: object, said: str) -> None:
+    assert words.setting(value) == said

@@ -89,15 +89,9 @@ def add_ellipses(figure: go.Figure, outlines: Sequence[Points], class_names: Seq
                 hoverinfo="skip",
             )
         )
-    figure.add_trace(
-        go.Scatter(
-            x=[outline[:-1, 0].mean() for outline in outlines],
-            y=[outline[:-1, 1].mean() for outline in outlines],
-            text=[f"<b>{name}</b>" for name in class_names],
-            mode="text",
-            textfont={"size": 16},
-            showlegend=False,
-            hoverinfo="skip",
+    for outline, name in zip(outlines, class_names, strict=True):
+        x, y = outline[:-1].mean(axis=0)
+        figure.add_annotation(
+            x=x, y=y, text=f"<b>{name}</b>", showarrow=False, font=palette.LABEL_FONT, bgcolor=palette.LABEL_GROUND
         )
-    )
     return figure

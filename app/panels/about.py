@@ -11,6 +11,7 @@ import streamlit as st
 from app import catalogue, words
 from app.panels.roc import scored_detectors
 from app.papers import PAPERS
+from core.bundle.summary import training_images
 from core.views import success_rows
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def show_numbers(bundle: Bundle) -> None:
     with st.grid("auto", min_column_width=130, gap="small"):
         for name in sorted(manifest.accuracies, key=list(splits).index):
             st.metric(name.capitalize(), words.percent(manifest.accuracies[name]), border=True)
-    said = words.listed([f"{len(ids):,} {name}" for name, ids in splits.items()])
+    sizes = {name: len(ids) for name, ids in splits.items()} | {"train": training_images(bundle)}
+    said = words.listed([f"{size:,} {name}" for name, size in sizes.items()])
     st.markdown(
         f"**{manifest.title}**: {manifest.data.n:,} images of {len(bundle.class_names)} classes from "
         f"`{manifest.data.source}`, {bundle.image_shape[2]} × {bundle.image_shape[1]} pixels, split into {said}. "

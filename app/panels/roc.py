@@ -166,13 +166,13 @@ def show_operating_point(chosen: Contest, case: CaseAnalysis) -> None:
             "Caught (TPR)",
             words.percent(true_rate),
             border=True,
-            help=f"Of {len(chosen.adversarial)} adversarial test images.",
+            help=f"Of {len(chosen.adversarial):,} adversarial test images.",
         )
         st.metric(
             "False alarms (FPR)",
             words.percent(false_rate),
             border=True,
-            help=f"Of {len(chosen.natural)} natural test images; α promised {words.percent(case.case.alpha)}.",
+            help=f"Of {len(chosen.natural):,} natural test images; α promised {words.percent(case.case.alpha)}.",
         )
         st.metric(
             "Threshold",
@@ -182,7 +182,7 @@ def show_operating_point(chosen: Contest, case: CaseAnalysis) -> None:
         )
     low, high = metrics.binomial_interval(round(false_rate * len(chosen.natural)), len(chosen.natural))
     st.caption(
-        f"With {len(chosen.natural)} natural test images the false-alarm rate is only known to lie between "
+        f"With {len(chosen.natural):,} natural test images the false-alarm rate is only known to lie between "
         f"{words.percent(low)} and {words.percent(high)} (95 %)."
     )
 
