@@ -313,7 +313,8 @@ def _attack_values(spec: AttackSpec, settings: Sequence[str], bundle: Bundle) ->
     """Return the parameters of an attack: those given, else those behind the bundle's scores, else the defaults."""
     given = _parse_settings(settings)
     validate_parameters(spec.parameters, given, f"attack '{spec.name}'")
-    return validate_parameters(spec.parameters, bundle.attack_parameters(spec.name) | given, f"attack '{spec.name}'")
+    values = {**bundle.attack_parameters(spec.name), **given}
+    return validate_parameters(spec.parameters, values, f"attack '{spec.name}'")
 
 
 def _parse_settings(settings: Sequence[str]) -> dict[str, str]:
