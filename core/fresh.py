@@ -59,7 +59,7 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress, plans: Sequence[Att
             part(progress, 0.1, 0.8),
         )
         attacked = collect.attacked([("test", images) for images in found], part(progress, 0.8, 0.85))
-        settings = {name: entry["parameters"] for name, entry in manifest.detectors.items()}
+        settings = {name: dict(detector.settings) for name, detector in loaded.detectors.items()}
         reference = ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names))
         fitted = FittedFiles.of(reference, settings)
         versions = [natural, *attacked]

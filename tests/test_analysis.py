@@ -275,8 +275,9 @@ def test_live_scores_are_those_of_analysing_one_by_one() -> None:
         for scores, version in ((found.natural, image), (found.attacked, result.images[0])):
             analysis = analyse_image(loaded, version, ALPHA)
             for name in loaded.detectors:
-                # In a batch, rounding may move one grey level of the response, which the entropy then counts.
-                tolerance = 0.05 if name == "feature_response" else 1e-4
+                # In a batch, rounding may move one grey level of the response, which the entropy then counts, or one
+                # training image past another, which the logarithm of a small rank enlarges.
+                tolerance = {"feature_response": 0.05, "nnif": 2e-3}.get(name, 1e-4)
                 assert scores[name][row] == pytest.approx(analysis.verdict(name).score, rel=1e-5, abs=tolerance), name
 
 

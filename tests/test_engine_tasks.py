@@ -116,10 +116,10 @@ def test_many_people_at_once_get_the_numbers_of_one_alone(engine: Engine, images
     assert len(set(alone)) == len(images)
 
 
-LONG = {"boundary": {"steps": 100_000}, "cw": {"steps": 10_000, "binary_search_steps": 20}}
+LONG = {"boundary": {"steps": 100_000}, "ead": {"steps": 10_000, "binary_search_steps": 20}}
 
 
-@pytest.mark.parametrize("attack", ["boundary", "cw"])
+@pytest.mark.parametrize("attack", ["boundary", "ead"])
 def test_a_long_attack_ends_within_two_seconds_of_its_cancelling(
     engine: Engine, images: np.ndarray, attack: str
 ) -> None:
