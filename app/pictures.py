@@ -1,6 +1,7 @@
 """The one way to show an image: PNG, enlarged by whole pixels, with a text alternative.
 
-Streamlit would send an array of colours as JPEG, which changes pixels by more than an attack does.
+Left to itself, Streamlit sends arrays, and PNG files too, as JPEG, and resamples what is wider than its place: both
+change pixels by more than an attack does.
 """
 
 from __future__ import annotations
@@ -57,10 +58,12 @@ def show(
     link : str, optional
         Address that a click opens.
     """
-    st.image(
-        png(image, SMALLEST_SIDE if side is None else side),
-        caption=caption,
-        width="stretch" if side is None else side,
-        alt=alt,
-        link=link,
-    )
+    with st.container(width="stretch" if side is None else side):
+        st.image(
+            png(image, SMALLEST_SIDE if side is None else side),
+            caption=caption,
+            width="stretch",
+            output_format="PNG",
+            alt=alt,
+            link=link,
+        )

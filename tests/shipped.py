@@ -1,4 +1,4 @@
-"""The shipped bundle, opened once for every test that measures it."""
+"""The shipped bundles, opened once for every test that measures it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from core.images import FloatImages
 
 
 @functools.cache
-def shipped() -> LoadedBundle:
-    """Return the bundle "digits" with its model, computing on one thread as the engine's workers do."""
+def shipped(name: str = "digits") -> LoadedBundle:
+    """Return a bundle with its model, computing on one thread as the engine's workers do."""
     use_one_thread()
-    return open_bundle("digits")
+    return open_bundle(name)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -13,18 +14,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urljoin
 from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from PIL import Image
 from shipped import correct_test_ids, images_of, shipped
 from test_server import free_port
 
 from app.words import number, percent
 from core.analysis import analyse_image, attack_image
 from core.bundle import load_bundle
-from core.bundle.model import open_bundle
+from core.bundle.processes import use_one_thread
 from core.bundle.summary import images_command
+from core.images import to_bytes
 from core.photographs import PHOTOGRAPHS, photograph_for
 from core.results import Analysis
 from core.views import count_noticing
@@ -162,6 +166,21 @@ def console_line(message: Any) -> str:
     return f"{message.type}: {message.text} at {message.location.get('url', '')}"
 
 
+def pixels_of(visit: Visit, alt: str) -> np.ndarray:
+    """Return the pixels (C, H, W) of the picture with this text alternative, as the browser received them."""
+    picture = visit.page.locator(f'img[alt^="{alt}"]')
+    answer = visit.page.request.get(urljoin(visit.page.url, picture.get_attribute("src")))
+    shown = Image.open(io.BytesIO(answer.body()))
+    assert shown.format == "PNG"
+    array = np.asarray(shown)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def enlarged(image: np.ndarray, size: int) -> np.ndarray:
+    scale = size // image.shape[-1]
+    return np.kron(to_bytes(image), np.ones((1, scale, scale), np.uint8))
+
+
 def case_query(image_id: int) -> str:
     return f"bundle=digits&image=test-{image_id}&attack=pgd~eps~0.1~seed~0&alpha=0.05"
 
@@ -267,7 +286,8 @@ def test_a_photograph_is_cut_by_keyboard_attacked_and_followed_without_its_image
     visit = open_tab("?bundle=cifar10", WIDE)
     page = visit.page
     first = page.url
-    colour = open_bundle("cifar10")
+    use_one_thread()  # as the engine's workers compute
+    colour = shipped("cifar10")
     slider = page.locator('.st-key-crop-left-chelsea input[type="range"]')
     for _ in range(3):
         slider.press("ArrowRight")
@@ -290,6 +310,9 @@ def test_a_photograph_is_cut_by_keyboard_attacked_and_followed_without_its_image
     attacked = analyse_image(colour, attack_image(colour, image, "pgd", seed=0).images[0])
     for reading in readings(attacked):
         assert reading in visit.text(), reading
+    for alt, shown in (("Natural image", natural.image), ("Attacked image", attacked.image)):
+        received = pixels_of(visit, alt)
+        assert np.array_equal(received, enlarged(shown, received.shape[-1])), alt
     page.locator('[data-testid="stSidebarNavLink"]', has_text="Neighbours").click()
     page.wait_for_url("**/neighbours?*", timeout=PATIENCE)
     page.wait_for_selector("text=Most harmful", timeout=PATIENCE)

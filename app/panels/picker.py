@@ -74,7 +74,7 @@ def _test_images(bundle: Bundle) -> None:
     chosen = state.current().image
     gallery = st.container()
     page = st.pagination(pages, key=f"sample-page-{bundle.name}-{label}") if pages > 1 else 1
-    with gallery, st.grid(6, min_column_width=72, gap="xsmall"):
+    with gallery, st.grid(6, min_column_width=84, gap="xsmall"):
         for image_id in ids[(page - 1) * PER_PAGE : page * PER_PAGE]:
             _test_image(bundle, int(image_id), chosen)
     st.caption("Test images that the model reads correctly; it has not learned from them.")
