@@ -133,6 +133,30 @@ def test_responses_equal_captums_guided_backprop(make) -> None:
     np.testing.assert_allclose(maps, expected, atol=1e-4 * np.abs(expected).max())
 
 
+class PreActivation(nn.Module):
+    """A stem whose output is read by a ReLU and, around it, once more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.relu, self.conv = nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1)
+
+    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
+        first = self.stem(x)
+        return [first, first + self.conv(self.relu(first))]
+
+
+@pytest.mark.filterwarnings("ignore:Setting backward hooks")
+def test_what_a_relu_reads_is_left_to_others_that_read_it() -> None:
+    classifier = coloured_classifier()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        classifier.network = PreActivation()
+    images = np.random.default_rng(0).random((3, 3, 16, 16), dtype=np.float32)
+    inputs = torch.from_numpy(images).clone().requires_grad_()
+    expected = luma(GuidedBackprop(HalfSquares(classifier)).attribute(inputs).detach().numpy())
+    np.testing.assert_allclose(response_maps(classifier, images)[0], expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_responses_follow_the_weights() -> None:
     classifier = copy.deepcopy(tiny_classifier())
     images, _ = tiny_images(2)

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.fx import GraphModule
 from torch.fx.experimental.optimization import fuse
 
 from core.models.classifier import Classifier
 
-AT_ONCE = 16  # images whose activations stay in the processor's cache
+AT_ONCE = 32  # images: more only need more memory
 
 
 class GuidedNetwork:
@@ -36,9 +37,11 @@ class GuidedNetwork:
     """
 
     def __init__(self, classifier: Classifier) -> None:
-        self._network: nn.Module = fuse(_LastStage(classifier).eval())
-        self._network.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.guided = _guide(self._network)
+        network = fuse(_LastStage(classifier).eval())
+        assert isinstance(network, GraphModule)
+        self.guided = _guide(network)
+        self._network = network.requires_grad_(False)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def backpropagate(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the gradient of half the squared activation, shape (n, C, H, W), at images of that shape."""
@@ -74,29 +77,34 @@ class _LastStage(nn.Module):
 
 class _GuidedReluFunction(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, x: torch.Tensor) -> torch.Tensor:
-        y = torch.relu(x)
+    def forward(context: Any, x: torch.Tensor, in_place: bool) -> torch.Tensor:
+        y = x.relu_() if in_place else x.relu()
+        if in_place:
+            context.mark_dirty(x)
         context.save_for_backward(y)
         return y
 
     @staticmethod
-    def backward(context: Any, *gradients: torch.Tensor) -> torch.Tensor:
+    def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
         (y,) = context.saved_tensors
-        return torch.ops.aten.threshold_backward(gradients[0], y, 0).clamp_min_(0)  # type: ignore[no-any-return]
+        return torch.ops.aten.threshold_backward(gradients[0], y, 0).clamp_min_(0), None
 
 
 class _GuidedRelu(nn.Module):
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        self.in_place = in_place
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return _GuidedReluFunction.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+        return _GuidedReluFunction.apply(x, self.in_place)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def _guide(module: nn.Module) -> bool:
-    """Replace every ReLU inside a module; return whether there was one."""
+def _guide(network: GraphModule) -> bool:
+    """Replace every ReLU of a network, in place where nothing else reads its input; return whether there was one."""
     found = False
-    for name, child in module.named_children():
-        if isinstance(child, nn.ReLU):
-            setattr(module, name, _GuidedRelu())
+    for node in network.graph.nodes:
+        if node.op == "call_module" and isinstance(network.get_submodule(node.target), nn.ReLU):
+            given = node.args[0]
+            network.set_submodule(node.target, _GuidedRelu(len(given.users) == 1 and given.op != "placeholder"))
             found = True
-        else:
-            found = _guide(child) or found
     return found
