@@ -145,16 +145,17 @@ class PreActivation(nn.Module):
         return [first, first + self.conv(self.relu(first))]
 
 
-@pytest.mark.filterwarnings("ignore:Setting backward hooks")
 def test_what_a_relu_reads_is_left_to_others_that_read_it() -> None:
+    """Captum is no judge here: its hook sits on what the ReLU reads and guides the path around it too."""
     classifier = coloured_classifier()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
         classifier.network = PreActivation()
     images = np.random.default_rng(0).random((3, 3, 16, 16), dtype=np.float32)
-    inputs = torch.from_numpy(images).clone().requires_grad_()
-    expected = luma(GuidedBackprop(HalfSquares(classifier)).attribute(inputs).detach().numpy())
-    np.testing.assert_allclose(response_maps(classifier, images)[0], expected, atol=1e-5 * np.abs(expected).max())
+    maps = response_maps(classifier, images)[0]
+    replace_relus(classifier, lambda: Applied(GuidedRelu))
+    expected = luma(seeded_gradient(classifier, images))
+    np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_responses_follow_the_weights() -> None:
