@@ -10,6 +10,7 @@ from core.attacks import (
     ead,
     fgsm,
     gradient,
+    jsma,
     lbfgs,
     mifgsm,
     onepixel,
@@ -32,6 +33,7 @@ ATTACKS: dict[str, AttackSpec] = {
     "ead": ead.SPEC,
     "boundary": boundary.SPEC,
     "lbfgs": lbfgs.SPEC,
+    "jsma": jsma.SPEC,
 }
 
 
