@@ -19,7 +19,9 @@ from core.detectors.trajectory import TrajectoryDetector
 from core.errors import InputError
 from core.evidence.evidence import Evidence
 from core.evidence.neighbours import Neighbours
+from core.evidence.readings import PixelReadings
 from core.evidence.response import Responses, feature_responses
+from core.evidence.squeezing import squeezed_distances
 from core.evidence.trajectory import DISTANCES, PIVOTS
 from core.images import image_sha256, round_to_8_bits
 from core.models.trace import Trace
@@ -69,7 +71,9 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
         trace = loaded.classifier.trace(batch)
     with clock.timed("response"):
         responses = feature_responses(loaded.classifier, batch)
-    evidence = Evidence(loaded.reference, trace, responses.mean_entropy)
+    with clock.timed("squeezing"):
+        squeezed = squeezed_distances(loaded.classifier, batch, trace.probabilities)
+    evidence = Evidence(loaded.reference, trace, PixelReadings(responses.mean_entropy, squeezed))
     with clock.timed("trajectory"):
         trajectory = _trajectory_view(loaded, evidence)
     with clock.timed("neighbours"):
@@ -156,7 +160,7 @@ def sweep(
             checkpoint(done / len(strengths), f"strength {strength:g}")
         images = round_to_8_bits(np.clip(start + np.float32(strength) * (end - start), 0.0, 1.0))
         trace = loaded.classifier.trace(images)
-        evidence = Evidence(loaded.reference, trace, np.zeros(1))
+        evidence = Evidence(loaded.reference, trace, PixelReadings.unknown(1))
         linf = float(np.abs(images - start).max())
         points.append(SweepPoint(strength, linf, _prediction(loaded, trace), _trajectory_view(loaded, evidence)))
     return tuple(points)

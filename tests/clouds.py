@@ -8,7 +8,9 @@ from core.detectors.base import Labels
 from core.evidence.density import ClassDensities, MixtureSettings
 from core.evidence.evidence import Evidence
 from core.evidence.influence import fit_head
+from core.evidence.readings import PixelReadings
 from core.evidence.reference import Reference
+from core.evidence.squeezing import SQUEEZERS
 from core.evidence.trajectory import fit_pivots
 from core.models.trace import Trace
 
@@ -57,6 +59,12 @@ def reference(count: int = 120, seed: int = 0) -> Reference:
     )
 
 
+def readings(entropy: np.ndarray) -> PixelReadings:
+    """Return readings whose squeezed distances grow with the entropy."""
+    squeezed = np.repeat(np.abs(entropy - 1.5)[:, None], len(SQUEEZERS), axis=1) if entropy.ndim == 1 else entropy
+    return PixelReadings(entropy, squeezed)
+
+
 def mixed(known: Reference, count: int, seed: int, separable: bool = True) -> tuple[Evidence, Labels]:
     """Return `count` natural images, and as many of each of two attacks, whose image ids they share."""
     natural, _ = natural_trace(count, seed)
@@ -65,4 +73,4 @@ def mixed(known: Reference, count: int, seed: int, separable: bool = True) -> tu
     adversarial = np.repeat([False, True, True], count)
     entropy = np.random.default_rng(seed).normal(2.0, 0.1, 3 * count) + (0.3 * adversarial if separable else 0.0)
     labels = Labels(adversarial, np.repeat(["", "fgsm", "pgd"], count), np.tile(np.arange(count), 3))
-    return Evidence(known, trace, entropy), labels
+    return Evidence(known, trace, readings(entropy)), labels

@@ -22,6 +22,7 @@ from core.detectors import registry
 from core.detectors.base import Detector, Labels, macro_auc
 from core.errors import InputError, NotFittedError
 from core.evidence.evidence import Evidence
+from core.evidence.readings import PixelReadings
 from core.parameters import Parameter
 
 NAMES = tuple(registry.DETECTORS)
@@ -115,7 +116,7 @@ def test_one_image_scores_as_in_a_batch(name) -> None:
     evidence = problem()[1][0]
     for i in (0, 7, FRESH, 2 * FRESH + 3):
         rows = slice(i, i + 1)
-        alone = Evidence(known(), evidence.trace.take(rows), evidence.mean_entropy[rows])
+        alone = Evidence(known(), evidence.trace.take(rows), evidence.readings.take(rows))
         assert fitted(name).score(alone)[0] == pytest.approx(fresh_scores(name)[i], rel=1e-6, abs=1e-9)
 
 
@@ -123,7 +124,7 @@ def test_one_image_scores_as_in_a_batch(name) -> None:
 def test_the_order_of_images_does_not_matter(name) -> None:
     evidence = problem()[1][0]
     order = np.random.default_rng(0).permutation(len(evidence))
-    shuffled = Evidence(known(), evidence.trace.take(order), evidence.mean_entropy[order])
+    shuffled = Evidence(known(), evidence.trace.take(order), evidence.readings.take(order))
     np.testing.assert_allclose(fitted(name).score(shuffled), fresh_scores(name)[order], rtol=1e-6, atol=1e-9)
 
 
@@ -185,9 +186,13 @@ def test_a_setting_that_is_unknown_or_out_of_range_is_refused(name) -> None:
 def test_evidence_of_another_shape_or_not_finite_never_reaches_a_detector() -> None:
     trace = problem()[1][0].trace
     with pytest.raises(InputError, match=rf"^Expected last of shape \({len(trace)}, {WIDTHS[-1]}\), got "):
-        Evidence(known(), replace(trace, activations=(*trace.activations[:2], trace.activations[0])), np.ones(1))
+        Evidence(
+            known(),
+            replace(trace, activations=(*trace.activations[:2], trace.activations[0])),
+            PixelReadings.unknown(1),
+        )
     with pytest.raises(InputError, match=r"^Activations and logits must be finite\.$"):
-        Evidence(known(), replace(trace, logits=np.full_like(trace.logits, np.nan)), np.ones(1))
+        Evidence(known(), replace(trace, logits=np.full_like(trace.logits, np.nan)), PixelReadings.unknown(1))
 
 
 @pytest.mark.parametrize("name", NAMES)

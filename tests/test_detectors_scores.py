@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from clouds import CLASSES, LAYERS, mixed, reference
+from clouds import CLASSES, LAYERS, mixed, readings, reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
@@ -173,7 +173,7 @@ def test_nnif_is_a_weighted_logistic_regression_on_weighted_standard_scores() ->
 @pytest.mark.parametrize("direction", [1.0, -1.0])
 def test_the_direction_of_the_entropy_is_fitted(direction) -> None:
     evidence, labels = problem()
-    turned = Evidence(known(), evidence.trace, 5.0 + direction * evidence.mean_entropy)
+    turned = Evidence(known(), evidence.trace, readings(5.0 + direction * evidence.mean_entropy))
     detector = FeatureResponseDetector().fit(turned, labels)
     assert detector.direction_ == direction
     np.testing.assert_array_equal(detector.score(turned), direction * turned.mean_entropy)
@@ -186,6 +186,8 @@ def test_the_direction_weighs_attacks_equally_however_many_images_they_have() ->
     entropy = np.concatenate([np.arange(40.0), np.full(70, 24.5), np.full(10, -1.0)])
     attacks = np.array([""] * 40 + ["many"] * 70 + ["few"] * 10)
     changed = replace(labels, attacks=attacks)
-    assert FeatureResponseDetector().fit(Evidence(known(), evidence.trace, entropy), changed).direction_ == -1.0
+    assert (
+        FeatureResponseDetector().fit(Evidence(known(), evidence.trace, readings(entropy)), changed).direction_ == -1.0
+    )
     single = replace(labels, attacks=np.where(labels.adversarial, "all", ""))
-    assert FeatureResponseDetector().fit(Evidence(known(), evidence.trace, entropy), single).direction_ == 1.0
+    assert FeatureResponseDetector().fit(Evidence(known(), evidence.trace, readings(entropy)), single).direction_ == 1.0

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from clouds import mixed, reference
+from clouds import mixed, readings, reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import percentileofscore
@@ -50,7 +50,7 @@ def test_values_beyond_either_end_keep_their_order_and_mirror_each_other() -> No
 def entropies(values: np.ndarray, adversarial: np.ndarray) -> tuple[Evidence, Labels]:
     evidence, labels = mixed(reference(), len(values) // 2, 1, True)
     kept = np.arange(len(values))
-    part = Evidence(evidence.reference, evidence.trace.take(kept), values)
+    part = Evidence(evidence.reference, evidence.trace.take(kept), readings(values))
     return part, replace(labels.take(kept), adversarial=adversarial, attacks=np.where(adversarial, "fgsm", ""))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from clouds import CLASSES, LAYERS, WIDTHS, mixed, natural_trace, reference
+from clouds import CLASSES, LAYERS, WIDTHS, mixed, natural_trace, readings, reference
 
 from core.errors import InputError
 from core.evidence import distances as distances_module
@@ -16,6 +16,7 @@ from core.evidence import evidence as evidence_module
 from core.evidence.evidence import Evidence
 from core.evidence.neighbours import PROCESSINGS
 from core.evidence.ranks import ranks_and_distances
+from core.evidence.readings import PixelReadings
 from core.evidence.trajectory import DISTANCES, PIVOTS
 
 COUNT = 12
@@ -33,7 +34,7 @@ def whole() -> Evidence:
 def direct(index) -> Evidence:
     """Compute the evidence on part of the images from scratch."""
     complete = whole()
-    return Evidence(known(), complete.trace.take(index), complete.mean_entropy[index])
+    return Evidence(known(), complete.trace.take(index), complete.readings.take(index))
 
 
 INDICES = {
@@ -84,19 +85,19 @@ def test_parts_ask_the_whole_so_that_nothing_is_computed_twice(monkeypatch) -> N
     assert len(calls) == len(LAYERS)
 
 
-def test_mean_entropy_is_computed_when_asked_for_and_once() -> None:
+def test_readings_are_taken_when_asked_for_and_once() -> None:
     calls = []
 
-    def entropy() -> np.ndarray:
+    def read() -> PixelReadings:
         calls.append(1)
-        return np.linspace(1, 2, 3 * COUNT)
+        return readings(np.linspace(1, 2, 3 * COUNT))
 
-    complete = Evidence(known(), whole().trace, entropy)
+    complete = Evidence(known(), whole().trace, read)
     part = complete.take(slice(0, 5))
     _ = complete.influential, complete.log_density, complete.trajectory("medoid", "l2"), part.predictions
     assert not calls
     np.testing.assert_array_equal(part.mean_entropy, np.linspace(1, 2, 3 * COUNT)[:5])
-    _ = complete.mean_entropy, part.mean_entropy
+    _ = complete.mean_entropy, part.mean_entropy, part.squeezed
     assert len(calls) == 1
 
 
@@ -180,6 +181,6 @@ def test_other_shapes_are_refused() -> None:
 
 @pytest.mark.parametrize("entropy", [np.ones(5), np.full(6, np.nan), np.ones((6, 1))])
 def test_entropies_of_another_shape_or_not_finite_are_refused(entropy) -> None:
-    given = Evidence(known(), natural_trace(6, 3)[0], entropy)
+    given = Evidence(known(), natural_trace(6, 3)[0], readings(entropy))
     with pytest.raises(InputError, match=r"^Expected 6 finite mean entropies, got shape "):
         _ = given.mean_entropy

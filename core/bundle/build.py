@@ -32,6 +32,7 @@ from core.data.splits import Splits, SplitSizes
 from core.detectors.base import Labels
 from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
+from core.evidence.readings import PixelReadings
 from core.evidence.reference import Reference
 from core.models.classifier import Classifier
 from core.models.trace import Trace
@@ -219,7 +220,7 @@ class _Stages:
         return natural, collect.attacked(groups, self._part(0.6, 0.62))
 
     def _trace_training_images(self) -> Trace:
-        batch = Batch("train", self.image_set.pixels[self.splits.train], responses=False)
+        batch = Batch("train", self.image_set.pixels[self.splits.train], readings=False)
         (seen,) = observe(
             self.classifier, self.weights, [batch], self.observed_folder, self.processes, self._part(0.62, 0.65)
         )
@@ -272,4 +273,6 @@ def _examples(versions: list[Versions]) -> Examples:
         np.concatenate([np.full(len(v), v.attack, dtype="<U32") for v in kept]),
         np.concatenate([v.ids for v in kept]),
     )
-    return Examples(Trace.concatenate([v.trace for v in kept]), np.concatenate([v.mean_entropy for v in kept]), labels)
+    return Examples(
+        Trace.concatenate([v.trace for v in kept]), PixelReadings.concatenate([v.readings for v in kept]), labels
+    )

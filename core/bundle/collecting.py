@@ -41,13 +41,13 @@ class Collector:
 
     def natural(self, splits: Sequence[tuple[str, npt.NDArray[np.int64]]], progress: Progress) -> list[Versions]:
         """Return the natural images of named splits, whose success is a right prediction."""
-        batches = [Batch(split, self.image_set.pixels[ids], responses=True) for split, ids in splits]
+        batches = [Batch(split, self.image_set.pixels[ids], readings=True) for split, ids in splits]
         found = self._observe(batches, progress)
         return [self._natural(split, ids, seen) for (split, ids), seen in zip(splits, found, strict=True)]
 
     def attacked(self, groups: Sequence[tuple[str, AttackedImages]], progress: Progress) -> list[Versions]:
         """Return attacked images with the split that each group belongs to."""
-        batches = [Batch(f"{split}-{a.attack}", a.pixels, responses=True) for split, a in groups]
+        batches = [Batch(f"{split}-{a.attack}", a.pixels, readings=True) for split, a in groups]
         found = self._observe(batches, progress)
         return [self._attacked(split, a, seen) for (split, a), seen in zip(groups, found, strict=True)]
 
@@ -57,9 +57,9 @@ class Collector:
     def _natural(self, split: str, ids: npt.NDArray[np.int64], seen: Observed) -> Versions:
         labels, zeros = self.image_set.labels[ids], np.zeros(len(ids))
         right = seen.trace.predictions == labels
-        return Versions(split, "", ids, labels, seen.trace, seen.mean_entropy, right, zeros, zeros, zeros)
+        return Versions(split, "", ids, labels, seen.trace, seen.readings, right, zeros, zeros, zeros)
 
     def _attacked(self, split: str, found: AttackedImages, seen: Observed) -> Versions:
         labels = self.image_set.labels[found.ids]
         norms = (found.linf, found.l2, found.l0)
-        return Versions(split, found.attack, found.ids, labels, seen.trace, seen.mean_entropy, found.success, *norms)
+        return Versions(split, found.attack, found.ids, labels, seen.trace, seen.readings, found.success, *norms)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from core.bundle.fitted import ReferenceFiles, save_detectors
 from core.bundle.model import RUNNING_SUSPICION
@@ -17,6 +16,7 @@ from core.detectors.knn_score import KnnScoreDetector
 from core.detectors.registry import DETECTORS, get_detector
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.evidence import Evidence
+from core.evidence.readings import PixelReadings
 from core.models.trace import Trace
 from core.models.training import Progress
 from core.parameters import ParameterValue
@@ -44,12 +44,12 @@ class Examples:
     Attributes
     ----------
     trace : Trace of n images
-    mean_entropy : array of float64, shape (n,)
+    readings : PixelReadings of the n images
     labels : Labels
     """
 
     trace: Trace
-    mean_entropy: npt.NDArray[np.float64]
+    readings: PixelReadings
     labels: Labels
 
 
@@ -96,7 +96,7 @@ def choose_detectors(
 
 def _choose(job: _DetectorJob) -> None:
     examples, folder = job.examples, job.reference.folder
-    evidence = Evidence(job.reference.read(), examples.trace, examples.mean_entropy)
+    evidence = Evidence(job.reference.read(), examples.trace, examples.readings)
     selected = select(get_detector(job.name), evidence, examples.labels, job.macro_attacks)
     detector = selected.detector
     entry: dict[str, object] = {"parameters": dict(detector.settings), "selected_by": selected.selected_by}

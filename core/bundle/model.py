@@ -15,8 +15,10 @@ from core.detectors.registry import get_detector
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import DensityChart
 from core.evidence.evidence import Evidence
+from core.evidence.readings import PixelReadings
 from core.evidence.reference import Reference
 from core.evidence.response import Responses, feature_responses
+from core.evidence.squeezing import squeezed_distances
 from core.models.classifier import Architecture, Classifier
 from core.models.training import load_weights
 
@@ -61,8 +63,9 @@ class LoadedBundle:
 
     def evidence(self, images: npt.NDArray[np.float32]) -> tuple[Evidence, Responses]:
         """Trace images (n, C, H, W) and return their evidence with the feature responses behind it."""
-        responses = feature_responses(self.classifier, images)
-        return Evidence(self.reference, self.classifier.trace(images), responses.mean_entropy), responses
+        responses, trace = feature_responses(self.classifier, images), self.classifier.trace(images)
+        squeezed = squeezed_distances(self.classifier, images, trace.probabilities)
+        return Evidence(self.reference, trace, PixelReadings(responses.mean_entropy, squeezed)), responses
 
 
 def open_bundle(name: str) -> LoadedBundle:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from core.bundle.processes import Processes, counted
 from core.bundle.store import load_arrays, save_arrays, whole
+from core.evidence.readings import PixelReadings
 from core.evidence.response import feature_responses
+from core.evidence.squeezing import squeezed_distances
 from core.images import to_floats
 from core.models.classifier import Architecture, Classifier
 from core.models.trace import Trace
@@ -30,13 +33,13 @@ class Batch:
     name : str
         Names the files in which the results are kept.
     pixels : array of uint8, shape (n, C, H, W)
-    responses : bool
-        Whether feature responses are wanted beside the trace.
+    readings : bool
+        Whether `PixelReadings` are wanted beside the trace.
     """
 
     name: str
     pixels: npt.NDArray[np.uint8]
-    responses: bool
+    readings: bool
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,12 @@ class Observed:
     Attributes
     ----------
     trace : Trace
-    mean_entropy : array of float64, shape (n,)
-        NaN where no responses were wanted.
+    readings : PixelReadings
+        NaN where none were wanted.
     """
 
     trace: Trace
-    mean_entropy: npt.NDArray[np.float64]
+    readings: PixelReadings
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class _Job:
     weights: Path
     architecture: dict[str, int]
     pixels: npt.NDArray[np.uint8]
-    responses: bool
+    readings: bool
 
 
 def observe(
@@ -105,7 +108,7 @@ def _jobs(batch: Batch, weights: Path, architecture: dict[str, int], folder: Pat
             weights,
             architecture,
             np.array(batch.pixels[start : start + CHUNK]),
-            batch.responses,
+            batch.readings,
         )
         for start in starts
     ]
@@ -115,11 +118,12 @@ def _observe(job: _Job) -> None:
     classifier = load_weights(Architecture(**job.architecture), job.weights)
     images = to_floats(job.pixels)
     trace = classifier.trace(images)
-    arrays = {f"activations.{i}": activations for i, activations in enumerate(trace.activations)}
-    arrays["logits"] = trace.logits
-    if job.responses:
+    arrays: dict[str, npt.NDArray[Any]] = {"logits": trace.logits}
+    arrays |= {f"activations.{i}": activations for i, activations in enumerate(trace.activations)}
+    if job.readings:
         parts = [images[start : start + RESPONDED_AT_ONCE] for start in range(0, len(images), RESPONDED_AT_ONCE)]
         arrays["mean_entropy"] = np.concatenate([feature_responses(classifier, part).mean_entropy for part in parts])
+        arrays["squeezed"] = squeezed_distances(classifier, images, trace.probabilities)
     with whole(job.file) as partial:
         save_arrays(partial, arrays)
 
@@ -127,6 +131,10 @@ def _observe(job: _Job) -> None:
 def _gather(files: Sequence[Path], layers: tuple[str, ...]) -> Observed:
     parts = [load_arrays(file) for file in files]
     traces = [Trace(layers, tuple(p[f"activations.{i}"] for i in range(len(layers))), p["logits"]) for p in parts]
-    unknown = [np.full(len(p["logits"]), np.nan) for p in parts]
-    entropies = [p.get("mean_entropy", nothing) for p, nothing in zip(parts, unknown, strict=True)]
-    return Observed(Trace.concatenate(traces), np.concatenate(entropies))
+    return Observed(Trace.concatenate(traces), PixelReadings.concatenate([_readings(p) for p in parts]))
+
+
+def _readings(arrays: Mapping[str, npt.NDArray[np.float64]]) -> PixelReadings:
+    if "mean_entropy" in arrays:
+        return PixelReadings(arrays["mean_entropy"], arrays["squeezed"])
+    return PixelReadings.unknown(len(arrays["logits"]))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.evidence.evidence import Evidence
+from core.evidence.readings import PixelReadings
 from core.evidence.reference import Reference
 from core.models.trace import Trace
 
@@ -26,8 +27,7 @@ class Versions:
     ids, labels : array of int64, shape (n,)
         Data-set ids and true classes.
     trace : Trace of the n images
-    mean_entropy : array of float64, shape (n,)
-        Of their feature responses, in bits.
+    readings : PixelReadings of the n images
     success : array of bool, shape (n,)
         Whether the attack succeeded; for natural images, whether the prediction is right.
     linf, l2, l0 : array of float64, shape (n,)
@@ -38,7 +38,7 @@ class Versions:
     ids: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     trace: Trace
-    mean_entropy: npt.NDArray[np.float64]
+    readings: PixelReadings
     success: npt.NDArray[np.bool_]
     linf: npt.NDArray[np.float64]
     l2: npt.NDArray[np.float64]
@@ -63,7 +63,7 @@ class Versions:
         parts: dict[str, Any] = {
             name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }
-        return replace(self, trace=self.trace.take(rows), **parts)
+        return replace(self, trace=self.trace.take(rows), readings=self.readings.take(rows), **parts)
 
     def succeeded(self) -> Versions:
         """Return the correctly classified natural images, or the successful attacks."""
@@ -71,4 +71,4 @@ class Versions:
 
     def evidence(self, reference: Reference) -> Evidence:
         """Return the evidence about all of them."""
-        return Evidence(reference, self.trace, self.mean_entropy)
+        return Evidence(reference, self.trace, self.readings)

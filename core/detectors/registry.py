@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.detectors.base import Detector
 from core.detectors.feature_response import FeatureResponseDetector
+from core.detectors.feature_squeezing import FeatureSqueezingDetector
 from core.detectors.idefender import IDefender
 from core.detectors.knn_score import KnnScoreDetector
 from core.detectors.nnif import NnifDetector
@@ -16,6 +17,7 @@ DETECTORS: dict[str, type[Detector]] = {
     IDefender.name: IDefender,
     NnifDetector.name: NnifDetector,
     FeatureResponseDetector.name: FeatureResponseDetector,
+    FeatureSqueezingDetector.name: FeatureSqueezingDetector,
 }
 
 

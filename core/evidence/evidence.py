@@ -12,6 +12,7 @@ import numpy.typing as npt
 from core.errors import InputError
 from core.evidence.neighbours import Neighbours, Processing, Weighting, class_votes
 from core.evidence.ranks import ranks_and_distances
+from core.evidence.readings import PixelReadings
 from core.evidence.reference import Reference
 from core.evidence.trajectory import DistanceKind, PivotKind, trajectories
 from core.models.trace import Index, Trace
@@ -57,9 +58,8 @@ class Evidence:
     ----------
     reference : Reference
     trace : Trace of the n images
-    mean_entropy : array of float64, shape (n,), or a callable that returns it
-        Mean local entropy of the feature responses in bits. A callable is run on first use, so that nothing is
-        backpropagated for detectors that do not ask.
+    readings : PixelReadings of the n images, or a callable that returns them
+        A callable is run on first use, so that nothing is backpropagated for detectors that do not ask.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class Evidence:
         self,
         reference: Reference,
         trace: Trace,
-        mean_entropy: npt.NDArray[np.float64] | Callable[[], npt.NDArray[np.float64]],
+        readings: PixelReadings | Callable[[], PixelReadings],
     ) -> None:
         if trace.layers != reference.layers:
             raise InputError(f"Expected a trace of the layers {reference.layers}, got {trace.layers}.")
@@ -80,7 +80,7 @@ class Evidence:
             raise InputError("Activations and logits must be finite.")
         self.reference = reference
         self.trace = trace
-        self._mean_entropy = mean_entropy
+        self._readings = readings
         self._whole: tuple[Evidence, Index] | None = None
         self._trajectories: dict[tuple[PivotKind, DistanceKind], npt.NDArray[np.float32]] = {}
         self._neighbours: dict[tuple[str, Processing], Neighbours] = {}
@@ -95,14 +95,21 @@ class Evidence:
         return self.trace.predictions
 
     @cached_property
+    def readings(self) -> PixelReadings:
+        """What was measured on the pixels."""
+        if self._whole is not None:
+            return self._whole[0].readings.take(self._whole[1])
+        return (self._readings() if callable(self._readings) else self._readings).check(len(self))
+
+    @property
     def mean_entropy(self) -> npt.NDArray[np.float64]:
         """Mean local entropy of the feature responses in bits, shape (n,)."""
-        if self._whole is not None:
-            return self._whole[0].mean_entropy[self._whole[1]]
-        values = self._mean_entropy() if callable(self._mean_entropy) else self._mean_entropy
-        if values.shape != (len(self),) or not np.isfinite(values).all():
-            raise InputError(f"Expected {len(self)} finite mean entropies, got shape {values.shape}.")
-        return values
+        return self.readings.mean_entropy
+
+    @property
+    def squeezed(self) -> npt.NDArray[np.float64]:
+        """L1 distance between the softmax outputs before and after each squeezer, shape (n, S)."""
+        return self.readings.squeezed
 
     def trajectory(self, pivot: PivotKind, distance: DistanceKind) -> npt.NDArray[np.float32]:
         """Pivot distances, shape (n, L, C)."""
@@ -169,7 +176,7 @@ class Evidence:
 
     def take(self, index: Index) -> Evidence:
         """Return the evidence about some of the images; it asks this one, so nothing is computed twice."""
-        part = Evidence(self.reference, self.trace.take(index), np.empty(0))
+        part = Evidence(self.reference, self.trace.take(index), lambda: self.readings.take(index))
         part._whole = (self, index)
         return part
 

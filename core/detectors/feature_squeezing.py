@@ -1,0 +1,52 @@
+"""Detection by how far the softmax output moves when the image is squeezed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from core.detectors.base import Arrays, Detector, Labels
+from core.evidence.evidence import Evidence
+from core.evidence.squeezing import SQUEEZERS
+from core.parameters import Parameter, ParameterValue
+
+BITS = ("1", "4", "5")
+SMOOTHING = ("median_2x2", "non_local_means")
+
+
+class FeatureSqueezingDetector(Detector):
+    """Largest L1 distance between the softmax outputs for an image and for its squeezed versions.
+
+    Xu, Evans & Qi (2018): fewer bits per pixel, a 2 x 2 median and non-local means, joined by the maximum. Nothing is
+    fitted; how many bits are kept is chosen on the fit split.
+    """
+
+    name = "feature_squeezing"
+    title = "Feature squeezing"
+    paper = "Xu, Evans & Qi (2018), Feature Squeezing: Detecting Adversarial Examples in Deep Neural Networks"
+    summary = "Asks whether the answer survives fewer bits and some smoothing."
+    parameters = (
+        Parameter("bits", "choice", "5", choices=BITS, help="Bits kept per pixel by the bit-depth squeezer."),
+    )
+
+    @classmethod
+    def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
+        """Every bit depth."""
+        del evidence
+        return [{"bits": bits} for bits in BITS]
+
+    def _fit(self, evidence: Evidence, labels: Labels) -> None:
+        del evidence, labels
+
+    def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
+        names = list(SQUEEZERS)
+        columns = [names.index(name) for name in (f"bits_{self.settings['bits']}", *SMOOTHING)]
+        return np.asarray(evidence.squeezed[:, columns].max(1))
+
+    def _arrays(self) -> Arrays:
+        return {}
+
+    def _restore(self, arrays: Arrays) -> None:
+        del arrays
