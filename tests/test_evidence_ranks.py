@@ -9,9 +9,19 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from core.evidence.distances import SquaredDistances
+from core.evidence.mapped_distances import MappedDistances
 from core.evidence.ranks import ranks_and_distances
 
-PRECISIONS = (np.float32, np.float64)
+
+def in_float32(points: np.ndarray) -> SquaredDistances:
+    return SquaredDistances(points, np.float32)
+
+
+def in_float64(points: np.ndarray) -> SquaredDistances:
+    return SquaredDistances(points, np.float64)
+
+
+KINDS = (in_float32, in_float64, MappedDistances)
 
 
 def by_sorting(queries: np.ndarray, points: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -25,8 +35,8 @@ def by_sorting(queries: np.ndarray, points: np.ndarray, rows: np.ndarray) -> tup
     return np.array(ranks), np.array(lengths)
 
 
-def check(queries: np.ndarray, points: np.ndarray, rows: np.ndarray, precision=np.float64) -> None:
-    ranks, distances = ranks_and_distances(queries, SquaredDistances(points, precision), rows)
+def check(queries: np.ndarray, points: np.ndarray, rows: np.ndarray, kind=in_float64) -> None:
+    ranks, distances = ranks_and_distances(queries, kind(points), rows)
     places, lengths = by_sorting(queries, points, rows)
     np.testing.assert_array_equal(np.rint(ranks * len(points)).astype(int), places)
     np.testing.assert_allclose(distances, lengths, rtol=1e-6)
@@ -34,45 +44,57 @@ def check(queries: np.ndarray, points: np.ndarray, rows: np.ndarray, precision=n
     assert ((ranks >= 0) & (ranks < 1)).all()
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rounded", [np.float16, np.float32])
 @pytest.mark.parametrize("width", [1, 6, 64])
-def test_ranks_are_places_among_sorted_distances(precision, rounded, width) -> None:
+def test_ranks_are_places_among_sorted_distances(kind, rounded, width) -> None:
     draws = np.random.default_rng(width)
     points = np.maximum(draws.normal(1.0, 1.0, size=(800, width)), 0.0).astype(rounded).astype(np.float32)
     points[100:150] = points[:50]
     queries = np.vstack([points[:3], np.maximum(draws.normal(1.0, 2.0, size=(6, width)), 0.0)]).astype(np.float32)
-    check(queries, points, draws.integers(0, 800, size=(9, 200)), precision)
+    check(queries, points, draws.integers(0, 800, size=(9, 200)), kind)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6))
-def test_ties_have_the_place_of_their_first(precision, seed) -> None:
+def test_ties_have_the_place_of_their_first(kind, seed) -> None:
     draws = np.random.default_rng(seed)
     points = draws.integers(-1, 2, size=(25, 3)).astype(np.float32)  # whole numbers: ties are exact
-    check(draws.integers(-1, 2, size=(4, 3)).astype(np.float32), points, draws.integers(0, 25, (4, 6)), precision)
+    check(draws.integers(-1, 2, size=(4, 3)).astype(np.float32), points, draws.integers(0, 25, (4, 6)), kind)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_distances_closer_than_rounding_are_ranked_in_their_order(precision) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_distances_closer_than_rounding_are_ranked_in_their_order(kind) -> None:
     # Squared distances 1 + (i * 1e-5)^2, told apart by float64 differences only.
     points = np.stack([np.ones(60), np.arange(60)[::-1] * 1e-5], axis=1).astype(np.float32)
-    check(np.zeros((1, 2), dtype=np.float32), points, np.arange(60)[None], precision)
+    check(np.zeros((1, 2), dtype=np.float32), points, np.arange(60)[None], kind)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_far_from_the_origin_nothing_is_lost(precision) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_far_from_the_origin_nothing_is_lost(kind) -> None:
     draws = np.random.default_rng(0)
     points = (draws.normal(size=(300, 5)) + 1e3).astype(np.float32)
-    check(points[:4] + np.float32(0.5), points, draws.integers(0, 300, (4, 40)), precision)
+    check(points[:4] + np.float32(0.5), points, draws.integers(0, 300, (4, 40)), kind)
 
 
-def test_huge_and_tiny_activations_are_ranked_all_the_same() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", [1e25, 1e19, 1e-12, 1e-25])
+def test_huge_and_tiny_activations_are_ranked_all_the_same(kind, scale) -> None:
     draws = np.random.default_rng(0)
-    for scale in (1e25, 1e-25):
-        points = (draws.normal(size=(60, 4)) * scale).astype(np.float32)
-        check(points[:3], points, draws.integers(0, 60, (3, 20)))
+    points = (draws.normal(size=(60, 4)) * scale).astype(np.float32)
+    check(points[:3], points, draws.integers(0, 60, (3, 20)), kind)
+    check(np.zeros((1, 4), dtype=np.float32), points, draws.integers(0, 60, (1, 20)), kind)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), width=st.integers(1, 40), finest=st.sampled_from([0.0, 1e-9, 1e-6, 1e-3]))
+def test_ranks_that_a_float32_product_cannot_tell_apart_are_settled(seed, width, finest) -> None:
+    draws = np.random.default_rng(seed)
+    centre = draws.normal(size=width) * 10.0 ** draws.integers(-3, 4)
+    points = (centre * (1.0 + finest * draws.integers(-2, 3, size=(70, width)))).astype(np.float32)
+    queries = np.vstack([points[:2], (centre * draws.normal(size=(3, width))).astype(np.float32)])
+    check(queries, points, draws.integers(0, 70, (5, 12)), MappedDistances)
 
 
 def test_a_training_image_is_at_distance_zero_from_itself_and_its_copies() -> None:

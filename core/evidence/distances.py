@@ -28,12 +28,22 @@ class Block:
     estimates : array of shape (b, N)
         May be overwritten.
     margins : array of float64, shape (b,)
-        No estimate of that query is farther from the true squared distance; not finite where a square overflows.
+        No estimate of that query is farther from the true squared distance, nor from what `SquaredDistances.exact`
+        makes of it; not finite where a square overflows.
     """
 
     start: int
     estimates: Floats
     margins: npt.NDArray[np.float64]
+
+
+def rounding(width: int, precision: type[np.floating]) -> tuple[float, float]:
+    """Bound the rounding of an estimate from `width` coordinates: relative to |p|^2 + |q|^2, and absolute."""
+    limits, double = np.finfo(precision), np.finfo(np.float64)
+    # With u = eps / 2: 2 (d + 2) u from the product's sums, 4 u from rounding the centred coordinates, u from the
+    # squared norms and 2 u from comparing with a rounded bound; the exact sum's (d + 2) u of up to twice as much.
+    relative = (width + 8) * float(limits.eps) + (width + 2) * float(double.eps)
+    return relative, 4.0 * (width + 2) * float(limits.tiny)  # underflow
 
 
 class SquaredDistances:
@@ -54,11 +64,7 @@ class SquaredDistances:
         self._columns = self._expand(points, precision)
         self._columns[-1] = 1.0
         self._largest = float(self._columns[-2].max())
-        limits = np.finfo(precision)
-        # With u = eps / 2: 2 (d + 2) u from the product's sums, 4 u from rounding the centred coordinates, u from the
-        # squared norms and 2 u from comparing with a rounded bound, each times |p|^2 + |q|^2; underflow by itself.
-        self._relative = (points.shape[1] + 8) * float(limits.eps)
-        self._absolute = 4.0 * (points.shape[1] + 2) * float(limits.tiny)
+        self._relative, self._absolute = rounding(points.shape[1], precision)
 
     def __len__(self) -> int:
         return len(self.points)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from core.evidence.distances import Floats, SquaredDistances
+from core.evidence.distances import SquaredDistances
 
 Rows = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
 RELATIVE = 1e-9  # error of a squared distance below which float32 cannot show it
+CELLS = 1 << 15
 
 
 def ranks_and_distances(
@@ -19,8 +21,8 @@ def ranks_and_distances(
     Parameters
     ----------
     queries : array of float32, shape (n, d)
-    reference : SquaredDistances to N points, in float64
-        With float32 most ranks have to be settled by exact distances, and squares must not overflow it.
+    reference : SquaredDistances to N points
+        The smaller its margins, the fewer rows have to be measured exactly to settle the ranks.
     rows : array of int64, shape (n, m)
         Chosen reference rows per query.
 
@@ -35,39 +37,43 @@ def ranks_and_distances(
     distances = np.empty(rows.shape, dtype=np.float32)
     for block in reference.blocks(queries):
         for i, (estimates, margin) in enumerate(zip(block.estimates, block.margins, strict=True), block.start):
-            known = estimates.astype(np.float64, copy=False)
-            ranks[i] = _ranks(known, float(margin), rows[i], queries[i], reference) / np.float32(len(reference))
-            distances[i] = np.sqrt(known[rows[i]])
+            squared, reach = estimates.astype(np.float64, copy=False), float(margin)
+            if not np.isfinite(reach):
+                squared, reach = reference.exact(queries[i], np.arange(len(reference))), 0.0
+            counts, chosen = _ranks(squared, reach, rows[i], queries[i], reference)
+            ranks[i], distances[i] = counts / np.float32(len(reference)), np.sqrt(chosen)
     return ranks, distances
 
 
 def _ranks(
-    squared: npt.NDArray[np.float64],
-    margin: float,
-    rows: Rows,
-    query: npt.NDArray[np.float32],
-    reference: SquaredDistances,
-) -> Rows:
-    """Count the entries of `squared` (N,) strictly below those of `rows`, after making exact what is in doubt."""
-    ordered, chosen = _sorted_to_infinity(squared), squared[rows]
-    nearer = _count_below(ordered, chosen - 2.0 * margin)
-    # A chosen row is alone within two margins unless the next one in order is there too.
-    doubtful = (ordered[nearer + 1] <= chosen + 2.0 * margin) | ~(margin < RELATIVE * chosen)
-    if not doubtful.any():
-        return nearer
-    unclear = _within(squared, np.sort(chosen[doubtful]), 2.0 * margin)
-    squared[unclear] = reference.exact(query, unclear)
-    return _count_below(_sorted_to_infinity(squared), squared[rows])
+    squared: Doubles, margin: float, rows: Rows, query: npt.NDArray[np.float32], reference: SquaredDistances
+) -> tuple[Rows, Doubles]:
+    """Count the entries of `squared` (N,) below those of `rows`, measuring what is in doubt; return these too."""
+    chosen = squared[rows]
+    rough = ~(margin < RELATIVE * chosen)
+    chosen[rough] = reference.exact(query, rows[rough])
+    reach = np.where(rough, margin, 2.0 * margin)  # no margin of its own beside an exact distance
+    ordered = _sorted_to_infinity(squared)
+    nearer = _count_below(ordered, chosen - reach)
+    # A chosen row is alone within reach unless the next one in order is there too.
+    doubtful = np.flatnonzero(ordered[nearer + 1] <= chosen + reach)
+    if len(doubtful):
+        limits = chosen[doubtful] - reach[doubtful]
+        unclear = _within(squared, np.sort(limits), np.sort(chosen[doubtful] + reach[doubtful]))
+        chosen[doubtful] = reference.exact(query, rows[doubtful])
+        measured = np.sort(reference.exact(query, unclear))
+        nearer[doubtful] += _count_below(measured, chosen[doubtful]) - _count_below(np.sort(squared[unclear]), limits)
+    return nearer, chosen
 
 
-def _sorted_to_infinity(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _sorted_to_infinity(values: Doubles) -> Doubles:
     ordered = np.empty(len(values) + 1)
     ordered[:-1], ordered[-1] = values, np.inf
     ordered.sort()
     return ordered
 
 
-def _count_below(ordered: npt.NDArray[np.float64], limits: npt.NDArray[np.float64]) -> Rows:
+def _count_below(ordered: Doubles, limits: Doubles) -> Rows:
     """Count the sorted entries strictly below each limit; limits in order find theirs next to the one before."""
     order = np.argsort(limits)
     counts = np.empty(len(limits), dtype=np.int64)
@@ -75,7 +81,24 @@ def _count_below(ordered: npt.NDArray[np.float64], limits: npt.NDArray[np.float6
     return counts
 
 
-def _within(values: Floats, places: Floats, reach: float) -> Rows:
-    """Return the rows of `values` that are no farther than `reach` from one of the sorted places."""
-    first = np.searchsorted(places, values - reach)
-    return np.flatnonzero(first < np.searchsorted(places, values + reach, side="right"))
+def _within(values: Doubles, starts: Doubles, ends: Doubles) -> Rows:
+    """Return the rows of `values` in any of the closed intervals with these sorted starts and ends."""
+    rows = _roughly_within(values, starts, ends)
+    begun = np.searchsorted(starts, values[rows], side="right")
+    return rows[begun > np.searchsorted(ends, values[rows])]
+
+
+def _roughly_within(values: Doubles, starts: Doubles, ends: Doubles) -> Rows:
+    """Return the rows that share a cell of a fine grid with an interval: for most, a look-up instead of bisection."""
+    with np.errstate(over="ignore"):
+        scale = CELLS / max(ends[-1] - starts[0], np.finfo(np.float64).tiny)
+
+        def cells(places: Doubles) -> npt.NDArray[np.int32]:
+            # Never decreasing, rounding included, so that a cell between those of the ends holds all in between.
+            return np.clip((places - starts[0]) * scale + 1.0, 0.0, CELLS + 2.0).astype(np.int32)
+
+        begun, ended = (
+            np.bincount(cells(starts), minlength=CELLS + 4),
+            np.bincount(cells(ends) + 1, minlength=CELLS + 4),
+        )
+        return np.flatnonzero((np.cumsum(begun - ended) > 0)[cells(values)])
