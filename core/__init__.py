@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from core.attacks.base import AttackResult
+    from core.attacks.base import AttackResult, RandomTarget
     from core.bundle.bundle import Bundle
     from core.evaluation import Evaluation
     from core.results import Analysis
@@ -35,7 +35,7 @@ def attack(
     attack: str,
     parameters: Mapping[str, Any] | None = None,
     seed: int = 0,
-    target: int | None = None,
+    target: int | RandomTarget | None = None,
 ) -> AttackResult:
     """Attack one image.
 
@@ -49,8 +49,8 @@ def attack(
     parameters : mapping, optional
         Values other than those behind the bundle's stored scores.
     seed : int
-    target : int, optional
-        Class to reach.
+    target : int or "random", optional
+        Class to reach, or any other than the image's own.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.attacks.attack import attack_images
-from core.attacks.base import AttackResult
+from core.attacks.base import AttackResult, RandomTarget
 from core.bundle.maps import place_between
 from core.bundle.model import LoadedBundle, open_bundle
 from core.calibration import check_alpha, uncalibrated_verdict
@@ -106,7 +106,7 @@ def attack_image(
     attack: str,
     parameters: Mapping[str, object] | None = None,
     seed: int = 0,
-    target: int | None = None,
+    target: int | RandomTarget | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> AttackResult:
     """Attack one image (C, H, W); see `core.attacks.attack_images`.
@@ -118,7 +118,7 @@ def attack_image(
         _batch(loaded, image),
         attack,
         loaded.bundle.attack_parameters(attack) | dict(parameters or {}),
-        targets=None if target is None else np.array([target]),
+        targets=target if target is None or isinstance(target, str) else np.array([target]),
         seed=seed,
         checkpoint=_silent(checkpoint),
     )
@@ -208,7 +208,7 @@ def live_scores(
     )
     before = _scores_of_many(loaded, natural, _part(checkpoint, 0.6, 0.8))
     after = _scores_of_many(loaded, result.images, _part(checkpoint, 0.8, 1.0))
-    return LiveScores(chosen, before, after, result.success, len(ids) - len(chosen))
+    return LiveScores(chosen, before, after, result.fooled, len(ids) - len(chosen))
 
 
 def _batch(loaded: LoadedBundle, image: Image) -> Image:

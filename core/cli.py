@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core.attacks.base import AttackResult, AttackSpec
+from core.attacks.base import RANDOM, AttackResult, AttackSpec, RandomTarget
 from core.attacks.registry import ATTACKS, get_attack
 from core.bundle import Bundle, find_bundle, list_bundles, load_bundle, verify_bundle
 from core.bundle.summary import BundleSummary, folder_problems, summarise
@@ -154,7 +154,7 @@ def attack(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the attack; repeatable.")
     ] = None,
-    target: Annotated[str | None, typer.Option("--target", help="Class to reach, by name or index.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Class to reach, by name or index, or random.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seeds every random choice.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="PNG file to write.")] = None,
     as_json: JsonOption = False,
@@ -329,7 +329,7 @@ def _parse_settings(settings: Sequence[str]) -> dict[str, str]:
     return parsed
 
 
-def _parse_target(target: str | None, spec: AttackSpec, bundle: Bundle) -> int | None:
+def _parse_target(target: str | None, spec: AttackSpec, bundle: Bundle) -> int | RandomTarget | None:
     if target is None:
         return None
     if not spec.targeted:
@@ -339,7 +339,10 @@ def _parse_target(target: str | None, spec: AttackSpec, bundle: Bundle) -> int |
         return names.index(target)
     if target.isdecimal() and int(target) < len(names):
         return int(target)
-    raise InputError(f"--target must be one of {', '.join(names)}, or an index below {len(names)}; got '{target}'.")
+    if target == RANDOM:
+        return RANDOM
+    accepted = f"{', '.join(names)}, an index below {len(names)}, or {RANDOM}"
+    raise InputError(f"--target must be one of {accepted}; got '{target}'.")
 
 
 def _attack_record(result: AttackResult, bundle: Bundle, out: Path | None) -> dict[str, object]:

@@ -69,5 +69,6 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress, plans: Sequence[Att
 
 def _stored_plans(manifest: Manifest) -> list[AttackPlan]:
     return [
-        AttackPlan(e["name"], fit=0, test=e["test"]["images"], parameters=e["parameters"]) for e in manifest.attacks
+        AttackPlan(e["name"], 0, e["test"]["images"], e["parameters"], e.get("random_target", False))
+        for e in manifest.attacks
     ]

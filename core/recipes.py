@@ -20,12 +20,15 @@ class AttackPlan:
         Images attacked in each split; slow attacks take fewer.
     parameters : dict of str to value
         Other than the attack's defaults.
+    random_target : bool
+        Whether the attack aims at a random other class of each image.
     """
 
     name: str
     fit: int
     test: int
     parameters: dict[str, ParameterValue] = field(default_factory=dict)
+    random_target: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from attack_cases import IMAGES, QUICK, quick_result, quick_targeted_result
 from tiny import tiny_classifier, tiny_images
 
-from core.attacks import ATTACKS, AttackResult, attack_images
+from core.attacks import ATTACKS, AttackResult, attack_images, draw_targets
 from core.errors import CancelledError, InputError
 from core.images import round_to_8_bits
 
@@ -210,6 +210,18 @@ def test_targeted_success_means_the_target_is_reached(name: str) -> None:
     assert (np.ptp(result.images.reshape(IMAGES, -1), axis=1) > 0.1).all()
 
 
+@targeted_attacks
+def test_random_targets_are_those_that_are_drawn(name: str) -> None:
+    images, labels = tiny_images(IMAGES)
+    targets = draw_targets(images, labels, 10, seed=3)
+    told, drawn = (
+        attack_images(tiny_classifier(), images[:2], name, QUICK.get(name), seed=3, targets=asked)
+        for asked in (targets[:2], "random")
+    )
+    assert np.array_equal(drawn.targets, targets[:2])
+    assert np.array_equal(drawn.images, told.images)
+
+
 @pytest.mark.parametrize("name", ["fgsm", "bim", "pgd", "pgd_l2", "mifgsm", "cw", "ead", "lbfgs"])
 def test_targeted_attacks_move_toward_the_target(name: str) -> None:
     result = quick_targeted_result(name)
@@ -228,6 +240,8 @@ def test_targets_are_refused_where_the_attack_has_none(name: str) -> None:
     images, labels = tiny_images(1)
     with pytest.raises(InputError, match="cannot be aimed"):
         attack_images(tiny_classifier(), images, name, targets=(labels + 1) % 10)
+    with pytest.raises(InputError, match="cannot be aimed"):
+        attack_images(tiny_classifier(), images, name, targets="random")
 
 
 @every_attack

@@ -88,6 +88,11 @@ def test_target_that_is_the_label_is_refused() -> None:
         attack_images(tiny_classifier(), images, "fgsm", targets=labels)
 
 
+def test_targets_by_an_unknown_word_are_refused() -> None:
+    with pytest.raises(InputError, match=r"array of classes or 'random'\. Got 'any' instead"):
+        attack_images(tiny_classifier(), tiny_images(1)[0], "fgsm", targets="any")
+
+
 @pytest.mark.parametrize("seed", [0.5, "1", True, None])
 def test_bad_seed_is_refused(seed: object) -> None:
     with pytest.raises(InputError, match="seed must be an integer"):

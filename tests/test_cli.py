@@ -340,7 +340,10 @@ BAD = {
     "infinite": (ATTACK + "--attack pgd --set eps=inf", "must be a number"),
     "no value": (ATTACK + "--set eps", "NAME=VALUE"),
     "twice": (ATTACK + "--set eps=0.1 --set eps=0.2", "'eps' twice"),
-    "target": (ATTACK + "--attack pgd --target 3", "--target must be one of zero, one, two"),
+    "target": (
+        ATTACK + "--attack pgd --target 3",
+        "--target must be one of zero, one, two, an index below 3, or random",
+    ),
     "untargeted": (ATTACK + "--attack deepfool --target 1", "cannot aim at a class"),
     "out is no png": (ATTACK + "--out adv.jpg", "must name a .png file"),
     "out nowhere": (ATTACK + "--out none/adv.png", "there is no folder 'none'"),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from core.attacks.base import AttackProblem, AttackResult, AttackSpec
+from core.attacks.base import UNTARGETED, AttackProblem, AttackResult, AttackSpec, IntArray, Targets
+from core.attacks.checks import checked_batch_size, checked_images, checked_labels, checked_seed, checked_targets
 from core.attacks.perturbation import extended_attempts, is_degenerate, perturbation_norms, round_within_budget
 from core.attacks.randomness import isolated_randomness, stream_seed
 from core.attacks.registry import get_attack
-from core.errors import InputError
 from core.images import FloatImages, round_to_8_bits
 from core.parameters import ParameterValue, validate_parameters
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from core.attacks.budget import MeteredClassifier
     from core.models.classifier import Classifier
 
-IntArray = npt.NDArray[np.int64]
-UNTARGETED = -1
 FORWARD_BATCH = 128
 
 
@@ -33,7 +31,7 @@ def attack_images(
     attack: str,
     parameters: Mapping[str, object] | None = None,
     labels: IntArray | None = None,
-    targets: IntArray | None = None,
+    targets: Targets = None,
     seed: int = 0,
     checkpoint: Callable[[float], None] | None = None,
     batch_size: int = 1,
@@ -57,8 +55,9 @@ def attack_images(
         Values by name; defaults are filled in.
     labels : array of int, shape (n,), optional
         The classes to leave; by default the classifier's predictions.
-    targets : array of int, shape (n,), optional
-        The classes to reach, for attacks that can be targeted.
+    targets : array of int, shape (n,), or "random", optional
+        The classes to reach, for attacks that can be targeted; "random" draws another class for each image, the same
+        for every attack (`draw_targets`).
     seed : int
         Together with the image it seeds every random choice; global generators are left untouched.
     checkpoint : callable, optional
@@ -80,11 +79,11 @@ def attack_images(
     started = time.perf_counter()
     spec = get_attack(attack)
     values = validate_parameters(spec.parameters, parameters or {}, f"attack '{spec.name}'")
-    natural = _checked_images(classifier, images)
-    seed = _checked_seed(seed)
-    labels = classifier.predict(natural) if labels is None else _checked_labels(classifier, natural, labels)
-    targets = _checked_targets(classifier, spec, natural, labels, targets, seed)
-    batch_size = _checked_batch_size(batch_size)
+    natural = checked_images(classifier, images)
+    seed = checked_seed(seed)
+    labels = classifier.predict(natural) if labels is None else checked_labels(classifier, natural, labels)
+    targets = checked_targets(classifier, spec, natural, labels, targets, seed)
+    batch_size = checked_batch_size(batch_size)
     size = batch_size if spec.batched else 1
     with metered(classifier, len(natural), checkpoint) as meter:
         attempts = []
@@ -96,7 +95,6 @@ def attack_images(
     attacked = np.concatenate(attempts)
     predictions = classifier.predict(attacked)
     linf, l2, l0 = perturbation_norms(natural, attacked)
-    reached = np.where(targets == UNTARGETED, predictions != labels, predictions == targets)
     if checkpoint is not None:
         checkpoint(1.0)
     return AttackResult(
@@ -108,7 +106,7 @@ def attack_images(
         labels=labels,
         targets=targets,
         predictions=predictions,
-        success=reached & (l0 > 0),
+        success=reached(predictions, labels, targets) & (l0 > 0),
         linf=linf,
         l2=l2,
         l0=l0.astype(np.float64),
@@ -118,24 +116,9 @@ def attack_images(
     )
 
 
-def draw_targets(images: FloatImages, labels: IntArray, classes: int, seed: int) -> IntArray:
-    """Draw for every image a random class other than its label.
-
-    Parameters
-    ----------
-    images : array of float32, shape (n, C, H, W)
-        Natural images on the 8-bit grid; an image's draw depends on the seed and on itself alone.
-    labels : array of int64, shape (n,)
-    classes : int
-        Number of classes, at least 2.
-    seed : int
-
-    Returns
-    -------
-    array of int64, shape (n,)
-    """
-    shifts = [np.random.default_rng(stream_seed(seed, image, "target")).integers(1, classes) for image in images]
-    return (labels + np.array(shifts, dtype=np.int64)) % classes
+def reached(predictions: IntArray, labels: IntArray, targets: IntArray) -> npt.NDArray[np.bool_]:
+    """Say which images have their target's class or, where the target is -1, another than their label; all (n,)."""
+    return np.where(targets == UNTARGETED, predictions != labels, predictions == targets)
 
 
 @dataclass(frozen=True)
@@ -213,10 +196,8 @@ def _succeeds(meter: MeteredClassifier, cases: _Cases, rows: IntArray, images: F
             part = slice(start, start + FORWARD_BATCH)
             logits = meter(torch.from_numpy(images[part]), torch.from_numpy(rows[part]))
             predictions[part] = logits.argmax(1).numpy()
-    labels, targets = cases.labels[rows], cases.targets[rows]
-    reached = np.where(targets == UNTARGETED, predictions != labels, predictions == targets)
     changed = (images != cases.natural[rows]).any(axis=(1, 2, 3))
-    return np.asarray(reached & changed)
+    return np.asarray(reached(predictions, cases.labels[rows], cases.targets[rows]) & changed)
 
 
 def _degenerate(images: FloatImages) -> npt.NDArray[np.bool_]:
@@ -226,56 +207,3 @@ def _degenerate(images: FloatImages) -> npt.NDArray[np.bool_]:
 def _per_image(choices: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Shape one choice per image so that it broadcasts over pixels."""
     return choices[:, None, None, None]
-
-
-def _checked_images(classifier: Classifier, images: FloatImages) -> FloatImages:
-    if not isinstance(images, np.ndarray) or images.dtype.kind != "f":
-        raise InputError("Images must be a float array with values in [0, 1].")
-    classifier.check_images(images)
-    return round_to_8_bits(images)
-
-
-def _checked_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise InputError(f"The seed must be an integer. Got {seed!r} instead.")
-    return int(seed)
-
-
-def _checked_batch_size(batch_size: int) -> int:
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise InputError(f"The batch size must be a positive integer. Got {batch_size!r} instead.")
-    return int(batch_size)
-
-
-def _checked_labels(classifier: Classifier, natural: FloatImages, labels: IntArray) -> IntArray:
-    return _checked_classes("labels", labels, len(natural), classifier.architecture.classes)
-
-
-def _checked_targets(
-    classifier: Classifier,
-    spec: AttackSpec,
-    natural: FloatImages,
-    labels: IntArray,
-    targets: IntArray | None,
-    seed: int,
-) -> IntArray:
-    classes = classifier.architecture.classes
-    if targets is None:
-        if spec.random_target:
-            return draw_targets(natural, labels, classes, seed)
-        return np.full(len(natural), UNTARGETED, dtype=np.int64)
-    if not spec.targeted:
-        raise InputError(f"Attack '{spec.name}' cannot be aimed at a target class.")
-    checked = _checked_classes("targets", targets, len(natural), classes)
-    if (checked == labels).any():
-        raise InputError("A target must be another class than the image's label.")
-    return checked
-
-
-def _checked_classes(name: str, values: IntArray, count: int, classes: int) -> IntArray:
-    array = np.asarray(values)
-    if array.shape != (count,) or array.dtype.kind not in "iu":
-        raise InputError(f"Expected {name} to be {count} integers, got {array.dtype} of shape {array.shape}.")
-    if array.min() < 0 or array.max() >= classes:
-        raise InputError(f"Expected {name} in [0, {classes - 1}], got {array.min()} to {array.max()}.")
-    return array.astype(np.int64)

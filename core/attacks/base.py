@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from core.attacks.budget import MeteredClassifier
 
 Norm: TypeAlias = Literal["linf", "l2", "l1", "l0"]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+RandomTarget: TypeAlias = Literal["random"]
+Targets: TypeAlias = "IntArray | RandomTarget | None"
 AttackFunction: TypeAlias = "Callable[[AttackProblem, Mapping[str, ParameterValue]], torch.Tensor]"
+
+UNTARGETED = -1
+RANDOM: RandomTarget = "random"
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,11 @@ class AttackResult:
     seconds: float
 
     @property
+    def fooled(self) -> npt.NDArray[np.bool_]:
+        """Which images are adversarial to a detector: another label than before, whether or not it was aimed at."""
+        return (self.predictions != self.labels) & (self.l0 > 0)
+
+    @property
     def success_rate(self) -> float:
-        """Share of images whose label changed after rounding."""
+        """Share of the images that succeeded."""
         return float(self.success.mean()) if self.success.size else float("nan")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.attacks.base import AttackProblem
+from core.attacks.base import AttackProblem, IntArray
 from core.images import FloatImages, image_sha256
 
 if TYPE_CHECKING:
@@ -30,6 +30,26 @@ def stream_seed(seed: int, image: FloatImages, purpose: str) -> int:
     """
     digest = hashlib.sha256(f"{seed}:{purpose}:{image_sha256(image)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def draw_targets(images: FloatImages, labels: IntArray, classes: int, seed: int) -> IntArray:
+    """Draw for every image a random class other than its label.
+
+    Parameters
+    ----------
+    images : array of float32, shape (n, C, H, W)
+        Natural images on the 8-bit grid; an image's draw depends on the seed and on itself alone.
+    labels : array of int64, shape (n,)
+    classes : int
+        Number of classes, at least 2.
+    seed : int
+
+    Returns
+    -------
+    array of int64, shape (n,)
+    """
+    shifts = [np.random.default_rng(stream_seed(seed, image, "target")).integers(1, classes) for image in images]
+    return (labels + np.array(shifts, dtype=np.int64)) % classes
 
 
 def draw_for_each(problem: AttackProblem, draw: Callable[[torch.Generator], torch.Tensor]) -> torch.Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from core.attacks.base import RANDOM
 from core.attacks.registry import get_attack
 from core.bundle.processes import Processes
 from core.bundle.store import load_arrays, save_arrays, whole
@@ -34,6 +35,7 @@ class AttackedImages:
     ids : array of int64, shape (n,)
     pixels : array of uint8, shape (n, C, H, W)
     success : array of bool, shape (n,)
+        Whether the label is another than before; an attack that was aimed may have missed its target.
     linf, l2, l0 : array of float64, shape (n,)
     """
 
@@ -115,7 +117,8 @@ def _parts(plan: AttackPlan, ids: npt.NDArray[np.int64]) -> list[npt.NDArray[np.
 
 
 def _name(plan: AttackPlan, ids: tuple[int, ...]) -> str:
-    settings = hashlib.sha256(json.dumps(plan.parameters, sort_keys=True).encode()).hexdigest()[:8]
+    chosen = json.dumps([plan.parameters, plan.random_target], sort_keys=True)
+    settings = hashlib.sha256(chosen.encode()).hexdigest()[:8]
     return f"{plan.name}-{settings}-{ids[0]}-{ids[-1]}-{len(ids)}.safetensors"
 
 
@@ -130,12 +133,18 @@ def _run(chunk: _Chunk) -> None:
         plan.name,
         plan.parameters,
         labels=chunk.labels,
+        targets=RANDOM if plan.random_target else None,
         seed=chunk.seed,
         batch_size=BATCH,
     )
-    arrays = {name: getattr(result, name) for name in ("success", "linf", "l2", "l0")}
+    arrays = {
+        "ids": np.array(chunk.ids, dtype=np.int64),
+        "pixels": to_bytes(result.images),
+        "success": result.fooled,
+        **{norm: getattr(result, norm) for norm in ("linf", "l2", "l0")},
+    }
     with whole(chunk.file) as partial:
-        save_arrays(partial, {"ids": np.array(chunk.ids, dtype=np.int64), "pixels": to_bytes(result.images), **arrays})
+        save_arrays(partial, arrays)
 
 
 def _gather(attack: str, chunks: Sequence[_Chunk]) -> AttackedImages:

@@ -152,7 +152,7 @@ def _attack_entry(plan: AttackPlan, attacked: tuple[Versions, ...]) -> dict[str,
         for part in attacked
         if part.attack == plan.name
     }
-    return {"name": plan.name, "parameters": parameters, **counts}
+    return {"name": plan.name, "parameters": parameters, "random_target": plan.random_target, **counts}
 
 
 def _notes(built: Built, chart: DensityChart) -> dict[str, object]:

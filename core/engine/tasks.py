@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from core.attacks.base import RandomTarget
     from core.engine.worker_state import Checkpoint
 
     Image = npt.NDArray[np.float32]
@@ -74,7 +75,7 @@ def attack(
     attack: str,
     parameters: Mapping[str, object],
     seed: int,
-    target: int | None = None,
+    target: int | RandomTarget | None = None,
 ) -> Any:
     """Return the `AttackResult` of one image (C, H, W)."""
     from core import analysis
