@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
 from core.detectors.base import Arrays, Detector, Labels
+from core.detectors.logistic import PENALTY_PARAMETER, LogisticScore
 from core.evidence.evidence import MAX_INFLUENTIAL, Evidence
 from core.parameters import Parameter, ParameterValue
 
@@ -37,7 +37,7 @@ class NnifDetector(Detector):
         Parameter("m", "int", 50, 1, MAX_INFLUENTIAL, help="Helpful and harmful training images taken, each."),
         Parameter("form", "choice", MEAN, choices=(MEAN, LIST), help="Means per layer, or all values."),
         Parameter("scale", "choice", LINEAR, choices=(LINEAR, LOG), help="Ranks and distances, or their logarithms."),
-        Parameter("c", "float", 1.0, 1e-6, 1e6, help="Inverse strength of the logistic regression's L2 penalty."),
+        PENALTY_PARAMETER,
     )
 
     @classmethod
@@ -67,29 +67,13 @@ class NnifDetector(Detector):
         return np.log(values + SMALLEST) if self.settings["scale"] == LOG else values
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
-        features = self.features(evidence)
-        weights = labels.balanced_weights()
-        self.mean_ = np.average(features, axis=0, weights=weights)
-        spread = np.sqrt(np.average(np.square(features - self.mean_), axis=0, weights=weights))
-        self.scale_ = np.where(spread > 0.0, spread, 1.0)
-        model = LogisticRegression(
-            C=float(self.settings["c"]), l1_ratio=0.0, solver="lbfgs", tol=1e-6, max_iter=5000, fit_intercept=True
-        )
-        model.fit((features - self.mean_) / self.scale_, labels.adversarial, sample_weight=weights)
-        self.coefficients_, self.intercept_ = model.coef_[0], float(model.intercept_[0])
+        self.regression_ = LogisticScore.fit(self.features(evidence), labels, float(self.settings["c"]))
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
-        standard = (self.features(evidence) - self.mean_) / self.scale_
-        return np.asarray(np.einsum("nf,f->n", standard, self.coefficients_) + self.intercept_)
+        return self.regression_.score(self.features(evidence))
 
     def _arrays(self) -> Arrays:
-        return {
-            "mean": self.mean_,
-            "scale": self.scale_,
-            "coefficients": self.coefficients_,
-            "intercept": np.array([self.intercept_]),
-        }
+        return self.regression_.to_arrays()
 
     def _restore(self, arrays: Arrays) -> None:
-        self.mean_, self.scale_ = arrays["mean"], arrays["scale"]
-        self.coefficients_, self.intercept_ = arrays["coefficients"], float(arrays["intercept"][0])
+        self.regression_ = LogisticScore.from_arrays(arrays)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from core.detectors.base import Detector
+from core.detectors.dknn import DknnDetector
 from core.detectors.feature_response import FeatureResponseDetector
 from core.detectors.feature_squeezing import FeatureSqueezingDetector
 from core.detectors.idefender import IDefender
+from core.detectors.kernel_density import KernelDensityDetector
 from core.detectors.knn_score import KnnScoreDetector
+from core.detectors.lid import LidDetector
+from core.detectors.mahalanobis import MahalanobisDetector
 from core.detectors.nnif import NnifDetector
 from core.detectors.trajectory import TrajectoryDetector
 from core.errors import InputError
@@ -18,6 +22,10 @@ DETECTORS: dict[str, type[Detector]] = {
     NnifDetector.name: NnifDetector,
     FeatureResponseDetector.name: FeatureResponseDetector,
     FeatureSqueezingDetector.name: FeatureSqueezingDetector,
+    DknnDetector.name: DknnDetector,
+    LidDetector.name: LidDetector,
+    MahalanobisDetector.name: MahalanobisDetector,
+    KernelDensityDetector.name: KernelDensityDetector,
 }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from core.errors import InputError
+from core.evidence.mahalanobis import TiedGaussians
 from core.evidence.neighbours import Neighbours, Processing, Weighting, class_votes
 from core.evidence.ranks import ranks_and_distances
 from core.evidence.readings import PixelReadings
@@ -20,6 +22,7 @@ from core.models.trace import Index, Trace
 MAX_INFLUENTIAL = 500
 # Of more images than this only the neighbours asked for last are kept: a thousand of each fill gigabytes.
 FEW_IMAGES = 64
+Stepped: TypeAlias = Callable[[TiedGaussians, float], npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,9 @@ class Evidence:
     trace : Trace of the n images
     readings : PixelReadings of the n images, or a callable that returns them
         A callable is run on first use, so that nothing is backpropagated for detectors that do not ask.
+    stepped : callable, optional
+        Takes `TiedGaussians` and a step in pixel units and returns their scores (n, L) after it; only who has the
+        images can give it (`core.evidence.mahalanobis_step`).
 
     Raises
     ------
@@ -72,6 +78,7 @@ class Evidence:
         reference: Reference,
         trace: Trace,
         readings: PixelReadings | Callable[[], PixelReadings],
+        stepped: Stepped | None = None,
     ) -> None:
         if trace.layers != reference.layers:
             raise InputError(f"Expected a trace of the layers {reference.layers}, got {trace.layers}.")
@@ -81,10 +88,12 @@ class Evidence:
         self.reference = reference
         self.trace = trace
         self._readings = readings
+        self._stepped = stepped
         self._whole: tuple[Evidence, Index] | None = None
         self._trajectories: dict[tuple[PivotKind, DistanceKind], npt.NDArray[np.float32]] = {}
         self._neighbours: dict[tuple[str, Processing], Neighbours] = {}
         self._votes: dict[tuple[str, Processing, Weighting, int], npt.NDArray[np.float64]] = {}
+        self._mahalanobis: dict[tuple[TiedGaussians, float], npt.NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
         return len(self.trace)
@@ -143,6 +152,21 @@ class Evidence:
             self._votes[key] = class_votes(found, self.reference.labels, self.reference.classes, weighting)
         return self._votes[key]
 
+    def mahalanobis(self, gaussians: TiedGaussians, step: float) -> npt.NDArray[np.float64]:
+        """Score of the nearest class on every layer after a step in pixel units, shape (n, L).
+
+        Raises
+        ------
+        InputError
+            If there is a step but no pixels are at hand.
+        """
+        if self._whole is not None:
+            return self._whole[0].mahalanobis(gaussians, step)[self._whole[1]]
+        key = (gaussians, step)
+        if key not in self._mahalanobis:
+            self._mahalanobis[key] = self._stepped_scores(gaussians, step) if step else gaussians.scores(self.trace)
+        return self._mahalanobis[key]
+
     @cached_property
     def influential(self) -> Influential:
         """The most influential training images with ranks and distances on every layer, M = min(500, N // 2)."""
@@ -179,6 +203,11 @@ class Evidence:
         part = Evidence(self.reference, self.trace.take(index), lambda: self.readings.take(index))
         part._whole = (self, index)
         return part
+
+    def _stepped_scores(self, gaussians: TiedGaussians, step: float) -> npt.NDArray[np.float64]:
+        if self._stepped is None:
+            raise InputError("An input step needs the images' pixels, but only traces are at hand; set step to 0.")
+        return self._stepped(gaussians, step)
 
 
 def _check_shapes(trace: Trace, reference: Reference) -> None:

@@ -11,6 +11,7 @@ from core.evidence.by_size import describe_index, make_distances, make_index, ma
 from core.evidence.density import ClassDensities
 from core.evidence.distances import SquaredDistances
 from core.evidence.influence import SoftmaxHead
+from core.evidence.mahalanobis import TiedGaussians
 from core.evidence.most_influential import Influence
 from core.evidence.neighbours import NeighbourIndex, Processing
 from core.evidence.trajectory import Pivots
@@ -44,6 +45,7 @@ class Reference:
     _indices: dict[tuple[str, Processing], NeighbourIndex] = field(default_factory=dict, repr=False)
     _distances: dict[str, SquaredDistances] = field(default_factory=dict, repr=False)
     _influence: Influence | None = field(default=None, repr=False)
+    _gaussians: TiedGaussians | None = field(default=None, repr=False)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -69,6 +71,13 @@ class Reference:
         if self._influence is None:
             self._influence = make_influence(self.head, self.trace.hidden, self.labels)
         return self._influence
+
+    @property
+    def gaussians(self) -> TiedGaussians:
+        """Class means with one tied covariance per layer; fitted on first use."""
+        if self._gaussians is None:
+            self._gaussians = TiedGaussians.fit(self.trace, self.labels, self.classes)
+        return self._gaussians
 
     def describe_indices(self) -> dict[str, dict[str, object]]:
         """Return, for a manifest's notes, how every layer's neighbours are found and with what measured recall."""
