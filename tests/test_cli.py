@@ -141,6 +141,16 @@ def answer(capsys, *arguments: str) -> dict[str, object]:
     return json.loads(out, parse_constant=refuse)
 
 
+def test_a_random_target_is_handed_on(place, monkeypatch, capsys) -> None:
+    def noting(*args, target, **keywords) -> AttackResult:
+        assert target == "random"
+        return fake_attack(*args, target=2, **keywords)
+
+    monkeypatch.setattr(core, "attack", noting)
+    arguments = ("attack", "good.png", "--bundle", "tiny", "--attack", "pgd", "--target", "random")
+    assert answer(capsys, *arguments)["target"] == "two"
+
+
 def test_attack_writes_the_attacked_image_exactly_and_reports_it(place, fakes, capsys) -> None:
     arguments = ("attack", "good.png", "--bundle", "tiny", "--attack", "pgd", "--set", "eps=0.1", "--out", "adv.png")
     record = answer(capsys, *arguments, "--seed", "7", "--target", "one")
@@ -307,7 +317,7 @@ def test_bundles_names_a_folder_that_is_not_there(place, monkeypatch, capsys) ->
 def test_without_json_a_table_is_printed(place, fakes, capsys, command) -> None:
     name, *image = command.split()
     where = {"evaluate": ["tiny"], "verify": ["tiny"], "bundles": []}.get(name, [*image, "--bundle", "tiny"])
-    status, out, _ = run(capsys, name, *where)
+    status, out, err = run(capsys, name, *where)
     assert status == 0
     assert "━" in out
 
