@@ -31,6 +31,8 @@ class Parameter:
         Accepted values of a ``choice``.
     help : str
         One sentence for tooltips and ``--help``; units are named here.
+    step : float, optional
+        How far one move of a ``float``'s slider goes; one grey level where left out.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Parameter:
     high: float | None = None
     choices: tuple[str, ...] = ()
     help: str = ""
+    step: float | None = None
 
     @property
     def accepted(self) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from tiny import tiny_classifier, tiny_images
+from tiny_defence import tiny_defence
 from torch import nn
 
-from core.attacks import AttackResult, attack_images
+import core.attacks
+from core.attacks import ATTACKS, AttackResult
 from core.models.classifier import Architecture, Classifier
 
 QUICK: Mapping[str, Mapping[str, object]] = {
@@ -22,8 +25,17 @@ QUICK: Mapping[str, Mapping[str, object]] = {
     "ead": {"steps": 30, "binary_search_steps": 3},
     "boundary": {"steps": 60},
     "lbfgs": {"steps": 15, "binary_search_steps": 2},
+    "adaptive": {"steps": 10, "step": 0.02},
+    "cw_opt": {"m": 1, "steps": 60, "binary_search_steps": 2, "lr": 0.1, "c0": 1.0},
 }
 IMAGES = 4
+
+
+def attack_images(classifier: Classifier, images: np.ndarray, attack: str, *rest: Any, **named: Any) -> AttackResult:
+    """Attack images; attacks that aim at detectors get those of the tiny classifier."""
+    if ATTACKS[attack].needs_detectors:
+        named = {"defence": tiny_defence(), **named}
+    return core.attacks.attack_images(classifier, images, attack, *rest, **named)
 
 
 @functools.cache

@@ -111,7 +111,8 @@ def _integer(parameter: Parameter, label: str, value: int, key: str) -> None:
 def _real(parameter: Parameter, label: str, value: float, key: str) -> None:
     low, high = parameter.low, parameter.high
     if low == 0 and high is not None and high <= 1:
-        st.slider(label, float(low), float(high), value, step=GREY_LEVEL, format="%.4f", key=key, help=parameter.help)
+        step, digits = (GREY_LEVEL, "%.4f") if parameter.step is None else (parameter.step, "%g")
+        st.slider(label, float(low), float(high), value, step=step, format=digits, key=key, help=parameter.help)
     else:
         st.number_input(label, low, high, value, step=value / 10 or 0.1, format="%g", key=key, help=parameter.help)
 

@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from core.attacks.base import UNTARGETED, AttackProblem, AttackResult, AttackSpec, IntArray, Targets
-from core.attacks.checks import checked_batch_size, checked_images, checked_labels, checked_seed, checked_targets
+from core.attacks.checks import (
+    check_defence,
+    checked_batch_size,
+    checked_images,
+    checked_labels,
+    checked_seed,
+    checked_targets,
+)
 from core.attacks.perturbation import extended_attempts, is_degenerate, perturbation_norms, round_within_budget
 from core.attacks.randomness import isolated_randomness, stream_seed
 from core.attacks.registry import get_attack
@@ -19,6 +26,7 @@ from core.images import FloatImages, round_to_8_bits
 from core.parameters import ParameterValue, validate_parameters
 
 if TYPE_CHECKING:
+    from core.adaptive.defence import Defence
     from core.attacks.budget import MeteredClassifier
     from core.models.classifier import Classifier
 
@@ -35,6 +43,7 @@ def attack_images(
     seed: int = 0,
     checkpoint: Callable[[float], None] | None = None,
     batch_size: int = 1,
+    defence: Defence | None = None,
 ) -> AttackResult:
     """Attack images and judge what comes out on the 8-bit grid.
 
@@ -64,6 +73,8 @@ def attack_images(
         Called about every 0.1 s with the fraction done; may raise `CancelledError`.
     batch_size : int
         How many images an attack that can be batched is given at once; others always get one at a time.
+    defence : Defence, optional
+        The detectors, for attacks that aim at them.
 
     Returns
     -------
@@ -72,13 +83,15 @@ def attack_images(
     Raises
     ------
     InputError
-        If the attack is unknown or a parameter, the images, labels, targets, seed or batch size are not accepted.
+        If the attack is unknown or a parameter, the images, labels, targets, seed or batch size are not accepted, or
+        the attack aims at detectors and there are none.
     """
     from core.attacks.budget import metered
 
     started = time.perf_counter()
     spec = get_attack(attack)
     values = validate_parameters(spec.parameters, parameters or {}, f"attack '{spec.name}'")
+    check_defence(spec, defence)
     natural = checked_images(classifier, images)
     seed = checked_seed(seed)
     labels = classifier.predict(natural) if labels is None else checked_labels(classifier, natural, labels)
@@ -89,7 +102,7 @@ def attack_images(
         attempts = []
         for start in range(0, len(natural), size):
             part = slice(start, start + size)
-            cases = _Cases(natural[part], labels[part], targets[part], seed)
+            cases = _Cases(natural[part], labels[part], targets[part], seed, defence)
             meter.begin(start, len(cases.natural))
             attempts.append(_attack_batch(spec, values, meter, cases))
     attacked = np.concatenate(attempts)
@@ -123,12 +136,16 @@ def reached(predictions: IntArray, labels: IntArray, targets: IntArray) -> npt.N
 
 @dataclass(frozen=True)
 class _Cases:
-    """Images under attack at once: pixels (n, C, H, W), classes to leave, classes to reach or -1, the caller's seed."""
+    """Images under attack at once: pixels (n, C, H, W), classes to leave, classes to reach or -1, the caller's seed.
+
+    And the detectors, where the attack aims at them.
+    """
 
     natural: FloatImages
     labels: IntArray
     targets: IntArray
     seed: int
+    defence: Defence | None
 
 
 def _attack_batch(
@@ -158,6 +175,7 @@ def _run(
         labels=torch.from_numpy(cases.labels.copy()),
         targets=None if UNTARGETED in cases.targets else torch.from_numpy(cases.targets.copy()),
         seeds=tuple(stream_seed(cases.seed, natural, spec.name) for natural in cases.natural),
+        defence=cases.defence,
     )
     with isolated_randomness(problem.seeds[0]):
         raw = spec.run(problem, values)

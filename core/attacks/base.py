@@ -14,6 +14,7 @@ from core.parameters import Parameter, ParameterValue
 if TYPE_CHECKING:
     import torch
 
+    from core.adaptive.defence import Defence
     from core.attacks.budget import MeteredClassifier
 
 Norm: TypeAlias = Literal["linf", "l2", "l1", "l0"]
@@ -42,6 +43,8 @@ class AttackProblem:
         The class to reach in a targeted attack.
     seeds : tuple of int, length n
         Seeds every random choice about an image, so that it does not depend on the others.
+    defence : Defence, optional
+        The detectors around the classifier, for attacks that aim at them.
     """
 
     classifier: MeteredClassifier
@@ -49,6 +52,13 @@ class AttackProblem:
     labels: torch.Tensor
     targets: torch.Tensor | None
     seeds: tuple[int, ...]
+    defence: Defence | None = None
+
+    @property
+    def known_defence(self) -> Defence:
+        """The detectors around the classifier; `attack_images` sees to it that those who aim at them have some."""
+        assert self.defence is not None
+        return self.defence
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,10 @@ class AttackSpec:
         Name of the parameter that bounds the perturbation in `norm`; the bound is enforced after rounding.
     random_target : bool
         Whether the attack needs a target and gets a random other class, drawn from the seed, where none is given.
+    needs_detectors : bool
+        Whether it aims at fitted detectors: `AttackProblem.defence` must be given.
+    parameters_of : str, optional
+        Attack whose stored parameters suit this one where a bundle has none of its own.
     batched : bool
         Whether `run` takes many images at once and treats each as if it were alone. Other attacks are given one
         image at a time, with torch's and NumPy's global generators seeded for it.
@@ -97,6 +111,8 @@ class AttackSpec:
     budget: str | None = None
     random_target: bool = False
     batched: bool = False
+    needs_detectors: bool = False
+    parameters_of: str | None = None
 
 
 @dataclass(frozen=True)

@@ -90,14 +90,30 @@ class MeteredClassifier(nn.Module):
         ValueError
             If a value is further outside while `check_range` is set, or it is not known whose rows these are.
         """
+        return self.measure(self.classifier, images, rows)
+
+    def measure(
+        self,
+        function: Callable[[torch.Tensor], torch.Tensor],
+        images: torch.Tensor,
+        rows: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Apply a function that passes images (n, C, H, W) through the classifier once, and count it like `forward`.
+
+        Parameters
+        ----------
+        function : callable
+            Such as a detector's suspicion.
+        images, rows : as for `forward`
+        """
         positions = self._positions(len(images), rows)
         self._calls += 1
         self._report()
         np.add.at(self.queries, positions, 1)
-        logits: torch.Tensor = self.classifier(_in_range(images) if self.check_range else images)
-        if logits.requires_grad:
-            logits.register_hook(lambda _: self._count_gradients(positions))  # type: ignore[no-untyped-call]
-        return logits
+        values = function(_in_range(images) if self.check_range else images)
+        if values.requires_grad:
+            values.register_hook(lambda _: self._count_gradients(positions))  # type: ignore[no-untyped-call]
+        return values
 
     def class_gradients(self, logits: torch.Tensor, images: torch.Tensor, combinations: torch.Tensor) -> torch.Tensor:
         """Differentiate several combinations of the logits with respect to the images in one batched backward pass.

@@ -12,7 +12,14 @@ from core.errors import InputError
 from core.images import FloatImages, round_to_8_bits
 
 if TYPE_CHECKING:
+    from core.adaptive.defence import Defence
     from core.models.classifier import Classifier
+
+
+def check_defence(spec: AttackSpec, defence: Defence | None) -> None:
+    """Refuse an attack that aims at detectors where there are none."""
+    if spec.needs_detectors and defence is None:
+        raise InputError(f"Attack '{spec.name}' aims at detectors: it needs a bundle's, not a classifier alone.")
 
 
 def checked_images(classifier: Classifier, images: FloatImages) -> FloatImages:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from core.attacks import (
+    adaptive,
     bim,
     boundary,
     cw,
+    cw_opt,
     deepfool,
     ead,
     fgsm,
     gradient,
+    graybox,
     jsma,
     lbfgs,
     mifgsm,
@@ -34,6 +37,10 @@ ATTACKS: dict[str, AttackSpec] = {
     "boundary": boundary.SPEC,
     "lbfgs": lbfgs.SPEC,
     "jsma": jsma.SPEC,
+    "adaptive": adaptive.SPEC,
+    "cw_opt": cw_opt.SPEC,
+    "graybox": graybox.SPEC,
+    "graybox_l2": graybox.SPEC_L2,
 }
 
 

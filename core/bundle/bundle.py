@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.attacks.registry import ATTACKS
 from core.bundle import store
 from core.bundle.manifest import Manifest, check_name
 from core.bundle.verify import check_at_load
@@ -131,9 +132,16 @@ class Bundle:
         return None if scores is None else Calibration.of(scores)
 
     def attack_parameters(self, attack: str) -> dict[str, ParameterValue]:
-        """Return the parameters behind the stored scores of an attack, which suit the images; empty if it has none."""
-        entries = (entry for entry in self.manifest.attacks if entry["name"] == attack)
-        return dict(next(entries, {}).get("parameters", {}))
+        """Return the parameters behind the stored scores of an attack, which suit the images.
+
+        An attack without any takes those that it shares with `AttackSpec.parameters_of`; empty if that has none.
+        """
+        stored = {entry["name"]: entry["parameters"] for entry in self.manifest.attacks}
+        spec = ATTACKS.get(attack)
+        if attack in stored or spec is None or spec.parameters_of is None:
+            return dict(stored.get(attack, {}))
+        own = {parameter.name for parameter in spec.parameters}
+        return {name: value for name, value in stored.get(spec.parameters_of, {}).items() if name in own}
 
     def arrays(self, file: str) -> dict[str, npt.NDArray[Any]]:
         """Read the named arrays of a safetensors file of the bundle.

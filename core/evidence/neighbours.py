@@ -66,6 +66,13 @@ class NeighbourIndex:
         self.points = self.process(activations)
         self._distances = SquaredDistances(self.points, np.float32)
 
+    @property
+    def whitening(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+        """Mean (d,) and scaled axes (q, d) of ``pca_whiten``: ``(a - mean) @ axes.T``; None without whitening."""
+        if self._pca is None:
+            return None
+        return self._pca.mean_, self._pca.components_ / np.sqrt(self._pca.explained_variance_)[:, None]
+
     def process(self, activations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Apply the processing to activations of shape (n, d)."""
         activations = np.ascontiguousarray(activations, dtype=np.float32)

@@ -1,0 +1,75 @@
+"""The suspicion of NNIF: its regression over ranks and distances of influential images (Cohen et al. 2020, Alg. 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from core.adaptive.suspicion import Suspicion, View, view
+from core.detectors.nnif import LOG, MEAN, SMALLEST, NnifDetector
+from core.evidence.ranks import ranks_and_distances
+from core.evidence.reference import Reference
+from core.models.classifier import Classifier
+
+SMALLEST_SQUARE = 1e-24
+COMPARED = 1000  # training images whose distances give ranks their slope
+EDGE = 0.05  # how softly they are counted as nearer, as a share of their mean distance
+
+
+def nnif_suspicion(classifier: Classifier, reference: Reference, detector: NnifDetector) -> Suspicion:
+    """Return the detector's score, with slopes wherever it has any or can be given one.
+
+    Which images are most influential is found afresh for every version of an image and held fixed for its gradient.
+    Distances to them are differentiated as they are. A rank counts how many training images are nearer: its value is
+    exact, its slope that of a soft count over 1,000 of them.
+    """
+    m = min(int(detector.settings["m"]), len(reference.labels) // 2)
+    regression = detector.regression_
+    mean, scale = torch.from_numpy(regression.mean), torch.from_numpy(regression.scale)
+    coefficients = torch.from_numpy(regression.coefficients)
+    compared = np.unique(np.linspace(0, len(reference.labels) - 1, COMPARED).astype(np.int64))
+
+    def suspicion(images: torch.Tensor) -> torch.Tensor:
+        seen = view(classifier, images)
+        rows = influential_rows(reference, seen, m)
+        read = [_ranks_and_distances(reference, seen, layer, rows, compared) for layer in range(len(reference.layers))]
+        ranks, distances = (torch.stack(part, dim=1) for part in zip(*read, strict=True))
+        parts = (ranks[..., :m], distances[..., :m], ranks[..., m:], distances[..., m:])
+        shaped = [p.mean(2) if detector.settings["form"] == MEAN else p.flatten(1) for p in parts]
+        features = torch.cat(shaped, dim=1)
+        if detector.settings["scale"] == LOG:
+            features = (features + SMALLEST).log()
+        return ((features - mean) / scale) @ coefficients + regression.intercept
+
+    return suspicion
+
+
+def influential_rows(reference: Reference, seen: View, m: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Return the reference rows of the m most helpful, then of the m most harmful images, shape (n, 2 m)."""
+    hidden = seen.hidden.detach().float().numpy()
+    found = reference.influence.top(hidden, seen.predictions.numpy(), m)
+    return np.hstack([found.helpful, found.harmful])
+
+
+def _ranks_and_distances(
+    reference: Reference,
+    seen: View,
+    layer: int,
+    rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    compared: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ranks and distances of chosen reference rows (n, m) on one layer, each float64 of shape (n, m)."""
+    activations, points = seen.activations[layer], reference.trace.activations[layer]
+    queries = activations.detach().float().numpy()
+    exact, _ = ranks_and_distances(queries, reference.distances(reference.layers[layer]), rows)
+    distances = _distances(activations, points[rows])
+    others = _distances(activations, points[compared][None])
+    edge = EDGE * others.detach().mean(1)[:, None, None]
+    soft = torch.sigmoid((distances[:, :, None] - others[:, None]) / edge).mean(2)
+    return torch.from_numpy(exact).double() + (soft - soft.detach()), distances
+
+
+def _distances(activations: torch.Tensor, points: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> torch.Tensor:
+    """Euclidean distances (n, m) from (n, d) to (n, m, d)."""
+    differences = activations.double()[:, None] - torch.from_numpy(points).double()
+    return differences.square().sum(-1).clamp(min=SMALLEST_SQUARE).sqrt()
