@@ -121,6 +121,7 @@ def attack_image(
         targets=target if target is None or isinstance(target, str) else np.array([target]),
         seed=seed,
         checkpoint=_silent(checkpoint),
+        defence=loaded.defence,
     )
 
 
@@ -205,6 +206,7 @@ def live_scores(
         labels=labels[correct],
         seed=seed,
         checkpoint=_silent(_part(checkpoint, 0.0, 0.6)),
+        defence=loaded.defence,
     )
     before = _scores_of_many(loaded, natural, _part(checkpoint, 0.6, 0.8))
     after = _scores_of_many(loaded, result.images, _part(checkpoint, 0.8, 1.0))

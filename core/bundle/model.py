@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from core.adaptive.defence import Defence
 from core.bundle.bundle import DENSITY_MAP_FILE, REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
 from core.bundle.fitted import detector_file, reference_from_arrays
 from core.calibration import Calibration
@@ -53,6 +55,11 @@ class LoadedBundle:
     running_calibrations: tuple[Calibration, ...]
     calibrations: dict[str, Calibration | None]
     density_chart: DensityChart
+
+    @cached_property
+    def defence(self) -> Defence:
+        """What attacks that aim at the detectors are given."""
+        return Defence(self.classifier, self.reference, self.detectors)
 
     def suspicion(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         """1 - p-value of the running LSTM's score after every layer, shape (n, L)."""
