@@ -10,6 +10,7 @@ import core.bundle as bundles
 import core.bundle.summary as summaries
 import core.detectors.registry as detector_registry
 from core.attacks.base import AttackSpec
+from core.detectors.fusion import Fusion
 from core.engine.settings import Settings
 from core.errors import InputError
 
@@ -64,9 +65,9 @@ def attack_title(name: str) -> str:
     return specs[name].title if name in specs else name
 
 
-def detectors() -> Mapping[str, type[Detector]]:
-    """Return every detector by its registry name."""
-    return detector_registry.DETECTORS
+def detectors() -> Mapping[str, type[Detector] | type[Fusion]]:
+    """Return every detector by its registry name, and the fusion of them all."""
+    return {**detector_registry.DETECTORS, Fusion.name: Fusion}
 
 
 def detector_title(name: str) -> str:

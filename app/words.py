@@ -10,6 +10,7 @@ from core.results import Verdict
 
 ADVERSARIAL = ":material/warning:"
 NATURAL = ":material/check_circle:"
+ERROR = ":material/rule:"
 UNCALIBRATED = ":material/help:"
 
 LONGEST_DECIMAL = len("0.0001")
@@ -37,6 +38,15 @@ def verdict_words(verdict: Verdict) -> tuple[str, str, Literal["orange", "blue",
     if verdict.adversarial:
         return "Adversarial", ADVERSARIAL, "orange"
     return "Looks natural", NATURAL, "blue"
+
+
+def fused_words(kind: str) -> tuple[str, str, Literal["orange", "blue", "gray", "violet"]]:
+    """Return (words, icon, badge colour) of what the fused verdict takes an image for."""
+    if kind == "error":
+        return "Probably wrong, not attacked", ERROR, "violet"
+    if kind == "uncalibrated":
+        return "Not calibrated", UNCALIBRATED, "gray"
+    return ("Adversarial", ADVERSARIAL, "orange") if kind == "adversarial" else ("Looks natural", NATURAL, "blue")
 
 
 def percent(share: float) -> str:

@@ -13,11 +13,14 @@ from core.attacks.attack import attack_images
 from core.attacks.base import AttackResult, RandomTarget
 from core.bundle.maps import place_between
 from core.bundle.model import LoadedBundle, open_bundle
-from core.calibration import check_alpha, uncalibrated_verdict
+from core.bundle.scoring import ERROR_SCORE
+from core.calibration import check_alpha, fused_kind, uncalibrated_verdict
+from core.detectors.fusion import FUSED
 from core.detectors.knn_score import KnnScoreDetector
 from core.detectors.trajectory import TrajectoryDetector
 from core.errors import InputError
 from core.evidence.evidence import Evidence
+from core.evidence.mahalanobis_step import stepping
 from core.evidence.neighbours import Neighbours
 from core.evidence.readings import PixelReadings
 from core.evidence.response import Responses, feature_responses
@@ -28,6 +31,7 @@ from core.models.trace import Trace
 from core.results import (
     Analysis,
     DensityView,
+    FusedVerdict,
     InfluenceView,
     LiveScores,
     NeighboursView,
@@ -73,7 +77,8 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
         responses = feature_responses(loaded.classifier, batch)
     with clock.timed("squeezing"):
         squeezed = squeezed_distances(loaded.classifier, batch, trace.probabilities)
-    evidence = Evidence(loaded.reference, trace, PixelReadings(responses.mean_entropy, squeezed))
+    readings = PixelReadings(responses.mean_entropy, squeezed)
+    evidence = Evidence(loaded.reference, trace, readings, stepping(loaded.classifier, batch))
     with clock.timed("trajectory"):
         trajectory = _trajectory_view(loaded, evidence)
     with clock.timed("neighbours"):
@@ -83,7 +88,9 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
     with clock.timed("density"):
         density = _density_view(loaded, evidence)
     with clock.timed("verdicts"):
-        verdicts = _verdicts(loaded, evidence, alpha)
+        scores = loaded.fitted.score(evidence)
+        verdicts = tuple(_verdict(loaded, name, float(values[0]), alpha) for name, values in scores.items())
+        fused = _fused_verdict(loaded, scores, alpha)
     return Analysis(
         bundle=loaded.bundle.name,
         bundle_id=loaded.bundle.id,
@@ -96,6 +103,7 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
         influence=influence,
         density=density,
         verdicts=verdicts,
+        fused=fused,
         timings_ms=clock.report(),
     )
 
@@ -196,7 +204,7 @@ def live_scores(
     correct = loaded.classifier.predict(images) == labels
     chosen, natural = np.asarray(ids, dtype=np.int64)[correct], images[correct]
     if len(chosen) == 0:
-        empty: dict[str, npt.NDArray[np.float64]] = {name: np.empty(0) for name in loaded.detectors}
+        empty: dict[str, npt.NDArray[np.float64]] = {name: np.empty(0) for name in loaded.fitted.names}
         return LiveScores(chosen, empty, dict(empty), np.empty(0, dtype=np.bool_), len(ids))
     result = attack_images(
         loaded.classifier,
@@ -232,10 +240,6 @@ def _known_images(loaded: LoadedBundle, ids: npt.NDArray[np.int64]) -> tuple[Ima
     return image_set.images(ids), image_set.labels[ids]
 
 
-def _scores(loaded: LoadedBundle, evidence: Evidence) -> dict[str, npt.NDArray[np.float64]]:
-    return {name: detector.score(evidence) for name, detector in loaded.detectors.items()}
-
-
 def _scores_of_many(
     loaded: LoadedBundle, images: Image, checkpoint: Checkpoint | None
 ) -> dict[str, npt.NDArray[np.float64]]:
@@ -244,20 +248,25 @@ def _scores_of_many(
     for start in range(0, len(images), SCORED_AT_ONCE):
         if checkpoint is not None:
             checkpoint(start / len(images), "scoring")
-        parts.append(_scores(loaded, loaded.evidence(images[start : start + SCORED_AT_ONCE])[0]))
-    return {name: np.concatenate([part[name] for part in parts]) for name in loaded.detectors}
+        parts.append(loaded.fitted.score_all(loaded.evidence(images[start : start + SCORED_AT_ONCE])[0]))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _verdicts(loaded: LoadedBundle, evidence: Evidence, alpha: float) -> tuple[Verdict, ...]:
-    verdicts = []
-    for name, scores in _scores(loaded, evidence).items():
-        calibration = loaded.calibrations[name]
-        score = float(scores[0])
-        if calibration is None:
-            verdicts.append(uncalibrated_verdict(name, score, alpha))
-        else:
-            verdicts.append(calibration.verdict(name, score, alpha))
-    return tuple(verdicts)
+def _verdict(loaded: LoadedBundle, name: str, score: float, alpha: float) -> Verdict:
+    calibration = loaded.calibrations.get(name)
+    return uncalibrated_verdict(name, score, alpha) if calibration is None else calibration.verdict(name, score, alpha)
+
+
+def _fused_verdict(
+    loaded: LoadedBundle, scores: Mapping[str, npt.NDArray[np.float64]], alpha: float
+) -> FusedVerdict | None:
+    fused = loaded.fitted.fuse(scores)
+    if fused is None:
+        return None
+    attack = _verdict(loaded, FUSED, float(fused.attack[0]), alpha)
+    error = None if fused.error is None else _verdict(loaded, ERROR_SCORE, float(fused.error[0]), alpha)
+    contributions = dict(zip(scores, fused.contributions[0].tolist(), strict=True))
+    return FusedVerdict(fused_kind(attack, error), attack, error, contributions)
 
 
 def _prediction(loaded: LoadedBundle, trace: Trace) -> Prediction:

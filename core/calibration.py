@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -135,6 +136,20 @@ class Calibration:
 def uncalibrated_verdict(detector: str, score: float, alpha: float) -> Verdict:
     """Return the verdict of a detector without calibration: a score and no answer."""
     return Verdict(detector, float(score), None, None, None, check_alpha(alpha), 0)
+
+
+def fused_kind(attack: Verdict, error: Verdict | None) -> Literal["natural", "error", "adversarial", "uncalibrated"]:
+    """Name what an image probably is.
+
+    Both verdicts are on log odds against a correctly classified natural image. Where both raise an alarm the larger
+    odds decide, so that an ordinary misclassification is not called an attack.
+    """
+    if attack.adversarial is None:
+        return "uncalibrated"
+    wrong = error is not None and bool(error.adversarial)
+    if attack.adversarial and not (wrong and error is not None and error.score > attack.score):
+        return "adversarial"
+    return "error" if wrong else "natural"
 
 
 def check_alpha(alpha: float) -> float:

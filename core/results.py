@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -205,6 +206,49 @@ class Verdict:
     alpha: float
     n_calibration: int
 
+    def to_json(self) -> dict[str, object]:
+        """Return the part of ``python -m core analyse --json`` about one detector."""
+        return {
+            "detector": self.detector,
+            "score": self.score,
+            "p_value": self.p_value,
+            "threshold": self.threshold,
+            "adversarial": self.adversarial,
+        }
+
+
+@dataclass(frozen=True)
+class FusedVerdict:
+    """One answer from all detectors.
+
+    Attributes
+    ----------
+    kind : {"natural", "error", "adversarial", "uncalibrated"}
+        ``"error"`` means probably misclassified, but not attacked.
+    attack : Verdict
+        Of the fused score, higher = more likely adversarial.
+    error : Verdict or None
+        Of the score of natural errors, higher = more likely misclassified; None where it was not fitted.
+    contributions : mapping of str to float
+        What each detector adds to the fused score, which is a log odds.
+    """
+
+    kind: Literal["natural", "error", "adversarial", "uncalibrated"]
+    attack: Verdict
+    error: Verdict | None
+    contributions: Mapping[str, float]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the part of ``python -m core analyse --json`` about the fused verdict."""
+        error = None if self.error is None else {"score": self.error.score, "p_value": self.error.p_value}
+        return {
+            "kind": self.kind,
+            **self.attack.to_json(),
+            "n_calibration": self.attack.n_calibration,
+            "error": error,
+            "contributions": dict(self.contributions),
+        }
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -221,6 +265,9 @@ class Analysis:
     response, trajectory, neighbours, influence, density
         The five kinds of evidence.
     verdicts : tuple of Verdict
+        One per detector.
+    fused : FusedVerdict or None
+        None for a bundle without a fusion.
     timings_ms : mapping of str to float
         Milliseconds per stop of the flow and in ``total``.
     """
@@ -236,27 +283,21 @@ class Analysis:
     influence: InfluenceView
     density: DensityView
     verdicts: tuple[Verdict, ...]
+    fused: FusedVerdict | None
     timings_ms: Mapping[str, float]
 
     def verdict(self, detector: str) -> Verdict:
-        """Return the verdict of one detector by its registry name."""
-        return next(v for v in self.verdicts if v.detector == detector)
+        """Return the verdict of one detector, or the fused one, by name."""
+        fused: tuple[Verdict, ...] = () if self.fused is None else (self.fused.attack,)
+        return next(v for v in (*self.verdicts, *fused) if v.detector == detector)
 
     def to_json(self) -> dict[str, object]:
         """Return the stable JSON object of ``python -m core analyse --json``."""
         return {
             "image_sha256": self.image_sha256,
             "prediction": {"label": self.prediction.name, "confidence": self.prediction.confidence},
-            "verdicts": [
-                {
-                    "detector": v.detector,
-                    "score": v.score,
-                    "p_value": v.p_value,
-                    "threshold": v.threshold,
-                    "adversarial": v.adversarial,
-                }
-                for v in self.verdicts
-            ],
+            "verdicts": [v.to_json() for v in self.verdicts],
+            "fused": None if self.fused is None else self.fused.to_json(),
             "timings_ms": dict(self.timings_ms),
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -119,6 +119,11 @@ def count_noticing(verdicts: Sequence[Verdict]) -> tuple[int, int]:
     """Return how many calibrated detectors call the image adversarial, and how many are calibrated."""
     calibrated = [v for v in verdicts if v.adversarial is not None]
     return sum(bool(v.adversarial) for v in calibrated), len(calibrated)
+
+
+def strongest_contributions(contributions: Mapping[str, float], count: int) -> tuple[tuple[str, float], ...]:
+    """Return the detectors that moved a fused verdict most, either way, the strongest first."""
+    return tuple(sorted(contributions.items(), key=lambda item: -abs(item[1]))[:count])
 
 
 def shared_ids(first: Ids, second: Ids) -> Ids:

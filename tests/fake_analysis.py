@@ -22,6 +22,7 @@ from core.images import image_sha256, round_to_8_bits
 from core.results import (
     Analysis,
     DensityView,
+    FusedVerdict,
     InfluenceView,
     LiveScores,
     NeighboursView,
@@ -208,8 +209,20 @@ def analyse(image: np.ndarray, alpha: float, scores: dict[str, float]) -> Analys
             np.linspace(-40, -2, 10), {0.95: np.full(10, -25.0), 0.99: np.full(10, -30.0)}, np.zeros(2, np.float32)
         ),
         uncalibrated,
+        fuse(scores, alpha),
         {"total": 40.0},
     )
+
+
+def fuse(scores: dict[str, float], alpha: float) -> FusedVerdict:
+    """Return the mean score as the fused one; an image in between is probably wrong."""
+    score = float(np.mean(list(scores.values())))
+    flagged = score >= THRESHOLD
+    attack = Verdict("fused", score, 0.01 if flagged else 0.4, THRESHOLD, flagged, alpha, 20)
+    wrong = not flagged and score >= THRESHOLD / 2
+    error = Verdict("error_score", score, 0.02 if wrong else 0.6, THRESHOLD / 2, wrong, alpha, 20)
+    kind = "adversarial" if flagged else "error" if wrong else "natural"
+    return FusedVerdict(kind, attack, error, {name: score - 0.5 for name in scores})
 
 
 def attack(image: np.ndarray, name: str, parameters: dict[str, Any], seed: int, target: int | None) -> AttackResult:

@@ -14,18 +14,20 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from clouds import mixed, reference
 from miniature import ATTACKED, CHUNKS, RECIPE, flat_maps
 
 import core.bundle.build
 import core.models.training
 from core.bundle import list_bundles, load_bundle, verify_bundle
 from core.bundle.build import build_recipe
+from core.bundle.fitting import held_out_scores
 from core.bundle.maps import layer_maps, umap_of
 from core.bundle.model import open_bundle
 from core.bundle.processes import Processes
 from core.cli import main
 from core.data import digits
-from core.detectors.registry import DETECTORS
+from core.detectors.registry import DETECTORS, get_detector
 from core.errors import InputError
 from core.evaluation import evaluate_stored
 from core.fresh import evaluate_fresh
@@ -94,6 +96,8 @@ def test_what_was_built_is_whole_and_can_be_opened(built: Path) -> None:
     loaded = open_bundle(str(built))
     assert list(loaded.detectors) == list(DETECTORS)
     assert all(calibration is not None for calibration in loaded.calibrations.values())
+    assert loaded.fitted.fusion is not None and loaded.fitted.fusion.members == tuple(DETECTORS)
+    assert {entry["recall"] for entry in loaded.bundle.manifest.notes["indices"].values()} == {1.0}
     assert loaded.bundle.manifest.data.source == "digits"
     assert not (built.parent / ".build").exists(), "what the build kept for itself is cleared away"
     rows = loaded.bundle.scores.to_pylist()
@@ -101,6 +105,21 @@ def test_what_was_built_is_whole_and_can_be_opened(built: Path) -> None:
         for plan in RECIPE.attacks:
             assert sum(row["split"] == split and row["attack"] == plan.name for row in rows) == ATTACKED
     assert all(math.isfinite(v) for row in rows for k, v in row.items() if k.startswith("score_"))
+    for row in rows[::25]:
+        fused = loaded.fitted.fuse({name: np.array([row[f"score_{name}"]]) for name in DETECTORS})
+        assert fused is not None and fused.error is not None
+        assert (fused.attack[0], fused.error[0]) == pytest.approx((row["score_fused"], row["error_score"]), abs=1e-9)
+
+
+def test_the_fusion_learns_from_scores_by_detectors_that_did_not_see_the_image() -> None:
+    evidence, labels = mixed(reference(), 30, 1)
+    kind = get_detector("nnif")
+    held_out = held_out_scores(kind(), evidence, labels)
+    for fit, rest in labels.folds():
+        assert not set(labels.groups[fit]) & set(labels.groups[rest])
+        without = kind().fit(evidence.take(fit), labels.take(fit))
+        np.testing.assert_allclose(held_out[rest], without.score(evidence.take(rest)), rtol=1e-9)
+    assert np.abs(held_out - kind().fit(evidence, labels).score(evidence)).max() > 1e-3
 
 
 def test_a_killed_build_leaves_no_bundle_and_no_process(killed: tuple[Path, list[int]]) -> None:

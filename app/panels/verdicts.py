@@ -1,14 +1,17 @@
-"""One row per detector: what it says of the natural image, what of the attacked one, and where its evidence is."""
+"""The fused verdict, and one row per detector: what it says of either image, and where its evidence is."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import streamlit as st
 
 from app import catalogue, layout, words
 from app.analyses import CaseAnalysis
 from app.panels import controls
-from core.results import Verdict
-from core.views import count_noticing
+from core.detectors.fusion import FUSED
+from core.results import FusedVerdict, Verdict
+from core.views import count_noticing, strongest_contributions
 
 LINKS = {
     "feature_response": ("app_pages/feature_responses.py", "Feature responses"),
@@ -17,6 +20,7 @@ LINKS = {
     "nnif": ("app_pages/neighbours.py", "Influence"),
     "idefender": ("app_pages/hidden_state_density.py", "Density"),
 }
+SHOWN_CONTRIBUTIONS = 3
 FALLBACK_LINK = ("app_pages/detectors.py", "Detectors")
 
 
@@ -43,6 +47,8 @@ def panel(case: CaseAnalysis) -> None:
             )
     with slider_column:
         controls.alpha_slider()
+    if shown.fused is not None:
+        _fused_row(case)
     for verdict in shown.verdicts:
         _row(case, verdict.detector)
 
@@ -61,11 +67,49 @@ def _row(case: CaseAnalysis, detector: str) -> None:
             layout.page_link(page, label, ":material/arrow_forward:")
 
 
-def _reading(image: str, verdict: Verdict) -> None:
-    text, icon, colour = words.verdict_words(verdict)
+def _fused_row(case: CaseAnalysis) -> None:
+    with st.container(border=True):
+        name, *readings, link = st.columns([3, 3, 3, 2], vertical_alignment="center")
+        with name.container(gap="xxsmall"):
+            st.markdown(f"### {catalogue.detector_title(FUSED)}")
+            st.caption(catalogue.detector_summary(FUSED))
+        for column, (image, analysis) in zip(readings, case.views(), strict=False):
+            with column.container(gap="xxsmall"):
+                _fused_reading(image, analysis.fused)
+        with link:
+            page, label = FALLBACK_LINK
+            layout.page_link(page, label, ":material/arrow_forward:")
+
+
+def _fused_reading(image: str, fused: FusedVerdict | None) -> None:
+    if fused is None:
+        return
+    _badge(image, *words.fused_words(fused.kind))
+    verdict = fused.attack
+    if verdict.p_value is None:
+        st.caption("no natural images to compare with")
+        return
+    wrong = "" if fused.error is None else f", misclassified: p = {fused.error.p_value:.3f}"
+    st.caption(
+        f"attacked: p = {verdict.p_value:.3f}{wrong}",
+        help=f"At most {words.percent(verdict.alpha)} of natural images like those of its calibration are called "
+        f"adversarial, on average over draws of the {verdict.n_calibration} calibration images (split conformal).",
+    )
+    moved = strongest_contributions(fused.contributions, SHOWN_CONTRIBUTIONS)
+    st.caption(
+        "Moved most by " + words.listed([f"{catalogue.detector_title(name)} ({value:+.1f})" for name, value in moved]),
+        help="What each detector adds to the log odds of an attack; negative speaks for a natural image.",
+    )
+
+
+def _badge(image: str, text: str, icon: str, colour: Literal["orange", "blue", "gray", "violet"]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.caption(f"{image.capitalize()}:", width="content")
         st.badge(text, icon=icon, color=colour)
+
+
+def _reading(image: str, verdict: Verdict) -> None:
+    _badge(image, *words.verdict_words(verdict))
     if verdict.p_value is None:
         st.caption(f"score {words.number(verdict.score)}; no natural images to compare with")
     else:

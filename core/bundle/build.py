@@ -266,7 +266,9 @@ def _sample(labels: npt.NDArray[np.int64], count: int, seed: int) -> npt.NDArray
 
 
 def _examples(versions: list[Versions]) -> Examples:
-    """Join correctly classified natural images and successful attacks on them."""
+    """Join correctly classified natural images and successful attacks on them; natural errors stand beside them."""
+    (natural,) = (v for v in versions if not v.attack)
+    errors = natural.take(np.flatnonzero(~natural.success))
     kept = [v.succeeded() for v in versions]
     labels = Labels(
         np.concatenate([np.full(len(v), bool(v.attack)) for v in kept]),
@@ -274,5 +276,9 @@ def _examples(versions: list[Versions]) -> Examples:
         np.concatenate([v.ids for v in kept]),
     )
     return Examples(
-        Trace.concatenate([v.trace for v in kept]), PixelReadings.concatenate([v.readings for v in kept]), labels
+        Trace.concatenate([v.trace for v in kept]),
+        PixelReadings.concatenate([v.readings for v in kept]),
+        labels,
+        errors.trace,
+        errors.readings,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,15 @@ from core.bundle.bundle import DETECTORS_FOLDER, REFERENCE_FILE, SPLITS_FILE
 from core.bundle.store import load_arrays, save_arrays
 from core.data.splits import Splits
 from core.detectors.base import Arrays, Detector
+from core.detectors.fitted_detectors import FittedDetectors
+from core.detectors.fusion import FUSED, Fusion
 from core.detectors.registry import get_detector
 from core.evidence.density import ClassDensities
 from core.evidence.influence import SoftmaxHead
 from core.evidence.reference import Reference
 from core.evidence.trajectory import Pivots
 from core.models.trace import Trace
+from core.parameters import ParameterValue
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,14 @@ class FittedFiles:
         detectors = (file.name for file in sorted((self.folder / DETECTORS_FOLDER).iterdir()))
         return (SPLITS_FILE, REFERENCE_FILE, *(f"{DETECTORS_FOLDER}/{name}" for name in detectors))
 
-    def read(self) -> tuple[Reference, dict[str, Detector]]:
+    def read(self) -> tuple[Reference, FittedDetectors]:
         """Load the reference set and the detectors."""
-        detectors = {
-            name: get_detector(name)(**settings).restore(load_arrays(self.folder / detector_file(name)))
-            for name, settings in json.loads(self.settings).items()
-        }
-        return self.reference.read(), detectors
+
+        def load(name: str) -> Arrays | None:
+            file = self.folder / detector_file(name)
+            return load_arrays(file) if file.exists() else None
+
+        return self.reference.read(), restore_detectors(json.loads(self.settings), load)
 
 
 def reference_arrays(reference: Reference, half: bool) -> Arrays:
@@ -130,6 +134,23 @@ def in_half_precision(trace: Trace) -> Trace:
     """Round a trace to what half precision can hold, still as float32."""
     rounded = [a.astype(np.float16).astype(np.float32) for a in (*trace.activations, trace.logits)]
     return Trace(trace.layers, tuple(rounded[:-1]), rounded[-1])
+
+
+def restore_detectors(
+    settings: Mapping[str, Mapping[str, ParameterValue]], load: Callable[[str], Arrays | None]
+) -> FittedDetectors:
+    """Rebuild detectors, in the order of their settings, and the fusion where it was stored.
+
+    Parameters
+    ----------
+    settings : mapping of str to mapping
+        By detector.
+    load : callable
+        Returns what was stored under a detector's name, or None.
+    """
+    found = {name: get_detector(name)(**values).restore(load(name) or {}) for name, values in settings.items()}
+    arrays = load(FUSED)
+    return FittedDetectors(found, None if arrays is None else Fusion.restore(tuple(settings), arrays))
 
 
 def detector_file(name: str) -> str:

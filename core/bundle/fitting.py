@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from core.bundle.fitted import ReferenceFiles, save_detectors
+from core.bundle.fitted import ReferenceFiles, detector_file, save_detectors
 from core.bundle.model import RUNNING_SUSPICION
 from core.bundle.processes import Processes, counted
-from core.bundle.store import load_json, save_json, whole
+from core.bundle.store import load_arrays, load_json, save_arrays, save_json, whole
 from core.detectors.base import Detector, Labels, macro_auc
+from core.detectors.fusion import FUSED, Fusion
 from core.detectors.knn_score import KnnScoreDetector
 from core.detectors.registry import DETECTORS, get_detector
 from core.detectors.trajectory import TrajectoryDetector
@@ -46,11 +49,15 @@ class Examples:
     trace : Trace of n images
     readings : PixelReadings of the n images
     labels : Labels
+    error_trace : Trace of m misclassified natural images of the same split
+    error_readings : PixelReadings of the m images
     """
 
     trace: Trace
     readings: PixelReadings
     labels: Labels
+    error_trace: Trace
+    error_readings: PixelReadings
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,8 @@ def choose_detectors(
     Returns
     -------
     dict of str to dict
-        ``{"parameters", "selected_by"}`` per detector, and the parameters of the running suspicion's LSTM.
+        ``{"parameters", "selected_by"}`` per detector, the parameters of the running suspicion's LSTM, and
+        ``{"selected_by", "errors"}`` of the fusion.
     """
     files = {name: reference.folder / f"{name}.json" for name in DETECTORS}
     # Neighbours on every layer take longest.
@@ -91,7 +99,22 @@ def choose_detectors(
     jobs = [_DetectorJob(name, reference, examples, macro_attacks) for name in names if not files[name].exists()]
     processes.run(_choose, jobs, counted(progress, "Choosing the settings of the detectors", len(jobs)))
     chosen = {name: load_json(file) for name, file in files.items()}
-    return chosen | {RUNNING_SUSPICION: chosen[TrajectoryDetector.name].pop(RUNNING_SUSPICION)}
+    running = chosen[TrajectoryDetector.name].pop(RUNNING_SUSPICION)
+    return chosen | {RUNNING_SUSPICION: running, FUSED: _fuse(reference.folder, examples, macro_attacks)}
+
+
+def _fuse(folder: Path, examples: Examples, macro_attacks: tuple[str, ...]) -> dict[str, Any]:
+    """Fit the fusion to the detectors' held-out scores and write it beside them."""
+    kept = {name: load_arrays(folder / _held_out_file(name)) for name in DETECTORS}
+    scores, errors = ({name: arrays[key] for name, arrays in kept.items()} for key in ("held_out", "errors"))
+    fusion, selected_by = Fusion.fit(scores, examples.labels, errors, macro_attacks)
+    with whole(folder / detector_file(FUSED)) as partial:
+        save_arrays(partial, fusion.arrays())
+    return {"selected_by": selected_by, "errors": len(examples.error_trace)}
+
+
+def _held_out_file(name: str) -> str:
+    return f"{name}-held-out.safetensors"
 
 
 def _choose(job: _DetectorJob) -> None:
@@ -99,6 +122,10 @@ def _choose(job: _DetectorJob) -> None:
     evidence = Evidence(job.reference.read(), examples.trace, examples.readings)
     selected = select(get_detector(job.name), evidence, examples.labels, job.macro_attacks)
     detector = selected.detector
+    errors = Evidence(evidence.reference, examples.error_trace, examples.error_readings)
+    held_out = held_out_scores(detector, evidence, examples.labels)
+    with whole(folder / _held_out_file(job.name)) as partial:
+        save_arrays(partial, {"held_out": held_out, "errors": detector.score(errors)})
     entry: dict[str, object] = {"parameters": dict(detector.settings), "selected_by": selected.selected_by}
     save_detectors(folder, {job.name: detector})
     if isinstance(detector, TrajectoryDetector):
@@ -132,6 +159,15 @@ def select(kind: type[Detector], evidence: Evidence, labels: Labels, macro_attac
     where = "one image-grouped fold" if len(folds) == 1 else f"{len(folds)} image-grouped folds"
     how = f"best of {len(candidates)} settings: macro-AUC {qualities[best]:.4f} on {where} of the fit split"
     return Selected(detector, how)
+
+
+def held_out_scores(detector: Detector, evidence: Evidence, labels: Labels) -> npt.NDArray[np.float64]:
+    """Score every image by a detector of the same settings that was fitted without that image, shape (n,)."""
+    scores = np.empty(len(labels))
+    for fit, held_out in labels.folds():
+        fitted = type(detector)(**detector.settings).fit(evidence.take(fit), labels.take(fit))
+        scores[held_out] = fitted.score(evidence.take(held_out))
+    return scores
 
 
 def fit_running_suspicion(evidence: Evidence, labels: Labels, chosen: TrajectoryDetector) -> TrajectoryDetector:

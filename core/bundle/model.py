@@ -10,13 +10,16 @@ import numpy.typing as npt
 
 from core.adaptive.defence import Defence
 from core.bundle.bundle import DENSITY_MAP_FILE, REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
-from core.bundle.fitted import detector_file, reference_from_arrays
+from core.bundle.fitted import detector_file, reference_from_arrays, restore_detectors
+from core.bundle.scoring import ERROR_SCORE
 from core.calibration import Calibration
-from core.detectors.base import Detector
-from core.detectors.registry import get_detector
+from core.detectors.base import Arrays, Detector
+from core.detectors.fitted_detectors import FittedDetectors
+from core.detectors.fusion import FUSED
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import DensityChart
 from core.evidence.evidence import Evidence
+from core.evidence.mahalanobis_step import stepping
 from core.evidence.readings import PixelReadings
 from core.evidence.reference import Reference
 from core.evidence.response import Responses, feature_responses
@@ -37,20 +40,21 @@ class LoadedBundle:
     bundle : Bundle
     classifier : Classifier
     reference : Reference
-    detectors : dict of str to Detector
-        Fitted, in the order of the stored scores.
+    fitted : FittedDetectors
+        In the order of the stored scores.
     running : TrajectoryDetector
         The LSTM whose score after every layer is shown as running suspicion.
     running_calibrations : tuple of L Calibration
         Its scores on natural calibration images, per layer.
     calibrations : dict of str to Calibration or None
+        Per detector, of the fused score, and of the score of natural errors.
     density_chart : DensityChart
     """
 
     bundle: Bundle
     classifier: Classifier
     reference: Reference
-    detectors: dict[str, Detector]
+    fitted: FittedDetectors
     running: TrajectoryDetector
     running_calibrations: tuple[Calibration, ...]
     calibrations: dict[str, Calibration | None]
@@ -60,6 +64,11 @@ class LoadedBundle:
     def defence(self) -> Defence:
         """What attacks that aim at the detectors are given."""
         return Defence(self.classifier, self.reference, self.detectors)
+
+    @property
+    def detectors(self) -> dict[str, Detector]:
+        """Every fitted detector by name."""
+        return self.fitted.detectors
 
     def suspicion(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         """1 - p-value of the running LSTM's score after every layer, shape (n, L)."""
@@ -72,7 +81,8 @@ class LoadedBundle:
         """Trace images (n, C, H, W) and return their evidence with the feature responses behind it."""
         responses, trace = feature_responses(self.classifier, images), self.classifier.trace(images)
         squeezed = squeezed_distances(self.classifier, images, trace.probabilities)
-        return Evidence(self.reference, trace, PixelReadings(responses.mean_entropy, squeezed)), responses
+        readings = PixelReadings(responses.mean_entropy, squeezed)
+        return Evidence(self.reference, trace, readings, stepping(self.classifier, images)), responses
 
 
 def open_bundle(name: str) -> LoadedBundle:
@@ -85,19 +95,20 @@ def open_bundle(name: str) -> LoadedBundle:
     """
     bundle = load_bundle(name)
     entries = bundle.manifest.detectors
-    names = [c.removeprefix("score_") for c in bundle.scores.column_names if c.startswith("score_")]
-    detectors = {key: _restore(bundle, key, get_detector(key)(**entries[key]["parameters"])) for key in names}
+    columns = [c.removeprefix("score_") for c in bundle.scores.column_names if c.startswith("score_")]
+    names = [name for name in columns if name != FUSED]
+    known = restore_detectors({key: entries[key]["parameters"] for key in names}, lambda name: _arrays(bundle, name))
     running = TrajectoryDetector(**bundle.manifest.notes[RUNNING_SUSPICION])
-    _restore(bundle, RUNNING_SUSPICION, running)
+    running.restore(bundle.arrays(detector_file(RUNNING_SUSPICION)))
     chart = bundle.arrays(DENSITY_MAP_FILE)
     loaded = LoadedBundle(
         bundle,
         load_weights(Architecture(**bundle.manifest.architecture), bundle.path(WEIGHTS_FILE)),
         load_reference(bundle),
-        detectors,
+        known,
         running,
         tuple(Calibration.of(scores) for scores in bundle.arrays(RUNNING_FILE)["scores"].T),
-        {key: bundle.calibration(key) for key in names},
+        {key: bundle.calibration(key) for key in (*columns, ERROR_SCORE)},
         DensityChart(**{key: chart[key] for key in ("origin", "axes", "keep_rates", "thresholds")}),
     )
     # Building indices and factors now makes the first image as fast as the next.
@@ -112,5 +123,6 @@ def load_reference(bundle: Bundle) -> Reference:
     )
 
 
-def _restore(bundle: Bundle, name: str, detector: Detector) -> Detector:
-    return detector.restore(bundle.arrays(detector_file(name)))
+def _arrays(bundle: Bundle, name: str) -> Arrays | None:
+    file = detector_file(name)
+    return bundle.arrays(file) if file in bundle.manifest.files else None

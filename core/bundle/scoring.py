@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,11 +15,13 @@ from core.bundle.fitted import FittedFiles
 from core.bundle.processes import Processes, counted
 from core.bundle.store import load_table, save_table, whole
 from core.bundle.versions import Versions
-from core.detectors.base import Detector
+from core.detectors.fitted_detectors import FittedDetectors
+from core.detectors.fusion import FUSED
 from core.evidence.reference import Reference
 from core.models.training import Progress
 
 CHUNK = 250
+ERROR_SCORE = "error_score"
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,11 @@ def _score(job: _Job) -> None:
 
 
 @lru_cache(maxsize=1)
-def _fitted(files: FittedFiles) -> tuple[Reference, dict[str, Detector]]:
+def _fitted(files: FittedFiles) -> tuple[Reference, FittedDetectors]:
     return files.read()
 
 
-def score_table(part: Versions, reference: Reference, detectors: Mapping[str, Detector]) -> pa.Table:
+def score_table(part: Versions, reference: Reference, detectors: FittedDetectors) -> pa.Table:
     """Score the image versions of one group; see `score_versions`."""
     evidence, n = part.evidence(reference), len(part)
     predictions = evidence.predictions
@@ -92,5 +94,11 @@ def score_table(part: Versions, reference: Reference, detectors: Mapping[str, De
         "mean_entropy": evidence.mean_entropy,
         "log_density": evidence.log_density[own],
     }
-    columns.update({f"score_{name}": detector.score(evidence) for name, detector in detectors.items()})
+    scores = detectors.score(evidence)
+    columns.update({f"score_{name}": values for name, values in scores.items()})
+    fused = detectors.fuse(scores)
+    if fused is not None:
+        columns[f"score_{FUSED}"] = fused.attack
+        if fused.error is not None:
+            columns[ERROR_SCORE] = fused.error
     return pa.table({key: pa.array(value) for key, value in columns.items()})

@@ -20,9 +20,11 @@ from core.bundle.manifest import DataReference, Manifest
 from core.bundle.maps import density_chart
 from core.bundle.model import RUNNING_FILE, RUNNING_SUSPICION
 from core.bundle.origin import library_versions
+from core.bundle.scoring import ERROR_SCORE
 from core.bundle.versions import NATURAL, Versions
 from core.data.image_set import ImageSet
 from core.data.sources import lasting_source
+from core.detectors.fusion import FUSED
 from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import DensityChart, keep_rate
@@ -44,7 +46,7 @@ class Fitted:
     running : TrajectoryDetector
         The LSTM behind the running suspicion.
     selection : dict of str to object
-        Settings of every detector and how they were chosen.
+        Settings of every detector and of the fusion, and how they were chosen.
     """
 
     files: FittedFiles
@@ -107,7 +109,8 @@ def write_files(empty: Path, built: Built) -> Manifest:
 def _calibration_scores(scores: pa.Table) -> dict[str, npt.NDArray[np.float64]]:
     """Return the stored scores of the correctly classified calibration images, by detector."""
     rows = scores.filter((pc.field("split") == "calibration") & (pc.field("kind") == NATURAL))
-    return {name: rows[f"score_{name}"].to_numpy() for name in DETECTORS}
+    columns = {name: f"score_{name}" for name in (*DETECTORS, FUSED)} | {ERROR_SCORE: ERROR_SCORE}
+    return {name: rows[column].to_numpy() for name, column in columns.items() if column in rows.column_names}
 
 
 def _running_calibration(built: Built) -> npt.NDArray[np.float64]:
@@ -165,6 +168,8 @@ def _notes(built: Built, chart: DensityChart) -> dict[str, object]:
         "head": {"damping": reference.head.damping, "agreement": _agreement(reference, built.natural[2])},
         "mixtures": asdict(reference.densities.settings),
         RUNNING_SUSPICION: dict(built.fitted.running.settings),
+        FUSED: built.fitted.selection[FUSED],
+        "indices": reference.describe_indices(),
     }
 
 
