@@ -86,9 +86,9 @@ def test_p_values_count_ties_and_perfect_conformity() -> None:
 
 
 def test_nonconformity_counts_whole_neighbours_whatever_the_rounding_of_their_shares() -> None:
-    counts = np.random.default_rng(0).multinomial(49, [0.2, 0.3, 0.5], size=(4, 100))
-    found = nonconformity(counts / 49.0, 49)
-    np.testing.assert_array_equal(found, (49 - counts).sum(0))
+    counts = np.random.default_rng(0).multinomial(75, [0.2, 0.3, 0.5], size=(4, 100))
+    found = nonconformity(counts / 75.0, 75)
+    np.testing.assert_array_equal(found, (75 - counts).sum(0))
 
 
 def test_comparing_numbers_of_neighbours_searches_every_layer_once(monkeypatch) -> None:

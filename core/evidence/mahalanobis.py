@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 # Eigenvalues below this share of the largest are left out: float32 activations cannot show them.
 SMALLEST_EIGENVALUE = 1e-12
-CHUNK = 16_384
+CHUNK = 8_192
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class TiedGaussian:
         parts = [slice(start, start + CHUNK) for start in range(0, len(labels), CHUNK)]
         sums = np.zeros((classes, activations.shape[1]))
         for part in parts:
-            np.add.at(sums, labels[part], activations[part])
+            sums += np.eye(classes)[labels[part]].T @ activations[part]
         means = sums / counts[:, None]
         covariance = np.zeros((activations.shape[1],) * 2)
         for part in parts:
