@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from app import palette
+from app import catalogue, palette
 from app.figures import bars, density, embedding, maps, roc, trajectory
 
 LAYERS = ("a", "b", "c")
@@ -94,6 +94,16 @@ def test_log_axis_starts_where_images_end() -> None:
     figure = roc.roc_curves([("knn", np.array([0.0, 0.5, 1.0]), UNIT[:3])], [], True, 0.02)
     assert min(figure.data[0].x) == 0.02
     assert figure.layout.xaxis.range[0] == pytest.approx(np.log10(0.02))
+
+
+def test_curves_of_all_detectors_differ_in_colour_or_dash_and_keep_them_when_others_are_added() -> None:
+    names = [*catalogue.detectors(), "one more", "and another"]
+    lines = [
+        [(line.line.color, line.line.dash) for line in roc.roc_curves(curves, [], False, 0.02).data[: len(curves)]]
+        for curves in ([(name, UNIT, UNIT) for name in names[:count]] for count in (5, len(names)))
+    ]
+    assert len(set(lines[1])) == len(names) > 10
+    assert lines[0] == lines[1][:5]
 
 
 def test_heatmap_shows_the_values_it_was_given() -> None:

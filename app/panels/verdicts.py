@@ -17,6 +17,7 @@ LINKS = {
     "feature_response": ("app_pages/feature_responses.py", "Feature responses"),
     "trajectory": ("app_pages/trajectories.py", "Trajectories"),
     "knn_score": ("app_pages/neighbours.py", "Neighbours"),
+    "dknn": ("app_pages/neighbours.py", "Neighbours"),
     "nnif": ("app_pages/neighbours.py", "Influence"),
     "idefender": ("app_pages/hidden_state_density.py", "Density"),
 }
