@@ -10,14 +10,20 @@ from tiny import TRAINING_IMAGES, tiny_classifier, tiny_digits, tiny_images
 from core.adaptive.defence import Defence
 from core.attacks import attack_images
 from core.detectors.base import Detector, Labels
+from core.detectors.dknn import DknnDetector
 from core.detectors.feature_response import FeatureResponseDetector
+from core.detectors.feature_squeezing import FeatureSqueezingDetector
 from core.detectors.idefender import IDefender
+from core.detectors.kernel_density import KernelDensityDetector
 from core.detectors.knn_score import KnnScoreDetector
+from core.detectors.lid import LidDetector
+from core.detectors.mahalanobis import MahalanobisDetector
 from core.detectors.nnif import NnifDetector
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import ClassDensities, MixtureSettings
 from core.evidence.evidence import Evidence
 from core.evidence.influence import fit_head
+from core.evidence.mahalanobis_step import stepping
 from core.evidence.readings import PixelReadings
 from core.evidence.reference import Reference
 from core.evidence.response import feature_responses
@@ -46,7 +52,7 @@ def tiny_evidence(images: FloatImages) -> Evidence:
     trace = classifier.trace(images)
     entropy = feature_responses(classifier, images).mean_entropy
     squeezed = squeezed_distances(classifier, images, trace.probabilities)
-    return Evidence(tiny_reference(), trace, PixelReadings(entropy, squeezed))
+    return Evidence(tiny_reference(), trace, PixelReadings(entropy, squeezed), stepping(classifier, images))
 
 
 @functools.cache
@@ -58,6 +64,11 @@ def tiny_defence() -> Defence:
         KnnScoreDetector(k=15, processing="none"),
         NnifDetector(m=10),
         FeatureResponseDetector(),
+        DknnDetector(k=15),
+        LidDetector(),
+        MahalanobisDetector(),
+        KernelDensityDetector(),
+        FeatureSqueezingDetector(),
     )
     return Defence(tiny_classifier(), tiny_reference(), {d.name: fitted(d) for d in detectors})
 

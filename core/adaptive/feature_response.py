@@ -29,7 +29,8 @@ def response_suspicion(classifier: Classifier, reference: Reference, detector: F
     natural = None if detector.settings["tails"] == UPPER else NaturalValues(detector.natural_)
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
-        responses = guided_network(classifier).differentiable(images)
+        activation = classifier.feature_maps(images)[-1]
+        responses = guided_network(classifier).pull_back(images, activation)
         entropy = torch.cat([soft_entropy(_grey(part)) for part in responses.split(AT_ONCE)]).double()
         return detector.direction_ * entropy if natural is None else natural.outwardness(entropy)
 

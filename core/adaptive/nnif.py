@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from core.adaptive.distances import distances_to_each
+from core.adaptive.logistic import differentiable
 from core.adaptive.suspicion import Suspicion, View, view
 from core.detectors.nnif import LOG, MEAN, SMALLEST, NnifDetector
 from core.evidence.ranks import ranks_and_distances
 from core.evidence.reference import Reference
 from core.models.classifier import Classifier
 
-SMALLEST_SQUARE = 1e-24
+Rows = npt.NDArray[np.int64]
+
 COMPARED = 1000  # training images whose distances give ranks their slope
 EDGE = 0.05  # how softly they are counted as nearer, as a share of their mean distance
 
@@ -24,9 +28,7 @@ def nnif_suspicion(classifier: Classifier, reference: Reference, detector: NnifD
     exact, its slope that of a soft count over 1,000 of them.
     """
     m = min(int(detector.settings["m"]), len(reference.labels) // 2)
-    regression = detector.regression_
-    mean, scale = torch.from_numpy(regression.mean), torch.from_numpy(regression.scale)
-    coefficients = torch.from_numpy(regression.coefficients)
+    score = differentiable(detector.regression_)
     compared = np.unique(np.linspace(0, len(reference.labels) - 1, COMPARED).astype(np.int64))
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
@@ -37,14 +39,12 @@ def nnif_suspicion(classifier: Classifier, reference: Reference, detector: NnifD
         parts = (ranks[..., :m], distances[..., :m], ranks[..., m:], distances[..., m:])
         shaped = [p.mean(2) if detector.settings["form"] == MEAN else p.flatten(1) for p in parts]
         features = torch.cat(shaped, dim=1)
-        if detector.settings["scale"] == LOG:
-            features = (features + SMALLEST).log()
-        return ((features - mean) / scale) @ coefficients + regression.intercept
+        return score((features + SMALLEST).log() if detector.settings["scale"] == LOG else features)
 
     return suspicion
 
 
-def influential_rows(reference: Reference, seen: View, m: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def influential_rows(reference: Reference, seen: View, m: int) -> Rows:
     """Return the reference rows of the m most helpful, then of the m most harmful images, shape (n, 2 m)."""
     hidden = seen.hidden.detach().float().numpy()
     found = reference.influence.top(hidden, seen.predictions.numpy(), m)
@@ -55,21 +55,15 @@ def _ranks_and_distances(
     reference: Reference,
     seen: View,
     layer: int,
-    rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    compared: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    rows: Rows,
+    compared: Rows,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Ranks and distances of chosen reference rows (n, m) on one layer, each float64 of shape (n, m)."""
     activations, points = seen.activations[layer], reference.trace.activations[layer]
     queries = activations.detach().float().numpy()
     exact, _ = ranks_and_distances(queries, reference.distances(reference.layers[layer]), rows)
-    distances = _distances(activations, points[rows])
-    others = _distances(activations, points[compared][None])
+    distances = distances_to_each(activations, torch.from_numpy(points[rows]))
+    others = distances_to_each(activations, torch.from_numpy(points[compared])[None])
     edge = EDGE * others.detach().mean(1)[:, None, None]
     soft = torch.sigmoid((distances[:, :, None] - others[:, None]) / edge).mean(2)
     return torch.from_numpy(exact).double() + (soft - soft.detach()), distances
-
-
-def _distances(activations: torch.Tensor, points: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> torch.Tensor:
-    """Euclidean distances (n, m) from (n, d) to (n, m, d)."""
-    differences = activations.double()[:, None] - torch.from_numpy(points).double()
-    return differences.square().sum(-1).clamp(min=SMALLEST_SQUARE).sqrt()

@@ -14,4 +14,9 @@ SUSPICIONS: Mapping[str, str] = {
     "knn_score": "core.adaptive.knn_score:knn_suspicion",
     "nnif": "core.adaptive.nnif:nnif_suspicion",
     "feature_response": "core.adaptive.feature_response:response_suspicion",
+    "dknn": "core.adaptive.dknn:dknn_suspicion",
+    "lid": "core.adaptive.lid:lid_suspicion",
+    "mahalanobis": "core.adaptive.mahalanobis:mahalanobis_suspicion",
+    "kernel_density": "core.adaptive.kernel_density:kernel_suspicion",
+    "feature_squeezing": "core.adaptive.feature_squeezing:squeezing_suspicion",
 }

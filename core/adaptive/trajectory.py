@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from core.adaptive.distances import SMALLEST, distances_to_each
 from core.adaptive.suspicion import Suspicion, view
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.reference import Reference
 from core.models.classifier import Classifier
-
-SMALLEST = 1e-24  # of a squared distance; below it the square root has no usable slope
 
 
 def trajectory_suspicion(classifier: Classifier, reference: Reference, detector: TrajectoryDetector) -> Suspicion:
@@ -31,7 +30,7 @@ def trajectory_suspicion(classifier: Classifier, reference: Reference, detector:
 
 def _euclidean(activations: torch.Tensor, pivots: torch.Tensor) -> torch.Tensor:
     """Distances (n, C) from (n, d) to (C, d)."""
-    return (activations[:, None] - pivots).square().sum(-1).clamp(min=SMALLEST).sqrt()
+    return distances_to_each(activations, pivots[None])
 
 
 def _cosine_similarity(activations: torch.Tensor, pivots: torch.Tensor) -> torch.Tensor:

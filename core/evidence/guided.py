@@ -47,11 +47,18 @@ class GuidedNetwork:
         """Return the gradient of half the squared activation, shape (n, C, H, W), at images of that shape."""
         return np.concatenate([self._part(images[i : i + AT_ONCE]) for i in range(0, len(images), AT_ONCE)])
 
-    def differentiable(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the same as `backpropagate` for images (n, C, H, W) in a form that can be differentiated again."""
-        inputs = images if images.requires_grad else images.detach().requires_grad_()
-        activation = self._network(inputs)
-        (gradient,) = torch.autograd.grad(activation, inputs, grad_outputs=activation, create_graph=True)
+    def pull_back(self, images: torch.Tensor, activation: torch.Tensor) -> torch.Tensor:
+        """Return the same as `backpropagate`, differentiable with respect to what the images' activation depends on.
+
+        Parameters
+        ----------
+        images : Tensor, shape (n, C, H, W)
+        activation : Tensor, shape (n, d, h, w)
+            The last convolutional stage at these images. This network's own would not do: its ReLUs are guided when
+            they are differentiated again, too.
+        """
+        inputs = images.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self._network(inputs), inputs, grad_outputs=activation, create_graph=True)
         return gradient
 
     def _part(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
