@@ -34,7 +34,7 @@ def results(name: str) -> tuple[AttackResult, AttackResult]:
 
 
 def test_attacks_that_treat_each_image_as_if_it_were_alone_say_so() -> None:
-    expected = "fgsm bim pgd pgd_l2 mifgsm deepfool cw gradient jsma adaptive cw_opt graybox graybox_l2"
+    expected = "fgsm bim pgd pgd_l2 mifgsm deepfool cw gradient ead jsma adaptive cw_opt graybox graybox_l2"
     assert set(BATCHED) == set(expected.split())
 
 
@@ -62,7 +62,7 @@ def test_each_image_pays_for_itself_alone(name: str) -> None:
     alone, together = results(name)
     same = (together.queries == alone.queries) & (together.gradients == alone.gradients)
     assert same.sum() >= IMAGES - 1
-    if name in ("deepfool", "cw", "gradient", "jsma"):
+    if name in ("deepfool", "cw", "gradient", "jsma", "ead"):
         assert len(np.unique(together.queries)) > 1, "otherwise no image left early"
 
 
@@ -75,7 +75,7 @@ def test_a_batch_can_be_aimed_at_different_targets(name: str) -> None:
     assert np.array_equal(tiny_classifier().predict(result.images)[result.success], targets[result.success])
 
 
-@pytest.mark.parametrize("name", ["deepfool", "cw", "gradient", "jsma"])
+@pytest.mark.parametrize("name", ["deepfool", "cw", "gradient", "jsma", "ead"])
 def test_images_that_are_done_are_not_passed_on_any_more(name: str) -> None:
     """What the classifier is really given is counted here by a hook, apart from the meter."""
     rows: list[int] = []

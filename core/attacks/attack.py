@@ -131,7 +131,7 @@ def attack_images(
 
 def reached(predictions: IntArray, labels: IntArray, targets: IntArray) -> npt.NDArray[np.bool_]:
     """Say which images have their target's class or, where the target is -1, another than their label; all (n,)."""
-    return np.where(targets == UNTARGETED, predictions != labels, predictions == targets)
+    return np.asarray(np.where(targets == UNTARGETED, predictions != labels, predictions == targets))
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ class AttackResult:
     @property
     def fooled(self) -> npt.NDArray[np.bool_]:
         """Which images are adversarial to a detector: another label than before, whether or not it was aimed at."""
-        return (self.predictions != self.labels) & (self.l0 > 0)
+        return np.asarray((self.predictions != self.labels) & (self.l0 > 0))
 
     @property
     def success_rate(self) -> float:

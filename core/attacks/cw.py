@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from core.attacks.base import AttackProblem, AttackSpec
 from core.attacks.gradients import lengths
+from core.attacks.minimising import Nearest, WeightSearch, logit_margins
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
     import torch
 
 EXPECTED_STEPS = 20
-WEIGHT_GROWTH = 10.0
 PROGRESS = 0.005
 OVERSHOOT = 0.01
 SMALLEST_OVERSHOOT = 0.001
@@ -38,13 +38,15 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
     """
     settings = _Settings.read(parameters)
     problem.classifier.expect(EXPECTED_STEPS)
-    search, nearest = _WeightSearch(len(problem.images), float(parameters["c0"])), _Nearest(problem)
+    search, nearest = WeightSearch(len(problem.images), float(parameters["c0"])), Nearest(problem)
     for _ in range(int(parameters["binary_search_steps"])):
         rows = search.open_rows()
         if len(rows) == 0:
             break
         found, limited = _descend(problem, settings, rows, search.weights[rows], nearest)
-        search.narrow(rows, found, limited)
+        # Where c shortened no step, every greater one would give the same steps, and a smaller one the same or steps
+        # that stop short of the boundary.
+        search.narrow(rows, found, worth=limited)
     return nearest.images
 
 
@@ -63,53 +65,6 @@ class _Settings:
             steps=int(parameters["steps"]),
             patience=int(parameters["patience"]),
         )
-
-
-class _WeightSearch:
-    """Bisection for the smallest weight of the margin that succeeds, for every image by itself."""
-
-    def __init__(self, count: int, first: float) -> None:
-        import torch
-
-        self.weights = torch.full((count,), first)
-        self._lower = torch.zeros(count)
-        self._upper = torch.full((count,), torch.inf)
-        self._open = torch.ones(count, dtype=torch.bool)
-
-    def open_rows(self) -> torch.Tensor:
-        """Return the positions of the images still searched for, int64."""
-        return self._open.nonzero()[:, 0]
-
-    def narrow(self, rows: torch.Tensor, found: torch.Tensor, limited: torch.Tensor) -> None:
-        """Take in how a round ended: whether each image succeeded, and whether the weight shortened any step.
-
-        A round that succeeded without being limited ends the search for its image: every greater weight would give
-        the same steps, and a smaller one the same or steps that stop short of the boundary.
-        """
-        import torch
-
-        tried = self.weights[rows]
-        self._upper[rows] = torch.where(found, tried, self._upper[rows])
-        self._lower[rows] = torch.where(found, self._lower[rows], tried)
-        upper, lower = self._upper[rows], self._lower[rows]
-        self.weights[rows] = torch.where(upper.isinf(), tried * WEIGHT_GROWTH, (lower + upper) / 2.0)
-        self._open[rows] = limited
-
-
-class _Nearest:
-    """The nearest image that succeeded, for every image of a problem; the natural one where none did."""
-
-    def __init__(self, problem: AttackProblem) -> None:
-        import torch
-
-        self.images = problem.images.clone()
-        self.distances = torch.full((len(problem.images),), torch.inf)
-
-    def offer(self, rows: torch.Tensor, images: torch.Tensor, distances: torch.Tensor) -> None:
-        """Keep those that are nearer than what is known."""
-        nearer = distances < self.distances[rows]
-        self.images[rows[nearer]] = images[nearer]
-        self.distances[rows[nearer]] = distances[nearer]
 
 
 @dataclass(frozen=True)
@@ -172,7 +127,7 @@ def _descend(
     settings: _Settings,
     rows: torch.Tensor,
     weights: torch.Tensor,
-    nearest: _Nearest,
+    nearest: Nearest,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Minimise the objective from the natural images; say which succeeded and where the weight shortened a step."""
     import torch
@@ -195,15 +150,12 @@ def _margins(problem: AttackProblem, state: _Descent, confidence: float) -> tupl
     import torch
 
     images = state.images.detach().requires_grad_()
-    logits = problem.classifier(images, state.rows)
-    classes = (problem.labels if problem.targets is None else problem.targets)[state.rows, None]
-    own, other = logits.gather(1, classes)[:, 0], logits.scatter(1, classes, -torch.inf).amax(1)
-    margins = (own - other if problem.targets is None else other - own) + confidence
+    margins = logit_margins(problem, problem.classifier(images, state.rows), state.rows, confidence)
     (gradients,) = torch.autograd.grad(margins.sum(), images)
     return margins.detach(), gradients
 
 
-def _adapted(problem: AttackProblem, state: _Descent, margins: torch.Tensor, nearest: _Nearest) -> _Descent:
+def _adapted(problem: AttackProblem, state: _Descent, margins: torch.Tensor, nearest: Nearest) -> _Descent:
     """Judge where the last step led and set the pace of the next.
 
     An image on the wrong side of the boundary has to reach it before it can come nearer: its learning rate on the

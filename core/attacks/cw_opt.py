@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.attacks.base import AttackProblem, AttackSpec
+from core.attacks.minimising import Nearest, WeightSearch
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
     settings = _Settings.read(parameters)
     problem.classifier.expect(settings.rounds * settings.steps)
     helpful = _helpful_states(problem, int(parameters["m"]))
-    search, best = _WeightSearch(len(problem.images), float(parameters["c0"])), _Best(problem.images)
+    search, nearest = WeightSearch(len(problem.images), float(parameters["c0"])), Nearest(problem)
     for _ in range(settings.rounds):
-        search.narrow(_descend(problem, settings, helpful, search.weights, best))
-    return best.images
+        search.narrow(search.open_rows(), _descend(problem, settings, helpful, search.weights, nearest))
+    return nearest.images
 
 
 @dataclass(frozen=True)
@@ -50,42 +51,6 @@ class _Settings:
         )
 
 
-class _WeightSearch:
-    """Bisection for the smallest weight c that succeeds, for every image by itself."""
-
-    def __init__(self, count: int, first: float) -> None:
-        import torch
-
-        self.weights = torch.full((count,), first)
-        self._lower = torch.zeros(count)
-        self._upper = torch.full((count,), torch.inf)
-
-    def narrow(self, found: torch.Tensor) -> None:
-        """Take in which images succeeded, bool (n,)."""
-        import torch
-
-        self._upper = torch.where(found, torch.minimum(self._upper, self.weights), self._upper)
-        self._lower = torch.where(found, self._lower, torch.maximum(self._lower, self.weights))
-        between = 0.5 * (self._lower + self._upper)
-        self.weights = torch.where(self._upper.isinf(), 10.0 * self.weights, between)
-
-
-class _Best:
-    """The version of every image nearest to it that has reached its class, or itself where none has."""
-
-    def __init__(self, images: torch.Tensor) -> None:
-        import torch
-
-        self.images = images.clone()
-        self._distances = torch.full((len(images),), torch.inf)
-
-    def take(self, images: torch.Tensor, distances: torch.Tensor, reached: torch.Tensor) -> None:
-        """Take in versions (n, C, H, W) with their squared distances and successes, each (n,)."""
-        better = reached & (distances < self._distances)
-        self.images[better] = images.detach()[better]
-        self._distances[better] = distances.detach()[better]
-
-
 def _helpful_states(problem: AttackProblem, m: int) -> torch.Tensor:
     """Hidden states of the M training images most helpful to each original image, shape (n, M, d)."""
     import torch
@@ -102,7 +67,7 @@ def _helpful_states(problem: AttackProblem, m: int) -> torch.Tensor:
 
 
 def _descend(
-    problem: AttackProblem, settings: _Settings, helpful: torch.Tensor, weights: torch.Tensor, best: _Best
+    problem: AttackProblem, settings: _Settings, helpful: torch.Tensor, weights: torch.Tensor, nearest: Nearest
 ) -> torch.Tensor:
     """Minimise Eq. 2 from the originals at weights c (n,); return which images reached their class, bool (n,)."""
     import torch
@@ -115,7 +80,8 @@ def _descend(
         distances = (images - problem.images).flatten(1).square().sum(1)
         margins, pull = _terms(problem, helpful, images)
         reached = margins + settings.confidence <= 0.0
-        best.take(images, distances, reached & (margins < 0.0))
+        successful = (reached & (margins < 0.0)).nonzero()[:, 0]
+        nearest.offer(successful, images.detach()[successful], distances.detach()[successful])
         found |= reached
         hinge = (margins + settings.confidence).clamp(min=0.0)
         objective = (distances + weights * (hinge + settings.weight * pull)).sum()
