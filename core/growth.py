@@ -26,7 +26,8 @@ from core.evidence.influence import SoftmaxHead
 from core.evidence.most_influential import Influence
 from core.evidence.neighbours import NeighbourIndex
 from core.evidence.ranks import ranks_and_distances
-from core.evidence.sparse_influence import SparseInfluence, SparseTables
+from core.evidence.sparse_influence import SparseInfluence
+from core.evidence.sparse_tables import SparseTables
 from core.generated import GeneratedFeatures
 
 Progress: TypeAlias = Callable[[float, str], None]

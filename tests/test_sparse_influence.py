@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from core.evidence.by_size import influence_kind
+from core.evidence.class_coupling import Coupling, MeanMoments
 from core.evidence.curvature import TOLERANCE, ClassBlocks, ConjugateInfluence, conjugate_gradients
 from core.evidence.influence import HeadInfluence, SoftmaxHead, head_hessian, with_bias
-from core.evidence.sparse_influence import STATED_TOLERANCE, SparseInfluence, SparseTables
+from core.evidence.sparse_influence import STATED_TOLERANCE, SparseInfluence, _largest
 from core.evidence.sparse_probabilities import SMALLEST_SHARE, SparseProbabilities
+from core.evidence.sparse_tables import SparseTables
 from core.generated import GeneratedFeatures
 
 CLASSES, WIDTH, COUNT, QUERIES = 150, 12, 6000, 8
@@ -66,6 +68,52 @@ def test_lists_hold_every_noticeable_probability_and_the_true_class() -> None:
     np.testing.assert_allclose(lists.unlisted_curvature, (rest * (1 - rest)).sum(0), rtol=1e-3, atol=1e-3)
 
 
+def test_entries_by_image_are_the_entries_by_class() -> None:
+    head, hidden, labels, _, _ = problem()
+    lists = SparseProbabilities.of(head, hidden, labels)
+    dense = head.probabilities(hidden)
+    listed = (dense >= SMALLEST_SHARE) | np.eye(CLASSES, dtype=bool)[labels]
+    draws = np.random.default_rng(0)
+    images, some = draws.permutation(COUNT)[:500], draws.permutation(CLASSES)[:40]
+    expected = np.where(listed, dense, 0.0)[np.ix_(images, some)]
+    found = lists.table(images, some)
+    np.testing.assert_allclose(found, expected, atol=SMALLEST_SHARE * 1.01)
+    np.testing.assert_allclose(found[expected > 1e-3], expected[expected > 1e-3], atol=1e-5)
+    for values, least in ((lists.shares, 0.0), (lists.shares, 0.05), (lists.residuals, 0.0)):
+        columns = lists.lists_of(some, values, least).toarray()[images]
+        wanted = found if values is lists.shares else found - (labels[images, None] == some) * (found > 0)
+        np.testing.assert_array_equal(columns, np.where(found >= least, wanted, 0.0).astype(np.float32))
+
+
+def coupled(images: np.ndarray, ours: np.ndarray, theirs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What rows of `ours` pull at `theirs`: with these images taken as they are, and by the whole Hessian."""
+    head, hidden, _, _, _ = problem()
+    tables, dense = sparse()._tables, head.probabilities(hidden)
+    moments = MeanMoments(ClassBlocks(tables.factors), head.damping, (dense * (1 - dense)).mean(0).astype(np.float32))
+    shares = [(dense[np.ix_(images, c)] / np.sqrt(COUNT)).astype(np.float32) for c in (ours, theirs)]
+    confusion = (dense.T @ dense / COUNT).astype(np.float32)[np.ix_(theirs, ours)]
+    coupling = Coupling.of(moments, (ours, theirs), (hidden[images], *shares), confusion)
+    whole = head_hessian(with_bias(hidden), dense, head.damping).reshape(CLASSES, WIDTH + 1, CLASSES, WIDTH + 1)
+    between = whole[np.ix_(theirs, range(WIDTH + 1), ours, range(WIDTH + 1))].copy()
+    same = theirs[:, None] == ours
+    between.transpose(0, 2, 1, 3)[same] = 0.0
+    found = coupling.multiply(rows, ClassBlocks(tables.factors).multiply(ours, rows))
+    return found, -np.einsum("bdae,ae->bd", between, rows)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_classes_pull_as_in_the_whole_hessian(same) -> None:
+    draws = np.random.default_rng(0)
+    ours = np.arange(0, 30)
+    theirs = ours if same else np.arange(30, 50)
+    rows = draws.normal(size=(30, WIDTH + 1)).astype(np.float32)
+    found, expected = coupled(np.arange(COUNT), ours, theirs, rows)
+    np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
+    by_mean, _ = coupled(np.arange(0), ours, theirs, rows)
+    off = np.linalg.norm(by_mean - expected) / np.linalg.norm(expected)
+    assert 0.01 < off < 0.3  # an average stands for most of it, not for all
+
+
 def test_class_blocks_are_those_on_the_hessians_diagonal() -> None:
     head, hidden, labels, _, _ = problem()
     whole = head_hessian(with_bias(hidden), head.probabilities(hidden), head.damping)
@@ -114,6 +162,25 @@ def test_sparse_influence_is_within_its_stated_tolerance() -> None:
         assert len(np.intersect1d(found.harmful[i], np.argsort(expected)[:50])) >= 45
     assert max(worst) < STATED_TOLERANCE
     assert np.median(worst) < STATED_TOLERANCE / 3
+
+
+def test_few_images_taken_as_they_are_keep_the_tolerance(monkeypatch) -> None:
+    monkeypatch.setattr("core.evidence.sparse_influence.TIES", COUNT // 10)
+    _, _, _, queries, predictions = problem()
+    found = sparse().top(queries, predictions, 50)
+    for i, expected in enumerate(exact()):
+        off = np.abs(found.helpful_values[i] - expected[found.helpful[i]]).max()
+        off = max(off, np.abs(found.harmful_values[i] - expected[found.harmful[i]]).max())
+        assert off < STATED_TOLERANCE * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("count", [1, 7, 30, 90, 100, 150])
+def test_the_largest_weights_are_chosen_among_zeros_and_ties(count) -> None:
+    draws = np.random.default_rng(count)
+    weights = np.maximum(draws.integers(-40, 60, size=100), 0).astype(np.float32)
+    rows = _largest(weights, count)
+    assert len(rows) == min(count, 100) and (np.diff(rows) > 0).all()
+    np.testing.assert_array_equal(np.sort(weights[rows]), np.sort(weights)[-count:])
 
 
 def test_class_blocks_alone_would_miss_the_tolerance() -> None:

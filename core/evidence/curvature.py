@@ -35,7 +35,7 @@ class ClassBlocks:
     """
 
     def __init__(self, factors: Floats) -> None:
-        self.factors = factors
+        self.factors = np.asarray(factors)  # a plain view of a mapped file is faster to index
 
     @classmethod
     def fit(cls, hidden: Floats, lists: SparseProbabilities, damping: float) -> ClassBlocks:

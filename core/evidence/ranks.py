@@ -95,7 +95,7 @@ def _roughly_within(values: Doubles, starts: Doubles, ends: Doubles) -> Rows:
 
         def cells(places: Doubles) -> npt.NDArray[np.int32]:
             # Never decreasing, rounding included, so that a cell between those of the ends holds all in between.
-            return np.clip((places - starts[0]) * scale + 1.0, 0.0, CELLS + 2.0).astype(np.int32)
+            return np.asarray(np.clip((places - starts[0]) * scale + 1.0, 0.0, CELLS + 2.0), dtype=np.int32)
 
         begun, ended = (
             np.bincount(cells(starts), minlength=CELLS + 4),

@@ -1,9 +1,10 @@
 """Influence for many classes and millions of training images: sparse residuals and the classes that matter.
 
 A classifier of a thousand classes gives one image a noticeable probability for a few of them. So H^-1 grad L_test is
-solved for the classes that one query moves most, with exact curvature within each class and between confused ones;
-the classes of the images found so are added by one further step; and a Cauchy-Schwarz bound per training image shows
-which of them can be among the strongest, so that few hidden states are read from a memory-mapped file.
+solved for the classes that one query moves most, with exact curvature within each class and, between classes, that of
+the images that tie them most and an average for the others; the classes of the images found so are added by one
+further step; and a Cauchy-Schwarz bound per training image shows which of them can be among the strongest, so that few
+hidden states are read from a memory-mapped file.
 """
 
 from __future__ import annotations
@@ -12,83 +13,28 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cholesky, solve_triangular
-from scipy.sparse import csc_matrix
 
-from core.evidence.curvature import (
-    ClassBlocks,
-    conjugate_gradients,
-    logit_changes,
-    outer_sum,
-    second_moment,
-    test_gradients,
-)
+from core.evidence.class_coupling import Coupling, MeanMoments
+from core.evidence.curvature import ClassBlocks, conjugate_gradients, logit_changes, test_gradients
 from core.evidence.influence import SoftmaxHead
 from core.evidence.most_influential import MostInfluential
-from core.evidence.sparse_probabilities import CHUNK, SparseProbabilities, probability_chunks
+from core.evidence.sparse_probabilities import probability_chunks
+from core.evidence.sparse_tables import SparseTables
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-AnyArrays = dict[str, npt.NDArray[np.generic]]
 
-FIRST, ACTIVE, ADDED = 16, 64, 64  # classes of the first solution, of the second, and added by the last step
-# Training images couple classes by products of their probabilities; the fewest that make up this share of them count.
-CONFUSION, LEAVING = 0.99, 0.9
+FIRST, ACTIVE, ADDED = 16, 48, 64  # classes of the first solution, of the second, and added by the last step
 ROUGH, FINE = 3e-2, 5e-3  # relative residuals of the two solutions
+TIES = 4096  # images taken as they are in each solution
+NOTICEABLE = 0.01  # share below which an image ties no classes worth a look
 CANDIDATES = 300  # images of each kind whose classes are added
 FIRST_READ = 4096
+READ_AT_ONCE = 16_384
+ROUNDING = 1.0 + 1e-5  # of bounds in float32
 # No value was found farther off the whole Hessian's than this share of the largest one; most are within a third of it.
 STATED_TOLERANCE = 0.1
-
-
-@dataclass(frozen=True)
-class SparseTables:
-    """What is computed once for all queries; every array may be mapped from a file.
-
-    Attributes
-    ----------
-    lists : SparseProbabilities
-    factors : array of float32, shape (C, d + 1, d + 1)
-        Of `ClassBlocks`.
-    confusion : array of float32, shape (C, C)
-        Sum over all images of p_a p_b.
-    moment : array of float64, shape (d + 1, d + 1)
-        Cholesky factor L of the mean of [e, 1] [e, 1]'.
-    lengths : array of float32, shape (N,)
-        |L^-1 [e, 1]|: no logit of an image changes by more than this times |L' row|.
-    """
-
-    lists: SparseProbabilities
-    factors: Floats
-    confusion: Floats
-    moment: npt.NDArray[np.float64]
-    lengths: Floats
-
-    @classmethod
-    def build(cls, head: SoftmaxHead, hidden: Floats, labels: Rows) -> SparseTables:
-        """Compute them from hidden states (N, d), which may be mapped from a file: O(N d (C + K d))."""
-        lists = SparseProbabilities.of(head, hidden, labels)
-        moment = cholesky(second_moment(hidden), lower=True)
-        shares = csc_matrix((lists.shares, lists.rows, lists.starts), shape=(len(hidden), lists.classes))
-        return cls(
-            lists,
-            ClassBlocks.fit(hidden, lists, head.damping).factors,
-            (shares.T @ shares).toarray(),
-            moment,
-            _lengths(hidden, moment),
-        )
-
-    def to_arrays(self) -> AnyArrays:
-        """Return everything that `from_arrays` needs."""
-        own = {name: value for name, value in vars(self).items() if name != "lists"}
-        return {**own, **{f"lists.{name}": value for name, value in vars(self.lists).items()}}
-
-    @classmethod
-    def from_arrays(cls, arrays: AnyArrays) -> SparseTables:
-        """Rebuild from `to_arrays`."""
-        lists = {k.removeprefix("lists."): v for k, v in arrays.items() if k.startswith("lists.")}
-        own = {k: v for k, v in arrays.items() if not k.startswith("lists.")}
-        return cls(lists=SparseProbabilities(**lists), **own)  # type: ignore[arg-type]
 
 
 class SparseInfluence:
@@ -115,13 +61,16 @@ class SparseInfluence:
 
     def __init__(self, head: SoftmaxHead, hidden: Floats, labels: Rows, tables: SparseTables | None = None) -> None:
         self.head = head
-        self._hidden = hidden
+        self._hidden = np.asarray(hidden)
         self._labels = labels
         self._tables = SparseTables.build(head, hidden, labels) if tables is None else tables
+        self._lists = self._tables.lists
         self._blocks = ClassBlocks(self._tables.factors)
-        self._squared_confusion = np.square(self._tables.confusion, dtype=np.float64) / len(hidden) ** 2
+        self._confusion = self._tables.confusion / np.float32(len(hidden))
+        self._squared_confusion = np.square(self._confusion, dtype=np.float64)
         self._mean_length = float(np.mean(self._tables.lengths))
-        self._curvature = _class_curvature(self._tables) / len(hidden)
+        self._curvature = self._tables.curvature() / len(hidden)
+        self._moments = MeanMoments(self._blocks, head.damping, self._curvature.astype(np.float32))
 
     def top(self, hidden: Floats, predictions: Rows, count: int) -> MostInfluential:
         """Return the most helpful and the most harmful training images; see `Influence.top`."""
@@ -137,43 +86,63 @@ class SparseInfluence:
     def direction(self, gradient: Floats) -> _Direction:
         """Solve approximately for H^-1 grad L_test, given one query's gradient (C, d + 1), of length 1."""
         solved = self._solve(gradient)
-        rows, values = self._strongest(solved, min(CANDIDATES, len(self._hidden)))
-        order = np.argsort(values)
-        strongest = rows[np.union1d(order[:CANDIDATES], order[-CANDIDATES:])]
-        missed = self._classes_missed(strongest, solved)
+        missed = self._classes_missed(self._candidates(solved), solved)
         return solved.joined(self._response(gradient, solved, missed)) if len(missed) else solved
 
     def _solve(self, gradient: Floats) -> _Direction:
         sizes = np.linalg.norm(gradient, axis=1)
         first = np.sort(np.argsort(-sizes / np.sqrt(self._curvature))[:FIRST])
-        rough = self._solve_for(first, gradient, ROUGH)
-        coupled = self._squared_confusion[:, first] @ np.square(self._scales(rough))
-        scores = (coupled + np.square(sizes / self._mean_length)) / self._curvature
+        scales = sizes / self._mean_length / self._curvature
+        rough = self._solve_for(first, gradient, scales[first], ROUGH)
+        known = self._scales(rough)
+        pulls = self._squared_confusion[:, first] @ np.square(known) + np.square(sizes / self._mean_length)
+        scales = np.sqrt(pulls) / self._curvature
+        scales[first] = known
+        scores = pulls / self._curvature
         scores[first] = np.inf
-        return self._solve_for(np.sort(np.argsort(-scores)[:ACTIVE]), gradient, FINE)
+        active = np.sort(np.argsort(-scores)[:ACTIVE])
+        return self._solve_for(active, gradient, scales[active], FINE)
 
-    def _solve_for(self, labels: Rows, gradient: Floats, tolerance: float) -> _Direction:
-        entries = _Entries.of(self._tables.lists, labels)
-        confused = _largest(entries.confusion(), CONFUSION)
-        hidden, shares = self._hidden[confused], entries.table(confused, entries.shares)
+    def _solve_for(self, labels: Rows, gradient: Floats, scales: Doubles, tolerance: float) -> _Direction:
+        coupling = self._coupling(self._ties(labels, scales), labels, labels)
 
         def multiply(rows: Floats) -> Floats:
-            weighted = shares * logit_changes(hidden, rows)
-            between = shares * (weighted.sum(1, keepdims=True) - weighted)
-            return np.asarray(self._blocks.multiply(labels, rows) - outer_sum(between, hidden) / self._count)
+            products = self._blocks.multiply(labels, rows)
+            return products - coupling.multiply(rows, products)
 
         solved = conjugate_gradients(multiply, lambda r: self._blocks.solve(labels, r), gradient[labels], tolerance)
-        return _Direction(labels, solved.rows, entries)
+        return _Direction(labels, solved.rows)
 
     def _response(self, gradient: Floats, solved: _Direction, labels: Rows) -> _Direction:
         """Solve for further classes with the ones already solved held fixed."""
-        leaving = _largest(solved.entries.leaving(), LEAVING)
-        hidden = self._hidden[leaving]
-        shares = solved.entries.table(leaving, solved.entries.shares)
-        moved = np.einsum("na,na->n", shares, logit_changes(hidden, solved.rows))
-        entries = _Entries.of(self._tables.lists, labels)
-        pulled = outer_sum(entries.table(leaving, entries.shares) * moved[:, None], hidden) / self._count
-        return _Direction(labels, self._blocks.solve(labels, gradient[labels] + pulled), entries)
+        coupling = self._coupling(self._ties_outwards(solved), solved.labels, labels)
+        pulled = coupling.multiply(solved.rows, self._blocks.multiply(solved.labels, solved.rows))
+        return _Direction(labels, self._blocks.solve(labels, gradient[labels] + pulled))
+
+    def _coupling(self, images: Rows, ours: Rows, theirs: Rows) -> Coupling:
+        root = np.float32(np.sqrt(len(self._hidden)))
+        our_shares, their_shares = (self._lists.table(images, labels) / root for labels in (ours, theirs))
+        read = (self._hidden[images], our_shares, their_shares)
+        return Coupling.of(self._moments, (ours, theirs), read, self._confusion[np.ix_(theirs, ours)])
+
+    def _ties(self, labels: Rows, scales: Doubles) -> Rows:
+        """Return the images that pull most between these classes, whose logits change by about `scales` (a,)."""
+        shares = self._lists.lists_of(labels, self._lists.shares, NOTICEABLE)
+        changes = scales.astype(np.float32)
+        total, pull = shares @ np.ones_like(changes), shares @ changes
+        return _largest(pull * total - shares.power(2) @ changes, TIES)
+
+    def _ties_outwards(self, solved: _Direction) -> Rows:
+        """Return the images through which the solved classes pull most at others."""
+        shares = self._lists.lists_of(solved.labels, self._lists.shares, NOTICEABLE)
+        changes = self._scales(solved).astype(np.float32)
+        return _largest((shares @ changes) * (1.0 - shares @ np.ones_like(changes)), TIES)
+
+    def _candidates(self, solved: _Direction) -> Rows:
+        """Return images that are likely among the strongest."""
+        rows = _largest(self._bounds(solved), max(FIRST_READ, 4 * CANDIDATES))
+        order = np.argsort(self._values(solved, rows))
+        return rows[np.union1d(order[:CANDIDATES], order[-CANDIDATES:])]
 
     def _classes_missed(self, rows: Rows, solved: _Direction) -> Rows:
         """Return the unsolved classes that some training images pull most, and whose change counts most for them."""
@@ -186,127 +155,56 @@ class SparseInfluence:
         missed[solved.labels] = -1.0
         return np.sort(np.argsort(-missed)[: min(ADDED, len(missed) - len(solved.labels))])
 
-    def _strongest(self, direction: _Direction, count: int) -> tuple[Rows, npt.NDArray[np.float64]]:
+    def _strongest(self, direction: _Direction, count: int) -> tuple[Rows, Doubles]:
         """Return rows that surely hold the `count` largest and smallest values, and their values."""
-        bounds = direction.entries.bounds(self._scales(direction)) * self._tables.lengths / len(self._hidden)
-        size = max(FIRST_READ, 4 * count)
-        while size < len(bounds):
-            order = np.argpartition(bounds, len(bounds) - size)
-            rows, unread = np.sort(order[-size:]), bounds[order[:-size]].max()
-            values = self._values(direction, rows)
-            if min(np.partition(values, -count)[-count], -np.partition(values, count - 1)[count - 1]) >= unread:
-                return rows, values
-            size *= 4
-        everything = np.arange(len(bounds))
-        return everything, self._values(direction, everything)
+        bounds = self._bounds(direction)
+        likely = _largest(bounds, max(FIRST_READ, 4 * count))
+        values = self._values(direction, likely)
+        bounds[likely] = 0.0
+        least = min(np.partition(values, -count)[-count], -np.partition(values, count - 1)[count - 1])
+        others = np.flatnonzero(bounds > max(least, 0.0))
+        return np.concatenate([likely, others]), np.concatenate([values, self._values(direction, others)])
 
-    def _values(self, direction: _Direction, rows: Rows) -> npt.NDArray[np.float64]:
-        residuals = direction.entries.table(rows, direction.entries.residuals)
+    def _bounds(self, direction: _Direction) -> Floats:
+        """Per image, what its value cannot exceed: the sum of |residual| times its class's scale, times its length."""
+        residuals = self._lists.lists_of(direction.labels, self._lists.residuals)
+        np.abs(residuals.data, out=residuals.data)
+        changes = residuals @ self._scales(direction).astype(np.float32)
+        changes *= self._tables.lengths
+        return np.asarray(changes * np.float32(ROUNDING / len(self._hidden)))
+
+    def _values(self, direction: _Direction, rows: Rows) -> Doubles:
+        parts = [rows[start : start + READ_AT_ONCE] for start in range(0, len(rows), READ_AT_ONCE)]
+        return np.concatenate([np.empty(0), *(self._values_of_part(direction, part) for part in parts)])
+
+    def _values_of_part(self, direction: _Direction, rows: Rows) -> Doubles:
+        residuals = self._lists.table(rows, direction.labels)
+        residuals -= self._labels[rows, None] == direction.labels
         changes = logit_changes(self._hidden[rows], direction.rows)
         values = np.einsum("na,na->n", residuals, changes, dtype=np.float64)
         return np.asarray(values / len(self._hidden))
 
-    def _scales(self, direction: _Direction) -> npt.NDArray[np.float64]:
+    def _scales(self, direction: _Direction) -> Doubles:
         """Root mean square, over all images, of the change of each class's logit."""
         return np.asarray(np.linalg.norm(direction.rows @ self._tables.moment, axis=1))
-
-    @property
-    def _count(self) -> np.float32:
-        return np.float32(len(self._hidden))
-
-
-@dataclass(frozen=True)
-class _Entries:
-    """The lists of some classes, joined: one entry per image and class."""
-
-    images: int
-    classes: int
-    rows: npt.NDArray[np.int32]
-    columns: npt.NDArray[np.int64]
-    shares: Floats
-    residuals: Floats
-
-    @classmethod
-    def of(cls, lists: SparseProbabilities, labels: Rows) -> _Entries:
-        places = [lists.list_of(int(label)) for label in labels]
-        return cls(
-            len(lists.unlisted),
-            len(labels),
-            np.concatenate([lists.rows[place] for place in places]),
-            np.repeat(np.arange(len(labels)), [place.stop - place.start for place in places]),
-            np.concatenate([lists.shares[place] for place in places]),
-            np.concatenate([lists.residuals[place] for place in places]),
-        )
-
-    def joined(self, other: _Entries) -> _Entries:
-        return _Entries(
-            self.images,
-            self.classes + other.classes,
-            np.concatenate([self.rows, other.rows]),
-            np.concatenate([self.columns, other.columns + self.classes]),
-            np.concatenate([self.shares, other.shares]),
-            np.concatenate([self.residuals, other.residuals]),
-        )
-
-    def confusion(self) -> npt.NDArray[np.float64]:
-        """Per image, the sum of p_a p_b over pairs of these classes, shape (N,)."""
-        total = np.bincount(self.rows, self.shares, self.images)
-        return np.square(total) - np.bincount(self.rows, np.square(self.shares), self.images)
-
-    def leaving(self) -> npt.NDArray[np.float64]:
-        """Per image, the sum of p_a p_b over pairs of one of these classes and another, shape (N,)."""
-        total = np.bincount(self.rows, self.shares, self.images)
-        return total * (1.0 - total)
-
-    def bounds(self, scales: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Per image, the sum of |residual| times its class's scale, shape (N,)."""
-        return np.asarray(
-            np.bincount(self.rows, np.abs(self.residuals) * scales[self.columns], self.images), np.float64
-        )
-
-    def table(self, rows: Rows, values: Floats) -> Floats:
-        """Lay out one value per entry as a dense (m, a) table of some images."""
-        places = np.full(self.images, -1, dtype=np.int32)
-        places[rows] = np.arange(len(rows))
-        at = places[self.rows]
-        wanted = at >= 0
-        dense = np.zeros((len(rows), self.classes), dtype=np.float32)
-        dense[at[wanted], self.columns[wanted]] = values[wanted]
-        return dense
 
 
 @dataclass(frozen=True)
 class _Direction:
-    """H^-1 grad L_test for some classes (a,), rows (a, d + 1), with the lists of these classes."""
+    """H^-1 grad L_test for some classes (a,), rows (a, d + 1)."""
 
     labels: Rows
     rows: Floats
-    entries: _Entries
 
     def joined(self, other: _Direction) -> _Direction:
-        return _Direction(
-            np.concatenate([self.labels, other.labels]),
-            np.vstack([self.rows, other.rows]),
-            self.entries.joined(other.entries),
-        )
+        return _Direction(np.concatenate([self.labels, other.labels]), np.vstack([self.rows, other.rows]))
 
 
-def _largest(weights: npt.NDArray[np.float64], share: float) -> Rows:
-    """Return, in order, the fewest rows that hold a share of the summed weights (N,)."""
+def _largest(weights: Floats, count: int) -> Rows:
+    """Return, in order, the rows of the `count` largest weights (N,), or all of them; ties at will."""
     rows = np.flatnonzero(weights > 0.0)
-    rows = rows[np.argsort(-weights[rows], kind="stable")]
-    sums = np.cumsum(weights[rows])
-    return np.sort(rows[: np.searchsorted(sums, share * sums[-1]) + 1]) if len(rows) else rows
-
-
-def _class_curvature(tables: SparseTables) -> npt.NDArray[np.float64]:
-    """Sum over all images of p (1 - p), per class."""
-    listed = [tables.lists.shares[tables.lists.list_of(c)].sum(dtype=np.float64) for c in range(tables.lists.classes)]
-    curvature = np.array(listed) - np.diag(tables.confusion) + tables.lists.unlisted_curvature
-    return np.maximum(curvature, np.finfo(np.float32).tiny)
-
-
-def _lengths(hidden: Floats, moment: npt.NDArray[np.float64]) -> Floats:
-    inverse = solve_triangular(moment, np.eye(len(moment)), lower=True).astype(np.float32)
-    parts = [hidden[start : start + CHUNK] for start in range(0, len(hidden), CHUNK)]
-    return np.concatenate([np.linalg.norm(logit_changes(part, inverse), axis=1) for part in parts])
+    if len(rows) < count:
+        return np.sort(np.argpartition(weights, max(0, len(weights) - count))[-count:])
+    # Partitioning values and looking for the limit is many times faster than partitioning their rows.
+    limit = np.partition(weights[rows], len(rows) - count)[len(rows) - count]
+    return np.flatnonzero(weights >= limit)[:count]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csc_matrix
 
 from core.evidence.influence import SoftmaxHead
 
@@ -20,7 +21,7 @@ CHUNK = 8192
 class SparseProbabilities:
     """One list per class: which images give it at least `SMALLEST_SHARE`, or have it as their true class.
 
-    Memory is O(N K) for K listed classes per image instead of O(N C).
+    The same entries are kept by image too. Memory is O(N K) for K listed classes per image instead of O(N C).
 
     Attributes
     ----------
@@ -36,6 +37,10 @@ class SparseProbabilities:
         Per image, the summed softmax outputs of the classes whose list it is not in.
     unlisted_curvature : array of float64, shape (C,)
         Per class, the sum of p (1 - p) over the images that are not in its list.
+    image_starts : array of int64, shape (N + 1,)
+        Image i is in the lists ``image_classes[image_starts[i]:image_starts[i + 1]]``.
+    image_classes : array of uint16, shape (entries,)
+    image_shares : array of float32, shape (entries,)
     """
 
     starts: npt.NDArray[np.int64]
@@ -44,6 +49,9 @@ class SparseProbabilities:
     residuals: Floats
     unlisted: Floats
     unlisted_curvature: npt.NDArray[np.float64]
+    image_starts: npt.NDArray[np.int64]
+    image_classes: npt.NDArray[np.uint16]
+    image_shares: Floats
 
     @classmethod
     def of(cls, head: SoftmaxHead, hidden: Floats, labels: npt.NDArray[np.int64]) -> SparseProbabilities:
@@ -61,12 +69,20 @@ class SparseProbabilities:
             rest = np.where(listed, np.float32(0.0), shares)
             unlisted[start : start + len(chunk)] = rest.sum(1)
             unlisted_curvature += (rest * (1.0 - rest)).sum(0, dtype=np.float64)
-        rows_, columns_, shares_ = (np.concatenate(parts) for parts in zip(*entries, strict=True))
-        order = np.argsort(columns_, kind="stable")
-        rows_, columns_, shares_ = rows_[order], columns_[order], shares_[order]
-        starts = np.searchsorted(columns_, np.arange(classes + 1))
-        residuals = shares_ - (labels[rows_] == columns_).astype(np.float32)
-        return cls(starts.astype(np.int64), rows_, shares_, residuals, unlisted, unlisted_curvature)
+        images, columns, all_shares = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+        order = np.argsort(columns, kind="stable")
+        rows_ = images[order]
+        return cls(
+            starts=np.searchsorted(columns[order], np.arange(classes + 1)).astype(np.int64),
+            rows=rows_,
+            shares=all_shares[order],
+            residuals=all_shares[order] - (labels[rows_] == columns[order]).astype(np.float32),
+            unlisted=unlisted,
+            unlisted_curvature=unlisted_curvature,
+            image_starts=np.searchsorted(images, np.arange(len(hidden) + 1)).astype(np.int64),
+            image_classes=columns.astype(np.uint16, copy=False),
+            image_shares=all_shares,
+        )
 
     @property
     def classes(self) -> int:
@@ -81,6 +97,38 @@ class SparseProbabilities:
     def list_of(self, label: int) -> slice:
         """Where the list of one class lies in `rows`, `shares` and `residuals`."""
         return slice(int(self.starts[label]), int(self.starts[label + 1]))
+
+    def lists_of(self, labels: npt.NDArray[np.int64], values: Floats, least: float = 0.0) -> csc_matrix:
+        """Set the lists of some classes (a,) side by side, shape (N, a).
+
+        Parameters
+        ----------
+        labels : array of int64, shape (a,)
+        values : array of float32, shape (entries,)
+            `shares` or `residuals`.
+        least : float
+            Entries with smaller shares are left out.
+        """
+        places: list[slice | npt.NDArray[np.int64]] = [self.list_of(int(label)) for label in labels]
+        if least > 0.0:
+            places = [p.start + np.flatnonzero(self.shares[p] >= least) for p in places if isinstance(p, slice)]
+        rows = [self.rows[place] for place in places]
+        starts = np.cumsum([0, *(len(part) for part in rows)], dtype=np.int32)
+        entries = (np.concatenate([values[place] for place in places]), np.concatenate(rows), starts)
+        return csc_matrix(entries, shape=(len(self.unlisted), len(labels)))
+
+    def table(self, images: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> Floats:
+        """Lay out the listed softmax outputs of some images (m,) for some classes (a,): shape (m, a)."""
+        first, counts = self.image_starts[images], self.image_starts[images + 1] - self.image_starts[images]
+        before = np.cumsum(counts) - counts
+        entries = np.repeat(first - before, counts) + np.arange(counts.sum())
+        columns = np.full(self.classes, -1)
+        columns[labels] = np.arange(len(labels))
+        at = columns[self.image_classes[entries]]
+        wanted = at >= 0
+        dense = np.zeros((len(images), len(labels)), dtype=np.float32)
+        dense[np.repeat(np.arange(len(images)), counts)[wanted], at[wanted]] = self.image_shares[entries[wanted]]
+        return dense
 
 
 def probability_chunks(head: SoftmaxHead, hidden: Floats, chunk: int = CHUNK) -> Iterator[tuple[int, Floats]]:
