@@ -41,6 +41,9 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress, plans: Sequence[Att
     image_set, manifest = bundle.image_set, bundle.manifest
     if image_set is None:
         raise InputError(bundle.data_problem or "The data set of this bundle is not on this machine.")
+    settings = {name: dict(detector.settings) for name, detector in loaded.detectors.items()}
+    reference = ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names))
+    fitted = FittedFiles.of(reference, settings)
     with TemporaryDirectory() as kept, Processes() as processes:
         folder = Path(kept)
         weights = bundle.path(WEIGHTS_FILE)
@@ -57,11 +60,9 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress, plans: Sequence[Att
             folder / "attacks",
             processes,
             part(progress, 0.1, 0.8),
+            fitted,
         )
         attacked = collect.attacked([("test", images) for images in found], part(progress, 0.8, 0.85))
-        settings = {name: dict(detector.settings) for name, detector in loaded.detectors.items()}
-        reference = ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names))
-        fitted = FittedFiles.of(reference, settings)
         versions = [natural, *attacked]
         table = score_versions(versions, fitted, folder / "scores", processes, part(progress, 0.85, 1.0))
     return evaluate_table(table, bundle.name, manifest.notes["macro_attacks"], manifest.seed)

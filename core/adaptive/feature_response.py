@@ -31,7 +31,8 @@ def response_suspicion(classifier: Classifier, reference: Reference, detector: F
     def suspicion(images: torch.Tensor) -> torch.Tensor:
         activation = classifier.feature_maps(images)[-1]
         responses = guided_network(classifier).pull_back(images, activation)
-        entropy = torch.cat([soft_entropy(_grey(part)) for part in responses.split(AT_ONCE)]).double()
+        parts = torch.split(responses, AT_ONCE)  # type: ignore[no-untyped-call]
+        entropy = torch.cat([soft_entropy(_grey(part)) for part in parts]).double()
         return detector.direction_ * entropy if natural is None else natural.outwardness(entropy)
 
     return suspicion

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from core.adaptive.defence import Defence
 from core.attacks.base import RANDOM
 from core.attacks.registry import get_attack
+from core.bundle.fitted import FittedFiles
 from core.bundle.processes import Processes
 from core.bundle.store import load_arrays, save_arrays, whole
 from core.data.image_set import ImageSet
@@ -58,6 +60,14 @@ class _Chunk:
     weights: Path
     architecture: dict[str, int]
     file: Path
+    fitted: FittedFiles | None
+
+    def defence(self, classifier: Classifier) -> Defence | None:
+        """Read the detectors, if the attack aims at them."""
+        if self.fitted is None or not get_attack(self.attack.name).needs_detectors:
+            return None
+        reference, known = self.fitted.read()
+        return Defence(classifier, reference, known.detectors)
 
 
 def attack_splits(
@@ -69,6 +79,7 @@ def attack_splits(
     folder: Path,
     processes: Processes,
     progress: Progress,
+    fitted: FittedFiles | None = None,
 ) -> list[AttackedImages]:
     """Run attacks on chosen images.
 
@@ -85,6 +96,8 @@ def attack_splits(
         Finished chunks are kept here; a later call with the same folder does not repeat them.
     processes : Processes
     progress : callable
+    fitted : FittedFiles, optional
+        The detectors, for attacks that aim at them.
 
     Returns
     -------
@@ -97,9 +110,8 @@ def attack_splits(
     def chunk(plan: AttackPlan, ids: npt.NDArray[np.int64]) -> _Chunk:
         pixels, labels = image_set.pixels[ids], image_set.labels[ids]
         numbers = tuple(int(i) for i in ids)
-        return _Chunk(
-            plan, seed, numbers, np.array(pixels), labels, weights, architecture, folder / _name(plan, numbers)
-        )
+        file = folder / _name(plan, numbers)
+        return _Chunk(plan, seed, numbers, np.array(pixels), labels, weights, architecture, file, fitted)
 
     planned = [[chunk(plan, part) for part in _parts(plan, ids)] for plan, ids in wanted]
     missing = [part for chunks in planned for part in chunks if not part.file.exists()]
@@ -136,6 +148,7 @@ def _run(chunk: _Chunk) -> None:
         targets=RANDOM if plan.random_target else None,
         seed=chunk.seed,
         batch_size=BATCH,
+        defence=chunk.defence(classifier),
     )
     arrays = {
         "ids": np.array(chunk.ids, dtype=np.int64),
