@@ -20,6 +20,7 @@ PARAMETER_TITLES = {
     "step": "Step size",
     "lr": "Learning rate",
     "c0": "First weight c₀",
+    "alpha": "Weight α",
     "beta": "L1 weight β",
     "popsize": "Population",
     "spherical_step": "Step along the boundary",

@@ -286,6 +286,14 @@ def test_parameters_are_named_in_words(engine: FakeEngine) -> None:
         assert not {"Eps", "Lr", "Popsize", "C0", "Beta"} & set(labels), labels
 
 
+def test_the_adaptive_attack_has_a_choice_of_detector_and_a_weight(engine: FakeEngine) -> None:
+    app = open_app(attack="adaptive")
+    box = next(box for box in app.selectbox if box.label == "Detector")
+    assert "I-defender" in box.options
+    weight = next(slider for slider in app.slider if slider.label == "Weight")
+    assert (weight.min, weight.max, weight.step, weight.value) == (0.0, 1.0, 0.05, 0.5)
+
+
 def test_a_photograph_is_cut_where_the_sliders_say(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = FakeBundle(False, colour=True)
     show(monkeypatch, bundle)

@@ -92,7 +92,9 @@ def _control(parameter: Parameter, value: ParameterValue, key: str) -> None:
     if parameter.type == "bool":
         st.toggle(label, bool(value), key=key, help=parameter.help)
     elif parameter.type == "choice":
-        st.selectbox(label, parameter.choices, parameter.choices.index(str(value)), key=key, help=parameter.help)
+        named = catalogue.detector_title if parameter.name == "detector" else str
+        chosen = parameter.choices.index(str(value))
+        st.selectbox(label, parameter.choices, chosen, format_func=named, key=key, help=parameter.help)
     elif parameter.type == "int":
         _integer(parameter, label, int(value), key)
     else:

@@ -31,7 +31,7 @@ def response_suspicion(classifier: Classifier, reference: Reference, detector: F
     def suspicion(images: torch.Tensor) -> torch.Tensor:
         activation = classifier.feature_maps(images)[-1]
         responses = guided_network(classifier).pull_back(images, activation)
-        parts = torch.split(responses, AT_ONCE)  # type: ignore[no-untyped-call]
+        parts = torch.split(responses, AT_ONCE)
         entropy = torch.cat([soft_entropy(_grey(part)) for part in parts]).double()
         return detector.direction_ * entropy if natural is None else natural.outwardness(entropy)
 
