@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from core.evidence.distances import Block, Floats, SquaredDistances, rounding
+from core.evidence.threads import one_blas_thread
 
 CHUNK = 512  # float64 copies of so many points stay in the processor's cache
+MULTIPLIED = 16_384  # points per product where nothing is copied
 # |p| |q| between which a float32 product can neither overflow nor lose more to underflow than to rounding.
 SAFE = (1e-25, 1e38)
 
@@ -53,23 +55,27 @@ class MappedDistances(SquaredDistances):
         margins = self._relative * (self._largest + squares) + self._absolute
         reach = np.sqrt(self._largest * squares)
         if SAFE[0] < reach.min() and reach.max() < SAFE[1]:
-            products = (self.points @ queries.T).T
+            products = self._products(queries, MULTIPLIED)
             margins += self._of_product * reach
         else:
-            products = self._double_products(queries)
+            products = self._products(queries.astype(np.float64), CHUNK)
         estimates = self._squares - 2.0 * products.astype(np.float64, copy=False)
         estimates += squares[:, None]
         return Block(start, estimates, margins)
 
-    def _double_products(self, queries: npt.NDArray[np.float32]) -> Floats:
-        columns = queries.astype(np.float64).T
-        parts = self._pool.map(lambda part: self.points[part].astype(np.float64) @ columns, _parts(len(self.points)))
-        return np.concatenate(list(parts)).T
+    def _products(self, queries: Floats, chunk: int) -> Floats:
+        """Multiply all points by some queries, in the precision of these: (b, N)."""
+
+        def multiply(part: slice) -> Floats:
+            return np.asarray(self.points[part].astype(queries.dtype, copy=False) @ queries.T)
+
+        with one_blas_thread():
+            return np.concatenate(list(self._pool.map(multiply, _parts(len(self.points), chunk)))).T
 
     def _squared_norms(self, part: slice) -> Floats:
         points = self.points[part].astype(np.float64)
         return np.asarray(np.einsum("nd,nd->n", points, points))
 
 
-def _parts(count: int) -> list[slice]:
-    return [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]
+def _parts(count: int, chunk: int = CHUNK) -> list[slice]:
+    return [slice(start, start + chunk) for start in range(0, count, chunk)]

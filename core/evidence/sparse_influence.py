@@ -20,6 +20,7 @@ from core.evidence.influence import SoftmaxHead
 from core.evidence.most_influential import MostInfluential
 from core.evidence.sparse_probabilities import probability_chunks
 from core.evidence.sparse_tables import SparseTables
+from core.evidence.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -77,7 +78,8 @@ class SparseInfluence:
         found = MostInfluential.empty(len(hidden), count)
         gradients, lengths = test_gradients(self.head, hidden, predictions)
         for i, (gradient, length) in enumerate(zip(gradients, lengths, strict=True)):
-            rows, values = self._strongest(self.direction(gradient), count)
+            with one_blas_thread():
+                rows, values = self._strongest(self.direction(gradient), count)
             helpful, harmful = np.lexsort((rows, -values))[:count], np.lexsort((rows, values))[:count]
             found.helpful[i], found.harmful[i] = rows[helpful], rows[harmful]
             found.helpful_values[i], found.harmful_values[i] = length * values[helpful], length * values[harmful]
