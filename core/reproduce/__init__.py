@@ -1,0 +1,1 @@
+"""The papers' tables, computed again here and put beside the published figures."""

@@ -1,0 +1,167 @@
+"""What a table is computed with: a bundle's network, its images, attacks that are run once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from core.bundle.attacking import attack_splits
+from core.bundle.bundle import WEIGHTS_FILE
+from core.bundle.collecting import Collector
+from core.bundle.model import LoadedBundle, open_bundle
+from core.bundle.origin import code_sha256
+from core.bundle.processes import Processes, use_one_thread
+from core.bundle.versions import Versions
+from core.data.cache import cache_folder
+from core.data.image_set import ImageSet
+from core.data.sources import load_image_set
+from core.errors import InputError
+from core.models.training import Progress
+from core.recipes import AttackPlan
+from core.reproduce.table import Cell, PaperTable, check_complete
+
+KEY_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Where a table's figures come from.
+
+    Attributes
+    ----------
+    recipe : str
+        Bundle whose network, splits and reference set are used.
+    data : str or None
+        Where its images are; found by their fingerprint where left out.
+    images : int or None
+        Largest number of images per split and attack; the tables' own numbers where left out.
+    processes : Processes
+    progress : callable
+        Told the fraction done and what is being done.
+    """
+
+    recipe: str
+    data: str | None
+    images: int | None
+    processes: Processes
+    progress: Progress
+
+    @cached_property
+    def loaded(self) -> LoadedBundle:
+        """The bundle with its model."""
+        return open_bundle(self.recipe)
+
+    @cached_property
+    def image_set(self) -> ImageSet:
+        """The images that the bundle was built on.
+
+        Raises
+        ------
+        InputError
+            If they are not on this machine, or `data` names others.
+        """
+        bundle = self.loaded.bundle
+        if self.data is None:
+            if bundle.image_set is None:
+                raise InputError(bundle.data_problem or f"The images of '{self.recipe}' are not on this machine.")
+            return bundle.image_set
+        found = load_image_set(self.data)
+        if found.fingerprint != bundle.manifest.data.fingerprint:
+            raise InputError(f"'{self.data}' does not hold the images that bundle '{self.recipe}' was built on.")
+        return found
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where finished work is kept; other bundles or other code never meet what these left."""
+        seen = [self.loaded.bundle.id, self.image_set.fingerprint, code_sha256("attacks", "models", "evidence")]
+        key = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:KEY_LENGTH]
+        return cache_folder() / "reproduce" / f"{self.recipe}-{key}"
+
+    def capped(self, count: int) -> int:
+        """Return the number of images to use where a table asks for `count`."""
+        return count if self.images is None else min(count, self.images)
+
+    def natural(self, split: str, count: int) -> Versions:
+        """Return natural images of a split, the first `count` of it, right and wrong."""
+        ids = getattr(self.loaded.bundle.splits, split)[: self.capped(count)]
+        (found,) = self._collector(f"natural-{len(ids)}").natural([(split, ids)], self.progress)
+        return found
+
+    def attacked(self, split: str, plans: Sequence[AttackPlan], counts: Sequence[int]) -> list[Versions]:
+        """Attack the first correctly classified images of a split, so many with each plan; failures are included."""
+        predicted = self._natural_predictions(split)
+        ids = getattr(self.loaded.bundle.splits, split)
+        correct = ids[predicted == self.image_set.labels[ids]]
+        wanted = [(plan, correct[: self.capped(count)]) for plan, count in zip(plans, counts, strict=True)]
+        loaded = self.loaded
+        found = attack_splits(
+            loaded.classifier,
+            self._weights,
+            self.image_set,
+            wanted,
+            loaded.bundle.manifest.seed,
+            self.folder / "attacks",
+            self.processes,
+            self.progress,
+        )
+        versions = []
+        for plan, images in zip(plans, found, strict=True):
+            collect = self._collector(f"{plan_label(plan)}-{len(images.ids)}")
+            versions += collect.attacked([(split, images)], self.progress)
+        return versions
+
+    @property
+    def _weights(self) -> Path:
+        return self.loaded.bundle.path(WEIGHTS_FILE)
+
+    def _collector(self, name: str) -> Collector:
+        folder = self.folder / "observed" / name
+        return Collector(self.loaded.classifier, self._weights, self.image_set, folder, self.processes)
+
+    def _natural_predictions(self, split: str) -> npt.NDArray[np.int64]:
+        """Predictions for a whole split as the bundle stores them."""
+        scores = self.loaded.bundle.scores
+        natural = [
+            (row["image_id"], row["prediction"])
+            for row in scores.select(["image_id", "prediction", "split", "attack"]).to_pylist()
+            if row["split"] == split and row["attack"] == ""
+        ]
+        known = dict(natural)
+        return np.array([known[int(i)] for i in getattr(self.loaded.bundle.splits, split)], dtype=np.int64)
+
+
+def compute(table: PaperTable, data: str | None, images: int | None, progress: Progress) -> tuple[Cell, ...]:
+    """Compute a table in worker processes; what an interrupted run has finished is not done again.
+
+    Parameters
+    ----------
+    table : PaperTable
+    data : str, optional
+        Where its images are.
+    images : int, optional
+        Largest number of images per split and attack.
+    progress : callable
+
+    Raises
+    ------
+    InputError
+        If the bundle or its images are not on this machine.
+    """
+    use_one_thread()
+    with Processes() as processes:
+        cells = table.run(Lab(table.recipe, data, images, processes, progress))
+    check_complete(table, cells)
+    return cells
+
+
+def plan_label(plan: AttackPlan) -> str:
+    """Name an attack with its parameters, for files."""
+    chosen = json.dumps([plan.parameters, plan.random_target], sort_keys=True)
+    return f"{plan.name}-{hashlib.sha256(chosen.encode()).hexdigest()[:8]}"

@@ -1,0 +1,85 @@
+"""How detectors are judged in the tables: fitted on the fit split, settings chosen there, reported on test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.bundle.fitting import select
+from core.bundle.versions import Versions
+from core.detectors.base import Detector, Labels
+from core.evidence.evidence import Evidence
+from core.evidence.readings import PixelReadings
+from core.evidence.reference import Reference
+from core.metrics import auc, auc_interval, binomial_interval, roc_curve
+from core.models.trace import Trace
+from core.reproduce.table import Cell
+
+CURVE_POINTS = 200
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Natural and adversarial images with what is known about them.
+
+    Attributes
+    ----------
+    evidence : Evidence
+    labels : Labels
+    """
+
+    evidence: Evidence
+    labels: Labels
+
+    @classmethod
+    def of(cls, reference: Reference, natural: Versions, attacked: Sequence[Versions]) -> Examples:
+        """Join correctly classified natural images and successful attacks."""
+        parts = [natural.succeeded(), *(versions.succeeded() for versions in attacked)]
+        labels = Labels(
+            np.concatenate([np.full(len(part), bool(part.attack)) for part in parts]),
+            np.concatenate([np.full(len(part), part.attack, dtype="<U32") for part in parts]),
+            np.concatenate([part.ids for part in parts]),
+        )
+        trace = Trace.concatenate([part.trace for part in parts])
+        return cls(Evidence(reference, trace, PixelReadings.concatenate([part.readings for part in parts])), labels)
+
+    def fitted(self, kind: type[Detector]) -> Detector:
+        """Choose a detector's settings by grouped cross-validation on these images, and fit it to them."""
+        attacks = tuple(str(name) for name in np.unique(self.labels.attacks[self.labels.adversarial]))
+        return select(kind, self.evidence, self.labels, attacks).detector
+
+
+def auc_cell(row: str, column: str, paper: float | None, scores: Scores, labels: Labels, note: str = "") -> Cell:
+    """Return the AUC in percent with its interval and curve.
+
+    Parameters
+    ----------
+    row, column : str
+    paper : float or None
+        In percent.
+    scores : array of float64, shape (n,)
+    labels : Labels of the n images
+    note : str
+    """
+    hit = labels.adversarial
+    if not hit.any():
+        return Cell(row, column, paper, None, note="no attack succeeded")
+    natural, attacked = scores[~hit], scores[hit]
+    low, high = auc_interval(
+        natural, attacked, natural_groups=labels.groups[~hit], adversarial_groups=labels.groups[hit]
+    )
+    curve = roc_curve(natural, attacked)
+    kept = np.unique(np.linspace(0, len(curve.fpr) - 1, CURVE_POINTS).round().astype(np.int64))
+    ours, low, high = (100.0 * value for value in (auc(natural, attacked), low, high))
+    return Cell(row, column, paper, ours, low, high, int(hit.sum()), note, curve.fpr[kept], curve.tpr[kept])
+
+
+def share_cell(row: str, column: str, paper: float | None, hits: npt.NDArray[np.bool_], note: str = "") -> Cell:
+    """Return a share of images in percent with its binomial interval."""
+    low, high = binomial_interval(int(hits.sum()), len(hits))
+    return Cell(row, column, paper, 100.0 * float(hits.mean()), 100.0 * low, 100.0 * high, len(hits), note)
