@@ -22,6 +22,7 @@ from core.adaptive import soft_votes
 from core.adaptive.defence import Defence
 from core.adaptive.density import MixtureDensities
 from core.adaptive.feature_response import soft_entropy
+from core.adaptive.nnif import _even_ranks
 from core.adaptive.registry import SUSPICIONS
 from core.adaptive.suspicion import suspicion_of, view
 from core.adaptive.tails import NaturalValues
@@ -375,3 +376,11 @@ def test_one_pass_gives_what_detectors_read() -> None:
     np.testing.assert_allclose(seen.logits.detach().numpy(), trace.logits, atol=1e-5)
     for found, expected in zip(seen.activations, trace.activations, strict=True):
         np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
+
+
+def test_ranks_rise_evenly_between_quantiles_of_all_distances() -> None:
+    draws = np.random.default_rng(4)
+    others = draws.gamma(3.0, size=(2, 1000))
+    distances = np.quantile(others, np.linspace(0.02, 0.98, 40), axis=1).T.copy()
+    found = _even_ranks(torch.from_numpy(distances), torch.from_numpy(others)).numpy()
+    np.testing.assert_allclose(found, np.broadcast_to(np.linspace(0.02, 0.98, 40), found.shape), atol=0.01)

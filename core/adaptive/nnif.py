@@ -17,7 +17,8 @@ from core.models.classifier import Classifier
 Rows = npt.NDArray[np.int64]
 
 COMPARED = 1000  # training images whose distances give ranks their slope
-EDGE = 0.05  # how softly they are counted as nearer, as a share of their mean distance
+KNOTS = 33  # quantiles of these distances, between which ranks rise evenly
+SMALLEST_GAP = 1e-12
 
 
 def nnif_suspicion(classifier: Classifier, reference: Reference, detector: NnifDetector) -> Suspicion:
@@ -25,7 +26,7 @@ def nnif_suspicion(classifier: Classifier, reference: Reference, detector: NnifD
 
     Which images are most influential is found afresh for every version of an image and held fixed for its gradient.
     Distances to them are differentiated as they are. A rank counts how many training images are nearer: its value is
-    exact, its slope that of a soft count over 1,000 of them.
+    exact, its slope that of their share among 1,000 of them, taken to rise evenly between quantiles.
     """
     m = min(int(detector.settings["m"]), len(reference.labels) // 2)
     score = differentiable(detector.regression_)
@@ -64,6 +65,18 @@ def _ranks_and_distances(
     exact, _ = ranks_and_distances(queries, reference.distances(reference.layers[layer]), rows)
     distances = distances_to_each(activations, torch.from_numpy(points[rows]))
     others = distances_to_each(activations, torch.from_numpy(points[compared])[None])
-    edge = EDGE * others.detach().mean(1)[:, None, None]
-    soft = torch.sigmoid((distances[:, :, None] - others[:, None]) / edge).mean(2)
-    return torch.from_numpy(exact).double() + (soft - soft.detach()), distances
+    even = _even_ranks(distances, others)
+    return torch.from_numpy(exact).double() + (even - even.detach()), distances
+
+
+def _even_ranks(distances: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Place distances (n, m) among others (n, c): the share below, linear between `KNOTS` of their quantiles.
+
+    Both move with the image, and so both have a part in the slope.
+    """
+    places = torch.linspace(0, others.shape[1] - 1, KNOTS).long().unique()
+    knots, levels = others.sort(dim=1).values[:, places], places.double() / (others.shape[1] - 1)
+    right = torch.searchsorted(knots.detach(), distances.detach()).clamp(1, len(places) - 1)
+    start, end = knots.gather(1, right - 1), knots.gather(1, right)
+    low, high = levels[right - 1], levels[right]
+    return low + (high - low) * (distances - start) / (end - start).clamp(min=SMALLEST_GAP)
