@@ -88,7 +88,7 @@ DIGITS = Recipe(
     attacks=(
         *(AttackPlan(name, fit=200, test=350) for name in FAST),
         AttackPlan("cw", fit=100, test=150),
-        *(AttackPlan(name, fit=50, test=100) for name in ("ead", "boundary", "lbfgs")),
+        *(AttackPlan(name, fit=50, test=100) for name in ("jsma", "ead", "boundary", "lbfgs")),
         AttackPlan("onepixel", fit=50, test=50),
     ),
     macro_attacks=("fgsm", "bim", "pgd", "mifgsm", "deepfool", "cw"),
@@ -105,7 +105,8 @@ PHOTOGRAPH_ATTACKS = (
     AttackPlan("deepfool", 400, 500),
     AttackPlan("gradient", 200, 300),
     AttackPlan("cw", 200, 300),
-    AttackPlan("ead", 20, 40),
+    AttackPlan("jsma", 40, 60),
+    AttackPlan("ead", 40, 60),
     AttackPlan("boundary", 20, 40, {"steps": 300}),
     AttackPlan("lbfgs", 20, 40, {"steps": 20, "binary_search_steps": 3}),
     AttackPlan("onepixel", 20, 40, {"steps": 30, "popsize": 50}),
