@@ -74,9 +74,10 @@ def _even_ranks(distances: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
 
     Both move with the image, and so both have a part in the slope.
     """
-    places = torch.linspace(0, others.shape[1] - 1, KNOTS).long().unique()
+    places = torch.from_numpy(np.unique(np.linspace(0, others.shape[1] - 1, KNOTS).astype(np.int64)))
     knots, levels = others.sort(dim=1).values[:, places], places.double() / (others.shape[1] - 1)
     right = torch.searchsorted(knots.detach(), distances.detach()).clamp(1, len(places) - 1)
     start, end = knots.gather(1, right - 1), knots.gather(1, right)
     low, high = levels[right - 1], levels[right]
-    return low + (high - low) * (distances - start) / (end - start).clamp(min=SMALLEST_GAP)
+    ranks: torch.Tensor = low + (high - low) * (distances - start) / (end - start).clamp(min=SMALLEST_GAP)
+    return ranks
