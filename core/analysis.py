@@ -13,9 +13,8 @@ from core.attacks.attack import attack_images
 from core.attacks.base import AttackResult, RandomTarget
 from core.bundle.maps import place_between
 from core.bundle.model import LoadedBundle, open_bundle
-from core.bundle.scoring import ERROR_SCORE
 from core.calibration import check_alpha, fused_kind, uncalibrated_verdict
-from core.detectors.fusion import FUSED
+from core.detectors.fusion import ERROR_SCORE, FUSED
 from core.detectors.knn_score import KnnScoreDetector
 from core.detectors.trajectory import TrajectoryDetector
 from core.errors import InputError

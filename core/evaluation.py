@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.bundle import Bundle
+from core.detectors.fusion import ERROR_SCORE
 from core.errors import DamagedBundleError
 from core.metrics import DetectorMetrics, evaluate_detector, macro_auc
 
@@ -49,12 +50,16 @@ class Evaluation:
     macro_auc : dict of str to float or None
         Unweighted mean over the bundle's macro attacks, per detector; None where one of them has no AUC.
     attacks : tuple of AttackSummary
+    natural_errors : DetectorMetrics or None
+        How well the fusion's score of natural errors tells them from correctly classified images; None where it was
+        not fitted or there is no error.
     """
 
     bundle: str
     rows: tuple[DetectorMetrics, ...]
     macro_auc: dict[str, float | None]
     attacks: tuple[AttackSummary, ...]
+    natural_errors: DetectorMetrics | None
 
     def to_json(self) -> dict[str, object]:
         """Return the stable JSON object of ``python -m core evaluate --json``."""
@@ -65,6 +70,7 @@ class Evaluation:
             "attacks": [
                 {"attack": a.attack, "success_rate": a.success_rate, "linf": a.linf, "l2": a.l2} for a in self.attacks
             ],
+            "natural_errors": None if self.natural_errors is None else self.natural_errors.to_json(),
         }
 
 
@@ -125,7 +131,10 @@ def evaluate_table(scores: pa.Table, name: str, macro_attacks: Sequence[str] | N
     )
     macro = {detector: _macro(rows, detector, macro_attacks or attacks) for detector in detectors}
     summaries = tuple(_summarise(attack, groups[attack], test.select("failed", attack).num_rows) for attack in attacks)
-    return Evaluation(name, rows, macro, summaries)
+    errors = groups[NATURAL_ERROR]
+    known = errors.num_rows > 0 and ERROR_SCORE in scores.column_names
+    found = _compare(ERROR_SCORE, NATURAL_ERROR, natural, errors, seed, ERROR_SCORE) if known else None
+    return Evaluation(name, rows, macro, summaries, found)
 
 
 @dataclass(frozen=True)
@@ -152,15 +161,18 @@ class _Table:
         return [name for name in pc.unique(self.rows["attack"]).to_pylist() if name]
 
 
-def _compare(detector: str, attack: str, natural: pa.Table, images: pa.Table, seed: int) -> DetectorMetrics:
+def _compare(
+    detector: str, attack: str, natural: pa.Table, images: pa.Table, seed: int, column: str | None = None
+) -> DetectorMetrics:
+    column = column or SCORE_PREFIX + detector
     natural_ids, ids = _numbers(natural, "image_id"), _numbers(images, "image_id")
     # Natural errors are other images than the natural ones: there is nothing to resample together.
     paired = bool(np.isin(ids, natural_ids).any())
     return evaluate_detector(
         detector,
         attack,
-        _numbers(natural, SCORE_PREFIX + detector),
-        _numbers(images, SCORE_PREFIX + detector),
+        _numbers(natural, column),
+        _numbers(images, column),
         seed=seed,
         natural_groups=natural_ids if paired else None,
         adversarial_groups=ids if paired else None,

@@ -211,6 +211,21 @@ def test_evaluate_agrees_with_sklearn_on_the_test_rows(place, capsys) -> None:
     ]
 
 
+def test_natural_errors_are_judged_by_the_score_made_for_them() -> None:
+    rows = stored_scores().to_pylist()
+    draws = np.random.default_rng(0)
+    for row in rows:
+        row["error_score"] = draws.normal(2.0 * (row["kind"] == "natural_error"))
+    natural, wrong = (
+        [r["error_score"] for r in rows if r["split"] == "test" and r["kind"] == kind]
+        for kind in ("natural", "natural_error")
+    )
+    found = evaluate_table(pa.Table.from_pylist(rows), "tiny", None, 0).natural_errors
+    assert found is not None
+    assert found.auc == pytest.approx(roc_auc_score([0] * len(natural) + [1] * len(wrong), natural + wrong))
+    assert evaluate_table(stored_scores(), "tiny", None, 0).natural_errors is None
+
+
 def test_versions_of_one_image_are_resampled_together(place) -> None:
     evaluation = evaluate_stored(load_bundle("tiny"))
     shuffled = stored_scores().to_pylist()

@@ -136,7 +136,7 @@ class Bundle:
 
         An attack without any takes those that it shares with `AttackSpec.parameters_of`; empty if that has none.
         """
-        stored = {entry["name"]: entry["parameters"] for entry in self.manifest.attacks}
+        stored = {entry["name"]: entry.get("parameters", {}) for entry in self.manifest.attacks}
         spec = ATTACKS.get(attack)
         if attack in stored or spec is None or spec.parameters_of is None:
             return dict(stored.get(attack, {}))

@@ -11,11 +11,10 @@ import numpy.typing as npt
 from core.adaptive.defence import Defence
 from core.bundle.bundle import DENSITY_MAP_FILE, REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
 from core.bundle.fitted import detector_file, reference_from_arrays, restore_detectors
-from core.bundle.scoring import ERROR_SCORE
 from core.calibration import Calibration
 from core.detectors.base import Arrays, Detector
 from core.detectors.fitted_detectors import FittedDetectors
-from core.detectors.fusion import FUSED
+from core.detectors.fusion import ERROR_SCORE, FUSED
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import DensityChart
 from core.evidence.evidence import Evidence

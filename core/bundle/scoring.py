@@ -16,12 +16,11 @@ from core.bundle.processes import Processes, counted
 from core.bundle.store import load_table, save_table, whole
 from core.bundle.versions import Versions
 from core.detectors.fitted_detectors import FittedDetectors
-from core.detectors.fusion import FUSED
+from core.detectors.fusion import ERROR_SCORE, FUSED
 from core.evidence.reference import Reference
 from core.models.training import Progress
 
 CHUNK = 250
-ERROR_SCORE = "error_score"
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,10 @@ from core.bundle.manifest import DataReference, Manifest
 from core.bundle.maps import density_chart
 from core.bundle.model import RUNNING_FILE, RUNNING_SUSPICION
 from core.bundle.origin import library_versions
-from core.bundle.scoring import ERROR_SCORE
 from core.bundle.versions import NATURAL, Versions
 from core.data.image_set import ImageSet
 from core.data.sources import lasting_source
-from core.detectors.fusion import FUSED
+from core.detectors.fusion import ERROR_SCORE, FUSED
 from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.density import DensityChart, keep_rate

@@ -15,6 +15,7 @@ from core.detectors.base import Arrays, Labels, macro_auc
 from core.errors import InputError
 
 FUSED = "fused"
+ERROR_SCORE = "error_score"  # log odds of a misclassified against a correctly classified natural image
 ATTACK, ERROR = "attack", "error"
 PENALTIES = (0.01, 0.1, 1.0, 10.0)  # inverse strengths C that cross-validation compares
 FEWEST_ERRORS = 10
