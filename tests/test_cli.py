@@ -332,7 +332,7 @@ def test_bundles_names_a_folder_that_is_not_there(place, monkeypatch, capsys) ->
 def test_without_json_a_table_is_printed(place, fakes, capsys, command) -> None:
     name, *image = command.split()
     where = {"evaluate": ["tiny"], "verify": ["tiny"], "bundles": []}.get(name, [*image, "--bundle", "tiny"])
-    status, out, err = run(capsys, name, *where)
+    status, out, _ = run(capsys, name, *where)
     assert status == 0
     assert "━" in out
 
