@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -20,6 +20,7 @@ from core.reproduce.lab import Lab
 from core.reproduce.layers import last_layer_of_reference, last_layer_of_versions
 from core.reproduce.protocol import Examples, auc_cell, share_cell
 from core.reproduce.table import Cell
+from core.reproduce.unrounded import unrounded_attack
 
 Scores = npt.NDArray[np.float64]
 
@@ -108,6 +109,7 @@ PAPER_3 = {
 }
 PAPER_4 = {"C&W": (93.45, 91.43, 90.70, 91.95), "CW-Opt": (90.99, 89.74, 92.29, 90.81)}
 SPLITS = ("fit", "test")
+EXPLAINED = (200, 300)
 WHITEBOX_IMAGES = (100, 200)
 WHITEBOX = {"steps": 200, "binary_search_steps": 5}
 
@@ -152,6 +154,26 @@ def ablation(lab: Lab) -> list[Cell]:
         row = " ".join(name for name, wanted in zip(("R↑", "D↑", "R↓", "D↓"), chosen, strict=True) if wanted)
         cells.append(auc_cell(row, "AUC", paper_auc, model.score(test), case.test.labels))
         cells.append(_accuracy_cell(row, "accuracy", paper_accuracy, model.score(fit), model.score(test), case))
+    return cells
+
+
+def explained(lab: Lab) -> list[Cell]:
+    """What rounding to 8 bits and leaving out failed attacks do to the figures, each switched by itself."""
+    plans = {
+        attack: replace(PLANS[attack], fit=EXPLAINED[0], test=EXPLAINED[1])
+        for attack in ("FGSM", "DeepFool", "C&W", "PGD")
+    }
+    natural, rounded = _versions(lab, plans)
+    floats = {split: {a: _unrounded(lab, rounded[split][a], plan) for a, plan in plans.items()} for split in SPLITS}
+    cells = []
+    for rounding, attacked in (("8 bits", rounded), ("floats", floats)):
+        for failures, keep in (("failures left out", False), ("failures count as attacks", True)):
+            chosen = {split: {a: _all_of(v) if keep else v for a, v in attacked[split].items()} for split in SPLITS}
+            for attack, case in _join(lab.loaded.reference, plans, natural, chosen).items():
+                for name in ("nnif", "mahalanobis"):
+                    scores = case.fit.fitted(get_detector(name)).score(case.test.evidence)
+                    row = f"{TITLES[name]}, {rounding}, {failures}"
+                    cells.append(auc_cell(row, attack, None, scores, case.test.labels))
     return cells
 
 
@@ -204,8 +226,17 @@ def _compare(
 
 
 def _cases(lab: Lab, plans: Mapping[str, AttackPlan], last_layer: bool = False) -> dict[str, _Case]:
-    reference = lab.loaded.reference
-    natural = {split: lab.natural(split, max(getattr(plan, split) for plan in plans.values())) for split in SPLITS}
+    natural, attacked = _versions(lab, plans)
+    return _join(lab.loaded.reference, plans, natural, attacked, last_layer)
+
+
+def _versions(lab: Lab, plans: Mapping[str, AttackPlan]) -> tuple[dict[str, Versions], dict[str, dict[str, Versions]]]:
+    """Return natural images by split, and attacked ones by split and attack."""
+    natural = {
+        # Some images are misclassified, so the attacks reach beyond as many natural ones.
+        split: lab.natural(split, max(2 * getattr(plan, split) for plan in plans.values()))
+        for split in SPLITS
+    }
     attacked = {
         split: dict(
             zip(
@@ -216,6 +247,16 @@ def _cases(lab: Lab, plans: Mapping[str, AttackPlan], last_layer: bool = False) 
         )
         for split in SPLITS
     }
+    return natural, attacked
+
+
+def _join(
+    reference: Reference,
+    plans: Mapping[str, AttackPlan],
+    natural: Mapping[str, Versions],
+    attacked: Mapping[str, Mapping[str, Versions]],
+    last_layer: bool = False,
+) -> dict[str, _Case]:
     cases = {}
     for attack in plans:
         parts = {
@@ -227,6 +268,21 @@ def _cases(lab: Lab, plans: Mapping[str, AttackPlan], last_layer: bool = False) 
         fit, test = (Examples.of(known, pair[0], [pair[1]]) for pair in parts.values())
         cases[attack] = _Case(fit, test, attacked["test"][attack])
     return cases
+
+
+def _unrounded(lab: Lab, rounded: Versions, plan: AttackPlan) -> Versions:
+    """Return the same attack's images before rounding; what was measured on pixels is not measured again."""
+    classifier, seed = lab.loaded.classifier, lab.loaded.bundle.manifest.seed
+    images = lab.image_set.images(rounded.ids)
+    attacked = unrounded_attack(classifier, images, rounded.labels, plan, seed)
+    trace = classifier.trace(attacked)
+    changed = (trace.predictions != rounded.labels) & (attacked != images).any((1, 2, 3))
+    return replace(rounded, trace=trace, readings=PixelReadings.unknown(len(rounded)), success=changed)
+
+
+def _all_of(attacked: Versions) -> Versions:
+    """Call every attempt adversarial."""
+    return replace(attacked, success=np.ones(len(attacked), dtype=np.bool_))
 
 
 def _of_the_same(natural: Versions, attacked: Versions) -> Versions:
