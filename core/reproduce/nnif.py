@@ -15,6 +15,8 @@ from core.detectors.base import Detector, Labels
 from core.detectors.fusion import FUSED, Fusion
 from core.detectors.logistic import LogisticScore
 from core.detectors.registry import get_detector
+from core.evidence.readings import PixelReadings
+from core.evidence.reference import Reference
 from core.recipes import AttackPlan
 from core.reproduce.lab import Lab
 from core.reproduce.layers import last_layer_of_reference, last_layer_of_versions
