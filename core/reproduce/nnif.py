@@ -160,7 +160,7 @@ def ablation(lab: Lab) -> list[Cell]:
 
 
 def explained(lab: Lab) -> list[Cell]:
-    """What rounding to 8 bits and leaving out failed attacks do to the figures, each switched by itself."""
+    """Switch rounding to 8 bits and the leaving out of failed attacks, each by itself."""
     plans = {
         attack: replace(PLANS[attack], fit=EXPLAINED[0], test=EXPLAINED[1])
         for attack in ("FGSM", "DeepFool", "C&W", "PGD")
