@@ -94,7 +94,8 @@ def _fused_reading(image: str, fused: FusedVerdict | None) -> None:
     st.caption(
         f"attacked: p = {verdict.p_value:.3f}{wrong}",
         help=f"At most {words.percent(verdict.alpha)} of natural images like those of its calibration are called "
-        f"adversarial, on average over draws of the {verdict.n_calibration} calibration images (split conformal).",
+        f"adversarial, on average over draws of the {verdict.n_calibration} calibration images (split conformal)."
+        + (" Its own errors were too few to learn what they look like." if fused.error is None else ""),
     )
     moved = strongest_contributions(fused.contributions, SHOWN_CONTRIBUTIONS)
     st.caption(
