@@ -39,15 +39,19 @@ class Collector:
     folder: Path
     processes: Processes
 
-    def natural(self, splits: Sequence[tuple[str, npt.NDArray[np.int64]]], progress: Progress) -> list[Versions]:
+    def natural(
+        self, splits: Sequence[tuple[str, npt.NDArray[np.int64]]], progress: Progress, readings: bool = True
+    ) -> list[Versions]:
         """Return the natural images of named splits, whose success is a right prediction."""
-        batches = [Batch(split, self.image_set.pixels[ids], readings=True) for split, ids in splits]
+        batches = [Batch(split, self.image_set.pixels[ids], readings) for split, ids in splits]
         found = self._observe(batches, progress)
         return [self._natural(split, ids, seen) for (split, ids), seen in zip(splits, found, strict=True)]
 
-    def attacked(self, groups: Sequence[tuple[str, AttackedImages]], progress: Progress) -> list[Versions]:
+    def attacked(
+        self, groups: Sequence[tuple[str, AttackedImages]], progress: Progress, readings: bool = True
+    ) -> list[Versions]:
         """Return attacked images with the split that each group belongs to."""
-        batches = [Batch(f"{split}-{a.attack}", a.pixels, readings=True) for split, a in groups]
+        batches = [Batch(f"{split}-{a.attack}", a.pixels, readings) for split, a in groups]
         found = self._observe(batches, progress)
         return [self._attacked(split, a, seen) for (split, a), seen in zip(groups, found, strict=True)]
 

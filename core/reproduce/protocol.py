@@ -73,10 +73,15 @@ def auc_cell(row: str, column: str, paper: float | None, scores: Scores, labels:
     low, high = auc_interval(
         natural, attacked, natural_groups=labels.groups[~hit], adversarial_groups=labels.groups[hit]
     )
+    ours, low, high = (100.0 * value for value in (auc(natural, attacked), low, high))
+    return Cell(row, column, paper, ours, low, high, int(hit.sum()), note, *thinned_curve(natural, attacked))
+
+
+def thinned_curve(natural: Scores, attacked: Scores) -> tuple[Scores, Scores]:
+    """Return false- and true-positive rates of the ROC curve, at most `CURVE_POINTS` of them."""
     curve = roc_curve(natural, attacked)
     kept = np.unique(np.linspace(0, len(curve.fpr) - 1, CURVE_POINTS).round().astype(np.int64))
-    ours, low, high = (100.0 * value for value in (auc(natural, attacked), low, high))
-    return Cell(row, column, paper, ours, low, high, int(hit.sum()), note, curve.fpr[kept], curve.tpr[kept])
+    return curve.fpr[kept], curve.tpr[kept]
 
 
 def share_cell(row: str, column: str, paper: float | None, hits: npt.NDArray[np.bool_], note: str = "") -> Cell:
