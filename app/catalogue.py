@@ -9,10 +9,13 @@ import core.attacks.registry as attack_registry
 import core.bundle as bundles
 import core.bundle.summary as summaries
 import core.detectors.registry as detector_registry
+import core.reproduce.registry as table_registry
+import core.reproduce.results as table_results
 from core.attacks.base import AttackSpec
 from core.detectors.fusion import Fusion
 from core.engine.settings import Settings
 from core.errors import InputError
+from core.reproduce.table import Cell, PaperTable
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
@@ -80,3 +83,24 @@ def detector_summary(name: str) -> str:
     """Return one sentence on what a detector asks; empty for an unknown one."""
     specs = detectors()
     return specs[name].summary if name in specs else ""
+
+
+def paper_tables() -> Mapping[str, PaperTable]:
+    """Return every table that can be computed again, by its name on the command line."""
+    return table_registry.TABLES
+
+
+def stored_tables() -> tuple[str, ...]:
+    """Return the names of the tables whose full run is stored."""
+    return tuple(name for name in paper_tables() if name in table_results.stored_results())
+
+
+def stored_cells(name: str) -> tuple[Cell, ...]:
+    """Return the cells of a table's full run.
+
+    Raises
+    ------
+    InputError
+        If there is none, or its file is damaged.
+    """
+    return table_results.load_results(name)

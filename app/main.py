@@ -67,6 +67,13 @@ page = st.navigation(
                 help="How well each detector does, at which false-alarm rate; run it live on fresh images.",
             ),
             st.Page(
+                "app_pages/paper_tables.py",
+                title="Paper tables",
+                icon=":material/table_chart:",
+                url_path="paper-tables",
+                help="The papers' published figures beside those computed here, each with the ROC curve behind it.",
+            ),
+            st.Page(
                 "app_pages/about.py",
                 title="About",
                 icon=":material/info:",

@@ -43,6 +43,8 @@ CLASS_SYMBOLS = (
 
 DIVERGING = ((0.0, "#2166AC"), (0.25, "#92C5DE"), (0.5, "#F7F7F7"), (0.75, "#F4A582"), (1.0, "#B2182B"))
 SEQUENTIAL = "Cividis"
+ABOVE, BELOW = (33, 102, 172), (178, 24, 43)  # the ends of DIVERGING
+DEEPEST_SHADE = 0.5
 
 
 def class_colour(index: int) -> str:
@@ -53,3 +55,15 @@ def class_colour(index: int) -> str:
 def class_symbol(index: int) -> str:
     """Return the marker shape of a class."""
     return CLASS_SYMBOLS[index % len(CLASS_SYMBOLS)]
+
+
+def difference_shade(strength: float) -> str:
+    """Return a see-through blue above, or red below, that leaves the page's text readable in both themes.
+
+    Parameters
+    ----------
+    strength : float
+        In [-1, 1]; 0 leaves the ground as it is.
+    """
+    red, green, blue = ABOVE if strength > 0 else BELOW
+    return f"rgba({red}, {green}, {blue}, {DEEPEST_SHADE * abs(strength):.3f})"

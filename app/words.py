@@ -13,6 +13,7 @@ NATURAL = ":material/check_circle:"
 ERROR = ":material/rule:"
 UNCALIBRATED = ":material/help:"
 
+SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 LONGEST_DECIMAL = len("0.0001")
 
 PARAMETER_TITLES = {
@@ -60,6 +61,23 @@ def number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.4g}"
+
+
+def figure(value: float | None) -> str:
+    """Return a figure of a paper's table with two decimals, or a dash."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+def raised(number: int | None) -> str:
+    """Return the number of a note as superscript digits; nothing without one."""
+    return "" if number is None else str(number).translate(SUPERSCRIPT)
+
+
+def signed(value: float) -> str:
+    """Return a difference with two decimals and its sign, which a difference that rounds to nothing does not have."""
+    text = f"{abs(value):.2f}"
+    sign = "±" if float(text) == 0.0 else "+" if value > 0 else "−"
+    return sign + text
 
 
 def seconds(value: float) -> str:

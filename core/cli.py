@@ -31,6 +31,7 @@ from core.calibration import check_alpha
 from core.errors import DamagedBundleError, InputError, TelltaleError
 from core.images import image_sha256
 from core.parameters import ParameterValue, validate_parameters
+from core.reproduce.layout import distinct_notes
 from core.reproduce.table import Cell
 from core.time_left import TimeLeft
 from core.uploads import load_image_file, png_bytes
@@ -328,7 +329,7 @@ def reproduce(
 
 def _cell_table(cells: Sequence[Cell]) -> tuple[Table, list[str]]:
     """Lay out a paper's table, one line per figure, with its notes numbered below."""
-    notes = list(dict.fromkeys(cell.note for cell in cells if cell.note))
+    notes = distinct_notes(cells)
     shown = Table("row", "column", "paper", "ours", "95 % interval", "difference", "n", "note")
     for cell in cells:
         interval = "" if cell.low is None else f"{cell.low:.1f} to {cell.high:.1f}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
+from test_server import CONFIG, contrast
 
 from app import catalogue, palette
 from app.figures import bars, density, embedding, maps, roc, trajectory
@@ -66,16 +67,36 @@ EYES = {
 }
 
 
+def differences_seen(colours: Sequence[tuple[int, ...]], eye: np.ndarray) -> np.ndarray:
+    """Return CIEDE2000 between colours (0 to 255) as an eye sees them, shape (n, n)."""
+    rgb = np.array(colours) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ eye.T, 0, 1)
+    lab = rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)[None])[0]
+    return np.asarray(deltaE_ciede2000(lab[:, None], lab[None]))
+
+
 @pytest.mark.parametrize("eye", EYES.values(), ids=EYES.keys())
 def test_ten_classes_are_told_apart_by_every_eye(eye: np.ndarray) -> None:
     colours = [palette.class_colour(label) for label in range(10)]
     assert len(set(colours)) == len({palette.class_symbol(label) for label in range(10)}) == 10
-    rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in colours])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ eye.T, 0, 1)
-    lab = rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)[None])[0]
-    differences = deltaE_ciede2000(lab[:, None], lab[None])[~np.eye(10, dtype=bool)]
-    assert differences.min() > 10  # two shades of one hue differ by about 5
+    levels = [tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) for colour in colours]
+    assert differences_seen(levels, eye)[~np.eye(10, dtype=bool)].min() > 10  # two shades of one hue differ by about 5
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("strength", [-1.0, -0.5, 0.5, 1.0])
+def test_text_stays_readable_on_the_shade_of_a_difference(theme: str, strength: float) -> None:
+    colours = CONFIG["theme"][theme]
+    *shade, alpha = (float(part) for part in palette.difference_shade(strength)[5:-1].split(","))
+    ground = [int(colours["backgroundColor"][i : i + 2], 16) for i in (1, 3, 5)]
+    blended = [round(alpha * top + (1 - alpha) * below) for top, below in zip(shade, ground, strict=True)]
+    assert contrast(colours["textColor"], "#" + "".join(f"{value:02x}" for value in blended)) >= 4.5
+
+
+@pytest.mark.parametrize("eye", EYES.values(), ids=EYES.keys())
+def test_above_and_below_are_told_apart_by_every_eye(eye: np.ndarray) -> None:
+    assert differences_seen([palette.ABOVE, palette.BELOW], eye)[0, 1] > 10
 
 
 def test_map_carries_ids_and_every_point_once() -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fake_analysis import DETECTORS, FakeBundle, FakeEngine, analyse
+from paper_cells import CELLS, RATES, TABLE, store
 from PIL import Image
 from skimage import data
 from streamlit.testing.v1 import AppTest
@@ -21,6 +25,8 @@ import core.engine
 from app import words
 from core.attacks.registry import ATTACKS
 from core.bundle.summary import BundleSummary
+from core.reproduce import results
+from core.reproduce.registry import TABLES
 
 MAIN = str(Path(__file__).resolve().parents[1] / "app" / "main.py")
 PAGES = (
@@ -30,6 +36,7 @@ PAGES = (
     "app_pages/neighbours.py",
     "app_pages/hidden_state_density.py",
     "app_pages/detectors.py",
+    "app_pages/paper_tables.py",
     "app_pages/about.py",
 )
 SUMMARIES = {
@@ -39,7 +46,12 @@ SUMMARIES = {
     "digits": BundleSummary("digits", "Digits", 0.99, 10, 60, (1, 8, 8), 20, 20, 2_000),
     "torn": BundleSummary("torn", problem="It is damaged."),
 }
-CALM_PAGES = ("app_pages/feature_responses.py", "app_pages/trajectories.py", "app_pages/hidden_state_density.py")
+CALM_PAGES = (
+    "app_pages/feature_responses.py",
+    "app_pages/trajectories.py",
+    "app_pages/hidden_state_density.py",
+    "app_pages/paper_tables.py",
+)
 ATTACKED = {"attack": "pgd~eps~0.2~seed~3", "alpha": "0.1", "image": "test-167"}
 
 
@@ -352,6 +364,110 @@ def test_detector_page_names_every_detector(engine: FakeEngine) -> None:
     assert "Caught (TPR)" in text_of(app)
 
 
+TABLES_PAGE = "app_pages/paper_tables.py"
+
+
+def show_results(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the page find the runs in this folder, and no others."""
+    for name in ("load_results", "stored_results"):
+        monkeypatch.setattr(results, name, partial(getattr(results, name), folder=folder))
+
+
+def open_tables(monkeypatch: pytest.MonkeyPatch, folder: Path, **query: str) -> AppTest:
+    show_results(monkeypatch, folder)
+    app = open_app(TABLES_PAGE, **query)
+    assert not app.exception
+    return app
+
+
+def titled(name: str) -> str:
+    return f"{TABLES[name].paper}: {TABLES[name].title}"
+
+
+def test_a_paper_table_shows_ours_beside_the_papers_figure(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = open_tables(monkeypatch, store(tmp_path))
+    shown = app.dataframe[0].value
+    assert list(shown.index) == ["DkNN", "NNIF", "SVHN: NNIF"]
+    texts = shown.map(lambda text: text.replace("\N{NO-BREAK SPACE}", " "))
+    assert texts.loc["DkNN"].tolist() == [
+        "92.00¹ [90.5, 93.2] not in the paper",
+        "75.00 (−12.81) [70.0, 80.0] paper 87.81",
+        "",
+    ]
+    assert texts.loc["NNIF", "FGSM"] == "99.96 (±0.00)² [99.5, 100.0] paper 99.96"
+    assert texts.loc["NNIF", "EAD"] == "76.41 (+6.41) [70.0, 80.0] paper 70.00"
+    assert texts.loc["SVHN: NNIF", "FGSM"] == "not computed³ paper 99.50"
+    text = text_of(app)
+    assert "3. needs SVHN and a network trained on it" in text
+    assert TABLES[TABLE].setting in text and TABLES[TABLE].title in text
+    assert app.selectbox(key="table").options[0] == titled(TABLE), "what is stored comes first"
+    assert len(app.selectbox(key="table").options) == len(TABLES)
+
+
+def test_the_first_figure_with_a_curve_is_open(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = open_tables(monkeypatch, store(tmp_path))
+    assert app.selectbox(key="cell").value == "DkNN / FGSM"
+    assert [(metric.label, metric.value) for metric in app.metric] == [
+        ("Paper", "87.81"),
+        ("Ours", "75.00"),
+        ("Difference", "−12.81"),
+    ]
+    assert "n = 300" in text_of(app)
+    curve = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]
+    assert curve["name"] == "DkNN / FGSM: 75.00 (AUC, %), n = 300"
+    assert [RATES[0].tolist(), RATES[1].tolist()] == [_numbers(curve[axis]) for axis in ("x", "y")]
+
+
+def _numbers(stored: Any) -> list[float]:
+    """Return a Plotly array, which may travel as base64."""
+    if isinstance(stored, dict):
+        return np.frombuffer(base64.b64decode(stored["bdata"]), stored["dtype"]).tolist()
+    return list(stored)
+
+
+def test_an_empty_cell_says_why_and_a_share_has_no_curve(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = open_tables(monkeypatch, store(tmp_path))
+    app.selectbox(key="cell").select("SVHN: NNIF / EAD").run()
+    assert [info.value for info in app.info] == ["Not computed here: needs SVHN and a network trained on it."]
+    assert not app.get("plotly_chart")
+    app.selectbox(key="cell").select("DkNN / accuracy").run()
+    assert "No ROC curve lies behind this figure" in text_of(app) and not app.get("plotly_chart")
+
+
+def test_a_link_opens_its_table_and_figure(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    results.save_results("nnif-whitebox", CELLS[2:4], store(tmp_path))
+    app = open_tables(monkeypatch, tmp_path, table=titled("nnif-whitebox"), cell="NNIF / EAD")
+    assert (app.selectbox(key="table").value, app.selectbox(key="cell").value) == ("nnif-whitebox", "NNIF / EAD")
+    app.selectbox(key="table").select(TABLE).run()
+    app.selectbox(key="cell").select("DkNN / accuracy").run()
+    app.selectbox(key="table").select("nnif-whitebox").run()
+    assert not app.exception and app.selectbox(key="cell").value == "NNIF / FGSM", "the other table has no such figure"
+
+
+def test_a_table_without_a_run_gives_the_one_command(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = open_tables(monkeypatch, tmp_path)
+    assert not app.error and not app.dataframe
+    app.selectbox(key="table").select("nnif-transfer").run()
+    assert "python -m core reproduce nnif-transfer --data uoft-cs/cifar10 --save" in [code.value for code in app.code]
+
+
+def test_a_damaged_run_is_one_sentence_and_the_command(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / f"{TABLE}.parquet").write_bytes(b"nonsense")
+    app = open_tables(monkeypatch, tmp_path)
+    assert len(app.error) == 1 and f"{TABLE}.parquet" in app.error[0].value
+    assert f"python -m core reproduce {TABLE} --data uoft-cs/cifar10 --save" in [code.value for code in app.code]
+
+
 def test_live_run_grows_and_ends(engine: FakeEngine) -> None:
     app = open_app(PAGES[5])
     app.button(key="live-start").click().run()
@@ -365,7 +481,8 @@ def test_torch_stays_out(engine: FakeEngine) -> None:
 
     code = (
         "import sys; sys.path.insert(0, '.'); import app.layout, app.analyses, app.panels.live, app.panels.roc, "
-        "app.panels.neighbours, app.panels.trajectory, app.panels.responses, app.panels.density, app.panels.about; "
+        "app.panels.neighbours, app.panels.trajectory, app.panels.responses, app.panels.density, app.panels.about, "
+        "app.panels.paper_tables; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(MAIN).parents[1])

@@ -15,7 +15,15 @@ from core.results import Analysis
 from core.views import count_noticing, natural_test_ids
 
 MAIN = str(Path(__file__).resolve().parents[1] / "app" / "main.py")
-PAGES = ("feature_responses", "trajectories", "neighbours", "hidden_state_density", "detectors", "about")
+PAGES = (
+    "feature_responses",
+    "trajectories",
+    "neighbours",
+    "hidden_state_density",
+    "detectors",
+    "paper_tables",
+    "about",
+)
 
 
 @pytest.fixture(scope="module")
