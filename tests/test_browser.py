@@ -23,6 +23,7 @@ from PIL import Image
 from shipped import correct_test_ids, images_of, shipped
 from test_server import free_port
 
+from app import catalogue, words
 from app.words import number, percent
 from core.analysis import analyse_image, attack_image
 from core.bundle import load_bundle
@@ -30,6 +31,7 @@ from core.bundle.processes import use_one_thread
 from core.bundle.summary import images_command
 from core.images import to_bytes
 from core.photographs import PHOTOGRAPHS, photograph_for
+from core.reproduce.layout import Grid
 from core.results import Analysis
 from core.views import count_noticing
 
@@ -334,6 +336,29 @@ def test_colour_fits_a_phone_without_its_images(open_tab: Any, title: str) -> No
     visit.page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
     visit.settle()
     visit.check()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_figure_that_is_marked_in_a_paper_table_shows_what_lies_behind_it(
+    open_tab: Any, viewport: dict[str, int]
+) -> None:
+    stored = catalogue.stored_tables()
+    if not stored:
+        pytest.skip("No full run of a paper's table is stored.")
+    visit = open_tab("paper-tables", viewport)
+    page = visit.page
+    grid = Grid.of(catalogue.stored_cells(stored[0]))
+    table = page.locator(".st-key-paper-grid .dvn-scroller")
+    for row in (1, 0):
+        table.click(position={"x": 250, "y": 40 + 70 * row + 30})
+        page.wait_for_selector(f"h3:has-text('{grid.rows[row]} / ')", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+    chosen = page.locator("h3").first.inner_text().split(" / ")
+    cell = grid.cells[(chosen[0], chosen[1])]
+    metric = page.locator('[data-testid="stMetric"]', has_text="Ours")
+    assert words.figure(cell.ours) in metric.inner_text()
+    assert (page.locator(".js-plotly-plot").count() > 0) == (len(cell.fpr) > 0)
 
 
 def test_an_image_is_drawn_soon_after_the_click(open_tab: Any, record_property: Any) -> None:
