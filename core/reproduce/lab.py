@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from core.bundle.attacking import attack_splits
+from core.bundle.attacking import AttackedImages, attack_splits
 from core.bundle.bundle import WEIGHTS_FILE
 from core.bundle.collecting import Collector
+from core.bundle.fitted import FittedFiles, ReferenceFiles
 from core.bundle.model import LoadedBundle, open_bundle
 from core.bundle.origin import code_sha256
 from core.bundle.processes import Processes, use_one_thread
@@ -107,12 +108,20 @@ class Lab:
         self, split: str, plans: Sequence[AttackPlan], counts: Sequence[int], readings: bool = True
     ) -> list[Versions]:
         """Attack the first correctly classified images of a split, so many with each plan; failures are included."""
+        versions = []
+        for plan, images in zip(plans, self.attacked_images(split, plans, counts), strict=True):
+            collect = self._collector(f"{plan_label(plan)}-{len(images.ids)}", readings)
+            versions += collect.attacked([(split, images)], self.progress, readings)
+        return versions
+
+    def attacked_images(self, split: str, plans: Sequence[AttackPlan], counts: Sequence[int]) -> list[AttackedImages]:
+        """Attack as `attacked` does, and return the pixels, for another network to look at."""
         predicted = self._natural_predictions(split)
         ids = getattr(self.loaded.bundle.splits, split)
         correct = ids[predicted == self.image_set.labels[ids]]
         wanted = [(plan, correct[: self.capped(count)]) for plan, count in zip(plans, counts, strict=True)]
         loaded = self.loaded
-        found = attack_splits(
+        return attack_splits(
             loaded.classifier,
             self._weights,
             self.image_set,
@@ -121,12 +130,15 @@ class Lab:
             self.folder / "attacks",
             self.processes,
             self.progress,
+            self._fitted,
         )
-        versions = []
-        for plan, images in zip(plans, found, strict=True):
-            collect = self._collector(f"{plan_label(plan)}-{len(images.ids)}", readings)
-            versions += collect.attacked([(split, images)], self.progress, readings)
-        return versions
+
+    @property
+    def _fitted(self) -> FittedFiles:
+        """The bundle's detectors, for attacks that aim at them."""
+        bundle = self.loaded.bundle
+        settings = {name: dict(detector.settings) for name, detector in self.loaded.detectors.items()}
+        return FittedFiles.of(ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names)), settings)
 
     @property
     def _weights(self) -> Path:

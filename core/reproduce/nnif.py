@@ -20,7 +20,7 @@ from core.evidence.reference import Reference
 from core.recipes import AttackPlan
 from core.reproduce.lab import Lab
 from core.reproduce.layers import last_layer_of_reference, last_layer_of_versions
-from core.reproduce.protocol import Examples, auc_cell, share_cell
+from core.reproduce.protocol import Examples, auc_cell, balanced_cell, share_cell
 from core.reproduce.table import Cell
 from core.reproduce.unrounded import unrounded_attack
 
@@ -302,16 +302,7 @@ def _fuse(fitted: Mapping[str, Detector], fit: Examples, scores: Mapping[str, Sc
 def _accuracy_cell(row: str, column: str, paper: float, fit: Scores, test: Scores, case: _Case) -> Cell:
     """Return the balanced accuracy on test images at the threshold that is best on the fit split."""
     limit = _best_threshold(fit, case.fit.labels)
-    hit = case.test.labels.adversarial
-    right = (test >= limit) == hit
-    rates = [float(right[hit].mean()), float(right[~hit].mean())]
-    share = 100.0 * float(np.mean(rates))
-    spread = (
-        196.0
-        * 0.5
-        * float(np.sqrt(sum(r * (1 - r) / n for r, n in zip(rates, (hit.sum(), (~hit).sum()), strict=True))))
-    )
-    return Cell(row, column, paper, share, max(0.0, share - spread), min(100.0, share + spread), int(hit.sum()))
+    return balanced_cell(row, column, paper, test >= limit, case.test.labels.adversarial)
 
 
 def _best_threshold(scores: Scores, labels: Labels) -> float:

@@ -88,3 +88,30 @@ def share_cell(row: str, column: str, paper: float | None, hits: npt.NDArray[np.
     """Return a share of images in percent with its binomial interval."""
     low, high = binomial_interval(int(hits.sum()), len(hits))
     return Cell(row, column, paper, 100.0 * float(hits.mean()), 100.0 * low, 100.0 * high, len(hits), note)
+
+
+def balanced_cell(
+    row: str,
+    column: str,
+    paper: float | None,
+    rejected: npt.NDArray[np.bool_],
+    adversarial: npt.NDArray[np.bool_],
+    note: str = "",
+) -> Cell:
+    """Return the balanced accuracy of a decision in percent with its normal interval.
+
+    Parameters
+    ----------
+    row, column : str
+    paper : float or None
+    rejected, adversarial : arrays of bool, shape (n,)
+        What was decided, and the truth; both kinds are present.
+    note : str
+    """
+    right = rejected == adversarial
+    rates = np.array([right[adversarial].mean(), right[~adversarial].mean()])
+    counts = np.array([adversarial.sum(), (~adversarial).sum()])
+    share = 100.0 * float(rates.mean())
+    spread = 98.0 * float(np.sqrt((rates * (1.0 - rates) / counts).sum()))
+    low, high = max(0.0, share - spread), min(100.0, share + spread)
+    return Cell(row, column, paper, share, low, high, int(adversarial.sum()), note)

@@ -25,6 +25,12 @@ RESPONSE_SETTING = (
     "8-bit image gets another label count; ε 8/255, the paper gives none. Which end of the entropies is suspicious is "
     "fitted on validation images."
 )
+IDEFENDER = "Zheng & Hong (2018)"
+BLACK_BOX_SETTING = (
+    "FGSM made on model E, shown to model F; 8-bit images; an image counts as adversarial only if F gets its natural "
+    "version right and the attacked one wrong (the paper does not say); the hidden state is F's last convolution, its "
+    "form chosen on validation images; thresholds and quantiles from calibration images."
+)
 
 _TABLES = (
     PaperTable(
@@ -120,6 +126,64 @@ _TABLES = (
         f"{NNIF_SETTING} Penultimate layer only; as many natural as adversarial images; the published code of the "
         "attack does not implement its Eq. 3, ours does.",
         "core.reproduce.nnif:whitebox",
+        "cifar10",
+    ),
+    PaperTable(
+        "idefender-table2",
+        "I-defender beside Defense-GAN's settings, MNIST",
+        f"{IDEFENDER}, Table 2",
+        "AUC, %",
+        f"{BLACK_BOX_SETTING} ε = 0.3.",
+        "core.reproduce.idefender:table_2",
+        "mnist",
+    ),
+    PaperTable(
+        "idefender-table3",
+        "I-defender by strength of the attack, MNIST",
+        f"{IDEFENDER}, Table 3",
+        "AUC, %",
+        BLACK_BOX_SETTING,
+        "core.reproduce.idefender:table_3",
+        "mnist",
+    ),
+    PaperTable(
+        "idefender-table4",
+        "I-defender beside Defense-GAN's settings, Fashion-MNIST",
+        f"{IDEFENDER}, Table 4",
+        "AUC, %",
+        f"{BLACK_BOX_SETTING} ε = 0.3.",
+        "core.reproduce.idefender:table_4",
+        "fashion_mnist",
+    ),
+    PaperTable(
+        "idefender-table5",
+        "I-defender by strength of the attack, Fashion-MNIST",
+        f"{IDEFENDER}, Table 5",
+        "AUC, %",
+        BLACK_BOX_SETTING,
+        "core.reproduce.idefender:table_5",
+        "fashion_mnist",
+    ),
+    PaperTable(
+        "idefender-table6",
+        "I-defender when the classifier is known and the detector is not, CIFAR-10",
+        f"{IDEFENDER}, Table 6",
+        "%",
+        "ResNet-14 instead of WRN-34-8; strengths chosen on fit images so that about the published accuracy is left, "
+        "in whole grey levels for L∞; only 8-bit images that change a right label count; test images.",
+        "core.reproduce.semi_white_box:table_6",
+        "cifar10",
+    ),
+    PaperTable(
+        "idefender-graybox",
+        "Attackers with a network and an I-defender of their own, CIFAR-10",
+        f"{IDEFENDER}, Tables 7 and 8",
+        "AUC of −log p, %",
+        "Source is the ResNet-14 of the bundle (28 epochs), Target another ResNet-14 with another seed and 6 epochs, "
+        "the one of another size a ResNet-20 of half the width, 6 epochs; the paper: WRN-34-8 and WRN-46-8. 200 test "
+        "images that Source gets right; only 8-bit images that change a network's right label count for it. The copy "
+        "that was read has four rows of figures beside three values of α; 1 is taken as the fourth.",
+        "core.reproduce.graybox:tables_7_and_8",
         "cifar10",
     ),
 )
