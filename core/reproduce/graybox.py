@@ -22,7 +22,7 @@ from core.reproduce.table import Cell
 ALPHAS = (1e-3, 1e-2, 1e-1, 1.0)
 SHOWN = 200
 TARGET, SOURCE, OTHER = "Target", "Source", "Target of another size"
-EPOCHS = 6
+EPOCHS = 4
 SECOND = {"seed": 1, "epochs": EPOCHS}
 RESIZED = {"seed": 2, "epochs": EPOCHS, "base_width": 16, "depth": 3}
 

@@ -65,11 +65,12 @@ def table_5(lab: Lab) -> list[Cell]:
 
 
 def _beside_settings(lab: Lab, name: str, paper: float, settings: Settings) -> list[Cell]:
+    column = f"ε = {STRONGEST:g}"
     others = [
-        Cell(f"{DEFENSE_GAN}, {runs} runs of {iterations}", "AUC", value, None, note=NO_GAN)
+        Cell(f"{DEFENSE_GAN}, {runs} × {iterations} iterations", column, value, None, note=NO_GAN)
         for (runs, iterations), value in settings.items()
     ]
-    return [*_judged(lab, name, {STRONGEST: "AUC"}, (paper,)), *others]
+    return [*_judged(lab, name, {STRONGEST: column}, (paper,)), *others]
 
 
 def _by_strength(lab: Lab, name: str, paper: Strengths) -> list[Cell]:

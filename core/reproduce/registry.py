@@ -179,8 +179,8 @@ _TABLES = (
         "Attackers with a network and an I-defender of their own, CIFAR-10",
         f"{IDEFENDER}, Tables 7 and 8",
         "AUC of −log p, %",
-        "Source is the ResNet-14 of the bundle (28 epochs), Target another ResNet-14 with another seed and 6 epochs, "
-        "the one of another size a ResNet-20 of half the width, 6 epochs; the paper: WRN-34-8 and WRN-46-8. 200 test "
+        "Source is the ResNet-14 of the bundle (28 epochs), Target another ResNet-14 with another seed and 4 epochs, "
+        "the one of another size a ResNet-20 of half the width, 4 epochs; the paper: WRN-34-8 and WRN-46-8. 200 test "
         "images that Source gets right; only 8-bit images that change a network's right label count for it. The copy "
         "that was read has four rows of figures beside three values of α; 1 is taken as the fourth.",
         "core.reproduce.graybox:tables_7_and_8",
