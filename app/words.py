@@ -73,6 +73,11 @@ def raised(number: int | None) -> str:
     return "" if number is None else str(number).translate(SUPERSCRIPT)
 
 
+def ended(text: str) -> str:
+    """Return a note with a full stop at its end, unless it has one."""
+    return text if text.endswith(".") else text + "."
+
+
 def signed(value: float) -> str:
     """Return a difference with two decimals and its sign, which a difference that rounds to nothing does not have."""
     text = f"{abs(value):.2f}"

@@ -392,12 +392,12 @@ def test_a_paper_table_shows_ours_beside_the_papers_figure(
     assert list(shown.index) == ["DkNN", "NNIF", "SVHN: NNIF"]
     texts = shown.map(lambda text: text.replace("\N{NO-BREAK SPACE}", " "))
     assert texts.loc["DkNN"].tolist() == [
-        "92.00¹ [90.5, 93.2] not in the paper",
-        "75.00 (−12.81) [70.0, 80.0] paper 87.81",
+        "92.00¹ [90.50, 93.25] not in the paper",
+        "75.00 (−12.81) [70.00, 80.00] paper 87.81",
         "",
     ]
-    assert texts.loc["NNIF", "FGSM"] == "99.96 (±0.00)² [99.5, 100.0] paper 99.96"
-    assert texts.loc["NNIF", "EAD"] == "76.41 (+6.41) [70.0, 80.0] paper 70.00"
+    assert texts.loc["NNIF", "FGSM"] == "99.96 (±0.00)² [99.50, 100.00] paper 99.96"
+    assert texts.loc["NNIF", "EAD"] == "76.41 (+6.41) [70.00, 80.00] paper 70.00"
     assert texts.loc["SVHN: NNIF", "FGSM"] == "not computed³ paper 99.50"
     text = text_of(app)
     assert "3. needs SVHN and a network trained on it" in text
@@ -563,3 +563,15 @@ def test_a_file_that_is_no_picture_leaves_the_case_with_one_sentence(engine: Fak
 )
 def test_settings_are_written_as_people_write_them(value: object, said: str) -> None:
     assert words.setting(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(1.234, "+1.23"), (-12.5, "−12.50"), (0.004, "±0.00"), (-0.004, "±0.00"), (0.0, "±0.00")]
+)
+def test_differences_carry_a_sign_unless_they_round_to_nothing(value: float, said: str) -> None:
+    assert words.signed(value) == said
+
+
+def test_notes_end_in_one_full_stop() -> None:
+    assert words.ended("needs SVHN") == words.ended("needs SVHN.") == "needs SVHN."
+    assert words.raised(None) == "" and words.raised(12) == "¹²"

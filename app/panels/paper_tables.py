@@ -36,7 +36,7 @@ def choose_table() -> PaperTable:
 def show_source(table: PaperTable) -> None:
     """Say what a table shows, where it was published, in which unit, and what differs here."""
     st.header(table.title, anchor=False)
-    st.markdown(f"{table.paper}. Unit: {table.unit}. Computed on the model *{table.recipe}*.")
+    st.markdown(f"{table.paper}. Unit: {table.unit}. Data and network: *{table.recipe}*.")
     st.markdown(f"**What differs here.** {table.setting}")
 
 
@@ -96,6 +96,7 @@ def _show_grid(table: PaperTable, grid: Grid) -> None:
     st.dataframe(
         frame.style.apply(lambda _: _shades(grid), axis=None),
         key=GRID,
+        width="content",  # stretched columns would put the parts of a cell on one line
         height="content" if len(grid.rows) <= MOST_ROWS else SCROLLED_HEIGHT,
         row_height=ROW_HEIGHT,
         column_config={column: st.column_config.TextColumn(width=COLUMN_WIDTH) for column in grid.columns},
@@ -121,7 +122,7 @@ def _cell_text(grid: Grid, cell: Cell | None) -> str:
 
 
 def _interval(cell: Cell) -> str:
-    return "" if cell.low is None or cell.high is None else f"[{cell.low:.1f}, {cell.high:.1f}]"
+    return "" if cell.low is None or cell.high is None else f"[{words.figure(cell.low)}, {words.figure(cell.high)}]"
 
 
 def _shades(grid: Grid) -> pd.DataFrame:
@@ -170,10 +171,10 @@ def _show_figure(table: PaperTable, cell: Cell) -> None:
     words_column, curve_column = st.columns([2, 3], gap="medium")
     with words_column:
         if cell.ours is None:
-            st.info(f"Not computed here: {cell.note}.", icon=":material/block:")
+            st.info(f"Not computed here: {words.ended(cell.note)}", icon=":material/block:")
         _show_metrics(cell)
         if cell.ours is not None and cell.note:
-            st.markdown(f":material/info: {cell.note[0].upper()}{cell.note[1:]}.")
+            st.markdown(f":material/info: {words.ended(cell.note)}")
     with curve_column:
         if len(cell.fpr):
             _show_curve(table, cell)
