@@ -74,7 +74,7 @@ def test_an_attack_and_its_analysis_can_be_checked_from_the_files(place: Path) -
     assert told["success"] is (read[0] != read[1])
 
     said = answer(place, "analyse", "a.png", "--alpha", "0.1")
-    assert set(said) == {"image_sha256", "prediction", "verdicts", "timings_ms"}
+    assert set(said) == {"image_sha256", "prediction", "verdicts", "fused", "timings_ms"}
     assert said["image_sha256"] == told["image_sha256"]
     expected = analyse_image(shipped(), attacked, 0.1)
     assert said["prediction"]["label"] == expected.prediction.name == told["prediction"]
@@ -90,8 +90,8 @@ def test_an_attack_and_its_analysis_can_be_checked_from_the_files(place: Path) -
 
 def test_evaluate_reports_what_the_stored_scores_say(tmp_path: Path) -> None:
     told = answer(tmp_path, "evaluate", "digits")
-    assert set(told) == {"bundle", "rows", "macro_auc", "attacks"}
-    assert {row["detector"] for row in told["rows"]} == set(told["macro_auc"]) == set(DETECTORS)
+    assert set(told) == {"bundle", "rows", "macro_auc", "attacks", "natural_errors"}
+    assert {row["detector"] for row in told["rows"]} == set(told["macro_auc"]) == {*DETECTORS, "fused"}
     assert [a["attack"] for a in told["attacks"]] == [plan.name for plan in get_recipe("digits").attacks]
     stored = columns()
     test = stored["split"] == "test"

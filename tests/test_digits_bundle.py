@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import betabinom
+from scipy.stats import betabinom, binom
 from shipped import columns, images_of, shipped
 from sklearn.metrics import roc_auc_score
 
@@ -12,6 +12,7 @@ from core.attacks.attack import attack_images
 from core.attacks.registry import get_attack
 from core.bundle import verify_bundle
 from core.data.splits import SPLIT_NAMES, Splits
+from core.detectors.fusion import ERROR_SCORE, FUSED
 from core.detectors.registry import DETECTORS
 from core.evaluation import evaluate_stored
 from core.parameters import validate_parameters
@@ -21,7 +22,6 @@ RECIPE = get_recipe("digits")
 GRADIENT_ATTACKS = ("fgsm", "bim", "pgd", "pgd_l2", "mifgsm", "deepfool", "cw", "gradient", "ead", "lbfgs")
 FLOORS = {"nnif": 0.97, "trajectory": 0.94, "idefender": 0.90, "knn_score": 0.88}
 LARGEST_BYTES = 8_000_000
-ALPHA = 0.05
 
 
 def rows(**wanted: str) -> np.ndarray:
@@ -111,7 +111,7 @@ def assert_stored(images: np.ndarray, chosen: np.ndarray, worst: float = 0.05) -
     loaded, stored = shipped(), columns()
     evidence = loaded.evidence(images)[0]
     own = np.arange(len(images)), evidence.predictions
-    found = {f"score_{name}": detector.score(evidence) for name, detector in loaded.detectors.items()}
+    found = {f"score_{name}": scores for name, scores in loaded.fitted.score_all(evidence).items()}
     found |= {"confidence": evidence.trace.probabilities[own], "log_density": evidence.log_density[own]}
     found |= {"mean_entropy": evidence.mean_entropy, "prediction": evidence.predictions}
     for name, values in found.items():
@@ -154,7 +154,9 @@ def test_calibration_scores_are_those_of_the_calibration_images() -> None:
     loaded, stored = shipped(), columns()
     chosen = rows(split="calibration", kind="natural")
     assert_stored(images_of(stored["image_id"][chosen]), np.flatnonzero(chosen))
-    for name, calibration in loaded.calibrations.items():
+    assert loaded.calibrations[ERROR_SCORE] is None, "this network errs too rarely"
+    for name in (*DETECTORS, FUSED):
+        calibration = loaded.calibrations[name]
         assert calibration is not None
         np.testing.assert_allclose(calibration.scores, np.sort(stored[f"score_{name}"][chosen]), rtol=1e-6, atol=1e-6)
         assert len(calibration.scores) >= 300
@@ -184,17 +186,32 @@ def test_gradient_attacks_succeed(attack: str) -> None:
     assert summary.success_rate >= 0.95
 
 
-@pytest.mark.parametrize("detector", list(DETECTORS))
-def test_the_stated_false_positive_rate_holds(detector: str) -> None:
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize("detector", [*DETECTORS, FUSED])
+def test_the_stated_false_positive_rate_holds(detector: str, alpha: float) -> None:
     calibration = shipped().calibrations[detector]
     assert calibration is not None
     scores = scores_of(detector, split="test", kind="natural")
-    alarms = sum(calibration.verdict(detector, score, ALPHA).adversarial is True for score in scores)
+    alarms = sum(calibration.verdict(detector, score, alpha).adversarial is True for score in scores)
     # The threshold is the k-th largest of n calibration scores: over draws of those, its rate is Beta(k, n + 1 - k).
     n = len(calibration.scores)
-    k = int(np.floor(ALPHA * (n + 1)))
+    k = int(np.floor(alpha * (n + 1)))
     expected = betabinom(len(scores), k, n + 1 - k)
-    assert expected.ppf(0.025) <= alarms <= expected.ppf(0.975), f"{alarms} of {len(scores)}"
+    tail = 0.025 / (len(DETECTORS) + 1)  # 95 % for all detectors together
+    assert expected.ppf(tail) <= alarms <= expected.ppf(1.0 - tail), f"{alarms} of {len(scores)}"
+
+
+def test_the_fused_verdict_is_better_than_every_detector_and_keeps_its_rate() -> None:
+    macro = evaluate_stored(shipped().bundle).macro_auc
+    fused = macro.pop(FUSED)
+    assert fused is not None and fused >= 0.98
+    assert all(value is not None and value <= fused for value in macro.values())
+    calibration = shipped().calibrations[FUSED]
+    assert calibration is not None
+    scores = scores_of(FUSED, split="test", kind="natural")
+    for alpha in (0.01, 0.05, 0.1):
+        low, high = binom(len(scores), alpha).interval(0.95)
+        assert low <= (scores >= calibration.threshold(alpha)).sum() <= high
 
 
 @pytest.mark.parametrize("attack", [plan.name for plan in RECIPE.attacks if get_attack(plan.name).norm == "linf"])

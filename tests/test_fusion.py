@@ -150,9 +150,7 @@ def test_without_detectors_or_one_kind_of_image_there_is_no_fusion() -> None:
     scores, labels, wrong = draw(20, 8)
     natural = np.flatnonzero(~labels.adversarial)
     for some, which in (({}, labels), ({k: v[natural] for k, v in scores.items()}, labels.take(natural))):
-        with pytest.raises(
-            InputError, match=r"^A fused verdict needs detectors, natural images and adversarial "
-        ):
+        with pytest.raises(InputError, match=r"^A fused verdict needs detectors, natural images and adversarial "):
             Fusion.fit(some, which, wrong, MACRO)
 
 
