@@ -18,6 +18,7 @@ from core.metrics import auc_interval
 from core.models.trace import Trace
 from core.recipes import AttackPlan
 from core.reproduce import figures, knn, protocol, response, trajectory
+from core.reproduce.protocol import NOTHING_TO_DETECT
 from core.reproduce.registry import get_table
 from core.reproduce.table import Cell, check_complete
 from tests import clouds
@@ -242,10 +243,10 @@ def test_the_response_tables_are_complete() -> None:
 def test_an_attack_that_never_succeeded_leaves_cells_that_say_so() -> None:
     for cell in response.table_1(_lab("onepixel")) + response.table_2(_lab("onepixel")):
         if (cell.row.startswith("One pixel") and cell.column != "success") or cell.column == "AUC, One pixel":
-            assert cell.ours is None and cell.note == figures.NOTHING_TO_DETECT
+            assert cell.ours is None and cell.note == NOTHING_TO_DETECT
     cells = _by_place(knn.table_2(_lab("lbfgs")))
     for column in ("L-BFGS", "Aggr."):
-        assert cells["last, none, kNN", column].note == figures.NOTHING_TO_DETECT
+        assert cells["last, none, kNN", column].note == NOTHING_TO_DETECT
 
 
 @pytest.mark.usefixtures("few_resamples")

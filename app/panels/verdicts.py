@@ -49,36 +49,26 @@ def panel(case: CaseAnalysis) -> None:
     with slider_column:
         controls.alpha_slider()
     if shown.fused is not None:
-        _fused_row(case)
+        _row(case, FUSED, "### {}")
     for verdict in shown.verdicts:
         _row(case, verdict.detector)
 
 
-def _row(case: CaseAnalysis, detector: str) -> None:
+def _row(case: CaseAnalysis, name: str, size: str = "**{}**") -> None:
+    """Show one detector, or the fusion: its name in the given Markdown, its readings and where its evidence is."""
     with st.container(border=True):
-        name, *readings, link = st.columns([3, 3, 3, 2], vertical_alignment="center")
-        with name.container(gap="xxsmall"):
-            st.markdown(f"**{catalogue.detector_title(detector)}**")
-            st.caption(catalogue.detector_summary(detector))
+        title, *readings, link = st.columns([3, 3, 3, 2], vertical_alignment="center")
+        with title.container(gap="xxsmall"):
+            st.markdown(size.format(catalogue.detector_title(name)))
+            st.caption(catalogue.detector_summary(name))
         for column, (image, analysis) in zip(readings, case.views(), strict=False):
             with column.container(gap="xxsmall"):
-                _reading(image, analysis.verdict(detector))
+                if name == FUSED:
+                    _fused_reading(image, analysis.fused)
+                else:
+                    _reading(image, analysis.verdict(name))
         with link:
-            page, label = LINKS.get(detector, FALLBACK_LINK)
-            layout.page_link(page, label, ":material/arrow_forward:")
-
-
-def _fused_row(case: CaseAnalysis) -> None:
-    with st.container(border=True):
-        name, *readings, link = st.columns([3, 3, 3, 2], vertical_alignment="center")
-        with name.container(gap="xxsmall"):
-            st.markdown(f"### {catalogue.detector_title(FUSED)}")
-            st.caption(catalogue.detector_summary(FUSED))
-        for column, (image, analysis) in zip(readings, case.views(), strict=False):
-            with column.container(gap="xxsmall"):
-                _fused_reading(image, analysis.fused)
-        with link:
-            page, label = FALLBACK_LINK
+            page, label = LINKS.get(name, FALLBACK_LINK)
             layout.page_link(page, label, ":material/arrow_forward:")
 
 

@@ -11,11 +11,10 @@ import numpy.typing as npt
 from core.detectors.base import Labels
 from core.errors import InputError
 from core.metrics import auc, eer_accuracy, macro_auc, tpr_at_fpr
-from core.reproduce.protocol import Scores, thinned_curve
+from core.reproduce.protocol import NOTHING_TO_DETECT, Scores, thinned_curve
 from core.reproduce.table import Cell
 
 RESAMPLES = 500
-NOTHING_TO_DETECT = "no attack succeeded"
 
 Figure: TypeAlias = Callable[[Scores, Labels], float]
 

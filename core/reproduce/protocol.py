@@ -19,6 +19,7 @@ from core.models.trace import Trace
 from core.reproduce.table import Cell
 
 CURVE_POINTS = 200
+NOTHING_TO_DETECT = "no attack succeeded"
 
 Scores = npt.NDArray[np.float64]
 
@@ -68,7 +69,7 @@ def auc_cell(row: str, column: str, paper: float | None, scores: Scores, labels:
     """
     hit = labels.adversarial
     if not hit.any():
-        return Cell(row, column, paper, None, note="no attack succeeded")
+        return Cell(row, column, paper, None, note=NOTHING_TO_DETECT)
     natural, attacked = scores[~hit], scores[hit]
     low, high = auc_interval(
         natural, attacked, natural_groups=labels.groups[~hit], adversarial_groups=labels.groups[hit]
