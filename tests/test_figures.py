@@ -11,8 +11,8 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 from test_server import CONFIG, contrast
 
-from app import catalogue, palette
-from app.figures import bars, density, embedding, maps, roc, trajectory
+from app import catalogue
+from core.figures import bars, density, embedding, maps, palette, roc, trajectory
 
 LAYERS = ("a", "b", "c")
 RAMP = np.array([1.0, 2.0, 3.0])

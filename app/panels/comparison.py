@@ -6,12 +6,13 @@ import math
 
 import streamlit as st
 
-from app import catalogue, layout, palette, pictures, words
+from app import catalogue, layout, pictures, words
 from app.analyses import CaseAnalysis
 from app.case import image_words
-from app.figures.bars import top_classes
 from core import views
 from core.attacks.base import AttackResult
+from core.figures import palette
+from core.figures.bars import top_classes
 from core.results import Analysis
 
 GAINS = (1, 2, 5, 10, 20, 50)

@@ -8,11 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import layout, palette, words
+from app import layout, words
 from app.analyses import CaseAnalysis
-from app.figures.density import class_densities
-from app.figures.embedding import add_ellipses, mark, training_map
 from core import views
+from core.figures import palette
+from core.figures.density import class_densities
+from core.figures.embedding import add_ellipses, mark, training_map
 
 if TYPE_CHECKING:
     from core.bundle import Bundle

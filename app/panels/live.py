@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import catalogue, layout, state, words
-from app.figures.roc import roc_curves
 from app.live import LiveRun
 from app.panels.missing import missing_images_note
 from core import metrics, views
+from core.figures.roc import roc_curves
 from core.parameters import validate_parameters
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import layout, palette, words
+from app import layout, words
 from app.analyses import CaseAnalysis
-from app.figures.bars import class_bars
-from app.figures.embedding import MOST_POINTS, mark, training_map
 from app.panels.training_images import ICONS, TrainingImage, cards
 from core import views
 from core.bundle.summary import training_images
+from core.figures import palette
+from core.figures.bars import class_bars
+from core.figures.embedding import MOST_POINTS, mark, training_map
 from core.results import Analysis
 
 if TYPE_CHECKING:

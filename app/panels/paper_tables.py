@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from app import catalogue, layout, palette, words
-from app.figures.roc import roc_curves
+from app import catalogue, layout, words
 from core.errors import InputError
+from core.figures import palette
+from core.figures.roc import roc_curves
 from core.reproduce.layout import Grid, full_run_command, to_csv
 from core.reproduce.table import Cell, PaperTable
 

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from app import engine_client, layout, palette, words
+from app import engine_client, layout, words
 from app.analyses import CaseAnalysis
-from app.figures.maps import distributions, heatmap
 from core import metrics, views
+from core.figures import palette
+from core.figures.maps import distributions, heatmap
 from core.results import ResponseView
 
 LEVELS = (8, 16, 32, 64, 128, 256)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import catalogue, layout, palette, words
+from app import catalogue, layout, words
 from app.analyses import CaseAnalysis
-from app.figures.maps import distributions
-from app.figures.roc import rates_against_threshold, roc_curves
 from core import metrics, views
+from core.figures import palette
+from core.figures.maps import distributions
+from core.figures.roc import rates_against_threshold, roc_curves
 from core.results import Analysis
 
 if TYPE_CHECKING:

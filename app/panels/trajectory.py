@@ -8,11 +8,12 @@ from typing import cast
 import numpy as np
 import streamlit as st
 
-from app import engine_client, layout, palette, pictures, state, words
+from app import engine_client, layout, pictures, state, words
 from app.analyses import CaseAnalysis, analyse
-from app.figures.trajectory import pivot_lines, pivot_path, suspicion, sweep
 from core import views
 from core.evidence.trajectory import DistanceKind, departure_layer
+from core.figures import palette
+from core.figures.trajectory import pivot_lines, pivot_path, suspicion, sweep
 from core.results import SweepPoint
 
 PIVOTS = ("centroid", "medoid")

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from app import palette
-from app.figures.base import styled
+from core.figures import palette
+from core.figures.base import styled
 from core.views import signed_log
 
 Doubles = npt.NDArray[np.float64]

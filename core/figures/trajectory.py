@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from app import palette
-from app.figures.base import line, styled
+from core.figures import palette
+from core.figures.base import line, styled
 
 Doubles = npt.NDArray[np.floating]
 

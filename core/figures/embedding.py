@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from app import palette
-from app.figures.base import styled
 from core import views
+from core.figures import palette
+from core.figures.base import styled
 
 Points = npt.NDArray[np.floating]
 Ids = npt.NDArray[np.int64]

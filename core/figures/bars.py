@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from app import palette
-from app.figures.base import styled
+from core.figures import palette
+from core.figures.base import styled
 
 
 def top_classes(names: Sequence[str], shares: Sequence[float], colour: str) -> go.Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from app import palette
+from core.figures import palette
 
 TRANSPARENT = "rgba(0, 0, 0, 0)"
 

@@ -1,1 +1,0 @@
-"""Pure functions from arrays to Plotly figures; no Streamlit and no mathematics."""

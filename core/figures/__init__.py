@@ -1,0 +1,1 @@
+"""Pure functions from arrays to Plotly figures, for pages and notebooks; importing the package imports no Plotly."""
