@@ -83,7 +83,7 @@ EXACT = [
     MahalanobisDetector(),
     MahalanobisDetector(step=0.01),
     KernelDensityDetector(),
-    FeatureSqueezingDetector(bits="4"),
+    *(FeatureSqueezingDetector(bits="4", tails=t) for t in TAILS),
 ]
 
 

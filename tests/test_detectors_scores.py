@@ -15,11 +15,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from core.detectors.feature_response import FeatureResponseDetector
+from core.detectors.feature_squeezing import FeatureSqueezingDetector
 from core.detectors.idefender import IDefender
 from core.detectors.knn_score import KnnScoreDetector
 from core.detectors.nnif import NnifDetector
 from core.errors import InputError
 from core.evidence.evidence import Evidence
+from core.evidence.squeezing import SQUEEZERS
 
 
 @functools.cache
@@ -191,3 +193,20 @@ def test_the_direction_weighs_attacks_equally_however_many_images_they_have() ->
     )
     single = replace(labels, attacks=np.where(labels.adversarial, "all", ""))
     assert FeatureResponseDetector().fit(Evidence(known(), evidence.trace, readings(entropy)), single).direction_ == 1.0
+
+
+# --- feature squeezing ---
+
+
+@pytest.mark.parametrize("bits", ["1", "4", "5"])
+def test_feature_squeezing_is_the_largest_distance_or_how_far_it_lies_from_the_natural_median(bits) -> None:
+    evidence, labels = problem()
+    squeezed = np.random.default_rng(0).random((len(evidence), len(SQUEEZERS)))
+    distances = dict(zip(SQUEEZERS, squeezed.T, strict=True))
+    evidence = Evidence(evidence.reference, evidence.trace, replace(evidence.readings, squeezed=squeezed))
+    largest = np.maximum.reduce([distances[n] for n in (f"bits_{bits}", "median_2x2", "non_local_means")])
+    one, both = (FeatureSqueezingDetector(bits=bits, tails=t).fit(evidence, labels) for t in ("upper", "both"))
+    np.testing.assert_array_equal(one.score(evidence), largest)
+    natural = largest[~labels.adversarial]
+    place = np.array([np.mean((natural < v) + 0.5 * (natural == v)) for v in natural])
+    np.testing.assert_allclose(both.score(evidence)[~labels.adversarial], np.abs(2 * place - 1), atol=1e-12)

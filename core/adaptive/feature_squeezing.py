@@ -8,15 +8,18 @@ from __future__ import annotations
 import torch
 
 from core.adaptive.suspicion import Suspicion
+from core.adaptive.tails import NaturalValues
 from core.detectors.feature_squeezing import SMOOTHING, FeatureSqueezingDetector
+from core.detectors.tails import UPPER
 from core.evidence.reference import Reference
 from core.evidence.squeezing import SQUEEZERS
 from core.models.classifier import Classifier
 
 
 def squeezing_suspicion(classifier: Classifier, reference: Reference, detector: FeatureSqueezingDetector) -> Suspicion:
-    """Return the largest L1 distance between softmax outputs before and after squeezing."""
+    """Return the largest L1 distance between softmax outputs before and after squeezing, or how unusual it is."""
     del reference
+    natural = None if detector.settings["tails"] == UPPER else NaturalValues(detector.natural_)
     squeezers = [SQUEEZERS[name] for name in (f"bits_{detector.settings['bits']}", *SMOOTHING)]
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
@@ -24,6 +27,7 @@ def squeezing_suspicion(classifier: Classifier, reference: Reference, detector: 
         changes = (torch.from_numpy(squeeze(pixels)) - images.detach() for squeeze in squeezers)
         before = classifier(images).softmax(1)
         after = [classifier(images + change).softmax(1) for change in changes]
-        return torch.stack([(a - before).abs().sum(1) for a in after]).amax(0)
+        moved = torch.stack([(a - before).abs().sum(1) for a in after]).amax(0)
+        return moved if natural is None else natural.outwardness(moved.double())
 
     return suspicion
