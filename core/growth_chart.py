@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from xml.sax.saxutils import escape
 
 from core.growth import Growth
@@ -74,10 +75,16 @@ def _panel(panel: _Panel, left: int, measured: Sequence[Growth]) -> str:
     middle = left + PLOT_WIDTH / 2
     parts.append(f"<text x='{middle}' y='{TOP + PLOT_HEIGHT + 38}' text-anchor='middle'>training images</text>")
     for place, line in enumerate(panel.lines):
-        points = [(x.place(growth.references), y.place(getattr(growth, line.field))) for growth in measured]
-        parts.append(_marked_line(line.colour, points))
+        for alike in _with_the_same_layers(measured):
+            points = [(x.place(growth.references), y.place(getattr(growth, line.field))) for growth in alike]
+            parts.append(_marked_line(line.colour, points))
         parts.append(_legend(line, left + 10, TOP + 16 + 17 * place))
     return "".join(parts)
+
+
+def _with_the_same_layers(measured: Sequence[Growth]) -> list[list[Growth]]:
+    """Part the sizes where the network changes: a line across would compare what cannot be compared."""
+    return [list(alike) for _, alike in groupby(measured, key=lambda growth: (growth.layers, growth.width))]
 
 
 def _marked_line(colour: str, points: Sequence[tuple[float, float]]) -> str:

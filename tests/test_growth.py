@@ -99,6 +99,8 @@ def test_the_chart_places_sizes_and_figures_on_logarithmic_axes() -> None:
     (x0, y0), (x1, y1), (x2, y2) = (map(float, point.split(",")) for point in lines[0].attrib["points"].split())
     assert x1 - x0 == pytest.approx(x2 - x1) and x1 > x0
     assert y1 - y0 == pytest.approx(y2 - y1) and y1 < y0
+    parted = ElementTree.fromstring(growth_svg([*measured, figures(references=200_000, layers=7.0)]))
+    assert len(parted.findall(".//{*}polyline")) == 2 * len(lines)
     words = {element.text for element in root.findall(".//{*}text")}
     assert {"1,000", "10,000", "100,000", "100", "training images", "influence"} <= words
 
