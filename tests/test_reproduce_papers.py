@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,13 @@ from core.bundle.versions import Versions
 from core.detectors import sequence_networks
 from core.detectors.base import Labels
 from core.metrics import auc_interval
-from core.models.trace import Trace
 from core.recipes import AttackPlan
 from core.reproduce import figures, knn, protocol, response, trajectory
 from core.reproduce.protocol import NOTHING_TO_DETECT
 from core.reproduce.registry import get_table
 from core.reproduce.table import Cell, check_complete
 from tests import clouds
-
-IMAGES, ERRORS = 60, 30
+from tests.cloud_lab import ERRORS, CloudLab, cloud_lab, versions_of
 
 
 @pytest.fixture
@@ -31,53 +28,6 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep whole tables fast: their intervals are not what is tested."""
     monkeypatch.setattr(figures, "RESAMPLES", 10)
     monkeypatch.setattr(protocol, "auc_interval", partial(auc_interval, n_resamples=10))
-
-
-class CloudLab:
-    """Stands for a `Lab`: images and attacks drawn from clouds; every tenth attack fails, the hopeless one always."""
-
-    def __init__(self, hopeless: str = "") -> None:
-        self.loaded = SimpleNamespace(reference=clouds.reference())
-        self.hopeless = hopeless
-        self.plans: list[AttackPlan] = []
-
-    def natural(self, split: str, count: int, readings: bool = True) -> Versions:
-        del count, readings
-        trace, labels = clouds.natural_trace(IMAGES, seed=len(split))
-        return _versions(split, "", labels, trace, trace.predictions == labels)
-
-    def errors(self, split: str, count: int, readings: bool = True) -> Versions:
-        del count, readings
-        trace, labels = clouds.natural_trace(ERRORS, seed=50)
-        return _versions(split, "", (labels + 1) % clouds.CLASSES, trace, np.zeros(ERRORS, dtype=bool))
-
-    def attacked(
-        self, split: str, plans: Sequence[AttackPlan], counts: Sequence[int], readings: bool = True
-    ) -> list[Versions]:
-        del counts, readings
-        self.plans += plans
-        success = np.arange(IMAGES) % 10 > 0
-        labels = np.arange(IMAGES) % clouds.CLASSES
-        traces = [clouds.attacked_trace(IMAGES, 100 * len(split) + i) for i in range(len(plans))]
-        return [
-            _versions(split, plan.name, labels, trace, success & (plan.name != self.hopeless))
-            for plan, trace in zip(plans, traces, strict=True)
-        ]
-
-    def progress(self, fraction: float, message: str) -> None:
-        del message
-        assert 0.0 <= fraction <= 1.0
-
-
-def _versions(split: str, attack: str, labels: np.ndarray, trace: Trace, success: np.ndarray) -> Versions:
-    count, zeros = len(labels), np.zeros(len(labels))
-    entropy = np.random.default_rng(len(attack)).normal(2.3 if attack else 2.0, 0.2, count)
-    readings = clouds.readings(entropy)
-    return Versions(split, attack, np.arange(count), labels, trace, readings, success, zeros, zeros, zeros)
-
-
-def _lab(hopeless: str = "") -> Any:
-    return CloudLab(hopeless)
 
 
 def _labels(natural: int, *attacks: tuple[str, int]) -> Labels:
@@ -144,7 +94,7 @@ def test_knn_cells_are_those_of_scikit_learns_classifier(
     weighting: str, weights: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(knn, "NEIGHBOURS", 7)
-    lab = _lab()
+    lab = cloud_lab()
     cell = _by_place(knn.table_2(lab))[f"last, none, {knn.WEIGHTED[weighting]}", "Errors"]
     known = lab.loaded.reference
     voter = KNeighborsClassifier(7, weights=weights, algorithm="brute").fit(known.trace.hidden, known.labels)
@@ -169,14 +119,14 @@ def test_the_aggregate_counts_images_that_both_attacks_reached() -> None:
 
 @pytest.mark.usefixtures("few_resamples")
 def test_both_attacks_of_the_knn_table_aim_at_a_random_class() -> None:
-    lab = _lab()
+    lab = cloud_lab()
     knn.table_2(lab)
     assert [(plan.name, plan.random_target) for plan in lab.plans] == [("lbfgs", True), ("fgsm", True)]
 
 
 @pytest.mark.usefixtures("few_resamples")
 def test_the_knn_table_is_complete() -> None:
-    cells = knn.table_2(_lab())
+    cells = knn.table_2(cloud_lab())
     check_complete(get_table("knn-table2"), cells)
     layers = {cell.row.split(", ")[0] for cell in cells}
     assert layers == set(clouds.LAYERS)
@@ -192,11 +142,11 @@ def trajectory_cells() -> list[Cell]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(figures, "RESAMPLES", 10)
         monkeypatch.setattr(sequence_networks, "PATIENCE", 2)
-        return trajectory.table_2(_lab())
+        return trajectory.table_2(cloud_lab())
 
 
 def test_the_trajectory_tables_are_complete(trajectory_cells: list[Cell]) -> None:
-    first, second = trajectory.table_1(_lab()), trajectory_cells
+    first, second = trajectory.table_1(cloud_lab()), trajectory_cells
     check_complete(get_table("trajectory-table1"), first)
     check_complete(get_table("trajectory-table2"), second)
     assert len(first) == 17 * 2 and all(cell.paper is not None and cell.ours == pytest.approx(90.0) for cell in first)
@@ -224,7 +174,7 @@ def test_epsilon_is_that_of_normalised_images_or_that_printed() -> None:
 
 @pytest.mark.usefixtures("few_resamples")
 def test_the_response_tables_are_complete() -> None:
-    first, second = response.table_1(_lab()), response.table_2(_lab())
+    first, second = response.table_1(cloud_lab()), response.table_2(cloud_lab())
     check_complete(get_table("response-table1"), first)
     check_complete(get_table("response-table2"), second)
     places = _by_place(first)
@@ -241,18 +191,18 @@ def test_the_response_tables_are_complete() -> None:
 
 @pytest.mark.usefixtures("few_resamples")
 def test_an_attack_that_never_succeeded_leaves_cells_that_say_so() -> None:
-    for cell in response.table_1(_lab("onepixel")) + response.table_2(_lab("onepixel")):
+    for cell in response.table_1(cloud_lab("onepixel")) + response.table_2(cloud_lab("onepixel")):
         if (cell.row.startswith("One pixel") and cell.column != "success") or cell.column == "AUC, One pixel":
             assert cell.ours is None and cell.note == NOTHING_TO_DETECT
-    cells = _by_place(knn.table_2(_lab("lbfgs")))
+    cells = _by_place(knn.table_2(cloud_lab("lbfgs")))
     for column in ("L-BFGS", "Aggr."):
         assert cells["last, none, kNN", column].note == NOTHING_TO_DETECT
 
 
 @pytest.mark.usefixtures("few_resamples")
 def test_confidences_are_those_of_successful_attacks() -> None:
-    cells = _by_place(response.table_1(_lab()))
-    (versions, *_) = _lab().attacked("test", [AttackPlan("fgsm", 0, 0)], [0])
+    cells = _by_place(response.table_1(cloud_lab()))
+    (versions, *_) = cloud_lab().attacked("test", [AttackPlan("fgsm", 0, 0)], [0])
     hit = versions.success
     logits = versions.trace.logits[hit].astype(float)
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -267,7 +217,7 @@ def test_the_response_table_says_which_end_is_suspicious(
     shift: float, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def shifted(split: str, attack: str, *rest: object) -> Versions:
-        found = _versions(split, attack, *rest)  # type: ignore[arg-type]
+        found = versions_of(split, attack, *rest)  # type: ignore[arg-type]
         entropy = np.random.default_rng(1).normal(2.0 + (shift if attack else 0.0), 0.1, len(found))
         return Versions(**{**vars(found), "readings": clouds.readings(entropy)})
 
@@ -277,7 +227,7 @@ def test_the_response_table_says_which_end_is_suspicious(
         "attacked",
         lambda *a: [shifted(v.split, v.attack, v.labels, v.trace, v.success) for v in original(*a)],
     )
-    cells = _by_place(response.table_1(_lab()))
+    cells = _by_place(response.table_1(cloud_lab()))
     assert word in cells["Boundary", "TPR at FPR 1 %"].note
     assert cells["Boundary", "TPR at FPR 10 %"].ours == pytest.approx(100.0, abs=10.0)
 

@@ -25,11 +25,10 @@ from core.bundle.origin import code_sha256, library_versions
 from core.bundle.processes import Processes, part, use_one_thread
 from core.bundle.referencing import fit_reference
 from core.bundle.scoring import score_versions
-from core.bundle.versions import Versions
+from core.bundle.versions import Versions, labels_of
 from core.bundle.writing import Built, Fitted, write_files
 from core.data.sources import load_image_set
 from core.data.splits import Splits, SplitSizes
-from core.detectors.base import Labels
 from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
 from core.evidence.readings import PixelReadings
@@ -270,15 +269,10 @@ def _examples(versions: list[Versions]) -> Examples:
     (natural,) = (v for v in versions if not v.attack)
     errors = natural.take(np.flatnonzero(~natural.success))
     kept = [v.succeeded() for v in versions]
-    labels = Labels(
-        np.concatenate([np.full(len(v), bool(v.attack)) for v in kept]),
-        np.concatenate([np.full(len(v), v.attack, dtype="<U32") for v in kept]),
-        np.concatenate([v.ids for v in kept]),
-    )
     return Examples(
         Trace.concatenate([v.trace for v in kept]),
         PixelReadings.concatenate([v.readings for v in kept]),
-        labels,
+        labels_of(kept),
         errors.trace,
         errors.readings,
     )

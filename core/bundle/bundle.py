@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ from core.data.splits import Splits
 from core.errors import DamagedBundleError, InputError
 from core.parameters import ParameterValue
 
+if TYPE_CHECKING:
+    from core.drawing.accessors import BundleFigures
+
 BUNDLES_VARIABLE = "TELLTALE_BUNDLES"
 PRECOMPUTED = Path(__file__).resolve().parents[2] / "precomputed"
 
@@ -35,6 +39,8 @@ DENSITY_MAP_FILE = "density_map.safetensors"
 REFERENCE_FILE = "reference.safetensors"
 CALIBRATION_FILE = "calibration.safetensors"
 DETECTORS_FOLDER = "detectors"
+
+_OPENED: WeakValueDictionary[str, Bundle] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,18 @@ class Bundle:
     folder: Path
     id: str
     manifest: Manifest
+
+    @property
+    def figures(self) -> BundleFigures:
+        """Figures for a notebook: maps of the training images, ROC curves of the stored scores."""
+        from core.drawing.accessors import BundleFigures
+
+        return BundleFigures(self)
+
+    def _repr_html_(self) -> str:
+        from core.drawing.html import bundle_html
+
+        return bundle_html(self)
 
     @property
     def name(self) -> str:
@@ -269,6 +287,24 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     text = store.read_manifest_bytes(folder)
     bundle = _open(folder, text)
     check_at_load(folder, bundle.manifest, hashed=False)
+    _OPENED[bundle.id] = bundle
+    return bundle
+
+
+def opened_bundle(name: str, bundle_id: str) -> Bundle:
+    """Return the bundle of a content id: one that this process has opened, from wherever, or the one of that name.
+
+    Raises
+    ------
+    InputError
+        If neither has that id.
+    """
+    opened = _OPENED.get(bundle_id)
+    if opened is not None:
+        return opened
+    bundle = load_bundle(name)
+    if bundle.id != bundle_id:
+        raise InputError(f"The bundle '{name}' here is not the one that computed this result: open that one first.")
     return bundle
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -53,7 +55,7 @@ class Processes:
             self._pool = ProcessPoolExecutor(
                 os.cpu_count() or 1, context, initializer=_prepare, initargs=(os.getpid(),)
             )
-        waiting = {self._pool.submit(work, job): job for job in jobs}
+        waiting = {self._pool.submit(_run, work, job): job for job in jobs}
         for count, future in enumerate(as_completed(waiting), start=1):
             future.result()
             done(count, waiting[future])
@@ -76,6 +78,13 @@ def use_one_thread() -> None:
 
     threadpool_limits(1)
     torch.set_num_threads(1)
+
+
+def _run(work: Callable[[Job], None], job: Job) -> None:
+    work(job)
+    # The allocator keeps what large batches leave; stage after stage, workers would grow by half.
+    with contextlib.suppress(AttributeError):  # only glibc can be asked to return it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _prepare(parent: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from core.detectors.base import Labels
 from core.evidence.evidence import Evidence
 from core.evidence.readings import PixelReadings
 from core.evidence.reference import Reference
@@ -72,3 +74,12 @@ class Versions:
     def evidence(self, reference: Reference) -> Evidence:
         """Return the evidence about all of them."""
         return Evidence(reference, self.trace, self.readings)
+
+
+def labels_of(versions: Sequence[Versions]) -> Labels:
+    """Return what detectors are to learn about every image of some versions, in their order."""
+    return Labels(
+        np.concatenate([np.full(len(v), bool(v.attack)) for v in versions]),
+        np.concatenate([np.full(len(v), v.attack, dtype="<U32") for v in versions]),
+        np.concatenate([v.ids for v in versions]),
+    )

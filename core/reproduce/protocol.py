@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bundle.fitting import select
-from core.bundle.versions import Versions
+from core.bundle.versions import Versions, labels_of
 from core.detectors.base import Detector, Labels
 from core.evidence.evidence import Evidence
 from core.evidence.readings import PixelReadings
@@ -41,13 +41,9 @@ class Examples:
     def of(cls, reference: Reference, natural: Versions, attacked: Sequence[Versions]) -> Examples:
         """Join correctly classified natural images and successful attacks."""
         parts = [natural.succeeded(), *(versions.succeeded() for versions in attacked)]
-        labels = Labels(
-            np.concatenate([np.full(len(part), bool(part.attack)) for part in parts]),
-            np.concatenate([np.full(len(part), part.attack, dtype="<U32") for part in parts]),
-            np.concatenate([part.ids for part in parts]),
-        )
         trace = Trace.concatenate([part.trace for part in parts])
-        return cls(Evidence(reference, trace, PixelReadings.concatenate([part.readings for part in parts])), labels)
+        readings = PixelReadings.concatenate([part.readings for part in parts])
+        return cls(Evidence(reference, trace, readings), labels_of(parts))
 
     def fitted(self, kind: type[Detector]) -> Detector:
         """Choose a detector's settings by grouped cross-validation on these images, and fit it to them."""
