@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from app import catalogue, pictures
+from core.attacks.base import RANDOM, RandomTarget
 from core.errors import InputError
 from core.images import FloatImages, to_floats
 from core.parameters import Parameter, ParameterValue, validate_parameters
@@ -51,8 +52,8 @@ class Case:
         Registry name; None leaves the image natural.
     parameters : tuple of (name, value)
         Every parameter of the attack.
-    target : int or None
-        Class to reach in a targeted attack.
+    target : int, "random" or None
+        Class to reach in a targeted attack; "random" draws another one from the seed.
     seed : int
     alpha : float
         False-positive rate at which the detectors judge.
@@ -62,7 +63,7 @@ class Case:
     image: str
     attack: str | None = None
     parameters: tuple[tuple[str, ParameterValue], ...] = ()
-    target: int | None = None
+    target: int | RandomTarget | None = None
     seed: int = 0
     alpha: float = DEFAULT_ALPHA
 
@@ -261,9 +262,11 @@ def _attack_or_none(
     return name, tuple(values.items())
 
 
-def _target_or_none(attack: str, text: str | None, bundle: Bundle, warnings: list[str]) -> int | None:
+def _target_or_none(attack: str, text: str | None, bundle: Bundle, warnings: list[str]) -> int | RandomTarget | None:
     if text is None or not catalogue.attacks()[attack].targeted:
         return None
+    if text == RANDOM:
+        return RANDOM
     if not re.fullmatch(r"\d{1,6}", text) or int(text) >= len(bundle.class_names):
         warnings.append("The link's target class does not exist. The attack runs without a target.")
         return None

@@ -15,6 +15,7 @@ from core.attacks.base import AttackSpec
 from core.detectors.fusion import Fusion
 from core.engine.settings import Settings
 from core.errors import InputError
+from core.parameters import Parameter
 from core.reproduce.table import Cell, PaperTable
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ def attack_title(name: str) -> str:
     return specs[name].title if name in specs else name
 
 
+def attack_parameters(name: str) -> tuple[Parameter, ...]:
+    """Return what an attack declares; nothing for an unknown one."""
+    specs = attacks()
+    return specs[name].parameters if name in specs else ()
+
+
 def detectors() -> Mapping[str, type[Detector] | type[Fusion]]:
     """Return every detector by its registry name, and the fusion of them all."""
     return {**detector_registry.DETECTORS, Fusion.name: Fusion}
@@ -83,6 +90,12 @@ def detector_summary(name: str) -> str:
     """Return one sentence on what a detector asks; empty for an unknown one."""
     specs = detectors()
     return specs[name].summary if name in specs else ""
+
+
+def detector_parameters(name: str) -> tuple[Parameter, ...]:
+    """Return what a detector declares; nothing for an unknown one, and for the fusion, which has no settings."""
+    spec = detector_registry.DETECTORS.get(name)
+    return () if spec is None else spec.parameters
 
 
 def paper_tables() -> Mapping[str, PaperTable]:

@@ -13,7 +13,7 @@ import streamlit as st
 
 import core.engine
 from app import state, words
-from core.attacks.base import AttackResult
+from core.attacks.base import AttackResult, RandomTarget
 from core.errors import CancelledError, InputError, TelltaleError
 from core.parameters import ParameterValue
 from core.results import Analysis, ResponseView, SweepPoint
@@ -34,7 +34,12 @@ def submit_analysis(bundle: str, image: Image, alpha: float) -> Job:
 
 
 def submit_attack(
-    bundle: str, image: Image, attack: str, parameters: Mapping[str, ParameterValue], seed: int, target: int | None
+    bundle: str,
+    image: Image,
+    attack: str,
+    parameters: Mapping[str, ParameterValue],
+    seed: int,
+    target: int | RandomTarget | None,
 ) -> Job:
     """Start an attack on one image."""
     return submit(

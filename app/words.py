@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from core.parameters import Parameter
 from core.results import Verdict
 
 ADVERSARIAL = ":material/warning:"
@@ -15,22 +16,6 @@ UNCALIBRATED = ":material/help:"
 
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 LONGEST_DECIMAL = len("0.0001")
-
-PARAMETER_TITLES = {
-    "eps": "Budget ε",
-    "step": "Step size",
-    "lr": "Learning rate",
-    "c0": "First weight c₀",
-    "alpha": "Weight α",
-    "beta": "L1 weight β",
-    "popsize": "Population",
-    "spherical_step": "Step along the boundary",
-    "source_step": "Step toward the image",
-    "decision": "Decision norm",
-    "k": "k",
-    "m": "M",
-    "c": "C",
-}
 
 
 def verdict_words(verdict: Verdict) -> tuple[str, str, Literal["orange", "blue", "gray"]]:
@@ -113,15 +98,15 @@ def listed(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else "none"
 
 
-def parameter_title(name: str) -> str:
-    """Return the label of a declared parameter; one without a label of its own keeps its name, in words."""
-    return PARAMETER_TITLES.get(name, name.replace("_", " ").capitalize())
+def settings(parameters: Mapping[str, object], declared: Sequence[Parameter] = ()) -> str:
+    """Return parameters as "budget ε (L∞) 0.1, steps 20", under the labels that were declared for them."""
+    labels = {parameter.name: parameter.label for parameter in declared}
+    return ", ".join(f"{_inside(labels.get(name, name))} {setting(value)}" for name, value in parameters.items())
 
 
-def settings(parameters: Mapping[str, object]) -> str:
-    """Return parameters as "budget ε 0.1, steps 20"."""
-    pairs = ((parameter_title(name), setting(value)) for name, value in parameters.items())
-    return ", ".join(f"{title[:1].lower() + title[1:] if len(title) > 1 else title} {value}" for title, value in pairs)
+def _inside(label: str) -> str:
+    """Return a label as it is written within a sentence: "L1 weight β" keeps its capital, "Step size" does not."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
 def setting(value: object) -> str:

@@ -32,7 +32,11 @@ class Parameter:
     help : str
         One sentence for tooltips and ``--help``; units are named here.
     step : float, optional
-        How far one move of a ``float``'s slider goes; one grey level where left out.
+        How far one move of a ``float``'s slider goes; a hundredth of its range where left out.
+    title : str
+        Label for people; the name in words where left out.
+    pixels : bool
+        Whether a ``float`` is a change of a pixel in [0, 1] pixel units, which has a grid of 255 grey levels.
     """
 
     name: str
@@ -43,6 +47,13 @@ class Parameter:
     choices: tuple[str, ...] = ()
     help: str = ""
     step: float | None = None
+    title: str = ""
+    pixels: bool = False
+
+    @property
+    def label(self) -> str:
+        """The label shown to people."""
+        return self.title or self.name.replace("_", " ").capitalize()
 
     @property
     def accepted(self) -> str:

@@ -225,7 +225,9 @@ def fuse(scores: dict[str, float], alpha: float) -> FusedVerdict:
     return FusedVerdict(kind, attack, error, {name: score - 0.5 for name in scores})
 
 
-def attack(image: np.ndarray, name: str, parameters: dict[str, Any], seed: int, target: int | None) -> AttackResult:
+def attack(
+    image: np.ndarray, name: str, parameters: dict[str, Any], seed: int, target: int | str | None
+) -> AttackResult:
     """Brighten another row; with a budget of zero nothing changes and the attack fails."""
     before = predict(image).label
     after = image.copy()
@@ -242,7 +244,7 @@ def attack(image: np.ndarray, name: str, parameters: dict[str, Any], seed: int, 
         image[None],
         after[None],
         np.array([before]),
-        np.array([-1 if target is None else target]),
+        np.array([target if isinstance(target, int) else -1]),
         np.array([prediction]),
         np.array([prediction != before]),
         np.array([float(change.max())]),
@@ -305,7 +307,7 @@ class FakeEngine:
         return analyse(image, alpha, self.scores_of(image))
 
     def _attack(
-        self, bundle: str, image: np.ndarray, attack: str, parameters: dict, seed: int, target: int | None
+        self, bundle: str, image: np.ndarray, attack: str, parameters: dict, seed: int, target: int | str | None
     ) -> Any:
         return globals()["attack"](image, attack, parameters, seed, target)
 

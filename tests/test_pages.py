@@ -286,23 +286,51 @@ def test_a_target_is_never_the_images_own_class(engine: FakeEngine, bundle: Fake
     app = open_app(image="test-167")  # its label is 7
     app.selectbox[0].select(next(name for name, spec in ATTACKS.items() if spec.targeted)).run()
     targets = next(box for box in app.selectbox if box.label == "Target class").options
-    assert targets == ["any other class", *(name for name in bundle.class_names if name != "7")]
+    assert targets == ["any other class", "a random other class", *(name for name in bundle.class_names if name != "7")]
 
 
 def test_parameters_are_named_in_words(engine: FakeEngine) -> None:
-    for name in ATTACKS:
+    kinds = ("slider", "select_slider", "number_input", "toggle", "selectbox")
+    for name, spec in ATTACKS.items():
         app = open_app(attack=name)
-        labels = [
-            widget.label for kind in ("slider", "number_input", "toggle", "selectbox") for widget in app.get(kind)
-        ]
-        assert not {"Eps", "Lr", "Popsize", "C0", "Beta"} & set(labels), labels
+        labels = {widget.label for kind in kinds for widget in app.get(kind)}
+        assert {parameter.label for parameter in spec.parameters} <= labels, name
+        assert not {"Eps", "Lr", "Popsize", "C0", "Beta", "M", "K"} & labels, labels
+
+
+def test_a_budget_is_chosen_in_grey_levels_for_colour_and_in_hundredths_for_grey(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = next(slider for slider in open_app(attack="pgd").select_slider if slider.label == "Budget ε (L∞)")
+    assert budget.value == 0.1 and budget.options[:3] == ["0", "0.01", "0.02"] and budget.options[-1] == "1"
+    show(monkeypatch, FakeBundle(colour=True))
+    app = open_app(attack="fgsm~eps~0.0314")
+    budget = next(slider for slider in app.select_slider if slider.label == "Budget ε (L∞)")
+    assert budget.value == 0.0314
+    assert budget.options[7:10] == ["7/255", "8/255", "8.0/255"] and budget.options[-1] == "255/255"
+    budget.set_value(8 / 255)
+    next(button for button in app.button if button.label == "Attack").click().run()
+    assert engine.submitted[-2][1]["parameters"] == {"eps": 8 / 255}
+
+
+def test_a_target_can_be_left_to_chance(engine: FakeEngine) -> None:
+    app = open_app(image="test-167")
+    target = next(box for box in app.selectbox if box.label == "Target class")
+    target.select("random")
+    next(button for button in app.button if button.label == "Attack").click().run()
+    assert app.query_params["attack"].endswith("~target~random")
+    assert [arguments["target"] for task, arguments in engine.submitted if task == "attack"] == ["random"]
+    again = open_app(image="test-167", attack=app.query_params["attack"])
+    assert next(box for box in again.selectbox if box.label == "Target class").value == "random"
+    needy = open_app(image="test-167", attack="jsma")
+    assert next(box for box in needy.selectbox if box.label == "Target class").options[0] == "a random other class"
 
 
 def test_the_adaptive_attack_has_a_choice_of_detector_and_a_weight(engine: FakeEngine) -> None:
     app = open_app(attack="adaptive")
     box = next(box for box in app.selectbox if box.label == "Detector")
     assert "I-defender" in box.options
-    weight = next(slider for slider in app.slider if slider.label == "Weight")
+    weight = next(slider for slider in app.slider if slider.label == "Weight of hiding")
     assert (weight.min, weight.max, weight.step, weight.value) == (0.0, 1.0, 0.05, 0.5)
 
 

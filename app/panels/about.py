@@ -72,7 +72,7 @@ def show_attacks(bundle: Bundle) -> None:
             "tried": row.tried,
             "median L∞": row.median_linf,
             "median L2": row.median_l2,
-            "settings": words.settings(settings.get(row.attack, {})),
+            "settings": words.settings(settings.get(row.attack, {}), catalogue.attack_parameters(row.attack)),
         }
         for row in success_rows(bundle.scores)
     ]
@@ -97,7 +97,10 @@ def show_detectors(bundle: Bundle) -> None:
     rows = [
         {
             "detector": catalogue.detector_title(name),
-            "settings": words.settings(_with_layer_name(bundle, entry["parameters"])) or "none",
+            "settings": words.settings(
+                _with_layer_name(bundle, entry["parameters"]), catalogue.detector_parameters(name)
+            )
+            or "none",
             "chosen by": entry["selected_by"],
         }
         for name in scored_detectors(bundle)

@@ -104,7 +104,7 @@ def _outcome(case: CaseAnalysis, attack: AttackResult) -> None:
     title = catalogue.attack_title(attack.attack)
     before = case.bundle.class_names[int(attack.labels[0])]
     after = case.bundle.class_names[int(attack.predictions[0])]
-    settings = words.settings(attack.parameters)
+    settings = words.settings(attack.parameters, catalogue.attack_parameters(attack.attack))
     if case.fooled:
         st.success(
             f"{title} succeeded: {before} became {after}, after rounding to 8 bits. Settings: {settings}; "

@@ -6,16 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app import catalogue, state, words
+from app import catalogue, state
 from app.case import Case
-from core.attacks.base import AttackSpec
+from core.attacks.base import RANDOM, AttackSpec, RandomTarget
 from core.errors import InputError
 from core.parameters import Parameter, ParameterValue, validate_parameters
 
 NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1", "l0": "L0"}
 MOST_SLIDER_STEPS = 200
-ANY_CLASS = -1
-GREY_LEVEL = 1 / 255
+ANY_CLASS = "any"
+TARGETS = {ANY_CLASS: "any other class", RANDOM: "a random other class"}
+
+# What one looks for among changes of a pixel: small ones, closely spaced; in grey levels where the model sees colour.
+COLOUR_CHANGES = tuple(level / 255 for level in (*range(33), 40, 48, 64, 96, 128, 192, 255))
+GREY_CHANGES = tuple(round(0.01 * n, 2) for n in (*range(51), 60, 70, 80, 90, 100))
+SAME_CHANGE = 1e-9
 
 
 def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None:
@@ -32,6 +37,7 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
     """
     draft = _draft(case)
     stamp = f"{draft.attack}-{hash((draft.parameters, draft.target, draft.seed))}"
+    colour = catalogue.bundle(case.bundle).image_shape[0] > 1
     specs = catalogue.attacks()
     names = list(specs)
     name = st.selectbox(
@@ -48,16 +54,10 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
         values = dict(draft.parameters) if draft.attack == name and draft.parameters else usual
         with st.grid(2, min_column_width=150, gap="small"):
             for parameter in spec.parameters:
-                _control(parameter, values.get(parameter.name, parameter.default), f"p-{name}-{parameter.name}-{stamp}")
+                value = values.get(parameter.name, parameter.default)
+                _control(parameter, value, f"p-{name}-{parameter.name}-{stamp}", colour)
             if spec.targeted:
-                targets = [ANY_CLASS, *(label for label in range(len(class_names)) if label != own)]
-                st.selectbox(
-                    "Target class",
-                    targets,
-                    index=targets.index(draft.target) if draft.attack == name and draft.target in targets else 0,
-                    format_func=lambda c: "any other class" if c == ANY_CLASS else class_names[c],
-                    key=f"target-{name}-{stamp}-{own}",
-                )
+                _target(draft.target if draft.attack == name else None, spec, class_names, own, stamp)
             st.number_input(
                 "Seed",
                 0,
@@ -87,8 +87,24 @@ def _draft(case: Case) -> Case:
     return Case(case.bundle, case.image, attack=catalogue.DEFAULT_ATTACK)
 
 
-def _control(parameter: Parameter, value: ParameterValue, key: str) -> None:
-    label = words.parameter_title(parameter.name)
+def _target(
+    target: int | RandomTarget | None, spec: AttackSpec, class_names: Sequence[str], own: int | None, stamp: str
+) -> None:
+    """Offer any other class, a random one, or each by name; an attack that needs a target cannot take just any."""
+    open_ended = [RANDOM] if spec.random_target else [ANY_CLASS, RANDOM]
+    targets = [*open_ended, *(label for label in range(len(class_names)) if label != own)]
+    st.selectbox(
+        "Target class",
+        targets,
+        index=targets.index(target) if target in targets else 0,
+        format_func=lambda c: class_names[c] if isinstance(c, int) else TARGETS[c],
+        key=f"target-{spec.name}-{stamp}-{own}",
+        help="The class that the attacked image should be read as. A random one is drawn from image and seed.",
+    )
+
+
+def _control(parameter: Parameter, value: ParameterValue, key: str, colour: bool) -> None:
+    label = parameter.label
     if parameter.type == "bool":
         st.toggle(label, bool(value), key=key, help=parameter.help)
     elif parameter.type == "choice":
@@ -97,6 +113,8 @@ def _control(parameter: Parameter, value: ParameterValue, key: str) -> None:
         st.selectbox(label, parameter.choices, chosen, format_func=named, key=key, help=parameter.help)
     elif parameter.type == "int":
         _integer(parameter, label, int(value), key)
+    elif parameter.pixels:
+        _change(parameter, label, float(value), key, colour)
     else:
         _real(parameter, label, float(value), key)
 
@@ -113,16 +131,31 @@ def _integer(parameter: Parameter, label: str, value: int, key: str) -> None:
 def _real(parameter: Parameter, label: str, value: float, key: str) -> None:
     low, high = parameter.low, parameter.high
     if low == 0 and high is not None and high <= 1:
-        step, digits = (GREY_LEVEL, "%.4f") if parameter.step is None else (parameter.step, "%g")
-        st.slider(label, float(low), float(high), value, step=step, format=digits, key=key, help=parameter.help)
+        step = parameter.step or high / 100
+        st.slider(label, float(low), float(high), value, step=step, format="%g", key=key, help=parameter.help)
     else:
         st.number_input(label, low, high, value, step=value / 10 or 0.1, format="%g", key=key, help=parameter.help)
+
+
+def _change(parameter: Parameter, label: str, value: float, key: str, colour: bool) -> None:
+    """Draw a slider over changes of a pixel, the present one among them: 8/255 in colour, 0.1 in grey."""
+    usual = COLOUR_CHANGES if colour else GREY_CHANGES
+    accepted = [change for change in usual if parameter.low is None or change >= parameter.low]
+    accepted = [change for change in accepted if parameter.high is None or change <= parameter.high]
+    offered = sorted({value, *(change for change in accepted if abs(change - value) > SAME_CHANGE)})
+    write = _in_levels if colour else "{:.3g}".format
+    st.select_slider(label, offered, value, format_func=write, key=key, help=parameter.help)
+
+
+def _in_levels(change: float) -> str:
+    levels = 255 * change
+    return f"{levels:.0f}/255" if abs(levels - round(levels)) < 1e-6 else f"{levels:.1f}/255"
 
 
 def _submit(spec: AttackSpec, stamp: str, own: int | None) -> None:
     """Take the form's values into the case, checked once more."""
     given = {p.name: st.session_state[f"p-{spec.name}-{p.name}-{stamp}"] for p in spec.parameters}
-    target = int(st.session_state.get(f"target-{spec.name}-{stamp}-{own}", ANY_CLASS))
+    target = st.session_state.get(f"target-{spec.name}-{stamp}-{own}", ANY_CLASS)
     try:
         values: Mapping[str, ParameterValue] = validate_parameters(spec.parameters, given, spec.title)
     except InputError as error:

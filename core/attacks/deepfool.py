@@ -96,7 +96,15 @@ SPEC = AttackSpec(
     parameters=(
         Parameter("overshoot", "float", 0.02, 0.0, 1.0, help="Share by which each step goes beyond the boundary."),
         Parameter("steps", "int", 50, 1, 1000, help="Largest number of steps."),
-        Parameter("candidates", "int", 5, 2, 1000, help="How many of the likeliest classes are considered."),
+        Parameter(
+            "candidates",
+            "int",
+            5,
+            2,
+            1000,
+            help="How many of the likeliest classes are considered.",
+            title="Classes considered",
+        ),
     ),
     run=run,
     batched=True,

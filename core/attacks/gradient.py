@@ -42,8 +42,16 @@ SPEC = AttackSpec(
     "2017 (GradientAttack); used by Amirian et al. 2018.",
     summary="Follows the loss gradient at the natural image in a straight line and stops as soon as the class changes.",
     parameters=(
-        Parameter("steps", "int", 100, 1, 1000, help="Number of lengths that are tried."),
-        Parameter("max_length", "float", 10.0, 0.1, 100.0, help="Longest L2 length tried, in [0, 1] pixel units."),
+        Parameter("steps", "int", 100, 1, 1000, help="Number of lengths that are tried.", title="Lengths tried"),
+        Parameter(
+            "max_length",
+            "float",
+            10.0,
+            0.1,
+            100.0,
+            help="Longest L2 length tried, in [0, 1] pixel units.",
+            title="Longest length (L2)",
+        ),
     ),
     run=run,
     batched=True,

@@ -104,6 +104,7 @@ def _l2_step(
 
 
 def _spec(name: str, title: str, norm: Norm, step: Step, eps: float, largest: float, parameters_of: str) -> AttackSpec:
+    pixels = norm == "linf"
     return AttackSpec(
         name=name,
         title=title,
@@ -111,12 +112,38 @@ def _spec(name: str, title: str, norm: Norm, step: Step, eps: float, largest: fl
         paper=PAPER,
         summary="Flips the class and moves the hidden state to where an I-defender expects the other class.",
         parameters=(
-            Parameter("alpha", "float", 0.1, 0.0, 1.0, step=0.001, help="α of Eq. 6, the weight of the detector."),
-            Parameter("eps", "float", eps, 0.0, largest, help="Largest change in the norm, in [0, 1] pixel units."),
-            Parameter("step", "float", eps / 5, 0.0, largest, help="Length of one step, in [0, 1] pixel units."),
+            Parameter(
+                "alpha", "float", 0.1, 0.0, 1.0, step=0.001, help="α of Eq. 6.", title="Weight of the detector α"
+            ),
+            Parameter(
+                "eps",
+                "float",
+                eps,
+                0.0,
+                largest,
+                help="Largest change in the norm, in [0, 1] pixel units.",
+                title=f"Budget ε ({'L∞' if pixels else 'L2'})",
+                pixels=pixels,
+            ),
+            Parameter(
+                "step",
+                "float",
+                eps / 5,
+                0.0,
+                largest,
+                help="Length of one step, in [0, 1] pixel units.",
+                title="Step size",
+                pixels=pixels,
+            ),
             Parameter("steps", "int", 10, 1, 1000, help="Number of steps; one of length ε is FGSM."),
             Parameter(
-                "keep", "float", 0.95, 0.5, 0.999, help="Share of each class's images that its threshold lets pass."
+                "keep",
+                "float",
+                0.95,
+                0.5,
+                0.999,
+                help="Share of each class's images that its threshold lets pass.",
+                title="Share let pass",
             ),
         ),
         run=attack_with(step),

@@ -89,9 +89,25 @@ SPEC = AttackSpec(
     summary="Searches the smallest Euclidean change that reaches a target class, with a box-constrained quasi-Newton "
     "method.",
     parameters=(
-        Parameter("c0", "float", 0.1, 1e-6, 1e6, help="First weight of the loss against the squared distance."),
+        Parameter(
+            "c0",
+            "float",
+            0.1,
+            1e-6,
+            1e6,
+            help="First weight of the loss against the squared distance.",
+            title="First weight c₀",
+        ),
         Parameter("steps", "int", 50, 1, 1000, help="Iterations of L-BFGS per search step."),
-        Parameter("binary_search_steps", "int", 5, 0, 20, help="Bisections of the weight after it first succeeds."),
+        Parameter(
+            "binary_search_steps",
+            "int",
+            5,
+            0,
+            20,
+            help="Bisections of the weight after it first succeeds.",
+            title="Search steps",
+        ),
     ),
     run=run,
     targeted=True,

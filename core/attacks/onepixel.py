@@ -51,8 +51,10 @@ SPEC = AttackSpec(
     summary="Searches by differential evolution a few pixels whose change flips the class; needs no gradients.",
     parameters=(
         Parameter("pixels", "int", 5, 1, 50, help="Number of pixels that may change; the paper took 1, 3 and 5."),
-        Parameter("steps", "int", 50, 1, 1000, help="Generations of the differential evolution."),
-        Parameter("popsize", "int", 100, 5, 1000, help="Candidates per generation; the paper took 400."),
+        Parameter("steps", "int", 50, 1, 1000, help="Generations of the differential evolution.", title="Generations"),
+        Parameter(
+            "popsize", "int", 100, 5, 1000, help="Candidates per generation; the paper took 400.", title="Population"
+        ),
     ),
     run=run,
     targeted=True,

@@ -44,8 +44,18 @@ SPEC = AttackSpec(
     "ICLR 2018.",
     summary="Follows the loss gradient from a random start and stays within the largest allowed Euclidean distance.",
     parameters=(
-        Parameter("eps", "float", 2.5, 0.0, 20.0, help="Largest L2 norm of the change, in [0, 1] pixel units."),
-        Parameter("step", "float", 0.3, 0.0, 20.0, help="L2 length of one step, in [0, 1] pixel units."),
+        Parameter(
+            "eps",
+            "float",
+            2.5,
+            0.0,
+            20.0,
+            help="Largest L2 norm of the change, in [0, 1] pixel units.",
+            title="Budget ε (L2)",
+        ),
+        Parameter(
+            "step", "float", 0.3, 0.0, 20.0, help="L2 length of one step, in [0, 1] pixel units.", title="Step size"
+        ),
         Parameter("steps", "int", 20, 1, 1000, help="Number of steps."),
         Parameter("random_start", "bool", True, help="Whether to start at a random point of the ball."),
     ),

@@ -32,7 +32,15 @@ class DknnDetector(Detector):
     )
     summary = "Asks on every layer whether the nearest training images share the predicted class."
     parameters = (
-        Parameter("k", "int", 75, 1, 1_000_000, help="Neighbours per layer; at most half of the training images."),
+        Parameter(
+            "k",
+            "int",
+            75,
+            1,
+            1_000_000,
+            help="Neighbours per layer; at most half of the training images.",
+            title="Neighbours k",
+        ),
     )
 
     @classmethod

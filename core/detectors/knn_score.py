@@ -32,7 +32,15 @@ class KnnScoreDetector(Detector):
         Parameter("layer", "int", -1, -1000, 1000, help="Layer index; -1 is the input of the softmax head."),
         Parameter("processing", "choice", "pca_whiten", choices=PROCESSINGS, help="Applied to the activations first."),
         Parameter("weighting", "choice", "dwknn", choices=WEIGHTINGS, help="Weight of a neighbour: 1, 1/rank, 1/d²."),
-        Parameter("k", "int", 1000, 1, 1_000_000, help="Neighbours; at most half of the training images are used."),
+        Parameter(
+            "k",
+            "int",
+            1000,
+            1,
+            1_000_000,
+            help="Neighbours; at most half of the training images are used.",
+            title="Neighbours k",
+        ),
         TAILS_PARAMETER,
     )
 

@@ -28,7 +28,9 @@ class LidDetector(Detector):
     paper = "Ma et al. (2018), Characterizing Adversarial Subspaces Using Local Intrinsic Dimensionality"
     summary = "Asks in how many directions the space around the image's activations spreads out."
     parameters = (
-        Parameter("k", "int", 20, 2, MINIBATCH, help="Nearest images of the minibatch that count."),
+        Parameter(
+            "k", "int", 20, 2, MINIBATCH, help="Nearest images of the minibatch that count.", title="Neighbours k"
+        ),
         Parameter("seed", "int", 0, 0, 2**31 - 1, help="Seeds the choice of the minibatch."),
         PENALTY_PARAMETER,
     )

@@ -14,7 +14,13 @@ from core.parameters import Parameter
 Floats = npt.NDArray[np.float64]
 
 PENALTY_PARAMETER = Parameter(
-    "c", "float", 1.0, 1e-6, 1e6, help="Inverse strength of the logistic regression's L2 penalty."
+    "c",
+    "float",
+    1.0,
+    1e-6,
+    1e6,
+    help="Inverse strength of the logistic regression's L2 penalty.",
+    title="Inverse penalty C",
 )
 
 

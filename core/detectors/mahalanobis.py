@@ -28,7 +28,16 @@ class MahalanobisDetector(Detector):
     )
     summary = "Asks on every layer how far the nearest class is, in units of the classes' own spread."
     parameters = (
-        Parameter("step", "float", 0.0, 0.0, 0.1, help="Step along the score's gradient sign, in [0, 1] pixel units."),
+        Parameter(
+            "step",
+            "float",
+            0.0,
+            0.0,
+            0.1,
+            help="Step along the score's gradient sign, in [0, 1] pixel units.",
+            title="Step ε",
+            pixels=True,
+        ),
         PENALTY_PARAMETER,
     )
 

@@ -34,7 +34,15 @@ class NnifDetector(Detector):
     )
     summary = "Asks whether the training images that decided are also the nearest ones."
     parameters = (
-        Parameter("m", "int", 50, 1, MAX_INFLUENTIAL, help="Helpful and harmful training images taken, each."),
+        Parameter(
+            "m",
+            "int",
+            50,
+            1,
+            MAX_INFLUENTIAL,
+            help="Helpful and harmful training images taken, each.",
+            title="Influential images M",
+        ),
         Parameter("form", "choice", MEAN, choices=(MEAN, LIST), help="Means per layer, or all values."),
         Parameter("scale", "choice", LINEAR, choices=(LINEAR, LOG), help="Ranks and distances, or their logarithms."),
         PENALTY_PARAMETER,
