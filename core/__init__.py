@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from core.attacks.base import AttackResult, RandomTarget
     from core.bundle.bundle import Bundle
     from core.evaluation import Evaluation
-    from core.results import Analysis
+    from core.results import Analysis, Comparison
 
-__all__ = ["analyse", "attack", "evaluate", "load_bundle"]
+__all__ = ["analyse", "attack", "compare", "evaluate", "load_bundle"]
 
 
 def load_bundle(name: str) -> Bundle:
@@ -73,6 +73,19 @@ def analyse(image: npt.NDArray[np.float32], *, bundle: str = "digits", alpha: fl
     from core.analysis import analyse_image
 
     return analyse_image(_opened(bundle), image, alpha)
+
+
+def compare(natural: Analysis, attacked: Analysis) -> Comparison:
+    """Put an analysed image beside its attacked version, to draw and display both together.
+
+    Raises
+    ------
+    InputError
+        If two bundles, or two false-positive rates, are behind them.
+    """
+    from core.results import Comparison
+
+    return Comparison(natural, attacked)
 
 
 def evaluate(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.bundle import Bundle
+from core.contests import SCORE_PREFIX, scored_detectors
 from core.detectors.fusion import ERROR_SCORE
 from core.errors import DamagedBundleError
 from core.metrics import DetectorMetrics, evaluate_detector, macro_auc
 
+if TYPE_CHECKING:
+    from core.drawing.accessors import ScoreFigures
+
 NATURAL_ERROR = "natural_error"
-SCORE_PREFIX = "score_"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Evaluation:
     natural_errors : DetectorMetrics or None
         How well the fusion's score of natural errors tells them from correctly classified images; None where it was
         not fitted or there is no error.
+    scores : pyarrow.Table
+        What it was computed from.
     """
 
     bundle: str
@@ -60,6 +66,19 @@ class Evaluation:
     macro_auc: dict[str, float | None]
     attacks: tuple[AttackSummary, ...]
     natural_errors: DetectorMetrics | None
+    scores: pa.Table = field(repr=False, compare=False)
+
+    @property
+    def figures(self) -> ScoreFigures:
+        """Figures for a notebook: ROC curves, score densities, rates against the threshold."""
+        from core.drawing.accessors import ScoreFigures
+
+        return ScoreFigures(self.scores)
+
+    def _repr_html_(self) -> str:
+        from core.drawing.html import evaluation_html
+
+        return evaluation_html(self)
 
     def to_json(self) -> dict[str, object]:
         """Return the stable JSON object of ``python -m core evaluate --json``."""
@@ -117,7 +136,7 @@ def evaluate_table(scores: pa.Table, name: str, macro_attacks: Sequence[str] | N
     """
     test = _Table(scores, name).of_split("test")
     attacks = test.attacks()
-    detectors = [column.removeprefix(SCORE_PREFIX) for column in scores.column_names if column.startswith(SCORE_PREFIX)]
+    detectors = scored_detectors(scores)
     natural = test.select("natural")
     if natural.num_rows == 0:
         raise DamagedBundleError(f"The stored scores of bundle '{name}' hold no natural test images; build it again.")
@@ -134,7 +153,7 @@ def evaluate_table(scores: pa.Table, name: str, macro_attacks: Sequence[str] | N
     errors = groups[NATURAL_ERROR]
     known = errors.num_rows > 0 and ERROR_SCORE in scores.column_names
     found = _compare(ERROR_SCORE, NATURAL_ERROR, natural, errors, seed, ERROR_SCORE) if known else None
-    return Evaluation(name, rows, macro, summaries, found)
+    return Evaluation(name, rows, macro, summaries, found, scores)
 
 
 @dataclass(frozen=True)

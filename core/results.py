@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from core.errors import InputError
+
+if TYPE_CHECKING:
+    from core.drawing.accessors import CaseFigures
 
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
@@ -286,6 +291,24 @@ class Analysis:
     fused: FusedVerdict | None
     timings_ms: Mapping[str, float]
 
+    @property
+    def figures(self) -> CaseFigures:
+        """Figures for a notebook, the same as on the pages: ``figures.trajectory()``, ``figures.roc()`` and others.
+
+        Raises
+        ------
+        InputError
+            If the bundle that computed the analysis is not at hand.
+        """
+        from core.drawing.accessors import figures_of
+
+        return figures_of(self)
+
+    def _repr_html_(self) -> str:
+        from core.drawing.html import analysis_html
+
+        return analysis_html(self)
+
     def verdict(self, detector: str) -> Verdict:
         """Return the verdict of one detector, or the fused one, by name."""
         fused: tuple[Verdict, ...] = () if self.fused is None else (self.fused.attack,)
@@ -300,6 +323,42 @@ class Analysis:
             "fused": None if self.fused is None else self.fused.to_json(),
             "timings_ms": dict(self.timings_ms),
         }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A natural image and its attacked version, analysed by the same bundle.
+
+    Attributes
+    ----------
+    natural, attacked : Analysis
+
+    Raises
+    ------
+    InputError
+        If two bundles, or two false-positive rates, are behind them.
+    """
+
+    natural: Analysis
+    attacked: Analysis
+
+    def __post_init__(self) -> None:
+        if self.natural.bundle_id != self.attacked.bundle_id:
+            raise InputError("Both images must be analysed by the same bundle.")
+        if {v.alpha for v in self.natural.verdicts} != {v.alpha for v in self.attacked.verdicts}:
+            raise InputError("Both images must be analysed at the same false-positive rate alpha.")
+
+    @property
+    def figures(self) -> CaseFigures:
+        """Figures of both images together, the same as on the pages; see `Analysis.figures`."""
+        from core.drawing.accessors import figures_of_both
+
+        return figures_of_both(self)
+
+    def _repr_html_(self) -> str:
+        from core.drawing.html import comparison_html
+
+        return comparison_html(self)
 
 
 @dataclass(frozen=True)
@@ -320,6 +379,30 @@ class SweepPoint:
     linf: float
     prediction: Prediction
     trajectory: TrajectoryView
+
+
+@dataclass(frozen=True)
+class SavedReading:
+    """How an attacked image is read after it was saved as a file and opened again.
+
+    Attributes
+    ----------
+    file : str
+        Format, with its quality where it has one.
+    size : int
+        Bytes of the file.
+    linf : float
+        Largest change of a pixel through saving, in [0, 1] pixel units; 0 for a lossless format.
+    prediction : Prediction
+    adversarial : bool
+        Whether the attack still reaches its aim.
+    """
+
+    file: str
+    size: int
+    linf: float
+    prediction: Prediction
+    adversarial: bool
 
 
 @dataclass(frozen=True)

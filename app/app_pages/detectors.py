@@ -7,6 +7,7 @@ import streamlit as st
 from app import catalogue, layout
 from app.panels import controls, roc
 from app.panels.live import live_run
+from core.contests import NATURAL_ERRORS, contest, opponent_title, opponents, scored_detectors
 from core.views import attacks_in
 
 layout.opening(
@@ -16,9 +17,9 @@ layout.opening(
 )
 current = layout.evidence_case()
 bundle = current.bundle
-detectors = roc.scored_detectors(bundle)
+detectors = scored_detectors(bundle.scores)
 attacks = attacks_in(bundle.scores)
-opponents = (roc.EVERY_ATTACK, *attacks, roc.NATURAL_ERRORS)
+others = opponents(bundle.scores)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     compare = st.segmented_control(
         "Compare", ["Attacks", "Detectors"], default="Detectors", required=True, key="compare", bind="query-params"
@@ -27,22 +28,22 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Detector", detectors, format_func=catalogue.detector_title, key="detector", bind="query-params", width=220
     )
     opponent = st.selectbox(
-        "Against", opponents, format_func=roc.attack_words, key="against", bind="query-params", width=220
+        "Against", others, format_func=opponent_title, key="against", bind="query-params", width=220
     )
     logarithmic = st.toggle("Logarithmic false-alarm axis", key="log", bind="query-params")
 
-chosen = roc.contest(bundle, detector, opponent)
+chosen = contest(bundle.scores, detector, opponent)
 if compare == "Attacks":
-    contests = [roc.contest(bundle, detector, name) for name in (*attacks, roc.NATURAL_ERRORS)]
+    contests = [contest(bundle.scores, detector, name) for name in (*attacks, NATURAL_ERRORS)]
 else:
-    contests = [roc.contest(bundle, name, opponent) for name in detectors]
-contests = [contest for contest in contests if contest.possible]
+    contests = [contest(bundle.scores, name, opponent) for name in detectors]
+contests = [item for item in contests if item.possible]
 if chosen.possible and contests:
     curve_column, point_column = st.columns([3, 2], gap="medium")
     with curve_column:
         roc.show_roc(bundle, contests, chosen, current, logarithmic)
     with point_column:
-        st.markdown(f"**{catalogue.detector_title(detector)}** against **{roc.attack_words(opponent)}**")
+        st.markdown(f"**{catalogue.detector_title(detector)}** against **{opponent_title(opponent)}**")
         controls.alpha_slider()
         roc.show_operating_point(chosen, current)
     roc.show_scores(chosen, current)

@@ -7,7 +7,7 @@ import streamlit as st
 from app import layout
 from app.panels import trajectory
 from app.papers import TRAJECTORY
-from core import views
+from core.drawing.trajectory import DISTANCES
 
 layout.opening(
     "Trajectories",
@@ -28,32 +28,26 @@ with st.container(horizontal=True):
     )
     distance = st.segmented_control(
         "Measure",
-        list(trajectory.DISTANCES),
+        list(DISTANCES),
         default=own_variant.distance,
         required=True,
-        format_func=trajectory.DISTANCES.__getitem__,
+        format_func=DISTANCES.__getitem__,
         key="measure",
         bind="query-params",
         help="Cosine is a similarity: there, larger is nearer.",
     )
 chosen_variant = (pivot or own_variant.pivot, distance or own_variant.distance)
-original = current.natural.prediction.label
-other = current.rival
-if other is None:
-    other = views.nearest_other(
-        current.natural.trajectory.distances[chosen_variant], original, chosen_variant[1] == "cosine"
-    )
-sentence, layer = trajectory.departure_words(current, chosen_variant)
+sentence, _ = trajectory.departure_words(current, chosen_variant)
 st.markdown(f"### {sentence}")
 st.markdown(trajectory.verdict_words(current))
-trajectory.show_distances(current, chosen_variant, other, layer)
-trajectory.show_path_and_suspicion(current, chosen_variant, other)
-trajectory.show_sweep(chosen_variant, other)
+trajectory.show_distances(current, chosen_variant)
+trajectory.show_path_and_suspicion(current, chosen_variant)
+trajectory.show_sweep(chosen_variant)
 layout.how_computed(
     "After every layer the activation is averaged over space and compared with one pivot per class. A detector "
     "reads these distances. " + trajectory.detector_words(current),
     TRAJECTORY,
-    f"This model's detector uses the {own_variant.pivot} and {trajectory.DISTANCES[own_variant.distance]}. Pivots come "
+    f"This model's detector uses the {own_variant.pivot} and {DISTANCES[own_variant.distance]}. Pivots come "
     "from all training images of the true class; the medoid is chosen by Euclidean distance, also for cosine. The "
     "layer named above is the first from which the new class stays nearer to the very end.",
 )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import catalogue, words
-from app.panels.roc import scored_detectors
 from app.papers import PAPERS
 from core.bundle.summary import training_images
+from core.contests import scored_detectors
 from core.views import success_rows
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def show_detectors(bundle: Bundle) -> None:
             or "none",
             "chosen by": entry["selected_by"],
         }
-        for name in scored_detectors(bundle)
+        for name in scored_detectors(bundle.scores)
         if (entry := bundle.manifest.detectors.get(name)) is not None
     ]
     if rows:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 from app import layout, words
 from app.analyses import CaseAnalysis
-from core import views
-from core.figures import palette
-from core.figures.density import class_densities
-from core.figures.embedding import add_ellipses, mark, training_map
+from core.drawing.density import class_densities, class_map, marked_class_map
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
@@ -40,15 +36,7 @@ def density_words(case: CaseAnalysis) -> str:
 
 def show_class_densities(case: CaseAnalysis) -> None:
     """Show log p(H | class) per class against the thresholds, for each image."""
-    names = case.bundle.class_names
-    images = [
-        (image, analysis.density.log_density, palette.IMAGE_COLOURS[image], palette.IMAGE_SYMBOLS[image])
-        for image, analysis in case.views()
-    ]
-    thresholds = [
-        (f"threshold keeping {words.percent(keep)}", values)
-        for keep, values in sorted(case.natural.density.thresholds.items())
-    ]
+    figure = class_densities(case.views(), case.bundle.class_names)
     said = words.listed(
         [
             f"{image} {float(analysis.density.log_density[analysis.prediction.label]):.1f} nats for its predicted "
@@ -56,26 +44,18 @@ def show_class_densities(case: CaseAnalysis) -> None:
             for image, analysis in case.views()
         ]
     )
-    layout.chart(class_densities(names, images, thresholds), f"Log density per class: {said}", "class-densities")
+    layout.chart(figure, f"Log density per class: {said}", "class-densities")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _base_map(_bundle: Bundle, bundle_id: str) -> go.Figure:  # noqa: ARG001  # the id is the key
-    places = _bundle.density_map
-    points = np.asarray(places.points)
-    figure = training_map(points, np.asarray(places.labels), _bundle.splits.train, _bundle.class_names, opacity=0.25)
-    outlines = [views.ellipse(m, c) for m, c in zip(places.means, places.covariances, strict=True)]
-    return add_ellipses(figure, outlines, _bundle.class_names)
+    return class_map(_bundle)
 
 
 def show_density_map(case: CaseAnalysis) -> None:
     """Show the classes in two dimensions with both images marked."""
     st.header("The classes in two dimensions", anchor=False)
-    figure = go.Figure(_base_map(case.bundle, case.bundle.id))
-    figure.update_layout(uirevision=case.bundle.id)
-    for image, analysis in case.views():
-        colour, symbol = palette.IMAGE_COLOURS[image], palette.MAP_SYMBOLS[image]
-        mark(figure, f"this image, {image}", analysis.density.position[None], colour, symbol, 20)
+    figure = marked_class_map(_base_map(case.bundle, case.bundle.id), case.bundle, case.views())
     layout.chart(
         figure,
         "Two-dimensional map of the training images' hidden states, one outline per class, with this image marked",

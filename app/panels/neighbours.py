@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,9 +13,8 @@ from app.analyses import CaseAnalysis
 from app.panels.training_images import ICONS, TrainingImage, cards
 from core import views
 from core.bundle.summary import training_images
-from core.figures import palette
-from core.figures.bars import class_bars
-from core.figures.embedding import MOST_POINTS, mark, training_map
+from core.drawing.neighbours import layer_map, listed_ids, marked_map, votes
+from core.figures.embedding import MOST_POINTS
 from core.results import Analysis
 
 if TYPE_CHECKING:
@@ -39,18 +38,17 @@ MAP_TITLES = {"umap": "UMAP", "pca": "PCA"}
 def training_lists(analysis: Analysis, layer: int, k: int) -> dict[str, tuple[TrainingImage, ...]]:
     """Return the three lists of one image, each with what its members are besides."""
     near, influence = analysis.neighbours, analysis.influence
-    k_near = min(k, near.ids.shape[1])
-    k_influence = min(k, len(influence.helpful_ids))
-    ids = {
-        "nearest": near.ids[layer, :k_near],
-        "helpful": influence.helpful_ids[:k_influence],
-        "harmful": influence.harmful_ids[:k_influence],
-    }
+    ids = listed_ids(analysis, layer, k)
     shared = {
         kind: {other: set(views.shared_ids(mine, ids[other]).tolist()) for other in ids} for kind, mine in ids.items()
     }
     columns = {
-        "nearest": (near.labels[layer], near.distances[layer], np.arange(k_near) / influence.n_train, None),
+        "nearest": (
+            near.labels[layer],
+            near.distances[layer],
+            np.arange(len(ids["nearest"])) / influence.n_train,
+            None,
+        ),
         "helpful": (
             influence.helpful_labels,
             influence.helpful_distances[layer],
@@ -133,10 +131,7 @@ def show_table(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> N
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _base_map(_bundle: Bundle, bundle_id: str, method: str, layer: int) -> go.Figure:  # noqa: ARG001  # id is the key
-    train = _bundle.splits.train
-    points = np.asarray(_bundle.maps[method][layer])
-    labels = np.asarray(_bundle.density_map.labels)
-    return training_map(points, labels, train, _bundle.class_names)
+    return layer_map(_bundle, method, layer)
 
 
 def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], layer: int) -> None:
@@ -151,20 +146,10 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
         key="map",
         bind="query-params",
     )
-    figure = go.Figure(_base_map(bundle, bundle.id, method, layer))
-    figure.update_layout(uirevision=f"{bundle.id}-{method}-{layer}")
-    points = np.asarray(bundle.maps[method][layer])
-    looks = {
-        "nearest": (palette.NEUTRAL, "circle"),
-        "helpful": (palette.HELPFUL, "triangle-up"),
-        "harmful": (palette.HARMFUL, "triangle-down"),
-    }
-    for kind, (colour, symbol) in looks.items():
-        ids = np.array([item.image_id for item in lists[kind]], dtype=np.int64)
-        rows = views.positions_of(ids, bundle.splits.train)
-        mark(figure, KINDS[kind].lower(), points[rows], colour, symbol, 12, ids)
-    _mark_images(figure, case, method, layer)
-    layer_name, drawn = bundle.layers[layer], min(len(points), MOST_POINTS)
+    base = _base_map(bundle, bundle.id, method, layer)
+    ids = {kind: np.array([item.image_id for item in items], dtype=np.int64) for kind, items in lists.items()}
+    figure = marked_map(base, bundle, case.views(), ids, method, layer)
+    layer_name, drawn = bundle.layers[layer], min(len(bundle.splits.train), MOST_POINTS)
     layout.chart(
         figure,
         f"{MAP_TITLES[method]} map of {drawn:,} training images at {layer_name}, with this image, its nearest, "
@@ -194,13 +179,6 @@ def reference_words(bundle: Bundle) -> str:
     )
 
 
-def _mark_images(figure: Any, case: CaseAnalysis, method: str, layer: int) -> None:
-    for image, analysis in case.views():
-        place = np.asarray(analysis.neighbours.positions[method][layer])
-        colour, symbol = palette.IMAGE_COLOURS[image], palette.MAP_SYMBOLS[image]
-        mark(figure, f"this image, {image}", place[None], colour, symbol, 20)
-
-
 def head_words(bundle: Bundle) -> str:
     """Return how well the head behind the influence stands for the network; empty where the bundle does not say."""
     head = bundle.manifest.notes.get("head")
@@ -216,10 +194,6 @@ def show_votes(case: CaseAnalysis) -> None:
     """Show the weighted votes behind the kNN score."""
     near = case.natural.neighbours
     st.header("Votes of the neighbours", anchor=False)
-    names = case.bundle.class_names
-    groups = [
-        (image, analysis.neighbours.votes.tolist(), palette.IMAGE_COLOURS[image]) for image, analysis in case.views()
-    ]
     said = words.listed(
         [
             f"{image}: {words.percent(float(analysis.neighbours.votes[analysis.prediction.label]))} for the predicted "
@@ -227,7 +201,7 @@ def show_votes(case: CaseAnalysis) -> None:
             for image, analysis in case.views()
         ]
     )
-    layout.chart(class_bars(names, groups, "share of votes"), f"Share of the neighbours' votes; {said}", "votes")
+    layout.chart(votes(case.views(), case.bundle.class_names), f"Share of the neighbours' votes; {said}", "votes")
     processing = PROCESSINGS.get(near.processing, near.processing)
     weighting = WEIGHTINGS.get(near.weighting, near.weighting)
     st.caption(

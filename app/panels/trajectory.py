@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import streamlit as st
@@ -11,24 +10,22 @@ import streamlit as st
 from app import engine_client, layout, pictures, state, words
 from app.analyses import CaseAnalysis, analyse
 from core import views
-from core.evidence.trajectory import DistanceKind, departure_layer
+from core.drawing.trajectory import DISTANCES, Variant, compared_classes, departure, path, pivot_distances, suspicion
 from core.figures import palette
-from core.figures.trajectory import pivot_lines, pivot_path, suspicion, sweep
+from core.figures.trajectory import sweep
 from core.results import SweepPoint
 
 PIVOTS = ("centroid", "medoid")
-DISTANCES = {"l2": "Euclidean distance", "cosine": "cosine similarity"}
 STRENGTHS = tuple(float(s) for s in np.round(np.linspace(0.0, 1.5, 16), 2))
 
 
-def departure_words(case: CaseAnalysis, variant: tuple[str, str]) -> tuple[str, str | None]:
+def departure_words(case: CaseAnalysis, variant: Variant) -> tuple[str, str | None]:
     """Return where the attacked path leaves the original class, in words, and the layer's name."""
     names = case.bundle.class_names
     own = case.natural.prediction.label
     if case.attacked is None or case.rival is None:
         return f"The path ends at class **{names[own]}**, the one that is predicted; there is no departure.", None
-    table = case.attacked.trajectory.distances[variant]
-    index = departure_layer(table, cast("DistanceKind", variant[1]), own, case.rival)
+    index = departure(case.views(), variant)
     layers = case.attacked.trajectory.layers
     if index is None:
         return (
@@ -70,53 +67,30 @@ def detector_words(case: CaseAnalysis) -> str:
     return "This model's detector is an LSTM that reads the path layer by layer; the running suspicion is its own."
 
 
-def show_distances(case: CaseAnalysis, variant: tuple[str, str], rival: int, departure: str | None) -> None:
+def show_distances(case: CaseAnalysis, variant: Variant) -> None:
     """Show the distance to the named pivots over the band of all others, for each image."""
     names = case.bundle.class_names
-    own = case.natural.prediction.label
-    tables = [analysis.trajectory.distances[variant] for _, analysis in case.views()]
-    logarithmic = variant[1] == "l2"
-    columns = st.columns(len(tables), gap="medium")
-    for column, (image, analysis), table in zip(columns, case.views(), tables, strict=True):
-        split = views.pivot_distances(table, own, rival)
-        lines = [(f"class {names[own]} (original)", split.own), (f"class {names[rival]}", split.rival)]
+    own, rival = compared_classes(case.views(), variant)
+    figures = pivot_distances(case.views(), names, variant)
+    for column, (image, analysis) in zip(st.columns(len(figures), gap="medium"), case.views(), strict=True):
+        last = analysis.trajectory.distances[variant][-1]
         with column:
             st.markdown(f"**{image.capitalize()} image**")
-            figure = pivot_lines(
-                analysis.trajectory.layers,
-                lines,
-                (split.low, split.high),
-                DISTANCES[variant[1]],
-                views.log_limits(*tables) if logarithmic else views.limits(*tables),
-                logarithmic,
-                departure if image == "attacked" else None,
-            )
             alt = (
-                f"{image.capitalize()} image, last layer: {DISTANCES[variant[1]]} {split.own[-1]:.3g} to class "
-                f"{names[own]} and {split.rival[-1]:.3g} to class {names[rival]}"
+                f"{image.capitalize()} image, last layer: {DISTANCES[variant[1]]} {last[own]:.3g} to class "
+                f"{names[own]} and {last[rival]:.3g} to class {names[rival]}"
             )
-            layout.chart(figure, alt, f"pivots-{image}")
+            layout.chart(figures[image], alt, f"pivots-{image}")
 
 
-def show_path_and_suspicion(case: CaseAnalysis, variant: tuple[str, str], rival: int) -> None:
-    """Show the 2-D path and, where the detector reads layer by layer, its running suspicion."""
+def show_path_and_suspicion(case: CaseAnalysis, variant: Variant) -> None:
+    """Show the 2-D path and the running suspicion."""
     names = case.bundle.class_names
-    own = case.natural.prediction.label
-    word = DISTANCES[variant[1]]
-    paths = []
-    for image, analysis in case.views():
-        table = analysis.trajectory.distances[variant]
-        paths.append((image, table[:, own], table[:, rival], palette.IMAGE_COLOURS[image]))
+    own, rival = compared_classes(case.views(), variant)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**Path between class {names[own]} and class {names[rival]}**")
-        figure = pivot_path(
-            case.natural.trajectory.layers,
-            paths,
-            f"{word} to class {names[own]}",
-            f"{word} to class {names[rival]}",
-            variant[1] == "cosine",
-        )
+        figure = path(case.views(), names, variant)
         layout.chart(figure, "Path of each image between two class pivots, layer by layer", "path")
         side = "above" if variant[1] == "cosine" else "below"
         st.caption(f"Every marker is a layer. A path {side} the dotted line is nearer to class {names[rival]}.")
@@ -126,11 +100,10 @@ def show_path_and_suspicion(case: CaseAnalysis, variant: tuple[str, str], rival:
 
 def _show_suspicion(case: CaseAnalysis) -> None:
     st.markdown("**The LSTM's running suspicion**")
-    curves = [(image, analysis.trajectory.suspicion, palette.IMAGE_COLOURS[image]) for image, analysis in case.views()]
-    said = words.listed([f"{image} {words.percent(float(values[-1]))}" for image, values, _ in curves])
-    layout.chart(
-        suspicion(case.natural.trajectory.layers, curves), f"Suspicion after the last layer: {said}", "suspicion"
+    said = words.listed(
+        [f"{image} {words.percent(float(analysis.trajectory.suspicion[-1]))}" for image, analysis in case.views()]
     )
+    layout.chart(suspicion(case.views()), f"Suspicion after the last layer: {said}", "suspicion")
     st.caption(
         "Share of held-out natural images that looked less suspicious to an LSTM after the same layer. Near 100 % is "
         "where an attack shows; natural images lie anywhere, equally often. It illustrates the path; the verdict is "
@@ -139,7 +112,7 @@ def _show_suspicion(case: CaseAnalysis) -> None:
 
 
 @st.fragment
-def show_sweep(variant: tuple[str, str], rival: int) -> None:
+def show_sweep(variant: Variant) -> None:
     """Scale the perturbation and follow the last layer: the strength scrubber.
 
     The case is asked for again, which costs nothing: what a fragment is given stays in the session's memory.
@@ -152,7 +125,7 @@ def show_sweep(variant: tuple[str, str], rival: int) -> None:
     with st.skeleton(height=320):
         points = engine_client.sweep(case.case.bundle, case.image, case.attacked.image, STRENGTHS)
     names = case.bundle.class_names
-    own = case.natural.prediction.label
+    own, rival = compared_classes(case.views(), variant)
     picture, plot = st.columns([1, 3], gap="medium", vertical_alignment="center")
     with plot:
         strength = st.select_slider(
@@ -177,7 +150,7 @@ def show_sweep(variant: tuple[str, str], rival: int) -> None:
     st.markdown(sweep_words(points))
 
 
-def _last_layer(points: Sequence[SweepPoint], variant: tuple[str, str], label: int) -> list[float]:
+def _last_layer(points: Sequence[SweepPoint], variant: Variant, label: int) -> list[float]:
     return [float(point.trajectory.distances[variant][-1, label]) for point in points]
 
 

@@ -161,6 +161,11 @@ class AttackResult:
         """Which images are adversarial to a detector: another label than before, whether or not it was aimed at."""
         return np.asarray((self.predictions != self.labels) & (self.l0 > 0))
 
+    def _repr_html_(self) -> str:
+        from core.drawing.html import attack_html
+
+        return attack_html(self)
+
     @property
     def success_rate(self) -> float:
         """Share of the images that succeeded."""

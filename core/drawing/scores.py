@@ -1,0 +1,89 @@
+"""ROC curves, score densities and operating points of stored scores, with the current images marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from core import metrics, views
+from core.contests import Contest, opponent_title
+from core.drawing.shown import Shown, mark_name
+from core.figures import palette, roc
+from core.figures.maps import distributions
+from core.titles import detector_title, percent
+
+
+def areas_of(contests: Sequence[Contest]) -> list[float]:
+    """Return the area under each contest's ROC curve."""
+    return [metrics.auc(item.natural.values, item.adversarial.values) for item in contests]
+
+
+def roc_curves(
+    contests: Sequence[Contest], areas: Sequence[float], chosen: Contest, shown: Shown, logarithmic: bool
+) -> go.Figure:
+    """Return one ROC curve per contest, with the operating point and the images on the chosen one.
+
+    Parameters
+    ----------
+    contests : sequence of Contest
+        Named by their attack where they share the detector, else by their detector.
+    areas : sequence of float
+        `areas_of` them, from the caller, who may have them already.
+    chosen : Contest
+    shown : Shown
+        Empty marks nothing.
+    logarithmic : bool
+        Whether the false-positive axis is logarithmic.
+    """
+    one_detector = len({item.detector for item in contests}) == 1
+    curves = []
+    for item, area in zip(contests, areas, strict=True):
+        curve = metrics.roc_curve(item.natural.values, item.adversarial.values)
+        label = opponent_title(item.attack) if one_detector else detector_title(item.detector)
+        turns = views.corners(curve.fpr, curve.tpr)
+        curves.append((f"{label}, AUC {area:.3f}", curve.fpr[turns], curve.tpr[turns]))
+    return roc.roc_curves(curves, _marks(chosen, shown), logarithmic, 1.0 / len(chosen.natural))
+
+
+def _marks(chosen: Contest, shown: Shown) -> list[tuple[str, float, float, str, str]]:
+    marks = []
+    for name, analysis in shown:
+        score = analysis.verdict(chosen.detector).score
+        colour, symbol = palette.IMAGE_COLOURS[name], palette.MAP_SYMBOLS[name]
+        marks.append((mark_name(name), *chosen.rates(score), colour, symbol))
+    if shown:
+        verdict = shown[0][1].verdict(chosen.detector)
+        if verdict.threshold is not None:
+            name = f"operating point, α {percent(verdict.alpha)}"
+            marks.append((name, *chosen.rates(verdict.threshold), palette.NEUTRAL, "circle"))
+    return marks
+
+
+def score_densities(chosen: Contest, shown: Shown) -> go.Figure:
+    """Return the densities of natural and adversarial scores with the threshold and each image's score."""
+    groups = [
+        ("natural", *views.density_curve(chosen.natural.values), palette.NATURAL),
+        (opponent_title(chosen.attack), *views.density_curve(chosen.adversarial.values), palette.ATTACKED),
+    ]
+    marks = [
+        (
+            mark_name(name),
+            analysis.verdict(chosen.detector).score,
+            palette.IMAGE_COLOURS[name],
+            palette.IMAGE_SYMBOLS[name],
+        )
+        for name, analysis in shown
+    ]
+    return distributions(groups, marks, "score", threshold_of(chosen, shown))
+
+
+def rates_against_threshold(chosen: Contest, shown: Shown) -> go.Figure:
+    """Return catches and false alarms against the threshold, the calibrated one marked."""
+    curve = metrics.roc_curve(chosen.natural.values, chosen.adversarial.values)
+    return roc.rates_against_threshold(curve.thresholds[1:], curve.tpr[1:], curve.fpr[1:], threshold_of(chosen, shown))
+
+
+def threshold_of(chosen: Contest, shown: Shown) -> float | None:
+    """Return the calibrated threshold behind the images' verdicts; None without images or calibration."""
+    return shown[0][1].verdict(chosen.detector).threshold if shown else None

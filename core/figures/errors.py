@@ -1,0 +1,122 @@
+"""What a model gets wrong: a confusion matrix whose cells can be chosen, and its errors on a training map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from core import views
+from core.figures import palette
+from core.figures.base import TRANSPARENT, styled
+from core.figures.embedding import training_map
+
+Points = npt.NDArray[np.floating]
+Ids = npt.NDArray[np.int64]
+
+SHADES = [[0.0, "rgba(213, 94, 0, 0.04)"], [1.0, "rgba(213, 94, 0, 0.65)"]]
+MOST_WRITTEN = 20  # classes; numbers of more would overlap
+BACKGROUND_POINTS = 2_000  # a lasso sends every point under it to the page, these too
+ERRORS = "misread images"
+
+
+def confusion_matrix(counts: Ids, class_names: Sequence[str]) -> go.Figure:
+    """Return a confusion matrix, true classes downwards, predicted ones across, that knows which cell was chosen.
+
+    Plotly reports no click on a heat map's cell, so an invisible marker lies over each one off the diagonal; its
+    `customdata` holds the true and the predicted class.
+
+    Parameters
+    ----------
+    counts : array of int64, shape (C, C)
+        Images by true class (row) and predicted class (column). The diagonal is written but not shaded.
+    class_names : sequence of str
+    """
+    names = list(class_names)
+    wrong = ~np.eye(len(names), dtype=bool)
+    shades = np.where(wrong & (counts > 0), np.sqrt(counts), np.nan)  # a few errors stay visible beside hundreds
+    figure = go.Figure(
+        go.Heatmap(
+            x=names, y=names, z=shades, colorscale=SHADES, zmin=0, showscale=False, hoverinfo="skip", xgap=2, ygap=2
+        )
+    )
+    written = len(names) <= MOST_WRITTEN
+    rows, columns = np.nonzero(wrong)
+    figure.add_trace(_cells(names, counts, rows, columns, written))
+    if written:
+        figure.add_trace(_diagonal(names, counts))
+    styled(figure, height=120 + 30 * min(len(names), MOST_WRITTEN), x="read as", y="true class", legend=False)
+    figure.update_layout(clickmode="event+select")
+    figure.update_xaxes(type="category", showgrid=False, side="top", tickangle=-45)
+    figure.update_yaxes(type="category", showgrid=False, autorange="reversed")
+    return figure
+
+
+def _cells(names: list[str], counts: Ids, rows: Ids, columns: Ids, written: bool) -> go.Scatter:
+    return go.Scatter(
+        x=[names[column] for column in columns],
+        y=[names[row] for row in rows],
+        customdata=np.stack([rows, columns], axis=1),
+        text=[str(n) if n else "" for n in counts[rows, columns]],
+        mode="markers+text" if written else "markers",
+        marker={"symbol": "square", "size": 26 if written else 6, "color": TRANSPARENT},
+        selected={"marker": {"color": palette.NATURAL, "opacity": 0.35}},
+        unselected={"marker": {"opacity": 0.0}},
+        hovertemplate="class %{y}, read as %{x}: %{text} images<extra></extra>",
+    )
+
+
+def _diagonal(names: list[str], counts: Ids) -> go.Scatter:
+    return go.Scatter(
+        x=names,
+        y=names,
+        text=[str(n) for n in np.diag(counts)],
+        mode="text",
+        textfont={"color": palette.NEUTRAL},
+        hovertemplate="class %{y}, read correctly: %{text} images<extra></extra>",
+    )
+
+
+def errors_map(
+    training: tuple[Points, Ids, Ids],
+    errors: tuple[Points, Ids],
+    readings: Sequence[str],
+    class_names: Sequence[str],
+) -> go.Figure:
+    """Return a thinned map of the training images with all errors on top; constant per bundle, method and layer.
+
+    Parameters
+    ----------
+    training : (points (N, 2), labels (N,), ids (N,))
+        Thinned evenly to `BACKGROUND_POINTS`.
+    errors : (points (n, 2), ids (n,))
+        The trace `ERRORS`, always the last one.
+    readings : sequence of str, length n
+        What each was read as, for the hover text.
+    class_names : sequence of str
+    """
+    points, labels, ids = training
+    drawn = views.evenly(len(points), BACKGROUND_POINTS)
+    figure = training_map(points[drawn], labels[drawn], ids[drawn], class_names, opacity=0.3)
+    places, error_ids = errors
+    figure.add_trace(
+        go.Scattergl(
+            name=ERRORS,
+            x=places[:, 0],
+            y=places[:, 1],
+            customdata=error_ids,
+            text=list(readings),
+            mode="markers",
+            marker={
+                "color": palette.ATTACKED,
+                "symbol": "diamond",
+                "size": 9,
+                "line": {"color": "#FFFFFF", "width": 1},
+            },
+            hovertemplate="image %{customdata}: %{text}<extra></extra>",
+        )
+    )
+    figure.update_layout(dragmode="lasso")
+    return figure
