@@ -59,6 +59,7 @@ class Processes:
         for count, future in enumerate(as_completed(waiting), start=1):
             future.result()
             done(count, waiting[future])
+        _return_memory()
 
 
 def counted(progress: Progress, message: str, total: int) -> Callable[[int, object], None]:
@@ -82,8 +83,12 @@ def use_one_thread() -> None:
 
 def _run(work: Callable[[Job], None], job: Job) -> None:
     work(job)
-    # The allocator keeps what large batches leave; stage after stage, workers would grow by half.
-    with contextlib.suppress(AttributeError):  # only glibc can be asked to return it
+    _return_memory()
+
+
+def _return_memory() -> None:
+    """Give the system what freed arrays have left: the allocator keeps it, and processes would grow by half."""
+    with contextlib.suppress(AttributeError):  # only glibc can be asked
         ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -66,6 +66,10 @@ class NnifDetector(Detector):
 
     def features(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         """Ranks and distances of the influential training images, shape (n, 4 L) or (n, 4 L M)."""
+        chosen = (self.name, self.settings["m"], self.settings["form"], self.settings["scale"])
+        return evidence.derived(chosen, self._features)
+
+    def _features(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         found, m = evidence.influential, int(self.settings["m"])
         parts = (found.helpful_ranks, found.helpful_distances, found.harmful_ranks, found.harmful_distances)
         if self.settings["form"] == MEAN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -94,6 +94,7 @@ class Evidence:
         self._neighbours: dict[tuple[str, Processing], Neighbours] = {}
         self._votes: dict[tuple[str, Processing, Weighting, int], npt.NDArray[np.float64]] = {}
         self._mahalanobis: dict[tuple[TiedGaussians, float], npt.NDArray[np.float64]] = {}
+        self._derived: dict[Hashable, npt.NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
         return len(self.trace)
@@ -166,6 +167,16 @@ class Evidence:
         if key not in self._mahalanobis:
             self._mahalanobis[key] = self._stepped_scores(gaussians, step) if step else gaussians.scores(self.trace)
         return self._mahalanobis[key]
+
+    def derived(
+        self, name: Hashable, compute: Callable[[Evidence], npt.NDArray[np.float64]]
+    ) -> npt.NDArray[np.float64]:
+        """Return what a detector makes of every image, computed once for all of them under a name, shape (n, ...)."""
+        if self._whole is not None:
+            return self._whole[0].derived(name, compute)[self._whole[1]]
+        if name not in self._derived:
+            self._derived[name] = compute(self)
+        return self._derived[name]
 
     @cached_property
     def influential(self) -> Influential:

@@ -241,7 +241,8 @@ def load_weights(architecture: Architecture, file: Path) -> Classifier:
         classifier.load_state_dict(state)
     except RuntimeError as error:
         raise DamagedBundleError(f"The weights in '{file.name}' do not fit the network of this bundle.") from error
-    return classifier.eval()
+    # A fifth faster on CPUs, forward and backward; rounding changes in the last bits, so all that is loaded has it.
+    return classifier.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _check_writable(file: Path) -> None:
