@@ -16,7 +16,7 @@ from app import state, words
 from core.attacks.base import AttackResult, RandomTarget
 from core.errors import CancelledError, InputError, TelltaleError
 from core.parameters import ParameterValue
-from core.results import Analysis, ResponseView, SweepPoint
+from core.results import Analysis, ResponseView, SavedReading, SweepPoint
 
 if TYPE_CHECKING:
     from core.engine import Job, JobStatus
@@ -86,6 +86,13 @@ def sweep(bundle: str, natural: Image, attacked: Image, strengths: Sequence[floa
     job = submit("sweep", bundle=bundle, natural=natural, attacked=attacked, strengths=tuple(strengths))
     points: Sequence[SweepPoint] = wait(job, "Following the perturbation")
     return points
+
+
+def survive(bundle: str, attacked: Image, label: int, target: int) -> Sequence[SavedReading]:
+    """Return how an attacked image is read after it was saved in each file format."""
+    job = submit("survive", bundle=bundle, attacked=attacked, label=label, target=target)
+    readings: Sequence[SavedReading] = wait(job, "Saving the image and opening it again")
+    return readings
 
 
 def wait(job: Job, what: str) -> Any:

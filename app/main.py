@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from app import layout, state  # noqa: E402  # the line above makes the packages importable
+from app import layout, pins, state  # noqa: E402  # the line above makes the packages importable
 from core.errors import InputError  # noqa: E402
 
 st.set_page_config(page_title="Telltale", page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
@@ -85,6 +85,7 @@ page = st.navigation(
 )
 try:
     state.synchronise()
+    pins.synchronise()
 except InputError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()

@@ -62,6 +62,13 @@ def change(**fields: Any) -> None:
     st.session_state.case_warnings = ()
 
 
+def open_case(case: Case) -> None:
+    """Go to another case as a whole, and forget that the one before was cancelled."""
+    st.session_state.pop("given-up", None)
+    st.session_state.case = case
+    st.session_state.case_warnings = ()
+
+
 def change_bundle(name: str) -> None:
     """Go to another model, with a sample of its own; for widget callbacks."""
     st.session_state.pop("last_attack", None)  # its target is a class of the model before

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from core.parameters import Parameter
-from core.results import Verdict
+from core.results import SavedReading, Verdict
 
 ADVERSARIAL = ":material/warning:"
 NATURAL = ":material/check_circle:"
@@ -34,6 +34,21 @@ def fused_words(kind: str) -> tuple[str, str, Literal["orange", "blue", "gray", 
     if kind == "uncalibrated":
         return "Not calibrated", UNCALIBRATED, "gray"
     return ("Adversarial", ADVERSARIAL, "orange") if kind == "adversarial" else ("Looks natural", NATURAL, "blue")
+
+
+def rarity(p_value: float) -> str:
+    """Return a p-value as a count of natural images."""
+    if p_value > 0.5:
+        return "Most natural images look at least as suspicious."
+    return f"About **1 in {round(1 / p_value):,}** natural images looks at least as suspicious."
+
+
+def survival(reading: SavedReading) -> str:
+    """Return in Markdown whether an attacked image is still adversarial after saving, and what it is read as."""
+    read = f"read as **{reading.prediction.name}** ({percent(reading.prediction.confidence)})"
+    if reading.adversarial:
+        return f":material/warning: **{reading.file}: still adversarial**, {read}"
+    return f":material/check_circle: **{reading.file}: no longer adversarial**, {read}"
 
 
 def percent(share: float) -> str:
@@ -107,6 +122,14 @@ def settings(parameters: Mapping[str, object], declared: Sequence[Parameter] = (
 def _inside(label: str) -> str:
     """Return a label as it is written within a sentence: "L1 weight β" keeps its capital, "Step size" does not."""
     return label[:1].lower() + label[1:] if label[1:2].islower() else label
+
+
+def pixel_change(change: float, colour: bool) -> str:
+    """Return a change of a pixel as its field writes it: "8/255" for colour images, "0.1" for grey ones."""
+    if not colour:
+        return f"{change:.3g}"
+    levels = 255 * change
+    return f"{levels:.0f}/255" if math.isclose(levels, round(levels), abs_tol=1e-4) else f"{levels:.1f}/255"
 
 
 def setting(value: object) -> str:

@@ -132,6 +132,11 @@ def attack_image(
     )
 
 
+def predict_image(loaded: LoadedBundle, image: Image) -> Prediction:
+    """Return the classifier's answer for one image (C, H, W), and nothing else."""
+    return _prediction(loaded, loaded.classifier.trace(_batch(loaded, image)))
+
+
 def respond(loaded: LoadedBundle, image: Image, levels: int, patch: int) -> ResponseView:
     """Return the feature response of one image (C, H, W) at chosen grey levels and patch size."""
     return _response_view(feature_responses(loaded.classifier, _batch(loaded, image), levels, patch))

@@ -243,15 +243,43 @@ def png_bytes(image: FloatImages, scale: int = 1) -> bytes:
     InputError
         If the shape or a value is not an image's, or the scale is below 1.
     """
+    if scale < 1:
+        raise InputError(f"The scale must be an integer of at least 1; got {scale}.")
+    return _file(_pixels(image).repeat(scale, axis=1).repeat(scale, axis=2), "PNG")
+
+
+def jpeg_bytes(image: FloatImages, quality: int) -> bytes:
+    """Encode an image as JPEG, which changes pixels; colours at half the resolution, as cameras do.
+
+    Parameters
+    ----------
+    image : array of float32, shape (C, H, W)
+        In [0, 1], C 1 or 3.
+    quality : int
+        From 1 to 95, in the scale of the Independent JPEG Group.
+
+    Raises
+    ------
+    InputError
+        If the shape or a value is not an image's, or the quality is not one.
+    """
+    if not 1 <= quality <= 95:
+        raise InputError(f"The quality must be an integer from 1 to 95; got {quality}.")
+    return _file(_pixels(image), "JPEG", quality=quality, subsampling="4:2:0")
+
+
+def _pixels(image: FloatImages) -> npt.NDArray[np.uint8]:
+    """Return the 8-bit pixels of an image, shape (C, H, W)."""
     if image.ndim != 3:
         raise InputError(f"An image has shape (C, H, W); got {image.shape}.")
     _check_shape(image.shape)
-    if scale < 1:
-        raise InputError(f"The scale must be an integer of at least 1; got {scale}.")
-    pixels = to_bytes(image).repeat(scale, axis=1).repeat(scale, axis=2)
+    return to_bytes(image)
+
+
+def _file(pixels: npt.NDArray[np.uint8], kind: str, **options: object) -> bytes:
     picture = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
+    picture.save(buffer, format=kind, **options)
     return buffer.getvalue()
 
 

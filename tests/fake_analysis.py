@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.attacks.base import AttackResult
+from core.calibration import Calibration
 from core.data.image_set import ImageSet
 from core.data.splits import Splits
 from core.engine.jobs import JobStatus
@@ -28,6 +29,7 @@ from core.results import (
     NeighboursView,
     Prediction,
     ResponseView,
+    SavedReading,
     SweepPoint,
     TrajectoryView,
     Verdict,
@@ -124,6 +126,11 @@ class FakeBundle:
                 "training_images": 300,
             },
         )
+
+    def calibration(self, detector: str) -> Calibration:
+        """Return the calibration on the natural images of the split that is held out for it."""
+        rows = self.scores.to_pandas().query("split == 'calibration' and kind == 'natural'")
+        return Calibration.of(rows[f"score_{detector}"].to_numpy())
 
     def attack_parameters(self, attack: str) -> dict[str, Any]:
         """Return the parameters behind the stored scores of one attack."""
@@ -319,6 +326,13 @@ class FakeEngine:
         return tuple(
             SweepPoint(s, 0.1 * s, predict(image), trajectory(image))
             for s, image in zip(strengths, images, strict=True)
+        )
+
+    def _survive(self, bundle: str, attacked: np.ndarray, label: int, target: int) -> tuple[SavedReading, ...]:
+        lost = predict(np.zeros_like(attacked))
+        return (
+            SavedReading("PNG", 90, 0.0, predict(attacked), True),
+            SavedReading("JPEG 90", 300, 9 / 255, lost, False),
         )
 
     def _live(self, bundle: str, attack: str, parameters: dict, seed: int, ids: np.ndarray) -> Any:

@@ -214,9 +214,17 @@ def assert_says_what_core_says(visit: Visit, image_id: int) -> None:
     assert f"L∞ {linf:.3f}" in text
 
 
+def show_test_images(visit: Visit) -> None:
+    """Go from the samples, with which the picker starts, to the gallery of all test images."""
+    visit.page.locator('[class*="st-key-image-source"]').get_by_text("Test images").click()
+    visit.page.wait_for_selector("text=no. ", timeout=PATIENCE)
+    visit.settle()
+
+
 def test_pick_attack_and_follow_the_case_through_every_page(open_tab: Any) -> None:
     visit = open_tab("", WIDE)
     page = visit.page
+    show_test_images(visit)
     button = page.locator('[class*="st-key-pick-"] button:visible').nth(3)
     image_id = int(button.inner_text().removeprefix("no. "))
     button.click()
@@ -363,6 +371,7 @@ def test_a_figure_that_is_marked_in_a_paper_table_shows_what_lies_behind_it(
 
 def test_an_image_is_drawn_soon_after_the_click(open_tab: Any, record_property: Any) -> None:
     visit = open_tab("", WIDE)
+    show_test_images(visit)
     taken = []
     for turn in (5, 6, 7, 5):
         button = visit.page.locator('[class*="st-key-pick-"] button:visible').nth(turn)

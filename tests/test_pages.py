@@ -117,6 +117,16 @@ def test_attack_says_who_notices(engine: FakeEngine) -> None:
     assert arguments["parameters"]["eps"] == 0.2 and arguments["seed"] == 3
 
 
+def test_a_successful_attack_says_what_it_survives(engine: FakeEngine) -> None:
+    text = text_of(open_app(**ATTACKED))
+    assert "**PNG: still adversarial**, read as **0** (91 %)" in text
+    assert "The file has 90 bytes and keeps every pixel exactly." in text
+    assert "**JPEG 90: no longer adversarial**" in text and "moves pixels by up to 9/255" in text
+    ((_, arguments),) = [sent for sent in engine.submitted if sent[0] == "survive"]
+    assert (arguments["label"], arguments["target"]) == (7, -1)
+    assert "survive being saved" not in text_of(open_app(**{**ATTACKED, "attack": "pgd~eps~0"}))
+
+
 def test_failed_attack_is_a_result(engine: FakeEngine) -> None:
     app = open_app(**{**ATTACKED, "attack": "pgd~eps~0"})
     assert "PGD failed within its budget: it did not leave 7" in text_of(app)
@@ -124,8 +134,15 @@ def test_failed_attack_is_a_result(engine: FakeEngine) -> None:
     assert not app.error
 
 
-def test_two_clicks_fool_it(engine: FakeEngine) -> None:
+def open_gallery() -> AppTest:
+    """Open the workbench with the gallery of all test images in front."""
     app = open_app()
+    app.session_state["image-source-digits"] = "Test images"
+    return app.run()
+
+
+def test_two_clicks_fool_it(engine: FakeEngine) -> None:
+    app = open_gallery()
     second = [button.key for button in app.button if (button.key or "").startswith("pick-")][1]
     app.button(key=second).click().run()
     assert app.query_params["image"] == second.replace("pick", "test")
@@ -310,7 +327,7 @@ def test_a_budget_is_chosen_in_grey_levels_for_colour_and_in_hundredths_for_grey
     assert budget.options[7:10] == ["7/255", "8/255", "8.0/255"] and budget.options[-1] == "255/255"
     budget.set_value(8 / 255)
     next(button for button in app.button if button.label == "Attack").click().run()
-    assert engine.submitted[-2][1]["parameters"] == {"eps": 8 / 255}
+    assert [given["parameters"] for task, given in engine.submitted if task == "attack"][-1] == {"eps": 8 / 255}
 
 
 def test_a_target_can_be_left_to_chance(engine: FakeEngine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import layout, state
-from app.panels import controls, picker, verdicts
+from app.panels import controls, picker, pinned, verdicts
 from app.panels.comparison import comparison, provenance
 
 layout.opening(
@@ -23,11 +23,16 @@ with right.container(border=True, height="stretch"):
     st.header("2. Attack it", anchor=False)
     controls.attack_form(case, bundle.class_names, state.own_class())
 
-st.header("3. See what changed", anchor=False)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.header("3. See what changed", anchor=False)
+    pin_slot = st.container(width="content")
 analysed = layout.current_analysis()
 if state.remember_own_class(analysed.natural.prediction.label):
     st.rerun()  # the list of targets above was drawn before this image had been read
+with pin_slot:
+    pinned.pin_button(analysed)
 comparison(analysed)
 st.header("4. See who notices", anchor=False)
 verdicts.panel(analysed)
 provenance(analysed)
+pinned.show_pinned(analysed)

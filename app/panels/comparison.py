@@ -6,14 +6,14 @@ import math
 
 import streamlit as st
 
-from app import catalogue, layout, pictures, words
+from app import catalogue, engine_client, layout, pictures, words
 from app.analyses import CaseAnalysis
 from app.case import image_words
 from core import views
 from core.attacks.base import AttackResult
 from core.figures import palette
 from core.figures.bars import top_classes
-from core.results import Analysis
+from core.results import Analysis, SavedReading
 
 GAINS = (1, 2, 5, 10, 20, 50)
 SHOWN_CLASSES = 3
@@ -95,6 +95,7 @@ def provenance(case: CaseAnalysis) -> None:
     with st.grid("auto", min_column_width=130, gap="small"):
         for label, value, explanation in _facts(attack):
             st.metric(label, value, border=True, help=explanation)
+    _survival(case, attack)
     with st.expander("Fingerprints and exact files", icon=":material/fingerprint:"):
         _fingerprint("Natural", case.natural)
         _fingerprint("Attacked", case.attacked)
@@ -131,6 +132,26 @@ def _facts(attack: AttackResult) -> tuple[tuple[str, str, str], ...]:
         ("Queries", f"{int(attack.queries[0]):,}", "Forward passes spent on this image."),
         ("Time", words.seconds(attack.seconds) if math.isfinite(attack.seconds) else "–", "Wall time of the attack."),
     )
+
+
+def _survival(case: CaseAnalysis, attack: AttackResult) -> None:
+    """Say what an attacked image is read as once it has gone through a file."""
+    if not case.fooled:
+        return
+    target = int(attack.targets[0])
+    readings = engine_client.survive(case.case.bundle, attack.images[0], int(attack.labels[0]), target)
+    st.markdown("**Does it survive being saved?**")
+    with st.grid(2, min_column_width=260, gap="small"):
+        for reading in readings:
+            with st.container(border=True, gap="xxsmall"):
+                st.markdown(words.survival(reading))
+                st.caption(_saving_words(reading))
+
+
+def _saving_words(reading: SavedReading) -> str:
+    levels = round(255 * reading.linf)
+    change = "keeps every pixel exactly" if levels == 0 else f"moves pixels by up to {levels}/255"
+    return f"The file has {reading.size:,} bytes and {change}."
 
 
 def _fingerprint(name: str, analysis: Analysis) -> None:

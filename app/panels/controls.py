@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app import catalogue, state
+from app import catalogue, state, words
 from app.case import Case
 from core.attacks.base import RANDOM, AttackSpec, RandomTarget
 from core.errors import InputError
@@ -143,13 +143,9 @@ def _change(parameter: Parameter, label: str, value: float, key: str, colour: bo
     accepted = [change for change in usual if parameter.low is None or change >= parameter.low]
     accepted = [change for change in accepted if parameter.high is None or change <= parameter.high]
     offered = sorted({value, *(change for change in accepted if abs(change - value) > SAME_CHANGE)})
-    write = _in_levels if colour else "{:.3g}".format
-    st.select_slider(label, offered, value, format_func=write, key=key, help=parameter.help)
-
-
-def _in_levels(change: float) -> str:
-    levels = 255 * change
-    return f"{levels:.0f}/255" if abs(levels - round(levels)) < 1e-6 else f"{levels:.1f}/255"
+    st.select_slider(
+        label, offered, value, format_func=lambda v: words.pixel_change(v, colour), key=key, help=parameter.help
+    )
 
 
 def _submit(spec: AttackSpec, stamp: str, own: int | None) -> None:

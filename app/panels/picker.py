@@ -1,16 +1,18 @@
-"""Choosing an image: test images by class, photographs that come along, an upload, or the camera."""
+"""Choosing an image: samples that teach, test images by class, photographs, an upload, the camera, or a link."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
 
 from app import pictures, state, words
-from app.case import photograph_of
+from app.case import KEYS, Case, from_query, photograph_of
 from app.panels.cropping import Photo, crop_panel, of_file, of_photograph, take
 from app.panels.missing import missing_images_note
+from app.panels.start_here import start_here
 from core.images import FloatImages
 from core.photographs import Photograph, photograph_for, photographs
 from core.views import natural_test_ids
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
 PER_PAGE = 12
 FILE_TYPES = ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff")
 ICONS = {
+    "Start here": ":material/explore:",
     "Test images": ":material/grid_view:",
     "Photographs": ":material/photo_library:",
     "Upload": ":material/upload:",
     "Camera": ":material/photo_camera:",
+    "Link": ":material/link:",
 }
 THUMBNAIL_SIDE = 128
+FROM_THE_SET = ("Start here", "Test images")
+LONGEST_LINK = 40_000
 
 
 def image_picker(bundle: Bundle) -> None:
@@ -34,23 +40,27 @@ def image_picker(bundle: Bundle) -> None:
     source = st.segmented_control(
         "Where from",
         list(ICONS),
-        default="Test images" if bundle.image_set is not None else "Photographs",
+        default="Start here" if bundle.image_set is not None else "Photographs",
         format_func=lambda name: f"{ICONS[name]} {name}",
         key=f"image-source-{bundle.name}",
         required=True,
         label_visibility="collapsed",
         persist_state="session",
     )
-    if bundle.data_problem is not None and source != "Test images":
+    if bundle.data_problem is not None and source not in FROM_THE_SET:
         st.caption(f":material/image_not_supported: {bundle.data_problem}")
-    if source == "Test images":
+    if source == "Start here":
+        start_here(bundle)
+    elif source == "Test images":
         _test_images(bundle)
     elif source == "Photographs":
         _photographs(bundle)
     elif source == "Upload":
         _own("upload", bundle, st.file_uploader, "Image file", type=list(FILE_TYPES))
-    else:
+    elif source == "Camera":
         _own("camera", bundle, st.camera_input, "Photograph")
+    else:
+        _link()
     if problem := st.session_state.pop("upload-problem", None):
         st.error(f"{problem} The image chosen before stays.", icon=":material/error:")
 
@@ -151,6 +161,38 @@ def _take_own(key: str, bundle: Bundle) -> None:
     photo = _photo_at(key)
     if photo is not None:
         take(photo, bundle)
+
+
+def _link() -> None:
+    st.text_input(
+        "Link of a case",
+        key="pasted-link",
+        placeholder="https://…?bundle=…&image=…&attack=…",
+        max_chars=LONGEST_LINK,
+        on_change=_take_link,
+        help="“Copy link” beside every page gives one. It opens the same image, attack and false-alarm rate.",
+    )
+    st.caption("Paste a whole link and press Enter.")
+
+
+def _take_link() -> None:
+    case = _case_in(str(st.session_state["pasted-link"]))
+    if case is not None:
+        found, warnings = case
+        state.open_case(found)
+        st.session_state.case_warnings = warnings
+    elif st.session_state["pasted-link"].strip():
+        st.session_state["upload-problem"] = "This is not the link of a case: it names neither a model nor an image."
+
+
+def _case_in(link: str) -> tuple[Case, tuple[str, ...]] | None:
+    """Return the case that a link opens, with what was wrong with it; None where it names neither model nor image."""
+    try:
+        given = dict(parse_qsl(urlsplit(link.strip()).query))
+    except ValueError:  # such as an open bracket in the host
+        return None
+    query = {key: given[key] for key in KEYS if key in given}
+    return from_query(query) if {"bundle", "image"} & query.keys() else None
 
 
 def _photo_at(key: str) -> Photo | None:

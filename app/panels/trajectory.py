@@ -124,16 +124,22 @@ def show_sweep(variant: Variant) -> None:
         return
     with st.skeleton(height=320):
         points = engine_client.sweep(case.case.bundle, case.image, case.attacked.image, STRENGTHS)
-    names = case.bundle.class_names
+    names, colour = case.bundle.class_names, case.bundle.image_shape[0] > 1
     own, rival = compared_classes(case.views(), variant)
     picture, plot = st.columns([1, 3], gap="medium", vertical_alignment="center")
     with plot:
         strength = st.select_slider(
-            "Strength of the perturbation", STRENGTHS, value=1.0, format_func=lambda s: f"× {s:g}", key="strength"
+            "Strength of the perturbation (× the attack's, with its ε)",
+            STRENGTHS,
+            value=1.0,
+            format_func=lambda s: strength_words(points[STRENGTHS.index(s)], colour),
+            key="strength",
+            help="Scales the attack's change from none to one and a half times, rounded to 8 bits; ε is the largest "
+            "change of a pixel (L∞) that results.",
         )
         at = [
-            (f"class {names[label]}", _last_layer(points, variant, label), colour)
-            for label, colour in ((own, palette.NATURAL), (rival, palette.ATTACKED))
+            (f"class {names[label]}", _last_layer(points, variant, label), tone)
+            for label, tone in ((own, palette.NATURAL), (rival, palette.ATTACKED))
         ]
         layout.chart(
             sweep(STRENGTHS, at, strength, f"last layer, {DISTANCES[variant[1]]}"), sweep_words(points), "sweep"
@@ -145,13 +151,19 @@ def show_sweep(variant: Variant) -> None:
             alt=f"Image at strength {strength:g}, read as {chosen.prediction.name}",
         )
         st.markdown(
-            f"× {strength:g}: read as **{chosen.prediction.name}** ({words.percent(chosen.prediction.confidence)})"
+            f"{strength_words(chosen, colour)}: read as **{chosen.prediction.name}** "
+            f"({words.percent(chosen.prediction.confidence)})"
         )
     st.markdown(sweep_words(points))
 
 
 def _last_layer(points: Sequence[SweepPoint], variant: Variant, label: int) -> list[float]:
     return [float(point.trajectory.distances[variant][-1, label]) for point in points]
+
+
+def strength_words(point: SweepPoint, colour: bool) -> str:
+    """Return a strength with the largest change of a pixel that it makes, such as "× 0.5, ε 4/255"."""
+    return f"× {point.strength:g}, ε {words.pixel_change(point.linf, colour)}"
 
 
 def sweep_words(points: Sequence[SweepPoint]) -> str:

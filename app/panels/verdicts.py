@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import streamlit as st
@@ -49,52 +50,80 @@ def panel(case: CaseAnalysis) -> None:
     with slider_column:
         controls.alpha_slider()
     if shown.fused is not None:
-        _row(case, FUSED, "### {}")
+        _fused_card(case)
+    st.markdown("**One by one**")
     for verdict in shown.verdicts:
         _row(case, verdict.detector)
 
 
-def _row(case: CaseAnalysis, name: str, size: str = "**{}**") -> None:
-    """Show one detector, or the fusion: its name in the given Markdown, its readings and where its evidence is."""
+def _fused_card(case: CaseAnalysis) -> None:
+    """Show the answer of all detectors together, in words that need no statistics."""
+    with st.container(border=True, key="fused-card"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"### {catalogue.detector_title(FUSED)}")
+            layout.page_link(*FALLBACK_LINK, ":material/arrow_forward:")
+        st.caption(
+            f"All detectors' answers weighed into one, at {words.percent(case.case.alpha)} false alarms of its own."
+        )
+        for column, (image, analysis) in zip(st.columns(2, gap="medium"), case.views(), strict=False):
+            if analysis.fused is not None:
+                with column.container(gap="xxsmall"):
+                    _fused_reading(image, analysis.fused)
+
+
+def _fused_reading(image: str, fused: FusedVerdict) -> None:
+    text, icon, colour = words.fused_words(fused.kind)
+    st.caption(f"The {image} image")
+    st.markdown(f"#### :{colour}[{icon} {text}]")
+    verdict = fused.attack
+    if verdict.p_value is None:
+        st.markdown("There are no natural images to compare it with, so it cannot be judged.")
+        return
+    st.markdown(
+        words.rarity(verdict.p_value),
+        help=f"p = {verdict.p_value:.3f}, from {verdict.n_calibration} held-out natural images (split conformal). At "
+        f"most {words.percent(verdict.alpha)} of natural images like these are called adversarial.",
+    )
+    if fused.kind == "error" and fused.error is not None and fused.error.p_value is not None:
+        st.markdown("It looks like the images that this model gets wrong without any attack.")
+    st.caption(
+        _contribution_words(fused),
+        help="What each detector adds to the log odds of an attack: "
+        + words.listed([f"{catalogue.detector_title(name)} {value:+.1f}" for name, value in _strongest(fused)])
+        + "."
+        + (" The model's own errors were too few to learn what they look like." if fused.error is None else ""),
+    )
+
+
+def _strongest(fused: FusedVerdict) -> Sequence[tuple[str, float]]:
+    return strongest_contributions(fused.contributions, SHOWN_CONTRIBUTIONS)
+
+
+def _contribution_words(fused: FusedVerdict) -> str:
+    """Return which detectors moved the answer most, and which way."""
+    sides = {
+        "For an attack": [catalogue.detector_title(name) for name, value in _strongest(fused) if value > 0],
+        "Against": [catalogue.detector_title(name) for name, value in _strongest(fused) if value <= 0],
+    }
+    return " ".join(f"{side}: {words.listed(names)}." for side, names in sides.items() if names)
+
+
+def _row(case: CaseAnalysis, name: str) -> None:
+    """Show one detector: its name, its readings and where its evidence is."""
     with st.container(border=True):
         title, *readings, link = st.columns([3, 3, 3, 2], vertical_alignment="center")
         with title.container(gap="xxsmall"):
-            st.markdown(size.format(catalogue.detector_title(name)))
+            st.markdown(f"**{catalogue.detector_title(name)}**")
             st.caption(catalogue.detector_summary(name))
         for column, (image, analysis) in zip(readings, case.views(), strict=False):
             with column.container(gap="xxsmall"):
-                if name == FUSED:
-                    _fused_reading(image, analysis.fused)
-                else:
-                    _reading(image, analysis.verdict(name))
+                _reading(image, analysis.verdict(name))
         with link:
             page, label = LINKS.get(name, FALLBACK_LINK)
             layout.page_link(page, label, ":material/arrow_forward:")
 
 
-def _fused_reading(image: str, fused: FusedVerdict | None) -> None:
-    if fused is None:
-        return
-    _badge(image, *words.fused_words(fused.kind))
-    verdict = fused.attack
-    if verdict.p_value is None:
-        st.caption("no natural images to compare with")
-        return
-    wrong = "" if fused.error is None else f", misclassified: p = {fused.error.p_value:.3f}"
-    st.caption(
-        f"attacked: p = {verdict.p_value:.3f}{wrong}",
-        help=f"At most {words.percent(verdict.alpha)} of natural images like those of its calibration are called "
-        f"adversarial, on average over draws of the {verdict.n_calibration} calibration images (split conformal)."
-        + (" Its own errors were too few to learn what they look like." if fused.error is None else ""),
-    )
-    moved = strongest_contributions(fused.contributions, SHOWN_CONTRIBUTIONS)
-    st.caption(
-        "Moved most by " + words.listed([f"{catalogue.detector_title(name)} ({value:+.1f})" for name, value in moved]),
-        help="What each detector adds to the log odds of an attack; negative speaks for a natural image.",
-    )
-
-
-def _badge(image: str, text: str, icon: str, colour: Literal["orange", "blue", "gray", "violet"]) -> None:
+def _badge(image: str, text: str, icon: str, colour: Literal["orange", "blue", "gray"]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.caption(f"{image.capitalize()}:", width="content")
         st.badge(text, icon=icon, color=colour)
@@ -103,7 +132,9 @@ def _badge(image: str, text: str, icon: str, colour: Literal["orange", "blue", "
 def _reading(image: str, verdict: Verdict) -> None:
     _badge(image, *words.verdict_words(verdict))
     if verdict.p_value is None:
-        st.caption(f"score {words.number(verdict.score)}; no natural images to compare with")
+        st.caption(
+            f"score {words.number(verdict.score)}; no natural images to compare with, so this score has no threshold"
+        )
     else:
         st.caption(
             f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, "

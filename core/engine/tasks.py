@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Image = npt.NDArray[np.float32]
 
 REGISTRY: Mapping[str, str] = {
-    name: f"core.engine.tasks:{name}" for name in ("analyse", "attack", "respond", "sweep", "live")
+    name: f"core.engine.tasks:{name}" for name in ("analyse", "attack", "respond", "sweep", "survive", "live")
 }
 
 
@@ -99,6 +99,15 @@ def sweep(checkpoint: Checkpoint, bundle: str, natural: Image, attacked: Image, 
     from core.engine.worker_state import load
 
     return analysis.sweep(load(bundle), natural, attacked, strengths, checkpoint)
+
+
+def survive(checkpoint: Checkpoint, bundle: str, attacked: Image, label: int, target: int) -> Any:
+    """Return one `SavedReading` per file format of an attacked image (C, H, W)."""
+    from core import survival
+    from core.engine.worker_state import load
+
+    checkpoint(0.05, "saving the image and opening it again")
+    return survival.survival(load(bundle), attacked, label, target)
 
 
 def live(

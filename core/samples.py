@@ -1,0 +1,134 @@
+"""Test images to start with, each chosen from the stored scores because it teaches something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from core.attacks.registry import ATTACKS
+from core.detectors.fusion import FUSED
+from core.views import natural_test_ids
+
+if TYPE_CHECKING:
+    from core.bundle import Bundle
+
+Lesson: TypeAlias = Literal["sure", "borderline", "error", "false_alarm", "noticed", "missed"]
+Columns: TypeAlias = dict[str, npt.NDArray[np.generic]]
+SCORE = "score_"
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One test image and what it teaches.
+
+    Attributes
+    ----------
+    lesson : {"sure", "borderline", "error", "false_alarm", "noticed", "missed"}
+    image_id : int
+    attack : str
+        The attack to be shown with it; "" where the natural image is the lesson.
+    label, prediction : int
+        The data set's class, and the class that the natural or attacked image was read as.
+    confidence : float
+    noticing, detectors : int
+        How many calibrated detectors called it adversarial when it was scored, and of how many.
+    """
+
+    lesson: Lesson
+    image_id: int
+    attack: str
+    label: int
+    prediction: int
+    confidence: float
+    noticing: int
+    detectors: int
+
+
+def teaching_samples(bundle: Bundle, alpha: float = ALPHA) -> tuple[Sample, ...]:
+    """Choose test images by rule, no image twice; a lesson for which there is none is left out.
+
+    - sure: the most usual natural image of all (`natural_test_ids`);
+    - borderline: read correctly with the least confidence;
+    - error: read wrongly, without an attack, with the most confidence;
+    - false alarm: natural and read correctly, but called adversarial by the most detectors;
+    - noticed and missed: no detector objects to the natural image, and the most or the fewest notice the attacked one;
+      among equals the smallest change (L2).
+
+    Parameters
+    ----------
+    bundle : Bundle
+    alpha : float
+        False-positive rate at which the detectors judge.
+
+    Returns
+    -------
+    tuple of Sample
+    """
+    columns = _test_rows(bundle)
+    noticing, detectors = _noticing(bundle, columns, alpha)
+    chosen: list[Sample] = []
+    for lesson, rows in _rankings(bundle, columns, noticing):
+        taken = {sample.image_id for sample in chosen}
+        row = next((int(row) for row in rows if int(columns["image_id"][row]) not in taken), None)
+        if row is not None:
+            chosen.append(_sample(lesson, columns, row, int(noticing[row]), detectors))
+    return tuple(chosen)
+
+
+def _rankings(bundle: Bundle, columns: Columns, noticing: npt.NDArray[np.int64]) -> Iterator[tuple[Lesson, list[int]]]:
+    """Yield for every lesson the rows that could teach it, the best first."""
+    kind, ids = columns["kind"], columns["image_id"]
+    confidence = columns["confidence"].astype(np.float64)
+    natural = np.flatnonzero(kind == "natural")
+    errors = np.flatnonzero(kind == "natural_error")
+    calm = set(ids[natural][noticing[natural] == 0].tolist())
+    shown = np.isin(columns["attack"], list(ATTACKS)) & np.isin(ids, list(calm))
+    fooled = np.flatnonzero((kind == "adversarial") & shown)
+    usual = {int(image_id): place for place, image_id in enumerate(natural_test_ids(bundle.scores))}
+    yield "sure", sorted(natural.tolist(), key=lambda row: usual[int(ids[row])])
+    yield "borderline", _ordered(natural, confidence[natural])
+    yield "error", _ordered(errors, -confidence[errors])
+    yield "false_alarm", _ordered(natural, -noticing[natural], -confidence[natural])
+    size = columns["l2"].astype(np.float64)
+    yield "noticed", _ordered(fooled, -noticing[fooled], size[fooled])
+    yield "missed", _ordered(fooled, noticing[fooled], size[fooled])
+
+
+def _ordered(rows: npt.NDArray[np.int64], *keys: npt.NDArray[np.generic]) -> list[int]:
+    """Return the rows in ascending order of the first key, equal ones by the next."""
+    return [int(row) for row in rows[np.lexsort(keys[::-1])]]
+
+
+def _sample(lesson: Lesson, columns: Columns, row: int, noticing: int, detectors: int) -> Sample:
+    return Sample(
+        lesson,
+        int(columns["image_id"][row]),
+        str(columns["attack"][row]),
+        int(columns["label"][row]),
+        int(columns["prediction"][row]),
+        float(columns["confidence"][row]),
+        noticing,
+        detectors,
+    )
+
+
+def _test_rows(bundle: Bundle) -> Columns:
+    table = bundle.scores
+    test = np.asarray(table.column("split").to_numpy(zero_copy_only=False) == "test")
+    return {name: table.column(name).to_numpy(zero_copy_only=False)[test] for name in table.column_names}
+
+
+def _noticing(bundle: Bundle, columns: Columns, alpha: float) -> tuple[npt.NDArray[np.int64], int]:
+    """Return how many detectors call each row adversarial, and how many are calibrated; the fused verdict apart."""
+    names = [name.removeprefix(SCORE) for name in columns if name.startswith(SCORE) and name != SCORE + FUSED]
+    count, calibrated = np.zeros(len(columns["kind"]), dtype=np.int64), 0
+    for name in names:
+        if (calibration := bundle.calibration(name)) is not None:
+            count += columns[SCORE + name].astype(np.float64) >= calibration.threshold(alpha)
+            calibrated += 1
+    return count, calibrated
