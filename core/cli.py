@@ -250,6 +250,60 @@ def bench(
         _print({}, _comparison_table(rows), as_json)
 
 
+@app.command("label-errors")
+def label_errors(
+    name: NameArgument,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many of the list to print.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """List the training images whose label is probably wrong, the most suspicious first."""
+    bundle = load_bundle(name)
+    with _progress() as report:
+        reference = _late("core.bundle.model", "load_reference")(bundle)
+        found = _late("core.model_errors.suspicious", "suspicious_images")(reference, report)
+    rows = list(found.records(count))
+    table = Table("rank", "image", "label", "neighbours say", "suspicion", "self-influence", "disagreement")
+    for row in rows:
+        named = (bundle.class_names[int(row[key])] for key in ("label", "neighbour_label"))
+        figures = (_text(row[key]) for key in ("suspicion", "self_influence", "disagreement"))
+        table.add_row(str(row["rank"]), str(row["image_id"]), *named, *figures)
+    record = {"bundle": name, "ranked": len(found), "k": found.k, "method": found.method, "images": rows}
+    _print(record, table, as_json)
+
+
+@app.command("planted-errors")
+def planted_errors(
+    name: Annotated[str, typer.Argument(metavar="RECIPE", help="digits, mnist, cifar10 or another recipe.")],
+    data: DataOption = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many labels are flipped.")] = 100,
+    seed: Annotated[int, typer.Option("--seed", help="Seeds the choice of images and labels.")] = 0,
+    head_only: Annotated[
+        bool, typer.Option("--head-only", help="Keep the recipe's network; only its softmax head learns anew.")
+    ] = False,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Other than the recipe's.")] = None,
+    width: Annotated[int | None, typer.Option("--width", min=1, help="Base width other than the recipe's.")] = None,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="Where the network is kept; training goes on from there.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Flip training labels on purpose, learn from them, and count how many the list of label errors finds."""
+    with _progress() as report:
+        found = _late("core.model_errors.planted", "plant_errors")(
+            name,
+            report,
+            data=data,
+            count=count,
+            seed=seed,
+            head_only=head_only,
+            epochs=epochs,
+            width=width,
+            work=work,
+        )
+    record = found.to_json()
+    _print(record, _pairs({key: value for key, value in record.items() if key != "ranks"}), as_json)
+
+
 @app.command()
 def growth(
     up_to: Annotated[int, typer.Option("--up-to", help="Leave out sizes of more training images.")] = 1_280_000,

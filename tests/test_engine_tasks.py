@@ -20,6 +20,8 @@ from core.engine import Engine
 from core.engine.cache import fingerprint
 from core.engine.settings import Settings
 from core.errors import CancelledError, InputError
+from core.model_errors.reasons import explain_errors
+from core.model_errors.suspicious import suspicious_images
 from core.survival import survival
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,6 +74,8 @@ def test_every_task_answers_what_the_same_call_gives_in_process(engine: Engine, 
         "attack": (dict(image=image, attack="pgd", parameters=PGD, seed=seed, target=None), alone),
         "respond": (dict(image=other, levels=16, patch=5), respond(loaded, other, 16, 5)),
         "sweep": (dict(natural=image, attacked=other, strengths=(0.0, 1.0)), sweep(loaded, image, other, (0.0, 1.0))),
+        "explain_errors": ({}, explain_errors(loaded, lambda *_: None)),
+        "suspicious_images": ({}, suspicious_images(loaded.reference, lambda *_: None)),
         "survive": (dict(attacked=other, label=0, target=-1), survival(loaded, other, 0)),
         "live": (dict(attack="fgsm", parameters={}, seed=0, ids=ids), live_scores(loaded, "fgsm", {}, 0, ids)),
     }

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     Image = npt.NDArray[np.float32]
 
 REGISTRY: Mapping[str, str] = {
-    name: f"core.engine.tasks:{name}" for name in ("analyse", "attack", "respond", "sweep", "survive", "live")
+    name: f"core.engine.tasks:{name}"
+    for name in ("analyse", "attack", "respond", "sweep", "survive", "live", "explain_errors", "suspicious_images")
 }
 
 
@@ -123,3 +124,19 @@ def live(
     from core.engine.worker_state import load
 
     return analysis.live_scores(load(bundle), attack, parameters, seed, ids, checkpoint)
+
+
+def explain_errors(checkpoint: Checkpoint, bundle: str) -> Any:
+    """Return the `ErrorReasons` of everything that the bundle's model misreads by itself."""
+    from core.engine.worker_state import load
+    from core.model_errors import reasons
+
+    return reasons.explain_errors(load(bundle), checkpoint)
+
+
+def suspicious_images(checkpoint: Checkpoint, bundle: str) -> Any:
+    """Return the `SuspiciousImages`: the bundle's training images, the least trustworthy label first."""
+    from core.engine.worker_state import load
+    from core.model_errors import suspicious
+
+    return suspicious.suspicious_images(load(bundle).reference, checkpoint)

@@ -17,6 +17,7 @@ Points = npt.NDArray[np.floating]
 Ids = npt.NDArray[np.int64]
 
 SHADES = [[0.0, "rgba(213, 94, 0, 0.04)"], [1.0, "rgba(213, 94, 0, 0.65)"]]
+HEIGHT = 560
 MOST_WRITTEN = 20  # classes; numbers of more would overlap
 BACKGROUND_POINTS = 2_000  # a lasso sends every point under it to the page, these too
 ERRORS = "misread images"
@@ -47,7 +48,7 @@ def confusion_matrix(counts: Ids, class_names: Sequence[str]) -> go.Figure:
     figure.add_trace(_cells(names, counts, rows, columns, written))
     if written:
         figure.add_trace(_diagonal(names, counts))
-    styled(figure, height=120 + 30 * min(len(names), MOST_WRITTEN), x="read as", y="true class", legend=False)
+    styled(figure, height=HEIGHT, x="read as", y="true class", legend=False)
     figure.update_layout(clickmode="event+select")
     figure.update_xaxes(type="category", showgrid=False, side="top", tickangle=-45)
     figure.update_yaxes(type="category", showgrid=False, autorange="reversed")
