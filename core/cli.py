@@ -28,6 +28,7 @@ from core.attacks.registry import ATTACKS, get_attack
 from core.bundle import Bundle, find_bundle, list_bundles, load_bundle, verify_bundle
 from core.bundle.summary import BundleSummary, folder_problems, summarise
 from core.calibration import check_alpha
+from core.cases.commands import cases
 from core.errors import DamagedBundleError, InputError, TelltaleError
 from core.images import image_sha256
 from core.parameters import ParameterValue, validate_parameters
@@ -46,6 +47,7 @@ LINE_SECONDS = 10.0
 app = typer.Typer(
     help="Telltale: see, trace and catch adversarial images.", add_completion=False, rich_markup_mode=None
 )
+app.add_typer(cases, name="cases")
 
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="An image of exactly the bundle's size and mode.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A bundle's name or folder.")]

@@ -33,3 +33,7 @@ class EngineBusyError(TelltaleError):
 
 class WorkerLostError(TelltaleError):
     """The process that did the work died more often than the engine retries."""
+
+
+class StorageError(TelltaleError):
+    """The store of saved cases cannot be reached, read or written; the message says which."""

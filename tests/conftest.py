@@ -8,8 +8,10 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_image_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what tests decode out of the person's own cache; tests, and the processes they start, share this one."""
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests decode and save out of the person's own folders; tests, and what they start, share these."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TELLTALE_CACHE", str(tmp_path_factory.mktemp("image_cache")))
+        patch.setenv("TELLTALE_CASES", str(tmp_path_factory.mktemp("cases") / "cases.sqlite"))
+        patch.delenv("DATABASE_URL", raising=False)
         yield

@@ -1,0 +1,1 @@
+"""Steps that bring a store of cases to the tables of this version."""

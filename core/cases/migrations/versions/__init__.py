@@ -1,0 +1,1 @@
+"""One file per step, each named after its place in the order."""
