@@ -10,6 +10,7 @@ from app import catalogue, pictures, state, words
 from app.analyses import CaseAnalysis, analyse
 from app.case import image_words, read_image
 from app.panels.models import model_button, model_list
+from app.panels.save_case import save_button
 from app.papers import Paper
 from core.errors import InputError
 
@@ -107,5 +108,6 @@ def sidebar() -> None:
         with st.popover("Copy link", icon=":material/link:"):
             st.markdown("This link opens the same case with the same numbers.")
             st.code(state.link(), language=None, wrap_lines=True)
+        save_button()
     if asked:
         model_list(case.bundle)

@@ -28,6 +28,15 @@ page = st.navigation(
                 help="Pick an image, attack it, and see which detectors notice.",
             )
         ],
+        "Library": [
+            st.Page(
+                "app_pages/cases.py",
+                title="Cases",
+                icon=":material/bookmarks:",
+                url_path="cases",
+                help="What was saved with a note: find, open, compare, export and import it.",
+            )
+        ],
         "Evidence": [
             st.Page(
                 "app_pages/feature_responses.py",

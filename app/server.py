@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 from core.engine import get_engine  # noqa: E402
+from core.errors import TelltaleError  # noqa: E402
 
 
 async def ready(_: Request) -> JSONResponse:
@@ -32,14 +33,26 @@ async def ready(_: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Start the engine beside the server, which serves from the first moment, and end its processes with it."""
+    """Start engine and store beside the server, which serves from the first moment; end the engine's processes."""
     engine = get_engine()
+    store = asyncio.create_task(asyncio.to_thread(prepare_store))
     sys.stdout.write(f"Telltale is at {address()}\n")
     sys.stdout.flush()
     try:
         yield
     finally:
+        await store
         await asyncio.to_thread(engine.close)
+
+
+def prepare_store() -> None:
+    """Bring the tables of saved cases up to date before anybody asks; the page of cases repeats what went wrong."""
+    from core.cases.store import open_store
+
+    try:
+        open_store()
+    except TelltaleError as error:
+        sys.stderr.write(f"{error}\n")
 
 
 def address() -> str:

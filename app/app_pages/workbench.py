@@ -7,6 +7,7 @@ import streamlit as st
 from app import layout, state
 from app.panels import controls, picker, pinned, verdicts
 from app.panels.comparison import comparison, provenance
+from app.panels.save_case import check_note
 
 layout.opening(
     "Workbench",
@@ -31,6 +32,7 @@ if state.remember_own_class(analysed.natural.prediction.label):
     st.rerun()  # the list of targets above was drawn before this image had been read
 with pin_slot:
     pinned.pin_button(analysed)
+check_note(analysed)
 comparison(analysed)
 st.header("4. See who notices", anchor=False)
 verdicts.panel(analysed)
