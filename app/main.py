@@ -12,10 +12,12 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from app import layout, pins, state  # noqa: E402  # the line above makes the packages importable
+from app.login import require_login  # noqa: E402
 from core.errors import InputError  # noqa: E402
 
 st.set_page_config(page_title="Telltale", page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets/logo.svg"), icon_image=str(ROOT / "assets/icon.svg"), size="large")
+require_login()
 
 page = st.navigation(
     {
