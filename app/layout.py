@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import catalogue, pictures, state, words
+from app import catalogue, emphasis, pictures, state, words
 from app.analyses import CaseAnalysis, analyse
 from app.case import image_words, read_image
 from app.panels.models import model_button, model_list
@@ -66,7 +66,7 @@ def evidence_case() -> CaseAnalysis:
             st.button(
                 "Attack it",
                 icon=":material/bolt:",
-                type="primary",
+                type=emphasis.filled(),
                 key="strip-attack",
                 on_click=state.attack_by_default,
                 help=f"Runs {catalogue.attack_title(catalogue.DEFAULT_ATTACK)} with its usual settings.",

@@ -7,7 +7,8 @@ from fake_analysis import FakeBundle, FakeEngine
 from streamlit.testing.v1 import AppTest
 from test_pages import ATTACKED, PAGES, bundle, engine, open_app, show, text_of  # noqa: F401  # the fixtures are used
 
-from app import pins
+from app import pins, words
+from app.panels import pinned
 from core.samples import teaching_samples
 
 
@@ -80,21 +81,24 @@ def test_a_pinned_attack_stands_beside_the_next_one(engine: FakeEngine) -> None:
     app = choose(app, "fgsm")
     assert not app.exception and not app.error
     table = table_of(app)
-    assert list(table["read as"]) == ["", "Natural", "A: PGD", "B: FGSM", "differs"]
-    assert [table["read as"][name] for name in ("Natural", "A: PGD", "B: FGSM")] == ["7", "8", "8"] or table["read as"][
-        "A: PGD"
-    ] == table["read as"]["B: FGSM"]
-    assert table["settings"]["Natural"] == "–" and table["settings"]["A: PGD"].startswith("budget ε (L∞) 0.2")
-    assert table["settings"]["differs"].endswith("differs") and table["read as"]["differs"] == pins_same()
-    assert "Adversarial, p = 0.010" in table["kNN score"]["B: FGSM"]
-    assert "Looks natural, p = 0.400" in table["kNN score"]["Natural"]
+    assert list(table["read as"]) == ["", "Natural", "A: PGD", "B: FGSM", pinned.COMPARED]
+    assert [table["read as"][name] for name in ("Natural", "A: PGD", "B: FGSM")] == ["7", "0", "0"]
+    assert "budget ε (L∞) 0.2, step size 0.01, steps 20, random start on; seed 3" in text_of(app)
+    assert table["L∞"]["Natural"] == "–" and table["L∞"]["A: PGD"] != "–"
+    assert table["read as"][pinned.COMPARED] == table["kNN score"][pinned.COMPARED] == pinned.SAME
+    assert "Adversarial, p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.010" in table["kNN score"]["B: FGSM"]
+    assert "Looks natural, p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.400" in table["kNN score"]["Natural"]
     assert table["Feature response entropy"]["A: PGD"].endswith("Not calibrated")
 
 
-def pins_same() -> str:
-    from app.panels.pinned import SAME
-
-    return SAME
+def test_what_differs_between_pinned_cases_is_marked(engine: FakeEngine) -> None:  # noqa: F811
+    app = open_app(**ATTACKED)
+    app.button(key="pin").click().run()
+    app.button(key="pick-sample-sure").click().run()
+    table = table_of(app)
+    assert list(table["read as"]) == ["", "A: PGD", "B: natural", pinned.COMPARED]
+    assert table["kNN score"][pinned.COMPARED] == table["L∞"][pinned.COMPARED] == pinned.OTHER
+    assert table["NNIF"][pinned.COMPARED] == pinned.SAME  # the stand-in for NNIF never notices
 
 
 def test_pins_travel_in_the_link_and_can_be_let_go(engine: FakeEngine) -> None:  # noqa: F811
@@ -124,3 +128,24 @@ def test_the_oldest_pin_makes_room(engine: FakeEngine) -> None:  # noqa: F811
 def test_forged_pins_raise_nothing(engine: FakeEngine, text: str) -> None:  # noqa: F811
     app = open_app(**ATTACKED, pin=text)
     assert not app.exception and not app.error
+
+
+def test_the_fused_card_needs_no_statistics(engine: FakeEngine) -> None:  # noqa: F811
+    text = text_of(open_app(**ATTACKED))
+    assert "#### :orange[:material/warning: Adversarial]" in text
+    assert "About **1 in 100** natural images looks at least as suspicious." in text  # p = 0.01
+    assert "#### :blue[:material/check_circle: Looks natural]" in text
+    assert "Speaks for an attack: kNN score, Trajectory and I-defender." in text
+    assert "Against: kNN score, Trajectory and I-defender." in text  # the natural image's
+
+
+@pytest.mark.parametrize(("p_value", "said"), [(0.9, "Most natural"), (0.5, "1 in 2"), (0.0029, "1 in 345")])
+def test_p_values_are_counted_in_images(p_value: float, said: str) -> None:
+    assert said in words.rarity(p_value)
+
+
+@pytest.mark.parametrize(
+    ("change", "colour", "said"), [(8 / 255, True, "8/255"), (0.0314, True, "8.0/255"), (0.1, False, "0.1")]
+)
+def test_changes_of_a_pixel_are_written_as_their_field_writes_them(change: float, colour: bool, said: str) -> None:
+    assert words.pixel_change(change, colour) == said

@@ -24,6 +24,8 @@ from app import server
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+CAPTION_STRENGTH = 0.6  # Streamlit writes captions in the text's colour, see-through
+CHOSEN_STRENGTH = 0.1  # and lays the accent over the ground of a chosen segment
 
 
 class FakeEngine:
@@ -110,9 +112,21 @@ def contrast(first: str, second: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+def blended(over: str, under: str, strength: float) -> str:
+    """Return the colour that shows where one lies see-through over another."""
+    pairs = [(int(over[at : at + 2], 16), int(under[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(strength * front + (1 - strength) * back):02x}" for front, back in pairs)
+
+
 def test_the_contrast_formula_agrees_with_the_known_extremes() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_the_white_label_of_a_filled_button_can_be_read_where_there_is_one() -> None:
+    assert contrast("#ffffff", CONFIG["theme"]["light"]["primaryColor"]) >= 4.5
+    typed = [path for path in (ROOT / "app").rglob("*.py") if 'type="primary"' in path.read_text()]
+    assert typed == [], "app.emphasis knows the theme"
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])
@@ -123,8 +137,11 @@ def test_text_accents_and_chart_colours_can_be_read_on_their_background(name: st
     for surface in surfaces:
         for colour in (theme["textColor"], theme["linkColor"]):
             assert contrast(colour, surface) >= 4.5, (colour, surface)
-        assert contrast(theme["primaryColor"], surface) >= 3, surface
-    assert contrast("#ffffff", theme["primaryColor"]) >= 4.5, "the label of a filled button is white"
+        caption = blended(theme["textColor"], surface, CAPTION_STRENGTH)
+        assert contrast(caption, surface) >= 4.5, (caption, surface)
+        assert contrast(theme["primaryColor"], surface) >= 4.5, surface
+        chosen = blended(theme["primaryColor"], surface, CHOSEN_STRENGTH)
+        assert contrast(theme["primaryColor"], chosen) >= 4.5, "the label of a chosen segment"
     for colour in theme["chartCategoricalColors"]:
         assert contrast(colour, theme["backgroundColor"]) >= 3, colour
     assert len(set(theme["chartCategoricalColors"])) == 8

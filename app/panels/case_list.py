@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import cases, catalogue, pictures, state, words
+from app import cases, catalogue, emphasis, pictures, state, words
 from app.panels.save_case import allowed
 from core.cases import exporting, report, wording
 from core.cases.pixels import read_png
@@ -114,7 +114,7 @@ def _words(record: CaseRecord) -> None:
 
 def _actions(saved: SavedCase, store: CaseStore) -> None:
     record = saved.record
-    if st.button("Open", key=f"open-{record.id}", type="primary", icon=":material/science:", width="stretch"):
+    if st.button("Open", key=f"open-{record.id}", type=emphasis.filled(), icon=":material/science:", width="stretch"):
         _open(saved)
     st.session_state[f"compare-{record.id}"] = record.id in compared()
     st.checkbox("Compare", key=f"compare-{record.id}", on_change=_tick, args=(record.id,))
@@ -126,7 +126,7 @@ def _actions(saved: SavedCase, store: CaseStore) -> None:
             st.button(
                 "Delete it",
                 key=f"delete-now-{record.id}",
-                type="primary",
+                type=emphasis.filled(),
                 icon=":material/delete_forever:",
                 on_click=_delete,
                 args=(store, record.id),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app import catalogue, state, words
+from app import catalogue, emphasis, state, words
 from app.case import Case
 from core.attacks.base import RANDOM, AttackSpec, RandomTarget
 from core.errors import InputError
@@ -68,7 +68,7 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
             )
         st.form_submit_button(
             "Attack",
-            type="primary",
+            type=emphasis.filled(),
             icon=":material/bolt:",
             width="stretch",
             on_click=_submit,

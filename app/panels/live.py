@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import catalogue, layout, state, words
+from app import catalogue, emphasis, layout, state, words
 from app.live import LiveRun
 from app.panels.missing import missing_images_note
 from core import metrics, views
@@ -60,7 +60,12 @@ def _controls(bundle: Bundle, run: LiveRun | None) -> None:
             st.button("Cancel", icon=":material/cancel:", key="live-cancel", on_click=run.cancel)
         else:
             st.button(
-                "Start", icon=":material/play_arrow:", type="primary", key="live-start", on_click=_start, args=(bundle,)
+                "Start",
+                icon=":material/play_arrow:",
+                type=emphasis.filled(),
+                key="live-start",
+                on_click=_start,
+                args=(bundle,),
             )
     st.caption(
         "The attack runs as behind the stored scores, or with the current case's settings where the case uses it."

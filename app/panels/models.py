@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import catalogue, state, words
+from app import catalogue, emphasis, state, words
 from core.bundle.summary import BundleSummary
 
 
@@ -37,7 +37,7 @@ def _card(summary: BundleSummary, current: bool) -> None:
         if st.button(
             "In use" if current else "Use",
             key=f"model-{summary.name}",
-            type="secondary" if current else "primary",
+            type=emphasis.filled(not current),
             disabled=current,
             help=f"{summary.title} is shown now" if current else f"Go on with {summary.title}",
             on_click=state.change_bundle,

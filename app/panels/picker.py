@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
 
-from app import pictures, state, words
+from app import emphasis, pictures, state, words
 from app.case import KEYS, Case, from_query, photograph_of
 from app.panels.cropping import Photo, crop_panel, of_file, of_photograph, take
 from app.panels.missing import missing_images_note
@@ -100,7 +100,8 @@ def _test_image(bundle: Bundle, image_id: int, chosen: str) -> None:
             f"no. {image_id}",
             key=f"pick-{image_id}",
             width="stretch",
-            type="primary" if reference == chosen else "secondary",
+            type=emphasis.filled(reference == chosen),
+            icon=":material/check:" if reference == chosen else None,
             help=f"Choose test image {image_id}, class {name}",
             on_click=state.pick_image,
             args=(reference,),
@@ -133,7 +134,8 @@ def _photograph(photograph: Photograph, bundle: Bundle, chosen: bool) -> None:
             photograph.short,
             key=f"photograph-{photograph.name}",
             width="stretch",
-            type="primary" if chosen else "secondary",
+            type=emphasis.filled(chosen),
+            icon=":material/check:" if chosen else None,
             help=f"Choose this photograph: {photograph.title}",
             on_click=take,
             args=(of_photograph(photograph), bundle),

@@ -15,7 +15,9 @@ from core.detectors.fusion import FUSED
 from core.results import Analysis
 
 LETTERS = "ABC"
-SAME = "same"
+COMPARED = "compared"
+SAME, OTHER = "same", "**differs**"
+TOGETHER = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def show_pinned(current: CaseAnalysis) -> None:
     columns = sides([*(analyse(replace(case, alpha=alpha), announce=False) for case in others), current])
     _pictures(columns)
     st.table(rows(columns), hide_index=True, alt="Answers, costs and verdicts of the compared images, column by column")
-    st.caption(f"Every verdict stands at {words.percent(alpha)} false alarms. “{SAME}” compares the lettered columns.")
+    st.caption(
+        f"Every verdict stands at {words.percent(alpha)} false alarms. The last column compares the lettered ones."
+    )
 
 
 def sides(cases: Sequence[CaseAnalysis]) -> list[Side]:
@@ -103,13 +107,14 @@ def _pictures(columns: Sequence[Side]) -> None:
                 st.markdown(f"**{side.title}**")
                 pictures.show(side.analysis.image, alt=f"{side.title}: {name}, read as {prediction.name}")
                 st.caption(f"{name}, read as {prediction.name} ({words.percent(prediction.confidence)})")
+                if side.attack is not None:
+                    st.caption(_settings(side.attack))
 
 
 def rows(columns: Sequence[Side]) -> list[dict[str, str]]:
     """Return the table: one row per fact and per detector, one column per side, and what differs."""
     facts: list[tuple[str, Callable[[Side], str]]] = [
         ("read as", lambda side: side.analysis.prediction.name),
-        ("settings", lambda side: _of_attack(side, _settings)),
         ("L∞", lambda side: _of_attack(side, lambda attack: f"{float(attack.linf[0]):.3f}")),
         ("L2", lambda side: _of_attack(side, lambda attack: words.number(float(attack.l2[0])))),
         ("pixels changed", lambda side: _of_attack(side, lambda attack: f"{int(attack.l0[0])}")),
@@ -121,19 +126,19 @@ def rows(columns: Sequence[Side]) -> list[dict[str, str]]:
     for detector in _detectors(columns):
         answers = [_verdict(side.analysis, detector) for side in columns]
         row = _row(catalogue.detector_title(detector), columns, [f"{word}{p}" for word, p in answers])
-        table.append(row | {"differs": _compared(columns, [word for word, _ in answers])})
+        table.append(row | {COMPARED: _compared(columns, [word for word, _ in answers])})
     return table
 
 
 def _row(name: str, columns: Sequence[Side], cells: Sequence[str]) -> dict[str, str]:
     values = {side.title: cell for side, cell in zip(columns, cells, strict=True)}
-    return {"": name, **values, "differs": _compared(columns, cells)}
+    return {"": name, **values, COMPARED: _compared(columns, cells)}
 
 
 def _compared(columns: Sequence[Side], cells: Sequence[str]) -> str:
     """Say whether the lettered columns, the natural image left out, hold the same."""
     compared = [cell for side, cell in zip(columns, cells, strict=True) if side.title != "Natural"]
-    return SAME if len(set(compared)) == 1 else ":material/difference: differs"
+    return SAME if len(set(compared)) == 1 else OTHER
 
 
 def _of_attack(side: Side, write: Callable[[AttackResult], str]) -> str:
@@ -141,7 +146,7 @@ def _of_attack(side: Side, write: Callable[[AttackResult], str]) -> str:
 
 
 def _settings(attack: AttackResult) -> str:
-    return words.settings(attack.parameters, catalogue.attack_parameters(attack.attack)) + f", seed {attack.seed}"
+    return f"{words.settings(attack.parameters, catalogue.attack_parameters(attack.attack))}; seed {attack.seed}"
 
 
 def _detectors(columns: Sequence[Side]) -> list[str]:
@@ -162,4 +167,4 @@ def _verdict(analysis: Analysis, detector: str) -> tuple[str, str]:
             return "–", ""
         verdict = found[0]
         word, icon, _ = words.verdict_words(verdict)
-    return f"{icon} {word}", "" if verdict.p_value is None else f", p = {verdict.p_value:.3f}"
+    return f"{icon} {word}", "" if verdict.p_value is None else f", p{TOGETHER}={TOGETHER}{verdict.p_value:.3f}"

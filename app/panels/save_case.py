@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cases, state, words
+from app import cases, emphasis, state, words
 from app.analyses import CaseAnalysis, analyse
 from core.cases import wording
 from core.cases.making import LONGEST_NOTE
@@ -54,7 +54,7 @@ def _form() -> None:
     with st.form("save-case-form", border=False, clear_on_submit=True):
         note = st.text_area("Note", max_chars=LONGEST_NOTE, key="save-note", placeholder="What is worth remembering?")
         tags = st.text_input("Tags", key="save-tags", placeholder="teaching, odd sevens", help="Separated by commas.")
-        sent = st.form_submit_button("Save", type="primary", icon=":material/bookmark_add:", width="stretch")
+        sent = st.form_submit_button("Save", type=emphasis.filled(), icon=":material/bookmark_add:", width="stretch")
     st.caption("Pictures, settings and numbers are kept where everyone who uses this server sees them.")
     if sent:
         _save(note, tags)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import catalogue, pictures, state, words
+from app import catalogue, emphasis, pictures, state, words
 from app.panels.missing import missing_images_note
 from core.parameters import validate_parameters
 from core.samples import ALPHA, Sample, teaching_samples
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 TITLES = {
     "sure": "Sure and right",
     "borderline": "Barely right",
-    "error": "Wrong without an attack",
+    "error": "Wrong by itself",
     "false_alarm": "A false alarm",
-    "noticed": "An attack that shows",
-    "missed": "An attack that hides",
+    "noticed": "Attack that shows",
+    "missed": "Attack that hides",
 }
 SIDE = 96
 
@@ -56,7 +56,8 @@ def _card(bundle: Bundle, sample: Sample, chosen: bool) -> None:
             title,
             key=f"pick-sample-{sample.lesson}",
             width="stretch",
-            type="primary" if chosen else "secondary",
+            type=emphasis.filled(chosen),
+            icon=":material/check:" if chosen else None,
             help=f"Choose test image {sample.image_id}, class {name}",
             on_click=_choose,
             args=(bundle, sample),

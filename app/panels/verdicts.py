@@ -60,7 +60,7 @@ def _fused_card(case: CaseAnalysis) -> None:
     """Show the answer of all detectors together, in words that need no statistics."""
     with st.container(border=True, key="fused-card"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"### {catalogue.detector_title(FUSED)}")
+            st.markdown(f"### {catalogue.detector_title(FUSED)}", width="stretch")
             layout.page_link(*FALLBACK_LINK, ":material/arrow_forward:")
         st.caption(
             f"All detectors' answers weighed into one, at {words.percent(case.case.alpha)} false alarms of its own."
@@ -102,7 +102,7 @@ def _strongest(fused: FusedVerdict) -> Sequence[tuple[str, float]]:
 def _contribution_words(fused: FusedVerdict) -> str:
     """Return which detectors moved the answer most, and which way."""
     sides = {
-        "For an attack": [catalogue.detector_title(name) for name, value in _strongest(fused) if value > 0],
+        "Speaks for an attack": [catalogue.detector_title(name) for name, value in _strongest(fused) if value > 0],
         "Against": [catalogue.detector_title(name) for name, value in _strongest(fused) if value <= 0],
     }
     return " ".join(f"{side}: {words.listed(names)}." for side, names in sides.items() if names)
