@@ -38,6 +38,7 @@ PAGES = (
     "app_pages/detectors.py",
     "app_pages/paper_tables.py",
     "app_pages/about.py",
+    "app_pages/cases.py",
 )
 SUMMARIES = {
     "cifar10": BundleSummary(
@@ -51,6 +52,7 @@ CALM_PAGES = (
     "app_pages/trajectories.py",
     "app_pages/hidden_state_density.py",
     "app_pages/paper_tables.py",
+    "app_pages/cases.py",
 )
 ATTACKED = {"attack": "pgd~eps~0.2~seed~3", "alpha": "0.1", "image": "test-167"}
 
