@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -88,6 +89,7 @@ def _run(work: Callable[[Job], None], job: Job) -> None:
 
 def _return_memory() -> None:
     """Give the system what freed arrays have left: the allocator keeps it, and processes would grow by half."""
+    gc.collect()  # evidence about parts refers to itself, and large arrays alone do not make Python look
     with contextlib.suppress(AttributeError):  # only glibc can be asked
         ctypes.CDLL(None).malloc_trim(0)
 
