@@ -10,6 +10,7 @@ import re
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -195,6 +196,17 @@ def test_hostile_zips_are_refused_in_one_sentence(name: str) -> None:
         from_zip(make())
     assert said in str(refused.value)
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 200
+
+
+def test_a_bomb_is_not_unpacked_before_it_is_refused() -> None:
+    data = zipped(FILES | {"natural.png": bytes(2**26)})
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="unpacks to more"):
+            from_zip(data)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_is_not_read_cannot_harm() -> None:

@@ -219,9 +219,9 @@ def test_where_saving_is_switched_off_cases_can_be_read_only(store: CaseStore, m
 
 
 def test_a_store_that_cannot_be_opened_is_one_sentence(
-    engine: FakeEngine,
+    engine: FakeEngine,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("TELLTALE_CASES", str(tmp_path))
     app = open_app(PAGE)
@@ -236,3 +236,31 @@ def test_many_cases_fill_several_pages(store: CaseStore) -> None:
     assert not app.exception
     titles = [element.value for element in app.markdown if element.value.startswith("**Test image")]
     assert len(titles) == 8 and "Test image 0" not in " ".join(titles)
+    app.session_state["case-page"] = 2
+    app.run()
+    assert "Test image 0" in text_of(app) and "Test image 8" not in text_of(app)
+    app.text_input(key="case-search").set_value("pgd").run()
+    assert "Test image 8" in text_of(app), "a search starts at its first page"
+
+
+def test_a_page_that_somebody_else_emptied_gives_way_to_the_first(store: CaseStore) -> None:
+    for number in range(9):
+        store.save(saved_case(number))
+    app = open_app(PAGE)
+    app.session_state["case-page"] = 2
+    (last,) = store.find(first=8).cases
+    store.delete(last.record.id)
+    app.run()
+    assert not app.exception
+    assert "8 cases" in text_of(app) and "Test image 8" in text_of(app)
+
+
+def test_settings_that_are_no_longer_accepted_fall_back_with_a_sentence(store: CaseStore) -> None:
+    saved = saved_case(1)
+    settings = replace(saved.record.settings, attack="of-a-newer-version", alpha=0.5)
+    store.save(replace(saved, record=replace(saved.record, settings=settings)))
+    app = open_app(PAGE)
+    app.button(key=f"open-{saved.record.id}").click().run()
+    assert not app.exception and not app.error
+    said = " ".join(warning.value for warning in app.warning)
+    assert "an attack that does not exist here" in said and "must be a number in" in said

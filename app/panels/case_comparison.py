@@ -16,7 +16,7 @@ from core.errors import InputError
 if TYPE_CHECKING:
     from core.cases.store import CaseStore
 
-SIDE = 160
+SIDE = 128
 
 
 def comparison(store: CaseStore) -> None:

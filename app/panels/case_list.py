@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import cases, catalogue, emphasis, pictures, state, words
+from app.case import from_query
 from app.panels.save_case import allowed
 from core.cases import exporting, report, wording
 from core.cases.pixels import read_png
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 PER_PAGE = 8
 THUMBNAIL = 72
 AT_ONCE = 2
-COMPARED = "compared-cases"
+COMPARED, PAGE = "compared-cases", "case-page"
 MARKDOWN = "\\`*_{}()<>#+-!|~$:"
 
 
@@ -28,11 +29,16 @@ def case_list(store: CaseStore) -> None:
     """Draw search, tags, and the cases that fit, the latest first."""
     search, tagged = st.columns([3, 2])
     with search:
-        text = st.text_input("Search", key="case-search", placeholder="note, tag, class, attack or model")
+        text = st.text_input(
+            "Search", key="case-search", placeholder="note, tag, class, attack or model", on_change=_first_page
+        )
     with tagged:
-        tags = st.multiselect("Tags", store.tags(), key="case-tags", placeholder="any")
-    page = st.session_state.get("case-page", 1)
+        tags = st.multiselect("Tags", store.tags(), key="case-tags", placeholder="any", on_change=_first_page)
+    page = st.session_state.get(PAGE, 1)
     found = store.find(text, tags, (page - 1) * PER_PAGE, PER_PAGE)
+    if found.total and not found.cases:  # somebody else has emptied this page
+        _first_page()
+        found = store.find(text, tags, 0, PER_PAGE)
     if found.total == 0:
         _nothing(bool(text or tags))
         return
@@ -41,7 +47,7 @@ def case_list(store: CaseStore) -> None:
         _card(saved, store)
     pages = -(-found.total // PER_PAGE)
     if pages > 1:
-        st.pagination(pages, key="case-page")
+        st.pagination(pages, key=PAGE)
 
 
 def compared() -> tuple[str, ...]:
@@ -86,7 +92,7 @@ def _nothing(searched: bool) -> None:
 def _card(saved: SavedCase, store: CaseStore) -> None:
     record = saved.record
     with st.container(border=True, key=f"case-{record.id}"):
-        shown, said, actions = st.columns([2, 5, 2], vertical_alignment="center")
+        shown, said, actions = st.columns([2, 5, 3], vertical_alignment="center")
         with shown:
             both_pictures(saved, THUMBNAIL)
         with said.container(gap="xsmall"):
@@ -114,23 +120,36 @@ def _words(record: CaseRecord) -> None:
 
 def _actions(saved: SavedCase, store: CaseStore) -> None:
     record = saved.record
-    if st.button("Open", key=f"open-{record.id}", type=emphasis.filled(), icon=":material/science:", width="stretch"):
+    opens = st.button(
+        "Open",
+        key=f"open-{record.id}",
+        type=emphasis.filled(),
+        icon=":material/science:",
+        width="stretch",
+        help=f"Go on with {record.title} in the workbench.",
+    )
+    if opens:
         _open(saved)
-    st.session_state[f"compare-{record.id}"] = record.id in compared()
+    state.set_widget(f"compare-{record.id}", record.id in compared())
     st.checkbox("Compare", key=f"compare-{record.id}", on_change=_tick, args=(record.id,))
-    with st.popover("Export", icon=":material/download:", width="stretch", key=f"export-{record.id}"):
-        _downloads(saved)
-    if allowed():
-        with st.popover("Delete", icon=":material/delete:", width="stretch", key=f"delete-{record.id}"):
-            st.markdown("Delete this case for everyone? This cannot be undone.")
-            st.button(
-                "Delete it",
-                key=f"delete-now-{record.id}",
-                type=emphasis.filled(),
-                icon=":material/delete_forever:",
-                on_click=_delete,
-                args=(store, record.id),
-            )
+    with st.container(horizontal=True, gap="small"):
+        with st.popover("Export", icon=":material/download:", key=f"export-{record.id}"):
+            _downloads(saved)
+        if allowed():
+            with st.popover("Delete", icon=":material/delete:", key=f"delete-{record.id}"):
+                _confirmation(store, record.id)
+
+
+def _confirmation(store: CaseStore, case_id: str) -> None:
+    st.markdown("Delete this case for everyone? This cannot be undone.")
+    st.button(
+        "Delete it",
+        key=f"delete-now-{case_id}",
+        type=emphasis.filled(),
+        icon=":material/delete_forever:",
+        on_click=_delete,
+        args=(store, case_id),
+    )
 
 
 def _downloads(saved: SavedCase) -> None:
@@ -165,13 +184,18 @@ def _bytes_of_report(saved: SavedCase) -> bytes:
 
 def _open(saved: SavedCase) -> None:
     try:
-        case = cases.to_case(saved)
+        case, warnings = from_query(cases.to_case(saved).to_query())
     except InputError as error:
         st.error(str(error), icon=":material/error:")
         return
     state.open_case(case)
+    st.session_state.case_warnings = warnings
     cases.remember_opened(saved, case)
     st.switch_page("app_pages/workbench.py", query_params=case.to_query())
+
+
+def _first_page() -> None:
+    st.session_state[PAGE] = 1
 
 
 def _tick(case_id: str) -> None:
@@ -179,6 +203,8 @@ def _tick(case_id: str) -> None:
     others = tuple(other for other in compared() if other != case_id)
     ticked = st.session_state[f"compare-{case_id}"]
     st.session_state[COMPARED] = (*others, case_id)[-AT_ONCE:] if ticked else others
+    if ticked:  # the list stays where it is, so what appears above it would go unseen
+        st.toast("Side by side at the top of this page." if others else "Its numbers are at the top of this page.")
 
 
 def _delete(store: CaseStore, case_id: str) -> None:
@@ -188,7 +214,7 @@ def _delete(store: CaseStore, case_id: str) -> None:
         st.session_state["case-problem"] = str(error)
         return
     forget(case_id)
-    st.session_state["case-page"] = 1
+    _first_page()
     st.session_state["case-done"] = "The case is deleted."
 
 

@@ -32,7 +32,7 @@ def to_html(case: SavedCase) -> str:
     record = case.record
     parts = [
         *_opening(record),
-        _section("What changed", _pictures(case)),
+        _section("Pictures", _pictures(case)),
         _section("Who notices", _verdicts(record.numbers)),
         _section("Along the layers", _along_the_layers(record.numbers)),
         _section("What it is read as", _classes(record.numbers)),

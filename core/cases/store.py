@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from functools import lru_cache
 
 from sqlalchemy import URL, ColumnElement, delete, func, select
@@ -65,7 +66,7 @@ class CaseStore:
         record = case.record
         row = CaseRow(
             id=record.id,
-            saved_at=record.saved_at,
+            saved_at=record.saved_at.astimezone(UTC),  # SQLite drops the zone, and sorts what is left
             search_text=_search_text(record),
             record=record.to_json(),
             natural_png=case.natural_png,
