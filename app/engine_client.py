@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,27 +105,40 @@ def wait(job: Job, what: str) -> Any:
 
 
 def _wait(job: Job, what: str) -> Any:
-    """Return a job's result; a cancelled one ends the page.
-
-    A quick one appears without a flicker. A slow one shows its progress and a Cancel button, which interrupts this
-    very loop: Streamlit lets a click in at every call of `st`, so the loop makes one several times a second.
-    """
+    """Return a job's result; a cancelled one ends the page."""
     try:
-        if _finished_soon(job):
-            return job.result()
-        with st.container(key=f"waiting-{job.id}"):
-            frame = st.empty()
-        with frame.container(border=True):
-            bar = st.progress(0.0, text=what)
-            st.button("Cancel", key=f"cancel-{job.id}", icon=":material/cancel:", on_click=_give_up, args=(job,))
-        while (status := job.status()).state not in FINISHED:
-            bar.progress(min(max(status.fraction or 0.0, 0.0), 1.0), text=progress_words(what, status))
-            time.sleep(POLL_SECONDS)
-        frame.empty()
+        watch(job, what, _give_up)
         return job.result()
     except CancelledError:
         st.info(f"{what} was cancelled.", icon=":material/cancel:")
         st.stop()
+
+
+def watch(job: Job, what: str, give_up: Callable[[Job], None]) -> None:
+    """Wait until a job has ended.
+
+    A quick one appears without a flicker. A slow one shows its progress and a Cancel button, which interrupts this
+    very loop: Streamlit lets a click in at every call of `st`, so the loop makes one several times a second.
+
+    Parameters
+    ----------
+    job : Job
+    what : str
+        What is done, for people.
+    give_up : callable
+        Called with the job by a click on Cancel, before the page runs again.
+    """
+    if _finished_soon(job):
+        return
+    with st.container(key=f"waiting-{job.id}"):
+        frame = st.empty()
+    with frame.container(border=True):
+        bar = st.progress(0.0, text=what)
+        st.button("Cancel", key=f"cancel-{job.id}", icon=":material/cancel:", on_click=give_up, args=(job,))
+    while (status := job.status()).state not in FINISHED:
+        bar.progress(min(max(status.fraction or 0.0, 0.0), 1.0), text=progress_words(what, status))
+        time.sleep(POLL_SECONDS)
+    frame.empty()
 
 
 def progress_words(what: str, status: JobStatus) -> str:

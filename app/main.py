@@ -78,6 +78,13 @@ page = st.navigation(
                 help="How well each detector does, at which false-alarm rate; run it live on fresh images.",
             ),
             st.Page(
+                "app_pages/misclassifications.py",
+                title="Misclassifications",
+                icon=":material/rule:",
+                url_path="misclassifications",
+                help="What the model gets wrong by itself, why, and which training labels are probably wrong.",
+            ),
+            st.Page(
                 "app_pages/paper_tables.py",
                 title="Paper tables",
                 icon=":material/table_chart:",

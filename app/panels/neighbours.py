@@ -10,6 +10,8 @@ import streamlit as st
 
 from app import layout, words
 from app.analyses import CaseAnalysis
+from app.panels import selection
+from app.panels.map_selection import LASSO, show_lassoed
 from app.panels.training_images import ICONS, TrainingImage, cards
 from core import views
 from core.bundle.summary import training_images
@@ -150,17 +152,20 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
     ids = {kind: np.array([item.image_id for item in items], dtype=np.int64) for kind, items in lists.items()}
     figure = marked_map(base, bundle, case.views(), ids, method, layer)
     layer_name, drawn = bundle.layers[layer], min(len(bundle.splits.train), MOST_POINTS)
-    layout.chart(
+    figure.update_layout(dragmode="lasso")
+    selection.selectable_map(
         figure,
         f"{MAP_TITLES[method]} map of {drawn:,} training images at {layer_name}, with this image, its nearest, "
         "its most helpful and its most harmful training images marked",
         f"map-{method}-{layer}",
-        movable=True,
+        LASSO,
+        bundle.id,
     )
     st.caption(
-        f"{_shown_words(bundle, drawn)} Shapes and colours are classes. This image stands at the weighted mean "
-        "of its neighbours' places: distances on a flattened map are only a hint."
+        f"{selection.HOW_TO} {_shown_words(bundle, drawn)} Shapes and colours are classes. This image stands at the "
+        "weighted mean of its neighbours' places: distances on a flattened map are only a hint."
     )
+    show_lassoed(bundle, lists)
 
 
 def _shown_words(bundle: Bundle, shown: int) -> str:

@@ -38,46 +38,38 @@ def confusion_matrix(counts: Ids, class_names: Sequence[str]) -> go.Figure:
     names = list(class_names)
     wrong = ~np.eye(len(names), dtype=bool)
     shades = np.where(wrong & (counts > 0), np.sqrt(counts), np.nan)  # a few errors stay visible beside hundreds
-    figure = go.Figure(
-        go.Heatmap(
-            x=names, y=names, z=shades, colorscale=SHADES, zmin=0, showscale=False, hoverinfo="skip", xgap=2, ygap=2
-        )
-    )
-    written = len(names) <= MOST_WRITTEN
-    rows, columns = np.nonzero(wrong)
-    figure.add_trace(_cells(names, counts, rows, columns, written))
-    if written:
-        figure.add_trace(_diagonal(names, counts))
+    looks = {"colorscale": SHADES, "zmin": 0, "showscale": False, "xgap": 2, "ygap": 2}
+    figure = go.Figure(go.Heatmap(x=names, y=names, z=shades, hoverinfo="skip", **looks))
+    figure.add_trace(_cells(names, counts))
     styled(figure, height=HEIGHT, x="read as", y="true class", legend=False)
+    if len(names) <= MOST_WRITTEN:
+        figure.update_layout(annotations=_numbers(counts))
     figure.update_layout(clickmode="event+select")
     figure.update_xaxes(type="category", showgrid=False, side="top", tickangle=-45)
     figure.update_yaxes(type="category", showgrid=False, autorange="reversed")
     return figure
 
 
-def _cells(names: list[str], counts: Ids, rows: Ids, columns: Ids, written: bool) -> go.Scatter:
+def _cells(names: list[str], counts: Ids) -> go.Scatter:
+    """Return an invisible marker for every cell off the diagonal."""
+    rows, columns = np.nonzero(~np.eye(len(names), dtype=bool))
     return go.Scatter(
         x=[names[column] for column in columns],
         y=[names[row] for row in rows],
         customdata=np.stack([rows, columns], axis=1),
-        text=[str(n) if n else "" for n in counts[rows, columns]],
-        mode="markers+text" if written else "markers",
-        marker={"symbol": "square", "size": 26 if written else 6, "color": TRANSPARENT},
+        text=[str(n) for n in counts[rows, columns]],
+        mode="markers",
+        marker={"symbol": "square", "size": 26 if len(names) <= MOST_WRITTEN else 6, "color": TRANSPARENT},
         selected={"marker": {"color": palette.NATURAL, "opacity": 0.35}},
         unselected={"marker": {"opacity": 0.0}},
         hovertemplate="class %{y}, read as %{x}: %{text} images<extra></extra>",
     )
 
 
-def _diagonal(names: list[str], counts: Ids) -> go.Scatter:
-    return go.Scatter(
-        x=names,
-        y=names,
-        text=[str(n) for n in np.diag(counts)],
-        mode="text",
-        textfont={"color": palette.NEUTRAL},
-        hovertemplate="class %{y}, read correctly: %{text} images<extra></extra>",
-    )
+def _numbers(counts: Ids) -> list[dict[str, object]]:
+    """Return every count as an annotation, which keeps the page's own colour and does not fade in a selection."""
+    filled = zip(*np.nonzero(counts), strict=True)
+    return [{"x": int(c), "y": int(r), "text": str(counts[r, c]), "showarrow": False} for r, c in filled]
 
 
 def errors_map(

@@ -1,0 +1,203 @@
+"""Linked views of images: what is lassoed on a map becomes a table, thumbnails, figures and a file.
+
+The selection is kept in the session, because Plotly forgets its own as soon as the figure changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import streamlit as st
+
+from app import layout, pictures, state
+
+if TYPE_CHECKING:
+    from core.bundle import Bundle
+
+Ids = npt.NDArray[np.int64]
+
+LASSO_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["autoScale2d"]}
+POINT_CONFIG = layout.CHART_CONFIG
+PER_PAGE = 16
+MOST_ROWS, SCROLLED_HEIGHT = 11, 420  # half a row says that there are more
+HOW_TO = "Draw around points to select them; a double click selects none. The wheel zooms."
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """One image of a selection, as it is shown and opened.
+
+    Attributes
+    ----------
+    image_id : int
+    reference : str
+        As a case names it, such as "test-12".
+    said : str
+        Text alternative.
+    caption : str
+        A few words in Markdown.
+    """
+
+    image_id: int
+    reference: str
+    said: str
+    caption: str
+
+
+def selectable_map(figure: Any, alt: str, key: str, name: str, scope: str, last_trace_only: bool = False) -> None:
+    """Show a map on which points can be lassoed.
+
+    Parameters
+    ----------
+    figure : Figure
+        Its points carry data-set ids as `customdata`.
+    alt, key : str
+    name, scope : str
+        Where the session keeps the selection, and for what it holds; see `selected`.
+    last_trace_only : bool
+        Whether only points of the figure's last trace count.
+    """
+    trace = len(figure.data) - 1 if last_trace_only else None
+    st.plotly_chart(
+        figure,
+        alt=alt,
+        key=key,
+        config=LASSO_CONFIG,
+        on_select=lambda: _take(key, name, scope, trace),
+        selection_mode=("points", "box", "lasso"),
+    )
+
+
+def selectable_cells(figure: Any, alt: str, key: str, name: str, scope: str) -> None:
+    """Show a figure of which one point at a time can be chosen; its `customdata` is what `selected` returns."""
+    st.plotly_chart(
+        figure,
+        alt=alt,
+        key=key,
+        config=POINT_CONFIG,
+        on_select=lambda: _take(key, name, scope, None),
+        selection_mode="points",
+    )
+
+
+def selected(name: str, scope: str) -> Ids | None:
+    """Return what was selected, flat; None where nothing is, or where it was selected in another scope."""
+    kept = st.session_state.get(name)
+    if kept is None or kept["scope"] != scope:
+        return None
+    return np.asarray(kept["ids"], dtype=np.int64)
+
+
+def clear(*names: str) -> None:
+    """Forget selections; for widget callbacks."""
+    for name in names:
+        st.session_state.pop(name, None)
+
+
+def _take(key: str, name: str, scope: str, trace: int | None) -> None:
+    """Keep what a chart reports; for its callback."""
+    points = st.session_state[key]["selection"]["points"]
+    counted = [point for point in points if trace is None or point["curve_number"] == trace]
+    ids = [value for point in counted for value in _numbers(point.get("customdata"))]
+    st.session_state[name] = {"scope": scope, "ids": ids} if points else None
+
+
+def _numbers(customdata: Any) -> list[int]:
+    """Return a point's `customdata`, which the browser sends as a number, a list, or a row as {"0": ..., "1": ...}."""
+    if customdata is None:
+        return []
+    return [int(value) for value in np.ravel(list(customdata.values()) if isinstance(customdata, dict) else customdata)]
+
+
+def table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> None:
+    """Show a table that sorts by a click on a column's name."""
+    st.dataframe(frame, hide_index=True, key=key, alt=alt, column_config=columns, height=_height(frame))
+
+
+def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> int | None:
+    """Show a table that sorts by a click on a column's name; return the row that was chosen."""
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        key=key,
+        alt=alt,
+        column_config=columns,
+        height=_height(frame),
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    rows = event["selection"]["rows"]
+    return int(rows[0]) if rows and rows[0] < len(frame) else None
+
+
+def _height(frame: pd.DataFrame) -> int | Literal["content"]:
+    return "content" if len(frame) <= MOST_ROWS else SCROLLED_HEIGHT
+
+
+def metrics(figures: Sequence[tuple[str, str, str]]) -> None:
+    """Show (label, value, help) of a selection."""
+    with st.grid("auto", min_column_width=165):
+        for label, value, explained in figures:
+            st.metric(label, value, help=explained, border=True)
+
+
+def download(frame: pd.DataFrame, file: str, key: str) -> None:
+    """Offer every row of a selection as CSV."""
+    st.download_button(
+        "Download as CSV",
+        frame.to_csv(index=False),
+        file,
+        "text/csv",
+        icon=":material/download:",
+        key=key,
+        on_click="ignore",
+    )
+
+
+def thumbnails(bundle: Bundle, count: int, make: Callable[[int], Thumbnail], key: str) -> None:
+    """Show images of a selection, a page at a time, each with a button that opens it in the workbench.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    count : int
+    make : callable
+        Returns the thumbnail of one of `count` rows.
+    key : str
+    """
+    pages = max(1, -(-count // PER_PAGE))
+    grid = st.container()
+    page = st.pagination(pages, key=f"{key}-page") if pages > 1 else 1
+    first = (min(page, pages) - 1) * PER_PAGE
+    with grid, st.grid("auto", min_column_width=112, gap="xsmall"):
+        for row in range(first, min(first + PER_PAGE, count)):
+            with st.container(gap="xxsmall"):
+                _thumbnail(bundle, make(row), key)
+
+
+def picture(bundle: Bundle, image_id: int, said: str, side: int | None = None) -> None:
+    """Show a data-set image, or a crossed-out tile where it is not on this machine."""
+    if bundle.image_set is None:
+        pictures.show(pictures.placeholder(), alt=f"{said}; the image itself is not on this machine", side=side)
+    else:
+        pictures.show(bundle.image_set.images([image_id])[0], alt=said, side=side)
+
+
+def open_button(bundle: Bundle, reference: str, key: str, label: str = "Open") -> None:
+    """Offer to open a data-set image in the workbench; not where it is not on this machine."""
+    if bundle.image_set is None:
+        return
+    if st.button(label, key=key, icon=":material/science:", help=f"Open image {reference} in the workbench."):
+        state.pick_image(reference)
+        st.switch_page("app_pages/workbench.py", query_params=state.current().to_query())
+
+
+def _thumbnail(bundle: Bundle, item: Thumbnail, key: str) -> None:
+    picture(bundle, item.image_id, item.said)
+    st.markdown(item.caption)
+    open_button(bundle, item.reference, f"{key}-open-{item.reference}")
