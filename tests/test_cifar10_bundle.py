@@ -18,10 +18,11 @@ from core.bundle.model import LoadedBundle, open_bundle
 from core.bundle.processes import use_one_thread
 from core.data.image_set import ImageSet
 from core.data.splits import Splits
+from core.detectors.fusion import ERROR_SCORE, FUSED
+from core.detectors.registry import DETECTORS
 from core.recipes import CIFAR10
 
 FOLDER = PRECOMPUTED / "cifar10"
-DETECTORS = tuple(load_bundle(str(FOLDER)).manifest.detectors)  # those that it was built with
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LARGEST_BYTES = 20_000_000
 LARGEST_WEIGHTS = 5_000_000
@@ -93,11 +94,12 @@ def test_test_images_are_the_datas_own_and_the_classifier_reads_89_of_100() -> N
     assert right.mean() >= 0.89
 
 
-@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("detector", [*DETECTORS, FUSED, ERROR_SCORE])
 def test_the_stated_false_positive_rate_holds_as_well_as_so_few_calibration_images_allow(detector: str) -> None:
     calibration = load_bundle(str(FOLDER)).calibration(detector)
     assert calibration is not None
-    scores = stored()[f"score_{detector}"][rows(split="test", kind="natural")]
+    column = detector if detector == ERROR_SCORE else f"score_{detector}"
+    scores = stored()[column][rows(split="test", kind="natural")]
     # Of n calibration scores the threshold is the k-th largest; over draws of them the rate is Beta(k, n + 1 - k).
     n = len(calibration.scores)
     k = int(np.floor(ALPHA * (n + 1)))
@@ -113,6 +115,25 @@ def test_no_detector_looks_the_wrong_way(attack: str) -> None:
     for name in DETECTORS:
         column = stored()[f"score_{name}"]
         assert roc_auc_score(truth, np.r_[column[natural], column[adversarial]]) >= 0.5, name
+
+
+def test_the_fused_verdict_is_better_than_every_detector() -> None:
+    natural, macro = rows(split="test", kind="natural"), {}
+    for name in (*DETECTORS, FUSED):
+        column = stored()[f"score_{name}"]
+        aucs = []
+        for attack in CIFAR10.macro_attacks:
+            adversarial = rows(split="test", kind="adversarial", attack=attack)
+            truth = np.r_[np.zeros(natural.sum()), np.ones(adversarial.sum())]
+            aucs.append(roc_auc_score(truth, np.r_[column[natural], column[adversarial]]))
+        macro[name] = float(np.mean(aucs))
+    assert max(macro, key=lambda name: macro[name]) == FUSED
+
+
+def test_misread_natural_images_stand_out_by_the_error_score() -> None:
+    wrong, right = rows(split="test", kind="natural_error"), rows(split="test", kind="natural")
+    scores = np.r_[stored()[ERROR_SCORE][right], stored()[ERROR_SCORE][wrong]]
+    assert roc_auc_score(np.r_[np.zeros(right.sum()), np.ones(wrong.sum())], scores) >= 0.8
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "bim", "pgd", "mifgsm"])
@@ -167,7 +188,7 @@ def assert_stored(loaded: LoadedBundle, images: np.ndarray, chosen: np.ndarray) 
 def test_the_calibration_scores_are_the_stored_ones() -> None:
     bundle = load_bundle(str(FOLDER))
     chosen = rows(split="calibration", kind="natural")
-    for name in DETECTORS:
+    for name in (*DETECTORS, FUSED):
         calibration = bundle.calibration(name)
         assert calibration is not None and len(calibration.scores) == bundle.manifest.notes["calibration_images"]
         np.testing.assert_array_equal(calibration.scores, np.sort(stored()[f"score_{name}"][chosen]))
