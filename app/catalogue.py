@@ -17,6 +17,8 @@ from core.engine.settings import Settings
 from core.errors import InputError
 from core.parameters import Parameter
 from core.reproduce.table import Cell, PaperTable
+from core.titles import attack_title as attack_title
+from core.titles import detector_title as detector_title
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
@@ -63,12 +65,6 @@ def attacks() -> Mapping[str, AttackSpec]:
     return attack_registry.ATTACKS
 
 
-def attack_title(name: str) -> str:
-    """Return the name shown to people; an unknown attack keeps its registry name."""
-    specs = attacks()
-    return specs[name].title if name in specs else name
-
-
 def attack_parameters(name: str) -> tuple[Parameter, ...]:
     """Return what an attack declares; nothing for an unknown one."""
     specs = attacks()
@@ -78,12 +74,6 @@ def attack_parameters(name: str) -> tuple[Parameter, ...]:
 def detectors() -> Mapping[str, type[Detector] | type[Fusion]]:
     """Return every detector by its registry name, and the fusion of them all."""
     return {**detector_registry.DETECTORS, Fusion.name: Fusion}
-
-
-def detector_title(name: str) -> str:
-    """Return the name shown to people; an unknown detector keeps its registry name."""
-    specs = detectors()
-    return specs[name].title if name in specs else name
 
 
 def detector_summary(name: str) -> str:

@@ -8,6 +8,9 @@ from typing import Literal
 
 from core.parameters import Parameter
 from core.results import SavedReading, Verdict
+from core.titles import kind_title, verdict_title
+from core.titles import number as number
+from core.titles import percent as percent
 
 ADVERSARIAL = ":material/warning:"
 NATURAL = ":material/check_circle:"
@@ -20,20 +23,21 @@ LONGEST_DECIMAL = len("0.0001")
 
 def verdict_words(verdict: Verdict) -> tuple[str, str, Literal["orange", "blue", "gray"]]:
     """Return (words, icon, badge colour) of a verdict."""
+    title = verdict_title(verdict.adversarial)
     if verdict.adversarial is None:
-        return "Not calibrated", UNCALIBRATED, "gray"
-    if verdict.adversarial:
-        return "Adversarial", ADVERSARIAL, "orange"
-    return "Looks natural", NATURAL, "blue"
+        return title, UNCALIBRATED, "gray"
+    return (title, ADVERSARIAL, "orange") if verdict.adversarial else (title, NATURAL, "blue")
 
 
 def fused_words(kind: str) -> tuple[str, str, Literal["orange", "blue", "gray", "violet"]]:
     """Return (words, icon, badge colour) of what the fused verdict takes an image for."""
-    if kind == "error":
-        return "Probably wrong, not attacked", ERROR, "violet"
-    if kind == "uncalibrated":
-        return "Not calibrated", UNCALIBRATED, "gray"
-    return ("Adversarial", ADVERSARIAL, "orange") if kind == "adversarial" else ("Looks natural", NATURAL, "blue")
+    looks: dict[str, tuple[str, Literal["orange", "blue", "gray", "violet"]]] = {
+        "error": (ERROR, "violet"),
+        "uncalibrated": (UNCALIBRATED, "gray"),
+        "adversarial": (ADVERSARIAL, "orange"),
+        "natural": (NATURAL, "blue"),
+    }
+    return (kind_title(kind), *looks[kind])
 
 
 def rarity(p_value: float) -> str:
@@ -49,18 +53,6 @@ def survival(reading: SavedReading) -> str:
     if reading.adversarial:
         return f":material/warning: **{reading.file}: still adversarial**, {read}"
     return f":material/check_circle: **{reading.file}: no longer adversarial**, {read}"
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage with no more digits than it needs."""
-    return f"{100 * share:.3g} %" if math.isfinite(share) else "unknown"
-
-
-def number(value: float | None) -> str:
-    """Return a number with four significant digits, or a dash."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    return f"{value:.4g}"
 
 
 def figure(value: float | None) -> str:
