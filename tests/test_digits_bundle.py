@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from scipy.stats import betabinom, binom
@@ -14,7 +16,7 @@ from core.bundle import verify_bundle
 from core.data.splits import SPLIT_NAMES, Splits
 from core.detectors.fusion import ERROR_SCORE, FUSED
 from core.detectors.registry import DETECTORS
-from core.evaluation import evaluate_stored
+from core.evaluation import Evaluation, evaluate_stored
 from core.parameters import validate_parameters
 from core.recipes import get_recipe
 
@@ -22,6 +24,11 @@ RECIPE = get_recipe("digits")
 GRADIENT_ATTACKS = ("fgsm", "bim", "pgd", "pgd_l2", "mifgsm", "deepfool", "cw", "gradient", "ead", "lbfgs")
 FLOORS = {"nnif": 0.97, "trajectory": 0.94, "idefender": 0.90, "knn_score": 0.88}
 LARGEST_BYTES = 8_000_000
+
+
+@functools.cache
+def evaluation() -> Evaluation:
+    return evaluate_stored(shipped().bundle)
 
 
 def rows(**wanted: str) -> np.ndarray:
@@ -170,17 +177,16 @@ def test_macro_auc_reaches_its_floor(detector: str) -> None:
         adversarial = scores_of(detector, split="test", kind="adversarial", attack=attack)
         truth = np.r_[np.zeros(len(natural)), np.ones(len(adversarial))]
         aucs[attack] = roc_auc_score(truth, np.r_[natural, adversarial])
-    evaluation = evaluate_stored(shipped().bundle)
-    told = {row.attack: row.auc for row in evaluation.rows if row.detector == detector and row.attack in aucs}
+    told = {row.attack: row.auc for row in evaluation().rows if row.detector == detector and row.attack in aucs}
     assert told == pytest.approx(aucs, abs=1e-12)
     macro = float(np.mean(list(aucs.values())))
-    assert evaluation.macro_auc[detector] == pytest.approx(macro, abs=1e-12)
+    assert evaluation().macro_auc[detector] == pytest.approx(macro, abs=1e-12)
     assert macro >= FLOORS[detector]
 
 
 @pytest.mark.parametrize("attack", GRADIENT_ATTACKS)
 def test_gradient_attacks_succeed(attack: str) -> None:
-    summary = next(a for a in evaluate_stored(shipped().bundle).attacks if a.attack == attack)
+    summary = next(a for a in evaluation().attacks if a.attack == attack)
     won, tried = rows(split="test", attack=attack, kind="adversarial").sum(), rows(split="test", attack=attack).sum()
     assert summary.success_rate == pytest.approx(won / tried, abs=1e-12)
     assert summary.success_rate >= 0.95
@@ -202,7 +208,7 @@ def test_the_stated_false_positive_rate_holds(detector: str, alpha: float) -> No
 
 
 def test_the_fused_verdict_is_better_than_every_detector_and_keeps_its_rate() -> None:
-    macro = evaluate_stored(shipped().bundle).macro_auc
+    macro = evaluation().macro_auc
     fused = macro.pop(FUSED)
     assert fused is not None and fused >= 0.98
     assert all(value is not None and value <= fused for value in macro.values())
