@@ -1,8 +1,8 @@
 # Telltale with everything it shows, for processors without a graphics card. docs/deploying.md says how to run it.
 FROM python:3.11-slim
 
-# Where pip finds PyTorch without graphics-card libraries, which would make the image several gigabytes larger.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# A package index whose PyTorch comes without graphics-card libraries, which make the image several gigabytes larger.
+ARG TORCH_INDEX=
 
 ENV PORT=8501 \
     PYTHONUNBUFFERED=1 \
@@ -11,7 +11,7 @@ ENV PORT=8501 \
 
 WORKDIR /app
 COPY requirements.txt .
-RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -r requirements.txt
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -r requirements.txt
 
 COPY . .
 RUN python -m compileall -q app core \
