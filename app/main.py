@@ -12,7 +12,9 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from app import layout, pins, state  # noqa: E402  # the line above makes the packages importable
+from app.lessons import course  # noqa: E402
 from app.login import require_login  # noqa: E402
+from app.panels.lesson_bar import lesson_bar  # noqa: E402
 from core.errors import InputError  # noqa: E402
 
 st.set_page_config(page_title="Telltale", page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
@@ -28,7 +30,14 @@ page = st.navigation(
                 icon=":material/science:",
                 default=True,
                 help="Pick an image, attack it, and see which detectors notice.",
-            )
+            ),
+            st.Page(
+                "app_pages/lessons.py",
+                title="Lessons",
+                icon=":material/school:",
+                url_path="lessons",
+                help="Learn it in six walks over these pages, five minutes each.",
+            ),
         ],
         "Library": [
             st.Page(
@@ -102,10 +111,12 @@ page = st.navigation(
     }
 )
 try:
+    course.synchronise()
     state.synchronise()
     pins.synchronise()
 except InputError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 layout.sidebar()
+lesson_bar(page.url_path)
 page.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -29,7 +30,7 @@ def synchronise() -> None:
     seen = {key: str(value) for key, value in st.query_params.items() if key in KEYS}
     state = st.session_state
     settled = time.monotonic() - state.get("case_written_at", 0.0) > SETTLING_SECONDS
-    if "case" not in state or (seen and seen != state.case_query and settled):
+    if "case" not in state or (seen and seen != state.get("case_query") and settled):
         state.case, state.case_warnings = from_query(seen)
     write_address()
 
@@ -114,6 +115,17 @@ def remember_own_class(label: int) -> bool:
 
 def link() -> str:
     """Return the whole link to this page as it stands: the case, and how the page shows it."""
+    path = urlsplit(st.context.url or "").path or "/"
+    return _address(path, {**st.query_params.to_dict(), **current().to_query()})
+
+
+def link_to(query: Mapping[str, str]) -> str:
+    """Return the whole link to the app with only these query parameters."""
+    path = urlsplit(st.context.url or "").path
+    return _address(path[: path.rfind("/") + 1] or "/", query)
+
+
+def _address(path: str, query: Mapping[str, str]) -> str:
     address = urlsplit(st.context.url or "")
-    page = f"{address.scheme}://{address.netloc}{address.path or '/'}" if address.netloc else ""
-    return f"{page}?{urlencode({**st.query_params.to_dict(), **current().to_query()})}"
+    page = f"{address.scheme}://{address.netloc}{path}" if address.netloc else ""
+    return f"{page}?{urlencode(query)}"

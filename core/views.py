@@ -234,6 +234,13 @@ def natural_test_ids(scores: pa.Table, label: int | None = None) -> Ids:
     return np.asarray(ids[chosen][np.lexsort((ids[chosen], oddness[chosen]))])
 
 
+def fooled_test_ids(scores: pa.Table, attack: str) -> Ids:
+    """Return ids of the natural test images on which an attack succeeded, the most usual first."""
+    fooled = _numbers(scores, "image_id")[_mask(scores, split="test", kind="adversarial", attack=attack)]
+    usual = natural_test_ids(scores)
+    return usual[np.isin(usual, fooled.astype(np.int64))]
+
+
 def draw_test_ids(scores: pa.Table, count: int, seed: int) -> Ids:
     """Return distinct ids of correctly classified natural test images, drawn at random under a seed."""
     ids = natural_test_ids(scores)

@@ -45,6 +45,7 @@ PAGES = {
     "Detectors & ROC": "detectors",
     "Paper tables": "paper-tables",
     "About": "about",
+    "Lessons": "lessons",
     "Cases": "cases",
 }
 ARGUMENTS = [

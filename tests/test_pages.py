@@ -39,6 +39,7 @@ PAGES = (
     "app_pages/paper_tables.py",
     "app_pages/about.py",
     "app_pages/cases.py",
+    "app_pages/lessons.py",
 )
 SUMMARIES = {
     "cifar10": BundleSummary(
@@ -53,6 +54,7 @@ CALM_PAGES = (
     "app_pages/hidden_state_density.py",
     "app_pages/paper_tables.py",
     "app_pages/cases.py",
+    "app_pages/lessons.py",
 )
 ATTACKED = {"attack": "pgd~eps~0.2~seed~3", "alpha": "0.1", "image": "test-167"}
 

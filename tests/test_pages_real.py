@@ -23,6 +23,7 @@ PAGES = (
     "detectors",
     "paper_tables",
     "about",
+    "lessons",
     "cases",
 )
 
