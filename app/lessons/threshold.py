@@ -110,7 +110,7 @@ LESSON = Lesson(
                     Choice(
                         "About {expected}",
                         "Whatever the detector: the threshold was placed on held-out natural images so that it "
-                        "comes out at {alpha}.",
+                        "comes out at {alpha} on average. The {alarms} above is one draw of few images.",
                         right=True,
                     ),
                     Choice(

@@ -96,9 +96,10 @@ def _way_back(place: Place, astray: str) -> None:
 
 def _step(place: Place) -> None:
     step = place.step
-    waiting = st.container()
-    with st.skeleton(height=180), waiting:
+    waiting = st.empty()
+    with st.skeleton(height=180), waiting.container():
         case = analyse(state.current(), announce=False)
+    waiting.empty()  # else its rows leave a gap
     st.subheader(step.title, anchor=False)
     if case.case.attack is not None and case.attack is None:
         st.info("This step shows an attacked picture, and the attack has been cancelled.", icon=":material/cancel:")
