@@ -43,7 +43,7 @@ def _noticed_choices(case: CaseAnalysis) -> Choices:
     noticed = bool(_attacked(case).verdict(DETECTOR).adversarial)
     said = "{detector} says: {answer}. Before the attack it said: {answer_natural}."
     return (
-        Choice("As before", said, noticed),
+        Choice("Yes, as before", said, noticed),
         Choice("No, the picture slips through", said + " The attack asked for exactly that.", not noticed),
     )
 

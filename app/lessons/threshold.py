@@ -160,7 +160,7 @@ LESSON = Lesson(
                 "Would another threshold make {weak} useful on this model?",
                 (
                     Choice(
-                        "With a lower one it catches everything",
+                        "Yes, with a lower one it catches everything",
                         "It would, and accuse nearly every natural picture as well. The curve shows the price.",
                     ),
                     Choice(
