@@ -334,7 +334,8 @@ def test_workers_that_cannot_load_the_bundle_are_not_ready_and_say_why() -> None
 
 
 CLIENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests in its background ignores it
 import numpy as np
 from core.engine import get_engine
 assert "torch" not in sys.modules and "distributed" not in sys.modules
