@@ -11,8 +11,8 @@ from app.papers import INFLUENCE, KNN
 
 layout.opening(
     "Neighbours & influence",
-    "The training images behind the answer: the nearest ones, and the ones that most helped or harmed it. For a "
-    "natural image they are often the same; for an attacked one they drift apart.",
+    "The training images behind the answer: the nearest ones, and the ones that most helped or harmed it. Those that "
+    "help a natural image tend to lie near it; after an attack they tend to lie farther off.",
 )
 current = layout.evidence_case()
 bundle = current.bundle
