@@ -13,6 +13,7 @@ from typing import Any
 
 from core.engine.guard import preload_source
 from core.engine.settings import Settings
+from core.engine.waiting import within
 from core.engine.worker_state import report
 from core.errors import WorkerLostError
 
@@ -87,7 +88,7 @@ class Link:
     async def refresh(self) -> None:
         """Replace dead workers and learn what the living ones hold; new ones start loading the bundle."""
         await self._replace_dead()
-        known = set(await asyncio.wait_for(self.client.nthreads(), CALL_SECONDS))
+        known = set(await within(CALL_SECONDS, self.client.nthreads()))
         answers = await self.call(report, self._settings.bundle)
         # A worker too busy to answer is still there, and one that left is not.
         self.reports = {address: state for address, state in self.reports.items() if address in known} | answers
@@ -112,9 +113,7 @@ class Link:
     async def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run a quick function on every worker beside its task; workers that do not answer in time are left out."""
         try:
-            answers: dict[str, Any] = await asyncio.wait_for(
-                self.client.run(function, *args, on_error="ignore"), CALL_SECONDS
-            )
+            answers: dict[str, Any] = await within(CALL_SECONDS, self.client.run(function, *args, on_error="ignore"))
         except (TimeoutError, OSError):
             return {}
         return answers

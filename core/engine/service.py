@@ -20,6 +20,7 @@ from core.engine.cache import ResultCache, fingerprint, freeze
 from core.engine.cluster import Link
 from core.engine.jobs import CANCELLED, Job, Run
 from core.engine.settings import Settings
+from core.engine.waiting import within
 from core.errors import CancelledError, EngineBusyError, WorkerLostError
 
 logger = logging.getLogger(__name__)
@@ -278,7 +279,7 @@ class Engine:
             pulse.cancel()
             self._link = None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(link.close(), REFRESH_SECONDS)
+                await within(REFRESH_SECONDS, link.close())
             await asyncio.gather(*self._executions, pulse, return_exceptions=True)
 
     def _end_before_distributed(self) -> None:
@@ -291,7 +292,7 @@ class Engine:
         """Keep the workers complete and know what they hold."""
         while True:
             try:
-                await asyncio.wait_for(link.refresh(), REFRESH_SECONDS)
+                await within(REFRESH_SECONDS, link.refresh())
                 self._fault = ""
             except (TimeoutError, OSError) as error:  # a busy scheduler; a dead one shows in `link.alive`
                 self._fault = f"The workers do not answer: {type(error).__name__}."
