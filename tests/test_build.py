@@ -19,7 +19,7 @@ from miniature import ATTACKED, CHUNKS, RECIPE, flat_maps
 
 import core.bundle.build
 import core.models.training
-from core.bundle import list_bundles, load_bundle, verify_bundle
+from core.bundle import list_bundles, load_bundle, processes, verify_bundle
 from core.bundle.build import build_recipe
 from core.bundle.fitting import held_out_scores
 from core.bundle.maps import layer_maps, umap_of
@@ -298,3 +298,17 @@ def test_a_build_that_is_under_way_is_no_bundle(built: Path, monkeypatch: pytest
     assert "mini" in list_bundles() and not [name for name in list_bundles() if "build" in name]
     (built.parent / ".build" / "mini-0").rmdir()
     (built.parent / ".build").rmdir()
+
+
+def test_what_the_jobs_of_a_stage_share_is_made_once_and_gone_in_the_next() -> None:
+    made: list[str] = []
+
+    def work(name: str) -> None:
+        processes.kept("shared", lambda: made.append(name))
+
+    def other(name: str) -> None:
+        assert not processes._kept
+
+    for stage, name in ((work, "first"), (work, "second"), (other, "third"), (work, "fourth")):
+        processes._run(stage, name)
+    assert made == ["first", "fourth"]

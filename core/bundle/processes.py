@@ -6,12 +6,12 @@ import contextlib
 import ctypes
 import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from threading import Thread
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from core.engine.guard import exit_when_orphaned
 from core.models.training import Progress
@@ -82,7 +82,29 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
+_kept: dict[Hashable, Any] = {}
+_stage: list[object] = []
+
+
+def kept(key: Hashable, make: Callable[[], Job]) -> Job:
+    """Return what the jobs of one stage share in a worker: made for the first of them, gone when another stage begins.
+
+    Parameters
+    ----------
+    key : hashable
+    make : callable
+    """
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = make()
+    made: Job = _kept[key]
+    return made
+
+
 def _run(work: Callable[[Job], None], job: Job) -> None:
+    if _stage != [work]:
+        _kept.clear()
+        _stage[:] = [work]
     work(job)
     _return_memory()
 

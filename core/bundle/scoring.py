@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.bundle.fitted import FittedFiles
-from core.bundle.processes import Processes, counted
+from core.bundle.processes import Processes, counted, kept
 from core.bundle.store import load_table, save_table, whole
 from core.bundle.versions import Versions
 from core.detectors.fitted_detectors import FittedDetectors
@@ -64,14 +63,9 @@ def _jobs(part: Versions, fitted: FittedFiles, folder: Path) -> list[_Job]:
 
 
 def _score(job: _Job) -> None:
-    reference, detectors = _fitted(job.fitted)
+    reference, detectors = kept(job.fitted, job.fitted.read)
     with whole(job.file) as partial:
         save_table(partial, score_table(job.versions, reference, detectors))
-
-
-@lru_cache(maxsize=1)
-def _fitted(files: FittedFiles) -> tuple[Reference, FittedDetectors]:
-    return files.read()
 
 
 def score_table(part: Versions, reference: Reference, detectors: FittedDetectors) -> pa.Table:
