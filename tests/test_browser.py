@@ -356,8 +356,7 @@ def test_a_figure_that_is_marked_in_a_paper_table_shows_what_lies_behind_it(
     open_tab: Any, viewport: dict[str, int]
 ) -> None:
     stored = catalogue.stored_tables()
-    if not stored:
-        pytest.skip("No full run of a paper's table is stored.")
+    assert stored, "full runs of the papers' tables come with the project"
     visit = open_tab("paper-tables", viewport)
     page = visit.page
     grid = Grid.of(catalogue.stored_cells(stored[0]))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_analysis import FakeBundle, FakeEngine
+from fake_app import fake_app
 from shipped import images_of, shipped
 from streamlit.testing.v1 import AppTest
 
@@ -31,16 +31,8 @@ STEPS = [(lesson, index) for lesson in LESSONS.values() for index in range(len(l
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
-    import streamlit as st
-
-    fake, bundle = FakeEngine(), FakeBundle()
-    monkeypatch.setattr(core.engine, "get_engine", lambda: fake)
-    monkeypatch.setattr(core.bundle, "load_bundle", lambda _: bundle)
-    monkeypatch.setattr(core.bundle, "list_bundles", lambda: ("digits",))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield fake
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    return fake_app(monkeypatch, FakeBundle())
 
 
 def open_app(**query: str) -> AppTest:

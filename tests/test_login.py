@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
 import streamlit.user_info
 from fake_analysis import FakeBundle, FakeEngine
+from fake_app import fake_app
 from streamlit.testing.v1 import AppTest
-
-import core.bundle
-import core.engine
 
 MAIN = str(Path(__file__).resolve().parents[1] / "app" / "main.py")
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
-    fake, bundle = FakeEngine(), FakeBundle()
-    monkeypatch.setattr(core.engine, "get_engine", lambda: fake)
-    monkeypatch.setattr(core.bundle, "load_bundle", lambda _: bundle)
-    monkeypatch.setattr(core.bundle, "list_bundles", lambda: ("digits",))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield fake
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    return fake_app(monkeypatch, FakeBundle())
 
 
 def test_a_server_without_login_is_open(engine: FakeEngine) -> None:

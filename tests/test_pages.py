@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_analysis import DETECTORS, FakeBundle, FakeEngine, analyse
+from fake_app import fake_app
 from paper_cells import CELLS, RATES, TABLE, store
 from PIL import Image
 from skimage import data
@@ -65,16 +65,8 @@ def bundle() -> FakeBundle:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch, bundle: FakeBundle) -> Iterator[FakeEngine]:
-    import streamlit as st
-
-    fake = FakeEngine()
-    monkeypatch.setattr(core.engine, "get_engine", lambda: fake)
-    monkeypatch.setattr(core.bundle, "load_bundle", lambda _: bundle)
-    monkeypatch.setattr(core.bundle, "list_bundles", lambda: ("digits",))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield fake
+def engine(monkeypatch: pytest.MonkeyPatch, bundle: FakeBundle) -> FakeEngine:
+    return fake_app(monkeypatch, bundle)
 
 
 def open_app(page: str = PAGES[0], **query: str) -> AppTest:

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.adaptive.registry import SUSPICIONS
 from core.attacks.base import AttackProblem, AttackSpec
+from core.attacks.shared_parameters import EPS_LINF, STEP_LINF
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
@@ -130,26 +131,8 @@ SPEC = AttackSpec(
             help="0 ignores the detector; 1 does nothing but hide once the class has changed.",
             title="Weight of hiding",
         ),
-        Parameter(
-            "eps",
-            "float",
-            0.1,
-            0.0,
-            1.0,
-            help="Largest change of a pixel, in [0, 1] pixel units.",
-            title="Budget ε (L∞)",
-            pixels=True,
-        ),
-        Parameter(
-            "step",
-            "float",
-            0.01,
-            0.0,
-            1.0,
-            help="Change of a pixel per step, in [0, 1] pixel units.",
-            title="Step size",
-            pixels=True,
-        ),
+        EPS_LINF,
+        STEP_LINF,
         Parameter("steps", "int", 40, 1, 1000, help="Number of steps."),
     ),
     run=run,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.attacks.base import AttackProblem, AttackSpec
 from core.attacks.libraries import run_torchattacks
+from core.attacks.shared_parameters import EPS_LINF, STEP_LINF
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
@@ -32,26 +33,8 @@ SPEC = AttackSpec(
     paper="Kurakin, Goodfellow, Bengio: Adversarial Examples in the Physical World. ICLR Workshop 2017.",
     summary="Repeats small FGSM steps and stays within the largest allowed change of a pixel.",
     parameters=(
-        Parameter(
-            "eps",
-            "float",
-            0.1,
-            0.0,
-            1.0,
-            help="Largest change of a pixel, in [0, 1] pixel units.",
-            title="Budget ε (L∞)",
-            pixels=True,
-        ),
-        Parameter(
-            "step",
-            "float",
-            0.01,
-            0.0,
-            1.0,
-            help="Change of a pixel per step, in [0, 1] pixel units.",
-            title="Step size",
-            pixels=True,
-        ),
+        EPS_LINF,
+        STEP_LINF,
         Parameter("steps", "int", 20, 1, 1000, help="Number of steps."),
     ),
     run=run,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.attacks.base import AttackProblem, AttackSpec
 from core.attacks.minimising import Nearest, WeightSearch
+from core.attacks.shared_parameters import CONFIDENCE
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
@@ -136,15 +137,7 @@ SPEC = AttackSpec(
             help="Weight of Eq. 3; 1 is the paper, 0 is C&W-L2.",
             title="Weight of hiding",
         ),
-        Parameter(
-            "confidence",
-            "float",
-            0.0,
-            0.0,
-            100.0,
-            help="Margin between the logits that must be reached.",
-            title="Margin κ",
-        ),
+        CONFIDENCE,
         Parameter(
             "lr",
             "float",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.attacks.base import AttackProblem, AttackSpec
 from core.attacks.minimising import Nearest, WeightSearch, logit_margins
+from core.attacks.shared_parameters import CONFIDENCE, FIRST_WEIGHT, SEARCH_STEPS
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
@@ -176,15 +177,7 @@ SPEC = AttackSpec(
             help="Weight of the L1 norm: higher changes fewer pixels.",
             title="L1 weight β",
         ),
-        Parameter(
-            "confidence",
-            "float",
-            0.0,
-            0.0,
-            100.0,
-            help="Margin between the logits that must be reached.",
-            title="Margin κ",
-        ),
+        CONFIDENCE,
         Parameter(
             "lr",
             "float",
@@ -195,24 +188,8 @@ SPEC = AttackSpec(
             title="Learning rate",
         ),
         Parameter("steps", "int", 100, 1, 10000, help="Iterations per search step."),
-        Parameter(
-            "binary_search_steps",
-            "int",
-            5,
-            1,
-            20,
-            help="Steps of the search for the weight of the margin.",
-            title="Search steps",
-        ),
-        Parameter(
-            "c0",
-            "float",
-            1.0,
-            1e-6,
-            1e6,
-            help="First weight of the margin against the distance.",
-            title="First weight c₀",
-        ),
+        SEARCH_STEPS,
+        FIRST_WEIGHT,
         Parameter(
             "decision",
             "choice",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from core.attacks.base import AttackProblem, AttackSpec
 from core.attacks.libraries import run_torchattacks
-from core.parameters import Parameter, ParameterValue
+from core.attacks.shared_parameters import EPS_LINF
+from core.parameters import ParameterValue
 
 if TYPE_CHECKING:
     import torch
@@ -26,18 +27,7 @@ SPEC = AttackSpec(
     norm="linf",
     paper="Goodfellow, Shlens, Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
     summary="Moves every pixel by the same amount along the sign of the loss gradient, once.",
-    parameters=(
-        Parameter(
-            "eps",
-            "float",
-            0.1,
-            0.0,
-            1.0,
-            help="Largest change of a pixel, in [0, 1] pixel units.",
-            title="Budget ε (L∞)",
-            pixels=True,
-        ),
-    ),
+    parameters=(EPS_LINF,),
     run=run,
     targeted=True,
     budget="eps",

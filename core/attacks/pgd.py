@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from core.attacks.base import AttackProblem, AttackSpec
 from core.attacks.gradients import loss_gradients
 from core.attacks.randomness import draw_for_each
+from core.attacks.shared_parameters import EPS_LINF, STEP_LINF
 from core.parameters import Parameter, ParameterValue
 
 if TYPE_CHECKING:
@@ -41,26 +42,8 @@ SPEC = AttackSpec(
     "ICLR 2018.",
     summary="Repeats small FGSM steps from a random start and stays within the largest allowed change of a pixel.",
     parameters=(
-        Parameter(
-            "eps",
-            "float",
-            0.1,
-            0.0,
-            1.0,
-            help="Largest change of a pixel, in [0, 1] pixel units.",
-            title="Budget ε (L∞)",
-            pixels=True,
-        ),
-        Parameter(
-            "step",
-            "float",
-            0.01,
-            0.0,
-            1.0,
-            help="Change of a pixel per step, in [0, 1] pixel units.",
-            title="Step size",
-            pixels=True,
-        ),
+        EPS_LINF,
+        STEP_LINF,
         Parameter("steps", "int", 20, 1, 1000, help="Number of steps."),
         Parameter("random_start", "bool", True, help="Whether to start at a random point of the ball."),
     ),

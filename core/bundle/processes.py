@@ -111,7 +111,7 @@ def _run(work: Callable[[Job], None], job: Job) -> None:
 
 def _return_memory() -> None:
     """Give the system what freed arrays have left: the allocator keeps it, and processes would grow by half."""
-    gc.collect()  # evidence about parts refers to itself, and large arrays alone do not make Python look
+    gc.collect()  # Python looks for garbage by the number of objects, not by the size of what they hold
     with contextlib.suppress(AttributeError):  # only glibc can be asked
         ctypes.CDLL(None).malloc_trim(0)
 

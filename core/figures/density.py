@@ -34,31 +34,26 @@ def class_densities(
     figure = go.Figure()
     names = list(class_names)
     for index, (name, values) in enumerate(thresholds):
-        figure.add_scatter(
-            name=name,
-            x=names,
-            y=signed_log(values),
-            customdata=values,
-            mode="markers",
-            marker={
-                "symbol": "line-ew-open",
-                "size": 28 - 10 * index,
-                "color": palette.NEUTRAL,
-                "line": {"width": 4 - 2 * index, "color": palette.NEUTRAL},
-            },
-            hovertemplate="class %{x}: %{customdata:.1f} nats<extra>" + name + "</extra>",
-        )
+        line = {"width": 4 - 2 * index, "color": palette.NEUTRAL}
+        marker = {"symbol": "line-ew-open", "size": 28 - 10 * index, "color": palette.NEUTRAL, "line": line}
+        figure.add_trace(_per_class(name, names, values, marker))
     for name, values, colour, symbol in images:
-        figure.add_scatter(
-            name=name,
-            x=names,
-            y=signed_log(values),
-            customdata=values,
-            mode="markers",
-            marker={"symbol": symbol, "size": 12, "color": colour, "line": {"width": 1, "color": "#FFFFFF"}},
-            hovertemplate="class %{x}: %{customdata:.1f} nats<extra>" + name + "</extra>",
-        )
+        outline = {"width": 1, "color": "#FFFFFF"}
+        marker = {"symbol": symbol, "size": 12, "color": colour, "line": outline}
+        figure.add_trace(_per_class(name, names, values, marker))
     styled(figure, height=380, x="class", y="log p(H | class), nats")
     figure.update_xaxes(type="category")
     figure.update_yaxes(tickvals=signed_log(TICKS), ticktext=[f"{tick:,}".replace("-", "−") for tick in TICKS])
     return figure
+
+
+def _per_class(name: str, class_names: list[str], values: Doubles, marker: dict[str, object]) -> go.Scatter:
+    return go.Scatter(
+        name=name,
+        x=class_names,
+        y=signed_log(values),
+        customdata=values,
+        mode="markers",
+        marker=marker,
+        hovertemplate="class %{x}: %{customdata:.1f} nats<extra>" + name + "</extra>",
+    )
