@@ -126,7 +126,8 @@ def _question(place: Place, question: Question, case: CaseAnalysis) -> None:
     choice = choices[chosen]
     course.note_answer(place, choice.right)
     said = filled(choice.feedback, case, place.lesson.facts)
-    if choice.right:
-        st.success(f"**Right.** {said}", icon=":material/check_circle:")
-    else:
-        st.info(f"**Not quite.** {said}", icon=":material/lightbulb:")
+    with st.container(key=f"lesson-answer-{chosen}"):
+        if choice.right:
+            st.success(f"**Right.** {said}", icon=":material/check_circle:")
+        else:
+            st.info(f"**Not quite.** {said}", icon=":material/lightbulb:")
