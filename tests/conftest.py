@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.bundle.processes import use_one_thread
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -15,3 +17,9 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("TELLTALE_CASES", str(tmp_path_factory.mktemp("cases") / "cases.sqlite"))
         patch.delenv("DATABASE_URL", raising=False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Compute as workers do; threads of two test processes would wait for each other on small problems."""
+    use_one_thread()
