@@ -11,6 +11,7 @@ import numpy as np
 from core.bundle.versions import Versions
 from core.models.trace import Trace
 from core.recipes import AttackPlan
+from core.reproduce.trials import Trial
 from tests import clouds
 
 IMAGES, ERRORS = 60, 30
@@ -46,6 +47,9 @@ class CloudLab:
             versions_of(split, plan.name, labels, trace, success & (plan.name != self.hopeless))
             for plan, trace in zip(plans, traces, strict=True)
         ]
+
+    def scored(self, trials: Sequence[Trial]) -> list[Any]:
+        return [trial.scores(self.loaded.reference) for trial in trials]
 
     def progress(self, fraction: float, message: str) -> None:
         del message

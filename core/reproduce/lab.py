@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,9 @@ from core.data.sources import load_image_set
 from core.errors import InputError
 from core.models.training import Progress
 from core.recipes import AttackPlan
+from core.reproduce.protocol import Scores
 from core.reproduce.table import Cell, PaperTable, check_complete
+from core.reproduce.trials import Trial, run_trials
 
 KEY_LENGTH = 16
 
@@ -133,12 +135,20 @@ class Lab:
             self._fitted,
         )
 
+    def scored(self, trials: Sequence[Trial]) -> list[list[Mapping[str, Scores]]]:
+        """Return the scores by detector of every test of every trial, one trial per worker process."""
+        return run_trials(trials, self._reference, self.folder / "trials", self.processes, self.progress)
+
+    @property
+    def _reference(self) -> ReferenceFiles:
+        bundle = self.loaded.bundle
+        return ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names))
+
     @property
     def _fitted(self) -> FittedFiles:
         """The bundle's detectors, for attacks that aim at them."""
-        bundle = self.loaded.bundle
         settings = {name: dict(detector.settings) for name, detector in self.loaded.detectors.items()}
-        return FittedFiles.of(ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names)), settings)
+        return FittedFiles.of(self._reference, settings)
 
     @property
     def _weights(self) -> Path:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
-from core.bundle.fitting import held_out_scores
 from core.bundle.versions import Versions
-from core.detectors.base import Detector, Labels
-from core.detectors.fusion import FUSED, Fusion
+from core.detectors.base import Labels
+from core.detectors.fusion import FUSED
 from core.detectors.logistic import LogisticScore
 from core.detectors.registry import get_detector
-from core.evidence.readings import PixelReadings
-from core.evidence.reference import Reference
 from core.recipes import AttackPlan
 from core.reproduce.lab import Lab
-from core.reproduce.layers import last_layer_of_reference, last_layer_of_versions
-from core.reproduce.protocol import Examples, auc_cell, balanced_cell, share_cell
+from core.reproduce.protocol import Scores, auc_cell, balanced_cell, share_cell
 from core.reproduce.table import Cell
+from core.reproduce.trials import Trial
 from core.reproduce.unrounded import unrounded_attack
-
-Scores = npt.NDArray[np.float64]
 
 DETECTORS = ("dknn", "lid", "mahalanobis", "nnif")
 TITLES = {"dknn": "DkNN", "lid": "LID", "mahalanobis": "Mahalanobis", "nnif": "NNIF", FUSED: "Fused"}
@@ -116,46 +110,35 @@ WHITEBOX_IMAGES = (100, 200)
 WHITEBOX = {"steps": 200, "binary_search_steps": 5}
 
 
-@dataclass(frozen=True)
-class _Case:
-    """One attack: what detectors are fitted on, and what they are judged by."""
-
-    fit: Examples
-    test: Examples
-    attacked: Versions
-
-    def scores(self, names: tuple[str, ...]) -> dict[str, Scores]:
-        """Fit detectors and their fusion to `fit`, and score `test`."""
-        fitted = {name: self.fit.fitted(get_detector(name)) for name in names}
-        found = {name: detector.score(self.test.evidence) for name, detector in fitted.items()}
-        return found | {FUSED: _fuse(fitted, self.fit, found)}
-
-
 def table_1(lab: Lab) -> list[Cell]:
     """Detectors against attacks, at the authors' settings and at ours."""
-    cells = [
-        *_compare(lab, PLANS, PAPER_1["CIFAR-10"], ""),
-        *_compare(lab, OUR_PLANS, {}, OURS),
-        _accuracy(lab),
-    ]
-    return [*cells, *_missing_data(PAPER_1)]
+    trials = _trials(lab, PLANS), _trials(lab, OUR_PLANS)
+    found = iter(lab.scored([trial for block in trials for trial in block.values()]))
+    cells = []
+    for block, paper, suffix in zip(trials, (PAPER_1["CIFAR-10"], {}), ("", OURS), strict=True):
+        for attack, trial in block.items():
+            cells += _compared(attack, trial, next(found)[0], paper, suffix)
+    return [*cells, _accuracy(lab), *_missing_data(PAPER_1)]
 
 
 def ablation(lab: Lab) -> list[Cell]:
     """AUC and accuracy of NNIF's feature subsets on DeepFool."""
-    case = _cases(lab, {"DeepFool": PLANS["DeepFool"]}, last_layer=True)["DeepFool"]
-    detector = case.fit.fitted(get_detector("nnif"))
-    columns = [np.hsplit(detector.features(part.evidence), 4) for part in (case.fit, case.test)]  # type: ignore[attr-defined]
+    trial = _trials(lab, {"DeepFool": PLANS["DeepFool"]}, last_layer=True)["DeepFool"]
+    fit, (test,) = trial.examples(lab.loaded.reference)
+    detector = fit.fitted(get_detector("nnif"))
+    columns = [np.hsplit(detector.features(part.evidence), 4) for part in (fit, test)]  # type: ignore[attr-defined]
     cells = []
     for chosen, (paper_auc, paper_accuracy) in zip(SUBSETS, PAPER_2, strict=True):
         # The paper lists helpful ranks and distances first; the features hold them in the same order.
-        fit, test = (
+        known, shown = (
             np.hstack([part for part, wanted in zip(parts, chosen, strict=True) if wanted]) for parts in columns
         )
-        model = LogisticScore.fit(fit, case.fit.labels, float(detector.settings["c"]))
+        model = LogisticScore.fit(known, fit.labels, float(detector.settings["c"]))
         row = " ".join(name for name, wanted in zip(("R↑", "D↑", "R↓", "D↓"), chosen, strict=True) if wanted)
-        cells.append(auc_cell(row, "AUC", paper_auc, model.score(test), case.test.labels))
-        cells.append(_accuracy_cell(row, "accuracy", paper_accuracy, model.score(fit), model.score(test), case))
+        scores = model.score(shown)
+        cells.append(auc_cell(row, "AUC", paper_auc, scores, test.labels))
+        threshold = _best_threshold(model.score(known), fit.labels)
+        cells.append(_accuracy_cell(row, "accuracy", paper_accuracy, scores, test.labels, threshold))
     return cells
 
 
@@ -167,30 +150,30 @@ def explained(lab: Lab) -> list[Cell]:
     }
     natural, rounded = _versions(lab, plans)
     floats = {split: {a: _unrounded(lab, rounded[split][a], plan) for a, plan in plans.items()} for split in SPLITS}
-    cells = []
+    trials = {}
     for rounding, attacked in (("8 bits", rounded), ("floats", floats)):
         for failures, keep in (("failures left out", False), ("failures count as attacks", True)):
             chosen = {split: {a: _all_of(v) if keep else v for a, v in attacked[split].items()} for split in SPLITS}
-            for attack, case in _join(lab.loaded.reference, plans, natural, chosen).items():
-                for name in ("nnif", "mahalanobis"):
-                    scores = case.fit.fitted(get_detector(name)).score(case.test.evidence)
-                    row = f"{TITLES[name]}, {rounding}, {failures}"
-                    cells.append(auc_cell(row, attack, None, scores, case.test.labels))
-    return cells
+            for attack in plans:
+                trial = _trial(("nnif", "mahalanobis"), natural, chosen, attack)
+                trials[f"{rounding}, {failures}", attack] = replace(trial, fused=False)
+    return [
+        auc_cell(f"{TITLES[name]}, {setting}", attack, None, scores, trial.labels(0))
+        for ((setting, attack), trial), (found,) in zip(trials.items(), lab.scored(list(trials.values())), strict=True)
+        for name, scores in found.items()
+    ]
 
 
 def transfer(lab: Lab) -> list[Cell]:
     """Detectors fitted on FGSM against attacks that they have not seen."""
-    cases = _cases(lab, PLANS, last_layer=True)
-    seen = cases["FGSM"].fit
-    fitted = {name: seen.fitted(get_detector(name)) for name in DETECTORS}
+    trials = _trials(lab, PLANS, last_layer=True)
+    trial = replace(trials["FGSM"], tests=tuple(trials[attack].tests[0] for attack in PLANS))
     paper = PAPER_3["CIFAR-10"]
     cells = []
-    for i, (attack, case) in enumerate(cases.items()):
-        scores = {name: detector.score(case.test.evidence) for name, detector in fitted.items()}
-        for name, values in (scores | {FUSED: _fuse(fitted, seen, scores)}).items():
+    for i, (attack, scores) in enumerate(zip(PLANS, lab.scored([trial])[0], strict=True)):
+        for name, values in scores.items():
             title = TITLES[name]
-            cells.append(auc_cell(title, attack, paper[title][i] if title in paper else None, values, case.test.labels))
+            cells.append(auc_cell(title, attack, paper[title][i] if title in paper else None, values, trial.labels(i)))
     return [*cells, *_missing_data(PAPER_3)]
 
 
@@ -200,50 +183,63 @@ def whitebox(lab: Lab) -> list[Cell]:
         "C&W": AttackPlan("cw_opt", *WHITEBOX_IMAGES, {**WHITEBOX, "weight": 0.0}),
         "CW-Opt": AttackPlan("cw_opt", *WHITEBOX_IMAGES, {**WHITEBOX, "weight": 1.0}),
     }
-    cases = _cases(lab, plans, last_layer=True)
-    plain = cases["C&W"].fit
-    fitted = {name: plain.fitted(get_detector(name)) for name in DETECTORS}
+    trials = _trials(lab, plans, last_layer=True)
+    plain = trials["C&W"]
+    trial = replace(plain, tests=(plain.fit, *(trials[attack].tests[0] for attack in plans)), fused=False)
+    known, *found = lab.scored([trial])[0]
+    thresholds = {name: _best_threshold(scores, trial.labels(0)) for name, scores in known.items()}
     cells = []
-    for attack, case in cases.items():
-        for i, (name, detector) in enumerate(fitted.items()):
-            known, scores = detector.score(plain.evidence), detector.score(case.test.evidence)
-            judged = _Case(plain, case.test, case.attacked)
-            cells.append(_accuracy_cell(attack, TITLES[name], PAPER_4[attack][i], known, scores, judged))
-        cells.append(share_cell(attack, "attack success", None, case.attacked.success))
+    for i, (attack, scores) in enumerate(zip(plans, found, strict=True), start=1):
+        for paper, (name, values) in zip(PAPER_4[attack], scores.items(), strict=True):
+            cells.append(_accuracy_cell(attack, TITLES[name], paper, values, trial.labels(i), thresholds[name]))
+        cells.append(share_cell(attack, "attack success", None, trial.tests[i][1].success))
     return cells
 
 
-def _compare(
-    lab: Lab, plans: Mapping[str, AttackPlan], paper: Mapping[str, tuple[float, ...]], suffix: str
+def _compared(
+    attack: str, trial: Trial, found: Mapping[str, Scores], paper: Mapping[str, tuple[float, ...]], suffix: str
 ) -> list[Cell]:
+    """Return one attack's column: every detector's AUC, and how often the attack succeeded."""
     cells = []
-    for attack, case in _cases(lab, plans).items():
-        for name, scores in case.scores(DETECTORS).items():
-            title = TITLES[name]
-            published = paper[title][ATTACKS.index(attack)] if title in paper else None
-            cells.append(auc_cell(title + suffix, attack, published, scores, case.test.labels))
-        note = "share of attacked test images whose 8-bit version gets another label"
-        cells.append(share_cell("Attack success" + suffix, attack, None, case.attacked.success, note))
-    return cells
+    for name, scores in found.items():
+        title = TITLES[name]
+        published = paper[title][ATTACKS.index(attack)] if title in paper else None
+        cells.append(auc_cell(title + suffix, attack, published, scores, trial.labels(0)))
+    note = "share of attacked test images whose 8-bit version gets another label"
+    return [*cells, share_cell("Attack success" + suffix, attack, None, trial.tests[0][1].success, note)]
 
 
-def _cases(lab: Lab, plans: Mapping[str, AttackPlan], last_layer: bool = False) -> dict[str, _Case]:
+def _trials(lab: Lab, plans: Mapping[str, AttackPlan], last_layer: bool = False) -> dict[str, Trial]:
+    """Return the table's detectors and their fusion fitted on every attack and judged by it."""
     natural, attacked = _versions(lab, plans)
-    return _join(lab.loaded.reference, plans, natural, attacked, last_layer)
+    return {
+        attack: replace(_trial(DETECTORS, natural, attacked, attack), last_layer=last_layer, fused=True)
+        for attack in plans
+    }
+
+
+def _trial(
+    detectors: tuple[str, ...],
+    natural: Mapping[str, Versions],
+    attacked: Mapping[str, Mapping[str, Versions]],
+    attack: str,
+) -> Trial:
+    fit, test = ((_of_the_same(natural[split], attacked[split][attack]), attacked[split][attack]) for split in SPLITS)
+    return Trial(detectors, fit, (test,))
 
 
 def _versions(lab: Lab, plans: Mapping[str, AttackPlan]) -> tuple[dict[str, Versions], dict[str, dict[str, Versions]]]:
     """Return natural images by split, and attacked ones by split and attack."""
     natural = {
         # Some images are misclassified, so the attacks reach beyond as many natural ones.
-        split: lab.natural(split, max(2 * getattr(plan, split) for plan in plans.values()))
+        split: lab.natural(split, max(2 * getattr(plan, split) for plan in plans.values()), readings=False)
         for split in SPLITS
     }
     attacked = {
         split: dict(
             zip(
                 plans,
-                lab.attacked(split, list(plans.values()), [getattr(p, split) for p in plans.values()]),
+                lab.attacked(split, list(plans.values()), [getattr(p, split) for p in plans.values()], readings=False),
                 strict=True,
             )
         )
@@ -252,34 +248,14 @@ def _versions(lab: Lab, plans: Mapping[str, AttackPlan]) -> tuple[dict[str, Vers
     return natural, attacked
 
 
-def _join(
-    reference: Reference,
-    plans: Mapping[str, AttackPlan],
-    natural: Mapping[str, Versions],
-    attacked: Mapping[str, Mapping[str, Versions]],
-    last_layer: bool = False,
-) -> dict[str, _Case]:
-    cases = {}
-    for attack in plans:
-        parts = {
-            split: (_of_the_same(natural[split], attacked[split][attack]), attacked[split][attack]) for split in SPLITS
-        }
-        if last_layer:
-            parts = {split: tuple(map(last_layer_of_versions, pair)) for split, pair in parts.items()}  # type: ignore[misc]
-        known = last_layer_of_reference(reference) if last_layer else reference
-        fit, test = (Examples.of(known, pair[0], [pair[1]]) for pair in parts.values())
-        cases[attack] = _Case(fit, test, attacked["test"][attack])
-    return cases
-
-
 def _unrounded(lab: Lab, rounded: Versions, plan: AttackPlan) -> Versions:
-    """Return the same attack's images before rounding; what was measured on pixels is not measured again."""
+    """Return the same attack's images before rounding."""
     classifier, seed = lab.loaded.classifier, lab.loaded.bundle.manifest.seed
     images = lab.image_set.images(rounded.ids)
     attacked = unrounded_attack(classifier, images, rounded.labels, plan, seed)
     trace = classifier.trace(attacked)
     changed = (trace.predictions != rounded.labels) & (attacked != images).any((1, 2, 3))
-    return replace(rounded, trace=trace, readings=PixelReadings.unknown(len(rounded)), success=changed)
+    return replace(rounded, trace=trace, success=changed)
 
 
 def _all_of(attacked: Versions) -> Versions:
@@ -292,20 +268,13 @@ def _of_the_same(natural: Versions, attacked: Versions) -> Versions:
     return natural.take(np.flatnonzero(np.isin(natural.ids, attacked.ids)))
 
 
-def _fuse(fitted: Mapping[str, Detector], fit: Examples, scores: Mapping[str, Scores]) -> Scores:
-    held_out = {name: held_out_scores(detector, fit.evidence, fit.labels) for name, detector in fitted.items()}
-    none = {name: np.empty(0) for name in fitted}
-    attacks = tuple(str(name) for name in np.unique(fit.labels.attacks[fit.labels.adversarial]))
-    return Fusion.fit(held_out, fit.labels, none, attacks)[0].combine(scores).attack
-
-
-def _accuracy_cell(row: str, column: str, paper: float, fit: Scores, test: Scores, case: _Case) -> Cell:
-    """Return the balanced accuracy on test images at the threshold that is best on the fit split."""
-    limit = _best_threshold(fit, case.fit.labels)
-    return balanced_cell(row, column, paper, test >= limit, case.test.labels.adversarial)
+def _accuracy_cell(row: str, column: str, paper: float, scores: Scores, labels: Labels, threshold: float) -> Cell:
+    """Return the balanced accuracy at a threshold that was found on the fit split."""
+    return balanced_cell(row, column, paper, scores >= threshold, labels.adversarial)
 
 
 def _best_threshold(scores: Scores, labels: Labels) -> float:
+    """Return the score at which the balanced accuracy is best."""
     candidates = np.unique(scores)
     hit = np.sort(scores[labels.adversarial])
     clean = np.sort(scores[~labels.adversarial])
@@ -314,7 +283,7 @@ def _best_threshold(scores: Scores, labels: Labels) -> float:
 
 
 def _accuracy(lab: Lab) -> Cell:
-    natural = lab.natural("test", 10_000)
+    natural = lab.natural("test", 10_000, readings=False)
     return share_cell("Classifier accuracy", "natural", None, natural.success, "the paper's networks: 93 to 95 %")
 
 
