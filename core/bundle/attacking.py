@@ -115,6 +115,8 @@ def attack_splits(
 
     planned = [[chunk(plan, part) for part in _parts(plan, ids)] for plan, ids in wanted]
     missing = [part for chunks in planned for part in chunks if not part.file.exists()]
+    # What takes longest begins first, so that no process is left with it at the end.
+    missing.sort(key=lambda part: get_attack(part.attack.name).batched)
 
     def tell(done: int, last: _Chunk) -> None:
         progress(done / len(missing), f"Attacking with {last.attack.name}, {done} of {len(missing)} chunks")

@@ -172,12 +172,13 @@ class _Stages:
     def run(self) -> Built:
         """Run every stage, or read what it has left."""
         natural, attacked = self._observe()
-        trace = self._trace_training_images()
-        fitted = self._fit(trace, natural, attacked)
+        train_accuracy = self._fit_reference(natural[0])
+        fitted = self._fit(natural, attacked)
         folder, seed = self.fitted_folder, self.recipe.seed
         versions = [*natural, *attacked]
         scores = score_versions(versions, fitted.files, folder / "scores", self.processes, self._part(0.82, 0.92))
-        maps = layer_maps(fitted.reference.trace, seed, folder / "maps", self.processes, self._part(0.92, 0.99))
+        reference = fitted.files.reference.read()
+        maps = layer_maps(reference.trace, seed, folder / "maps", self.processes, self._part(0.92, 0.99))
         self.progress(0.99, "Writing")
         return Built(
             recipe=self.recipe,
@@ -185,9 +186,10 @@ class _Stages:
             image_set=self.image_set,
             classifier=self.classifier,
             weights=self.weights,
-            train_accuracy=float((trace.predictions == self.image_set.labels[self.splits.train]).mean()),
+            train_accuracy=train_accuracy,
             training_images=len(self.splits.train),
             fitted=fitted,
+            reference=reference,
             natural=(natural[0], natural[1], natural[2]),
             attacked=tuple(attacked),
             scores=scores,
@@ -225,24 +227,32 @@ class _Stages:
         )
         return seen.trace
 
-    def _fit(self, trace: Trace, natural: list[Versions], attacked: list[Versions]) -> Fitted:
-        """Fit the reference set and the detectors, or read what an earlier build has fitted."""
-        folder = self.fitted_folder / "model"
-        files = ReferenceFiles(folder, self.classifier.layers, len(self.image_set.class_names))
+    def _fit_reference(self, held_out: Versions) -> float:
+        """Write the reference set where an earlier build has not, and return the accuracy on the training images.
+
+        Nothing of it stays in memory: the workers need the room.
+        """
+        trace, folder = self._trace_training_images(), self.fitted_folder / "model"
         if not (folder / REFERENCE_FILE).exists():
             folder.mkdir(parents=True, exist_ok=True)
-            reference = self._fit_reference(trace, natural[0])
+            reference = self._reference(trace, held_out)
             store.save_arrays(folder / SPLITS_FILE, replace(self.splits, train=reference.ids).to_arrays())
             with store.whole(folder / REFERENCE_FILE) as partial:
                 store.save_arrays(partial, reference_arrays(reference, half=self.compact))
+        return float((trace.predictions == self.image_set.labels[self.splits.train]).mean())
+
+    def _fit(self, natural: list[Versions], attacked: list[Versions]) -> Fitted:
+        """Fit the detectors, or read what an earlier build has fitted."""
+        folder = self.fitted_folder / "model"
+        files = ReferenceFiles(folder, self.classifier.layers, len(self.image_set.class_names))
         examples = _examples([versions for versions in (*natural, *attacked) if versions.split == "fit"])
         chosen = choose_detectors(files, examples, self.recipe.macro_attacks, self.processes, self._part(0.7, 0.82))
         fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in DETECTORS})
         running = TrajectoryDetector(**chosen[RUNNING_SUSPICION]["parameters"])
         running.restore(store.load_arrays(folder / detector_file(RUNNING_SUSPICION)))
-        return Fitted(fitted, files.read(), running, chosen)
+        return Fitted(fitted, running, chosen)
 
-    def _fit_reference(self, trace: Trace, held_out: Versions) -> Reference:
+    def _reference(self, trace: Trace, held_out: Versions) -> Reference:
         self.progress(0.65, "Fitting pivots, softmax head and mixtures")
         labels = self.image_set.labels
         rows = _sample(labels[self.splits.train], COMPACT_REFERENCES, self.recipe.seed) if self.compact else slice(None)

@@ -41,7 +41,6 @@ class Fitted:
     ----------
     files : FittedFiles
         Everything fitted, in a folder of its own.
-    reference : Reference
     running : TrajectoryDetector
         The LSTM behind the running suspicion.
     selection : dict of str to object
@@ -49,7 +48,6 @@ class Fitted:
     """
 
     files: FittedFiles
-    reference: Reference
     running: TrajectoryDetector
     selection: dict[str, Any]
 
@@ -69,6 +67,7 @@ class Built:
     training_images : int
         How many images the classifier learned from.
     fitted : Fitted
+    reference : Reference
     natural : tuple of Versions
         The natural images of fit, calibration and test.
     attacked : tuple of Versions
@@ -84,6 +83,7 @@ class Built:
     train_accuracy: float
     training_images: int
     fitted: Fitted
+    reference: Reference
     natural: tuple[Versions, Versions, Versions]
     attacked: tuple[Versions, ...]
     scores: pa.Table
@@ -113,7 +113,7 @@ def _calibration_scores(scores: pa.Table) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _running_calibration(built: Built) -> npt.NDArray[np.float64]:
-    evidence = built.natural[1].succeeded().evidence(built.fitted.reference)
+    evidence = built.natural[1].succeeded().evidence(built.reference)
     running = built.fitted.running.running_scores(evidence)
     assert running is not None
     return running
@@ -121,7 +121,7 @@ def _running_calibration(built: Built) -> npt.NDArray[np.float64]:
 
 def _density_chart(built: Built) -> tuple[DensityChart, dict[str, npt.NDArray[np.float64]]]:
     """Take thresholds from fit and calibration images: neither has shaped the mixtures themselves."""
-    reference = built.fitted.reference
+    reference = built.reference
     held_out = [versions.succeeded().evidence(reference) for versions in built.natural[:2]]
     log_density = np.concatenate([evidence.log_density for evidence in held_out])
     predictions = np.concatenate([evidence.predictions for evidence in held_out])
@@ -158,7 +158,7 @@ def _attack_entry(plan: AttackPlan, attacked: tuple[Versions, ...]) -> dict[str,
 
 
 def _notes(built: Built, chart: DensityChart) -> dict[str, object]:
-    reference = built.fitted.reference
+    reference = built.reference
     return {
         "macro_attacks": list(built.recipe.macro_attacks),
         "training_images": built.training_images,

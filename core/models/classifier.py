@@ -72,7 +72,7 @@ class Classifier(nn.Module):
         return self.network.activations((images - self.mean) / self.std)
 
     @torch.inference_mode()
-    def trace(self, images: npt.NDArray[np.float32], batch_size: int = 128) -> Trace:
+    def trace(self, images: npt.NDArray[np.float32], batch_size: int = 64) -> Trace:
         """Run images once and keep logits and pooled activations.
 
         Parameters
