@@ -120,6 +120,15 @@ def test_meter_counts_for_the_images_that_are_named() -> None:
         torch.testing.assert_close(found[k], expected, rtol=1e-4, atol=1e-6)
 
 
+def test_deepfool_crosses_boundaries_by_more_than_another_batch_may_round_away() -> None:
+    images, labels = tiny_images(60)
+    moved = raw("deepfool", tiny_classifier(), images, {"overshoot": 0.0})
+    logits = np.concatenate([tiny_classifier().trace(image[None]).logits for image in moved])
+    own = logits[np.arange(len(labels)), labels].copy()
+    logits[np.arange(len(labels)), labels] = -np.inf
+    assert (logits.max(1) - own > 2e-5).all()
+
+
 def test_deepfool_goes_to_the_nearest_of_all_classes_and_not_to_the_likeliest() -> None:
     """Class 1 is likelier, but its logit hardly changes with the pixels; with two candidates it is the only one."""
     weight = np.random.default_rng(1).normal(size=(3, 64)) * np.array([[0.0], [0.04], [0.25]])
