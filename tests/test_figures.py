@@ -117,6 +117,21 @@ def test_log_axis_starts_where_images_end() -> None:
     assert figure.layout.xaxis.range[0] == pytest.approx(np.log10(0.02))
 
 
+def test_the_legend_of_many_curves_stands_below_them_and_of_few_above() -> None:
+    few, many = (
+        roc.roc_curves([(f"{i}", UNIT, UNIT) for i in range(count)], [], False, 0.02, ranks=list(range(count))[::-1])
+        for count in (2, 9)
+    )
+    assert few.layout.legend.y > 1 and many.layout.legend.y < 0
+    assert [trace.legendrank for trace in many.data[:9]] == list(range(9))[::-1]
+
+
+def test_the_legend_of_a_map_shows_its_classes_opaque() -> None:
+    shown = [trace for trace in FIGURES["map"]().data if trace.showlegend is not False]
+    assert len(shown) == len({trace.legendgroup for trace in FIGURES["map"]().data})
+    assert all(trace.marker.opacity in (None, 1.0) for trace in shown)
+
+
 def test_curves_of_all_detectors_differ_in_colour_or_dash_and_keep_them_when_others_are_added() -> None:
     names = [*catalogue.detectors(), "one more", "and another"]
     lines = [

@@ -282,6 +282,6 @@ def test_all_errors_are_on_the_map_and_few_of_many_training_images() -> None:
     training = (draws.normal(size=(5000, 2)), np.arange(5000) % 2, np.arange(5000))
     places = draws.normal(size=(4, 2))
     figure = errors_map(training, (places, np.array([7, 5, 6, 9])), ["a"] * 4, ["cat", "dog"])
-    assert sum(len(trace.x) for trace in figure.data[:-1]) == BACKGROUND_POINTS
+    assert sum(len(trace.customdata) for trace in figure.data[:-1]) == BACKGROUND_POINTS
     assert figure.data[-1].customdata.tolist() == [7, 5, 6, 9]
     np.testing.assert_array_equal(np.stack([figure.data[-1].x, figure.data[-1].y], axis=1), places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from core import metrics, views
@@ -22,7 +23,7 @@ def areas_of(contests: Sequence[Contest]) -> list[float]:
 def roc_curves(
     contests: Sequence[Contest], areas: Sequence[float], chosen: Contest, shown: Shown, logarithmic: bool
 ) -> go.Figure:
-    """Return one ROC curve per contest, with the operating point and the images on the chosen one.
+    """Return one ROC curve per contest, the best first in the legend; operating point and images on the chosen one.
 
     Parameters
     ----------
@@ -43,7 +44,13 @@ def roc_curves(
         label = opponent_title(item.attack) if one_detector else detector_title(item.detector)
         turns = views.corners(curve.fpr, curve.tpr)
         curves.append((f"{label}, AUC {area:.3f}", curve.fpr[turns], curve.tpr[turns]))
-    return roc.roc_curves(curves, _marks(chosen, shown), logarithmic, 1.0 / len(chosen.natural))
+    ranks = np.argsort(np.argsort(-np.asarray(areas), kind="stable")).tolist()
+    strong = next((i for i, item in enumerate(contests) if _same(item, chosen)), None)
+    return roc.roc_curves(curves, _marks(chosen, shown), logarithmic, 1.0 / len(chosen.natural), ranks, strong)
+
+
+def _same(one: Contest, other: Contest) -> bool:
+    return (one.detector, one.attack) == (other.detector, other.attack)
 
 
 def _marks(chosen: Contest, shown: Shown) -> list[tuple[str, float, float, str, str]]:

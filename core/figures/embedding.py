@@ -28,28 +28,29 @@ def training_map(points: Points, labels: Ids, ids: Ids, class_names: Sequence[st
         True classes and data-set ids; the ids travel as `customdata`.
     class_names : sequence of str
     opacity : float
+        Of the points; the legend's samples are opaque, else nobody could match them on a dark page.
     """
     figure = go.Figure()
     drawn = views.evenly(len(points), MOST_POINTS)
     points, labels, ids = points[drawn], labels[drawn], ids[drawn]
     for index, name in enumerate(class_names):
         chosen = labels == index
+        look = {"color": palette.class_colour(index), "symbol": palette.class_symbol(index)}
         figure.add_trace(
             go.Scattergl(
                 name=f"class {name}",
+                legendgroup=name,
+                showlegend=False,
                 x=points[chosen, 0],
                 y=points[chosen, 1],
                 customdata=ids[chosen],
                 mode="markers",
-                marker={
-                    "color": palette.class_colour(index),
-                    "symbol": palette.class_symbol(index),
-                    "size": 6,
-                    "opacity": opacity,
-                },
+                marker=look | {"size": 6, "opacity": opacity},
                 hovertemplate="class " + name + ", image %{customdata}<extra></extra>",
             )
         )
+        sample = {"name": f"class {name}", "legendgroup": name, "hoverinfo": "skip", "mode": "markers"}
+        figure.add_trace(go.Scattergl(x=[None], y=[None], customdata=[], marker=look | {"size": 10}, **sample))
     styled(figure, height=520)
     figure.update_layout(dragmode="pan")
     figure.update_xaxes(showticklabels=False, showgrid=False)

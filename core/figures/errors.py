@@ -18,8 +18,10 @@ Ids = npt.NDArray[np.int64]
 
 SHADES = [[0.0, "rgba(213, 94, 0, 0.04)"], [1.0, "rgba(213, 94, 0, 0.65)"]]
 HEIGHT = 560
+SHORT_NAME = 2  # letters; longer names of columns would run into each other on a telephone
 MOST_WRITTEN = 20  # classes; numbers of more would overlap
 BACKGROUND_POINTS = 2_000  # a lasso sends every point under it to the page, these too
+FEW_ERRORS = 200  # larger markers of more would hide the map, on a telephone altogether
 ERRORS = "misread images"
 
 
@@ -45,7 +47,8 @@ def confusion_matrix(counts: Ids, class_names: Sequence[str]) -> go.Figure:
     if len(names) <= MOST_WRITTEN:
         figure.update_layout(annotations=_numbers(counts))
     figure.update_layout(clickmode="event+select")
-    figure.update_xaxes(type="category", showgrid=False, side="top", tickangle=-45)
+    slanted = -45 if max(map(len, names)) > SHORT_NAME else 0
+    figure.update_xaxes(type="category", showgrid=False, side="top", tickangle=slanted)
     figure.update_yaxes(type="category", showgrid=False, autorange="reversed")
     return figure
 
@@ -105,8 +108,8 @@ def errors_map(
             marker={
                 "color": palette.ATTACKED,
                 "symbol": "diamond",
-                "size": 9,
-                "line": {"color": "#FFFFFF", "width": 1},
+                "size": 9 if len(places) <= FEW_ERRORS else 5,
+                "line": {"color": "#FFFFFF", "width": 1 if len(places) <= FEW_ERRORS else 0.3},
             },
             hovertemplate="image %{customdata}: %{text}<extra></extra>",
         )

@@ -13,6 +13,8 @@ from core.figures.base import line, styled
 
 Doubles = npt.NDArray[np.floating]
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+FEW = 4  # entries of a legend that still leave the plot in sight below them
+ROW, ENTRY_WIDTH = 19, 232  # pixels; two entries beside each other on a desk, one on a telephone
 
 
 def roc_curves(
@@ -20,8 +22,10 @@ def roc_curves(
     points: Sequence[tuple[str, float, float, str, str]],
     logarithmic: bool,
     floor: float,
+    ranks: Sequence[int] | None = None,
+    strong: int | None = None,
 ) -> go.Figure:
-    """Return ROC curves with marked points.
+    """Return ROC curves with marked points; the legend of many curves stands below the plot.
 
     Parameters
     ----------
@@ -31,12 +35,17 @@ def roc_curves(
         Whether the false-positive axis is logarithmic.
     floor : float
         Smallest rate that the natural images can resolve: where a logarithmic axis starts.
+    ranks : sequence of int, optional
+        Place of every curve in the legend; as given without them.
+    strong : int, optional
+        Index of the curve that is drawn thicker than the others.
     """
     figure = go.Figure()
     for index, (name, false_rates, true_rates) in enumerate(curves):
         across = np.maximum(false_rates, floor) if logarithmic else false_rates
         dash = DASHES[(index // len(palette.CLASS_COLOURS) + index) % len(DASHES)]
-        trace = line(name, across, true_rates, palette.class_colour(index), dash)
+        trace = line(name, across, true_rates, palette.class_colour(index), dash, width=4.5 if index == strong else 2.0)
+        trace.update(legendrank=ranks[index] if ranks else index)
         trace.update(hovertemplate="FPR %{x:.1%}, TPR %{y:.1%}<extra>" + name + "</extra>")
         figure.add_trace(trace)
     chance = np.geomspace(floor, 1.0, 40) if logarithmic else np.array([0.0, 1.0])
@@ -50,7 +59,10 @@ def roc_curves(
             marker={"symbol": symbol, "size": 14, "color": colour, "line": {"color": "#FFFFFF", "width": 1.5}},
             hovertemplate="FPR %{x:.1%}, TPR %{y:.1%}<extra>" + name + "</extra>",
         )
-    styled(figure, height=430 + 18 * len(curves), x="false alarms (FPR)", y="caught (TPR)")
+    styled(figure, height=430 + ROW * len(figure.data), x="false alarms (FPR)", y="caught (TPR)")
+    if len(figure.data) > FEW:
+        below = {"y": -0.2, "yanchor": "top", "entrywidth": ENTRY_WIDTH, "maxheight": 0.6}
+        figure.update_layout(legend=below, margin={"t": 12})
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     if logarithmic:
         figure.update_xaxes(type="log", range=[np.log10(floor), 0.01], tickformat=".1%", dtick=1)
