@@ -126,7 +126,11 @@ def test_leaving_keeps_the_case_and_the_card_knows_how_far_one_came(engine: Fake
 def test_a_short_link_opens_the_step_with_its_case_on_its_page(engine: FakeEngine, lesson: Lesson, index: int) -> None:
     app = open_app(lesson=lesson.name, step=str(index + 1))
     assert_at(app, lesson, index)
-    meant = lesson.steps[index].case(FakeBundle())
+    step = lesson.steps[index]
+    if step.anchor:
+        assert f"(#{step.anchor})" in text_of(app), "the bar links to where one is to look"
+        assert step.anchor in {heading.anchor for heading in (*app.header, *app.subheader)}
+    meant = step.case(FakeBundle())
     assert app.query_params["image"] == meant.image
     assert app.query_params["attack"] == meant.to_query()["attack"]
 

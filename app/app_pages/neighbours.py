@@ -39,7 +39,7 @@ missing_images_note(bundle, "Each training image is named by class, id and dista
 neighbours.show_lists(bundle, lists)
 with st.expander("All numbers as a table", icon=":material/table:"):
     neighbours.show_table(bundle, lists)
-st.header("Where they lie", anchor=False)
+st.header("Where they lie", anchor="where-they-lie")
 neighbours.show_map(current, lists, layer)
 neighbours.show_votes(current)
 layout.how_computed(

@@ -21,11 +21,11 @@ with left.container(border=True, height="stretch"):
     st.header("1. Choose an image", anchor=False)
     picker.image_picker(bundle)
 with right.container(border=True, height="stretch"):
-    st.header("2. Attack it", anchor=False)
+    st.header("2. Attack it", anchor="attack-it")
     controls.attack_form(case, bundle.class_names, state.own_class())
 
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.header("3. See what changed", anchor=False)
+    st.header("3. See what changed", anchor="what-changed")
     pin_slot = st.container(width="content")
 analysed = layout.current_analysis()
 if state.remember_own_class(analysed.natural.prediction.label):
@@ -34,7 +34,7 @@ with pin_slot:
     pinned.pin_button(analysed)
 check_note(analysed)
 comparison(analysed)
-st.header("4. See who notices", anchor=False)
+st.header("4. See who notices", anchor="who-notices")
 verdicts.panel(analysed)
 provenance(analysed)
 pinned.show_pinned(analysed)

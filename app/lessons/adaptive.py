@@ -67,6 +67,7 @@ LESSON = Lesson(
             "how usual the hidden state is; its answer here: **{answer}**.",
             look="part 4, *See who notices*: the row of {detector}, and how many others notice.",
             page="workbench",
+            anchor="who-notices",
             case=cases.attacked(PLACE),
         ),
         Step(
@@ -76,6 +77,7 @@ LESSON = Lesson(
             look="*Attack it*: the detector that is aimed at, and the weight between fooling and hiding. Then the row "
             "of {detector}.",
             page="workbench",
+            anchor="attack-it",
             case=cases.aimed_at(PLACE, DETECTOR),
             question=Question("Does {detector} still notice?", _noticed_choices),
         ),
@@ -85,6 +87,7 @@ LESSON = Lesson(
             "wrong answer *and* a hidden state that natural pictures of that class have.",
             look="*Density for each class*: the attacked marker against the threshold of class {rival}.",
             page="hidden_state_density",
+            anchor="class-densities",
             case=cases.aimed_at(PLACE, DETECTOR),
         ),
         Step(
@@ -92,6 +95,7 @@ LESSON = Lesson(
             text="Only {detector} was aimed at. **{others}** notice this picture, and all together say: **{fused}**.",
             look="part 4 once more. Then aim at another detector: choose it in *Attack it* and press **Attack**.",
             page="workbench",
+            anchor="who-notices",
             case=cases.aimed_at(PLACE, DETECTOR),
             question=Question(
                 "What follows for somebody who wants to rely on a detector?",

@@ -45,6 +45,7 @@ LESSON = Lesson(
             "natural picture is read as **{own}**.",
             look="the first chart: the line of class {own} against the band of all other classes.",
             page="trajectories",
+            anchor="natural-image",
             case=cases.natural(PLACE),
             question=Question(
                 "Why does the line of class {own} not stand clear of the band from the very first layer?",
@@ -67,6 +68,7 @@ LESSON = Lesson(
             "between, the attacked one has left its class.",
             look="the *attacked* chart, where the two lines cross for the last time.",
             page="trajectories",
+            anchor="attacked-image",
             case=cases.attacked(PLACE),
             question=Question("Where does the attacked path leave class {own} for good?", _layer_choices),
         ),
@@ -77,6 +79,7 @@ LESSON = Lesson(
             "hardly any natural picture looks as suspicious.",
             look="the running suspicion, beside the path: how it changes from layer to layer.",
             page="trajectories",
+            anchor="running-suspicion",
             case=cases.attacked(PLACE),
             question=Question(
                 "Why is a crossing path worth more than the last layer alone?",

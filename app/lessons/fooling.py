@@ -50,6 +50,7 @@ LESSON = Lesson(
             "{own_confidence}. Nothing has been done to the picture.",
             look="part 3, *See what changed*: the picture and the bars of the likeliest classes below it.",
             page="workbench",
+            anchor="what-changed",
             case=cases.natural(PLACE),
         ),
         Step(
@@ -58,6 +59,7 @@ LESSON = Lesson(
             "would still read the picture as before. The network now reads **{rival}**, with {rival_confidence}.",
             look="part 3 again: the change is drawn amplified, grey means unchanged.",
             page="workbench",
+            anchor="what-changed",
             case=cases.attacked(PLACE),
             question=Question(
                 "How did the attack know which pixels to make brighter and which darker?",
@@ -85,8 +87,9 @@ LESSON = Lesson(
             title="How much of the change is needed?",
             text="At × 0 you see the natural picture, at × 1 the attacked one. In between lies the same change at part "
             "of its strength.",
-            look="*How strong must it be?* far down the page: move the slider and watch what the picture is read as.",
+            look="*How strong must it be?*, far down the page: move the slider and watch what the picture is read as.",
             page="trajectories",
+            anchor="how-strong",
             case=cases.attacked(PLACE),
             question=Question("When does the answer change for good?", _turning_choices),
         ),
@@ -97,6 +100,7 @@ LESSON = Lesson(
             "say: **{fused}**.",
             look="part 4, *See who notices*: one row per detector, natural beside attacked.",
             page="workbench",
+            anchor="who-notices",
             case=cases.attacked(PLACE),
             question=Question(
                 "The network gives its wrong answer {rival_confidence}. What is that figure worth as a warning?",

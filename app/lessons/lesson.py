@@ -78,6 +78,8 @@ class Step:
     question : Question or None
     view : function from a bundle to a mapping
         Values of the page's own controls, by their key.
+    anchor : str
+        Anchor of the heading there, to which the bar links; empty where it stands right below the bar.
     """
 
     title: str
@@ -87,6 +89,7 @@ class Step:
     case: Callable[[Bundle], Case]
     question: Question | None = None
     view: Callable[[Bundle], Mapping[str, str]] = _unchanged
+    anchor: str = ""
 
     @property
     def script(self) -> str:

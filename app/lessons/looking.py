@@ -53,6 +53,7 @@ LESSON = Lesson(
             "them when it read **{own}**.",
             look="*Feature response*: compare the coloured pixels with the strokes of the digit.",
             page="feature_responses",
+            anchor="feature-response",
             case=cases.natural(PLACE),
             question=Question(
                 "A pixel is strongly coloured. What does that say?",
@@ -80,6 +81,7 @@ LESSON = Lesson(
             look="*Local entropy*: bright patches are busy ones, where many grey levels of the response lie side by "
             "side. The third map is the difference.",
             page="feature_responses",
+            anchor="local-entropy",
             case=cases.attacked(PLACE),
         ),
         Step(
@@ -88,6 +90,7 @@ LESSON = Lesson(
             "adversarial test images; the markers are the picture that you look at.",
             look="*Mean entropy beside the reference*, at the end of the page.",
             page="feature_responses",
+            anchor="mean-entropy",
             case=cases.attacked(PLACE),
             question=Question("What is the mean entropy worth as a witness on this model?", _worth_choices),
         ),

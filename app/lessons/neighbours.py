@@ -150,6 +150,7 @@ LESSON = Lesson(
             "images nearer to the natural picture than themselves; for the attacked one it is {rank_attacked}.",
             look="*Where they lie*: the map marks both versions, the nearest, the most helpful and the most harmful.",
             page="neighbours",
+            anchor="where-they-lie",
             case=cases.attacked(PLACE),
             view=_last_layer,
             question=Question(

@@ -97,6 +97,7 @@ LESSON = Lesson(
             "the natural ones.",
             look="the grey dot on the curve: it is this operating point. *Scores* shows the line through both groups.",
             page="detectors",
+            anchor="roc-curves",
             case=cases.attacked(PLACE),
             view=_view(_strongest),
             question=Question(
@@ -127,6 +128,7 @@ LESSON = Lesson(
             "{alarms}.",
             look="the slider *False alarms allowed*: move it and watch the dot walk along the curve.",
             page="detectors",
+            anchor="roc-curves",
             case=cases.attacked(PLACE, alpha=STRICT),
             view=_view(_strongest),
             question=Question(
@@ -154,6 +156,7 @@ LESSON = Lesson(
             "0.5. At the same price of {alpha} it catches **{weak_caught}** and wrongly accuses {weak_alarms}.",
             look="the curve of {weak} beside the dotted line, which is guessing.",
             page="detectors",
+            anchor="roc-curves",
             case=cases.attacked(PLACE),
             view=_view(_weakest),
             question=Question(

@@ -256,7 +256,7 @@ def show_chosen(errors: Errors, chosen: Mask) -> None:
     frame = errors.frame.iloc[rows].reset_index(drop=True)
     selection.metrics(_figures(errors, rows))
     picked = selection.choosable_table(
-        frame,
+        frame.round(3),  # else the bars' percentages have two decimals
         f"{len(frame)} misread images with true and predicted class, confidence and reasons",
         f"errors-table-{errors.bundle.name}",
         _columns(errors),

@@ -105,7 +105,8 @@ def _step(place: Place) -> None:
         st.info("This step shows an attacked picture, and the attack has been cancelled.", icon=":material/cancel:")
         return
     st.markdown(filled(step.text, case, place.lesson.facts))
-    st.markdown(f":material/visibility: **Look at** {filled(step.look, case, place.lesson.facts)}")
+    way = f" :material/arrow_downward: [Take me there](#{step.anchor})" if step.anchor else ""
+    st.markdown(f":material/visibility: **Look at** {filled(step.look, case, place.lesson.facts)}{way}")
     if step.question is not None:
         _question(place, step.question, case)
 

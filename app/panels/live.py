@@ -68,7 +68,8 @@ def _controls(bundle: Bundle, run: LiveRun | None) -> None:
                 args=(bundle,),
             )
     st.caption(
-        "The attack runs as behind the stored scores, or with the current case's settings where the case uses it."
+        "It has the settings with which the stored scores were made; where the current case uses the same attack, the "
+        "case's."
     )
 
 

@@ -37,11 +37,11 @@ def show_maps(found: list[ResponseView], locked: bool) -> None:
 
     An attacked response can be a hundred times stronger: unlocked, each response fills the scale by itself.
     """
-    st.header("Feature response", anchor=False)
+    st.header("Feature response", anchor="feature-response")
     _row(response_maps(_named(found), locked), "", "response")
     scale = "One scale for all maps of the row." if locked else "Each map has its own scale: compare shapes only."
     st.caption(f"Blue is a negative response, red a positive one, white none. {scale}")
-    st.header("Local entropy", anchor=False)
+    st.header("Local entropy", anchor="local-entropy")
     _row(entropy_maps(_named(found)), "bits", "entropy")
     st.caption("Bits of grey-level entropy in each patch: bright is busy. The difference is signed, to the same end.")
 
@@ -61,7 +61,7 @@ def _row(figures: Mapping[str, go.Figure], unit: str, key: str) -> None:
 
 def show_mean_entropy(case: CaseAnalysis, found: list[ResponseView]) -> None:
     """Mark the images' mean entropy on the reference distributions, and say what those are worth."""
-    st.header("Mean entropy beside the reference", anchor=False)
+    st.header("Mean entropy beside the reference", anchor="mean-entropy")
     reference = entropy_reference(case.bundle.scores)
     if reference is None:
         st.info("This model has no reference distribution of the mean entropy.", icon=":material/info:")

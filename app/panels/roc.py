@@ -63,6 +63,7 @@ def show_roc(
 ) -> None:
     """Show the ROC curves with the operating point and the current case on the chosen one."""
     areas = [auc(bundle, item) for item in contests]
+    st.subheader("ROC curves", anchor="roc-curves")
     best = max(contests, key=lambda item: auc(bundle, item))
     layout.chart(
         roc_curves(contests, areas, chosen, case.views(), logarithmic),
@@ -112,7 +113,7 @@ def show_scores(chosen: Contest, case: CaseAnalysis) -> None:
     threshold = case.natural.verdict(chosen.detector).threshold
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**Scores**")
+        st.subheader("Scores", anchor=False)
         said = words.listed(
             [
                 f"this image, {image} {words.number(analysis.verdict(chosen.detector).score)}"
@@ -121,7 +122,7 @@ def show_scores(chosen: Contest, case: CaseAnalysis) -> None:
         )
         layout.chart(score_densities(chosen, case.views()), f"Score densities; {said}", "score-densities")
     with right:
-        st.markdown("**Rates against the threshold**")
+        st.subheader("Rates against the threshold", anchor=False)
         layout.chart(
             rates_against_threshold(chosen, case.views()),
             f"Catches and false alarms fall as the threshold rises; it stands at {words.number(threshold)}",
@@ -134,12 +135,12 @@ def show_table(bundle: Bundle, contests: Sequence[Contest], case: CaseAnalysis) 
     alpha = words.percent(case.case.alpha)
     with st.skeleton(height=40 * (len(contests) + 1)):
         measured = [measure(bundle, item) for item in contests]
+    by_attack = len({item.detector for item in contests}) == 1 < len(contests)
     rows = []
     for item, found in zip(contests, measured, strict=True):
         rows.append(
             {
-                "detector": catalogue.detector_title(item.detector),
-                "against": opponent_title(item.attack),
+                **_named(item, by_attack),
                 **_calibrated_rates(item, case, alpha),
                 "AUC": found.auc,
                 "95 % interval": f"{found.auc_low:.3f} – {found.auc_high:.3f}",
@@ -156,6 +157,7 @@ def show_table(bundle: Bundle, contests: Sequence[Contest], case: CaseAnalysis) 
         height="content",
         alt="AUC with interval, equal-error accuracy and true-positive rates per detector and attack",
         column_config={
+            next(iter(rows[0])): st.column_config.TextColumn(pinned=True),
             "AUC": st.column_config.NumberColumn(format="%.3f"),
             **{name: st.column_config.NumberColumn(format="%.1f %%") for name in percent_columns},
         },
@@ -164,6 +166,13 @@ def show_table(bundle: Bundle, contests: Sequence[Contest], case: CaseAnalysis) 
         f"Caught and false alarms at α {alpha}: with the threshold from held-out natural images, as a user has it. "
         "TPR at an FPR: read off the ROC curve of these test images, as papers report it."
     )
+
+
+def _named(item: Contest, by_attack: bool) -> dict[str, str]:
+    """Return what tells a row from the others: its attack where all rows are of one detector, else its detector."""
+    if by_attack:
+        return {"against": opponent_title(item.attack)}
+    return {"detector": catalogue.detector_title(item.detector)}
 
 
 def _calibrated_rates(item: Contest, case: CaseAnalysis, alpha: str) -> dict[str, float | None]:

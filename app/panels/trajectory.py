@@ -75,7 +75,7 @@ def show_distances(case: CaseAnalysis, variant: Variant) -> None:
     for column, (image, analysis) in zip(st.columns(len(figures), gap="medium"), case.views(), strict=True):
         last = analysis.trajectory.distances[variant][-1]
         with column:
-            st.markdown(f"**{image.capitalize()} image**")
+            st.subheader(f"{image.capitalize()} image", anchor=f"{image}-image")
             alt = (
                 f"{image.capitalize()} image, last layer: {DISTANCES[variant[1]]} {last[own]:.3g} to class "
                 f"{names[own]} and {last[rival]:.3g} to class {names[rival]}"
@@ -89,7 +89,7 @@ def show_path_and_suspicion(case: CaseAnalysis, variant: Variant) -> None:
     own, rival = compared_classes(case.views(), variant)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(f"**Path between class {names[own]} and class {names[rival]}**")
+        st.subheader(f"Path between class {names[own]} and class {names[rival]}", anchor=False)
         figure = path(case.views(), names, variant)
         layout.chart(figure, "Path of each image between two class pivots, layer by layer", "path")
         side = "above" if variant[1] == "cosine" else "below"
@@ -99,7 +99,7 @@ def show_path_and_suspicion(case: CaseAnalysis, variant: Variant) -> None:
 
 
 def _show_suspicion(case: CaseAnalysis) -> None:
-    st.markdown("**The LSTM's running suspicion**")
+    st.subheader("The LSTM's running suspicion", anchor="running-suspicion")
     said = words.listed(
         [f"{image} {words.percent(float(analysis.trajectory.suspicion[-1]))}" for image, analysis in case.views()]
     )
@@ -117,7 +117,7 @@ def show_sweep(variant: Variant) -> None:
 
     The case is asked for again, which costs nothing: what a fragment is given stays in the session's memory.
     """
-    st.header("How strong must it be?", anchor=False)
+    st.header("How strong must it be?", anchor="how-strong")
     case = analyse(state.current(), announce=False)
     if case.attacked is None:
         st.caption("Attack the image first; then its perturbation can be scaled here.")
