@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import binom, norm, spearmanr
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from core.calibration import Calibration, fused_kind, uncalibrated_verdict
 from core.detectors.base import Labels
-from core.detectors.fusion import Fusion, normal_score
+from core.detectors.fusion import Fusion, _fit_weights, normal_score
 from core.errors import InputError
 from core.results import Verdict
 
@@ -71,6 +72,46 @@ def test_it_beats_every_member_where_each_sees_one_attack() -> None:
         return float(np.mean(found))
 
     assert macro(fused) > max(macro(scores[name]) for name in MEMBERS) + 0.1
+
+
+def test_a_surprise_is_fishers_term() -> None:
+    fusion, (scores, _, _) = fitted(), draw(20, 2)
+    for i, name in enumerate(MEMBERS):
+        upper_tail = norm.sf(normal_score(fusion.natural[i], scores[name]))
+        np.testing.assert_allclose(fusion.surprises(scores)[:, i], -np.log(upper_tail))
+
+
+def test_one_known_attack_leaves_the_weights_alike_and_another_is_still_noticed() -> None:
+    scores, labels, wrong = draw(300, 1)
+    seen = np.flatnonzero(labels.attacks != "pgd")
+    fusion, how = Fusion.fit({k: v[seen] for k, v in scores.items()}, labels.take(seen), wrong, MACRO)
+    weights = fusion.weights["attack"][:-1]
+    np.testing.assert_allclose(weights, weights[0], rtol=1e-2)
+    assert "single known attack" in how
+    unseen = np.flatnonzero(labels.attacks != "fgsm")
+    fused = fusion.combine({k: v[unseen] for k, v in scores.items()}).attack
+    assert roc_auc_score(labels.adversarial[unseen], fused) > 0.8
+
+
+def test_free_weights_are_those_of_plain_logistic_regression() -> None:
+    scores, labels, _ = draw(300, 9)
+    surprises = fitted().surprises(scores)[:, :2]
+    oracle = LogisticRegression(C=1e9, l1_ratio=0.0, tol=1e-10, max_iter=10_000)
+    oracle.fit(surprises, labels.adversarial, sample_weight=labels.balanced_weights())
+    expected = np.append(oracle.coef_[0], oracle.intercept_)
+    assert (expected[:2] > 0).all()
+    np.testing.assert_allclose(_fit_weights(surprises, labels, 1e9), expected, rtol=1e-3)
+
+
+def test_no_detectors_alarm_lowers_the_score() -> None:
+    """A member whose scores fall under attack would get a negative weight from plain logistic regression."""
+    scores, labels, _ = draw(200, 10)
+    scores["noise"] = np.where(labels.adversarial, 0.5, 1.0) * scores["noise"]
+    surprises = fitted().surprises(scores)
+    oracle = LogisticRegression().fit(surprises, labels.adversarial, sample_weight=labels.balanced_weights())
+    assert oracle.coef_[0, 2] < -0.1
+    weights = _fit_weights(surprises, labels, 10.0)
+    assert weights[2] == 0.0 and (weights[:2] > 0.0).all()
 
 
 def test_contributions_and_a_constant_sum_to_the_score() -> None:

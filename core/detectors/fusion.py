@@ -8,6 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
@@ -17,7 +19,9 @@ from core.errors import InputError
 FUSED = "fused"
 ERROR_SCORE = "error_score"  # log odds of a misclassified against a correctly classified natural image
 ATTACK, ERROR = "attack", "error"
-PENALTIES = (0.01, 0.1, 1.0, 10.0)  # inverse strengths C that cross-validation compares
+# Variances C that the weights may have around their mean, the smallest being all but none.
+SPREADS = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+ERROR_PENALTY = 0.01  # inverse strength of the L2 penalty on what tells natural errors
 FEWEST_ERRORS = 10
 Floats = npt.NDArray[np.float64]
 Scores = Mapping[str, Floats]
@@ -67,7 +71,15 @@ class FusedScores:
 
 @dataclass(frozen=True)
 class Fusion:
-    """Logistic regression on the detectors' p-values, as normal deviates and their squares.
+    """Weighted sum of the detectors' surprises -log p, Fisher's combination with learned weights.
+
+    Fisher's (1925) weighs all alike, which is the best that can be said of attacks that nobody has seen; logistic
+    regression finds the weights that suit the known ones, which may be far from those that suit the next. So weights
+    are not negative, and they are drawn to their own mean as strongly as leaving out one attack at a time shows to be
+    good for the attack left out; a single known attack cannot show it, and weights stay alike.
+
+    Misclassified natural images are a kind that is known: logistic regression on deviates and their squares tells
+    them from those that are read correctly.
 
     Fitted on held-out scores of the fit split alone: every image is scored by detectors that were fitted without it.
     The p-values refer to that split's natural images, so the calibration split stays untouched, and a threshold taken
@@ -79,8 +91,9 @@ class Fusion:
         Detectors in the order of everything below.
     natural : tuple of arrays of float64
         Their held-out scores of natural images, ascending.
-    weights : dict of {"attack", "error"} to array of float64, shape (2 members + 1,)
-        Of the deviates, of their squares, and the constant; "error" may be missing.
+    weights : dict of {"attack", "error"} to array of float64
+        "attack": of the surprises, and the constant, shape (members + 1,). "error", which may be missing: of the
+        deviates, of their squares, and the constant, shape (2 members + 1,).
     """
 
     name: ClassVar[str] = FUSED
@@ -94,7 +107,7 @@ class Fusion:
 
     @classmethod
     def fit(cls, scores: Scores, labels: Labels, errors: Scores, macro_attacks: Sequence[str]) -> tuple[Fusion, str]:
-        """Fit the combination, its penalty chosen by image-grouped cross-validation.
+        """Fit the combination; how far weights may differ is chosen by leaving out one attack at a time.
 
         Parameters
         ----------
@@ -104,13 +117,13 @@ class Fusion:
         errors : mapping of str to array of float64, shape (m,)
             Scores of misclassified natural images.
         macro_attacks : sequence of str
-            Attacks over whose held-out macro-AUC the penalty is chosen.
+            Attacks that are left out in turn.
 
         Returns
         -------
         Fusion
         str
-            How the penalty was chosen, in words.
+            How far the weights may differ, and how that was chosen.
 
         Raises
         ------
@@ -122,24 +135,26 @@ class Fusion:
         members = tuple(scores)
         natural = tuple(np.sort(scores[name][~labels.adversarial]) for name in members)
         bare = cls(members, natural, {})
-        features = bare.features(scores)
-        qualities = [_held_out_quality(features, labels, c, macro_attacks) for c in PENALTIES]
-        best = int(np.argmax(qualities))
-        weights = {ATTACK: _fit(features, labels.adversarial, labels.balanced_weights(), PENALTIES[best])}
-        wrong = bare.features(errors)
-        if len(wrong) >= FEWEST_ERRORS:
-            usual = features[~labels.adversarial]
-            target = np.repeat([False, True], [len(usual), len(wrong)])
-            balance = np.where(target, 0.5 / len(wrong), 0.5 / len(usual)) * len(target)
-            weights[ERROR] = _fit(np.vstack([usual, wrong]), target, balance, PENALTIES[best])
-        how = f"C = {PENALTIES[best]:g}, best of {len(PENALTIES)}: macro-AUC {qualities[best]:.4f} on held-out folds"
-        return cls(members, natural, weights), f"{how} of the fit split"
+        surprises = bare.surprises(scores)
+        spread, how = _choose_spread(surprises, labels, macro_attacks)
+        weights = {ATTACK: _fit_weights(surprises, labels, spread)}
+        if len(next(iter(errors.values()))) >= FEWEST_ERRORS:
+            usual = {name: values[~labels.adversarial] for name, values in scores.items()}
+            weights[ERROR] = _fit_errors(bare.shapes(usual), bare.shapes(errors))
+        return cls(members, natural, weights), how
 
-    def features(self, scores: Scores) -> Floats:
-        """Return deviates, their squares and a one, shape (n, 2 members + 1)."""
+    def surprises(self, scores: Scores) -> Floats:
+        """Return -log p of every member in nats, shape (n, members)."""
+        return np.asarray(-norm.logsf(self._deviates(scores)))
+
+    def shapes(self, scores: Scores) -> Floats:
+        """Return deviates and their squares, shape (n, 2 members)."""
+        deviates = self._deviates(scores)
+        return np.hstack([deviates, np.square(deviates) - 1.0])
+
+    def _deviates(self, scores: Scores) -> Floats:
         pairs = zip(self.members, self.natural, strict=True)
-        deviates = np.stack([normal_score(natural, scores[name]) for name, natural in pairs], axis=1)
-        return np.hstack([deviates, np.square(deviates) - 1.0, np.ones((len(deviates), 1))])
+        return np.stack([normal_score(natural, scores[name]) for name, natural in pairs], axis=1)
 
     def combine(self, scores: Scores) -> FusedScores:
         """Combine the scores of n images by all members.
@@ -152,12 +167,13 @@ class Fusion:
         missing = [name for name in self.members if name not in scores]
         if missing:
             raise InputError(f"The fused verdict also needs the scores of {', '.join(missing)}.")
-        features = self.features(scores)
         # einsum adds every image's terms in the same order, however many images there are.
-        terms = features * self.weights[ATTACK]
-        count = len(self.members)
-        error = np.einsum("nf,f->n", features, self.weights[ERROR]) if ERROR in self.weights else None
-        return FusedScores(np.einsum("nf->n", terms), error, terms[:, :count] + terms[:, count : 2 * count])
+        contributions = self.surprises(scores) * self.weights[ATTACK][:-1]
+        attack = np.einsum("nf->n", contributions) + self.weights[ATTACK][-1]
+        error = None
+        if ERROR in self.weights:
+            error = np.einsum("nf,f->n", self.shapes(scores), self.weights[ERROR][:-1]) + self.weights[ERROR][-1]
+        return FusedScores(attack, error, contributions)
 
     def arrays(self) -> Arrays:
         """Return everything fitted, as arrays that `restore` takes back."""
@@ -171,18 +187,55 @@ class Fusion:
         return cls(tuple(members), tuple(arrays[f"natural.{name}"] for name in members), weights)
 
 
-def _fit(features: Floats, positive: npt.NDArray[np.bool_], weights: Floats, c: float) -> Floats:
-    """Return the weights of a logistic regression whose constant, the last feature, carries no penalty."""
-    model = LogisticRegression(C=c, l1_ratio=0.0, solver="lbfgs", tol=1e-8, max_iter=5000, fit_intercept=True)
-    model.fit(features[:, :-1], positive, sample_weight=weights)
-    return np.append(model.coef_[0], model.intercept_[0])
+def _choose_spread(surprises: Floats, labels: Labels, macro_attacks: Sequence[str]) -> tuple[float, str]:
+    """Return the variance of the weights that suits attacks left out best, and how it was chosen."""
+    known = [str(attack) for attack in np.unique(labels.attacks[labels.adversarial])]
+    left_out = [attack for attack in known if attack in macro_attacks]
+    if len(known) < 2 or not left_out:
+        return SPREADS[0], "weights all but equal: a single known attack says nothing about others"
+    qualities = [_quality_on_left_out(surprises, labels, spread, left_out) for spread in SPREADS]
+    best = int(np.argmax(qualities))
+    how = f"variance of the weights {SPREADS[best]:g}, best of {len(SPREADS)}: AUC {qualities[best]:.4f} on attacks"
+    return SPREADS[best], f"{how} left out one at a time, on held-out folds of the fit split"
 
 
-def _held_out_quality(features: Floats, labels: Labels, c: float, macro_attacks: Sequence[str]) -> float:
-    watched = np.isin(labels.attacks, ["", *macro_attacks])
+def _quality_on_left_out(surprises: Floats, labels: Labels, spread: float, attacks: Sequence[str]) -> float:
+    """Return the mean AUC of every attack against natural images by weights fitted without it and without them."""
     found = []
     for fit, held_out in labels.folds():
-        weights = _fit(features[fit], labels.adversarial[fit], labels.take(fit).balanced_weights(), c)
-        rows = held_out[watched[held_out]]
-        found.append(macro_auc(features[rows] @ weights, labels.take(rows)))
+        for attack in attacks:
+            others = fit[labels.attacks[fit] != attack]
+            judged = held_out[np.isin(labels.attacks[held_out], ["", attack])]
+            weights = _fit_weights(surprises[others], labels.take(others), spread)
+            found.append(macro_auc(surprises[judged] @ weights[:-1], labels.take(judged)))
     return float(np.mean(found))
+
+
+def _fit_weights(surprises: Floats, labels: Labels, spread: float) -> Floats:
+    """Return weights of the surprises, none negative, and a constant, shape (members + 1,).
+
+    They minimise the weighted logistic loss plus sum((w - mean(w))^2) / (2 spread).
+    """
+    sign, balance = np.where(labels.adversarial, 1.0, -1.0), labels.balanced_weights()
+
+    def loss(values: Floats) -> tuple[float, Floats]:
+        weights, apart = values[:-1], values[:-1] - values[:-1].mean()
+        margin = sign * (surprises @ weights + values[-1])
+        slope = -sign * expit(-margin) * balance
+        total = float(balance @ np.logaddexp(0.0, -margin) + apart @ apart / (2.0 * spread))
+        return total, np.append(surprises.T @ slope + apart / spread, slope.sum())
+
+    members = surprises.shape[1]
+    start, bounds = np.append(np.full(members, 1.0 / members), 0.0), [(0.0, None)] * members + [(None, None)]
+    options = {"maxiter": 10_000, "maxfun": 100_000, "ftol": 1e-12, "gtol": 1e-7}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def _fit_errors(usual: Floats, wrong: Floats) -> Floats:
+    """Return weights and a constant that tell misclassified natural images from the others, both counting the same."""
+    features, target = np.vstack([usual, wrong]), np.repeat([False, True], [len(usual), len(wrong)])
+    balance = np.where(target, 0.5 / len(wrong), 0.5 / len(usual)) * len(target)
+    model = LogisticRegression(C=ERROR_PENALTY, l1_ratio=0.0, solver="lbfgs", tol=1e-8, max_iter=5000)
+    model.fit(features, target, sample_weight=balance)
+    return np.append(model.coef_[0], model.intercept_[0])
