@@ -292,12 +292,12 @@ def _figures(errors: Errors, rows: npt.NDArray[np.int64]) -> list[tuple[str, str
     return [
         *figures,
         (
-            "Agree with the label",
+            "Agree with label",
             words.percent(float(reasons.true_share[rows].mean())),
             f"Mean share of the {reasons.k} nearest training images, on the last layer, that have the true class.",
         ),
         (
-            "Agree with the model",
+            "Agree with model",
             words.percent(float(reasons.predicted_share[rows].mean())),
             f"Mean share of the {reasons.k} nearest training images, on the last layer, that have the read class.",
         ),

@@ -76,7 +76,7 @@ def selectable_map(figure: Any, alt: str, key: str, name: str, scope: str, last_
 def selectable_cells(figure: Any, alt: str, key: str, name: str, scope: str) -> None:
     """Show a figure of which one point at a time can be chosen; its `customdata` is what `selected` returns."""
     st.plotly_chart(
-        figure,
+        layout.legible(figure),
         alt=alt,
         key=key,
         config=POINT_CONFIG,

@@ -43,7 +43,7 @@ def roc_curves(
         curve = metrics.roc_curve(item.natural.values, item.adversarial.values)
         label = opponent_title(item.attack) if one_detector else detector_title(item.detector)
         turns = views.corners(curve.fpr, curve.tpr)
-        curves.append((f"{label}, AUC {area:.3f}", curve.fpr[turns], curve.tpr[turns]))
+        curves.append((f"{label} {area:.3f}", curve.fpr[turns], curve.tpr[turns]))
     ranks = np.argsort(np.argsort(-np.asarray(areas), kind="stable")).tolist()
     strong = next((i for i, item in enumerate(contests) if _same(item, chosen)), None)
     return roc.roc_curves(curves, _marks(chosen, shown), logarithmic, 1.0 / len(chosen.natural), ranks, strong)

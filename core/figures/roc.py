@@ -14,7 +14,7 @@ from core.figures.base import line, styled
 Doubles = npt.NDArray[np.floating]
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 FEW = 4  # entries of a legend that still leave the plot in sight below them
-ROW, ENTRY_WIDTH = 19, 232  # pixels; two entries beside each other on a desk, one on a telephone
+ROW, ENTRY_WIDTH = 19, 180  # pixels; two entries beside each other on a desk, one on a telephone
 
 
 def roc_curves(
@@ -61,7 +61,8 @@ def roc_curves(
         )
     styled(figure, height=430 + ROW * len(figure.data), x="false alarms (FPR)", y="caught (TPR)")
     if len(figure.data) > FEW:
-        below = {"y": -0.2, "yanchor": "top", "entrywidth": ENTRY_WIDTH, "maxheight": 0.6}
+        title = {"text": "Each curve with the area under it (AUC)", "side": "top"}
+        below = {"y": -0.2, "yanchor": "top", "entrywidth": ENTRY_WIDTH, "maxheight": 0.6, "title": title}
         figure.update_layout(legend=below, margin={"t": 12})
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     if logarithmic:
