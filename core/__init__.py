@@ -6,7 +6,7 @@ and never imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def evaluate(
     attack: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     images: int = 500,
+    seen: Sequence[str] = (),
     progress: Callable[[float, str], None] | None = None,
 ) -> Evaluation:
     """Evaluate a bundle's detectors on its test split.
@@ -108,6 +109,9 @@ def evaluate(
         stored scores. A script that does so needs Python's ``if __name__ == "__main__":`` around its code.
     attack : str, optional
         Only this attack, run now with `parameters` on that many `images`; needs `fresh`.
+    seen : sequence of str
+        Fit the detectors anew to these attacks alone, and judge them by all: how well are others noticed? Takes
+        minutes, in as many processes as there are cores.
     progress : callable, optional
         Told the fraction done and what is being done.
 
@@ -120,14 +124,18 @@ def evaluate(
     from core.evaluation import evaluate_stored
     from core.recipes import AttackPlan
 
-    if not fresh:
+    if seen and (fresh or attack is not None):
+        raise InputError("Detectors fitted to some attacks are judged by all of the bundle's: leave the rest out.")
+    if not fresh and not seen:
         if attack is not None:
             raise InputError("One attack with its own parameters can only be evaluated afresh.")
         return evaluate_stored(load_bundle(bundle))
-    from core.fresh import evaluate_fresh
+    from core.fresh import evaluate_fresh, evaluate_unseen
 
     opened = _opened(bundle)
     tell = progress or (lambda _fraction, _message: None)
+    if seen:
+        return evaluate_unseen(opened, seen, tell)
     if attack is None:
         return evaluate_fresh(opened, tell)
     values = opened.bundle.attack_parameters(attack) | dict(parameters or {})

@@ -210,6 +210,10 @@ def evaluate(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of --attack; repeatable.")
     ] = None,
     images: Annotated[int, typer.Option("--images", min=1, help="How many images --attack is run on.")] = 500,
+    seen: Annotated[
+        list[str] | None,
+        typer.Option("--seen", metavar="ATTACK", help="Fit the detectors anew to this attack alone; repeatable."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Report every detector against every attack on the test images."""
@@ -217,13 +221,13 @@ def evaluate(
 
     if (attack or settings) and not (fresh and attack):
         raise InputError("--attack needs --fresh, and --set needs --attack.")
-    if fresh:
-        options: dict[str, Any] = {}
+    if fresh or seen:
+        options: dict[str, Any] = {"seen": seen or ()}
         if attack is not None:
             values = _attack_values(get_attack(attack), settings or [], load_bundle(name))
-            options = {"attack": attack, "parameters": values, "images": images}
+            options |= {"attack": attack, "parameters": values, "images": images}
         with _progress() as report:
-            evaluation = _late("core", "evaluate")(name, fresh=True, progress=report, **options)
+            evaluation = _late("core", "evaluate")(name, fresh=fresh, progress=report, **options)
     else:
         evaluation = evaluate_stored(load_bundle(name))
     table = Table("detector", "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR")

@@ -16,21 +16,28 @@ import pytest
 import torch
 from clouds import mixed, reference
 from miniature import ATTACKED, CHUNKS, RECIPE, flat_maps
+from sklearn.metrics import roc_auc_score
 
 import core.bundle.build
 import core.models.training
+from core.attacks.attack import attack_images
 from core.bundle import list_bundles, load_bundle, processes, verify_bundle
 from core.bundle.build import build_recipe
-from core.bundle.fitting import held_out_scores
+from core.bundle.fitting import held_out_scores, select
 from core.bundle.maps import layer_maps, umap_of
-from core.bundle.model import open_bundle
+from core.bundle.model import LoadedBundle, open_bundle
 from core.bundle.processes import Processes
 from core.cli import main
 from core.data import digits
+from core.detectors.base import Labels
+from core.detectors.fusion import FUSED
+from core.detectors.mahalanobis import MahalanobisDetector
 from core.detectors.registry import DETECTORS, get_detector
 from core.errors import InputError
 from core.evaluation import evaluate_stored
-from core.fresh import evaluate_fresh
+from core.evidence.evidence import Evidence
+from core.evidence.readings import PixelReadings
+from core.fresh import evaluate_fresh, evaluate_unseen
 from core.models.trace import Trace
 from core.models.training import train
 from core.recipes import AttackPlan, Recipe
@@ -198,6 +205,54 @@ def test_one_attack_can_be_evaluated_with_other_parameters(built: Path) -> None:
     assert {row.attack for row in found.rows} <= {"fgsm", "natural_error"}
     norm = found.attacks[0].linf
     assert norm is not None and 0.1 < norm <= 0.2 + 1e-9
+
+
+def test_detectors_that_were_shown_one_attack_are_judged_by_all(built: Path) -> None:
+    loaded = open_bundle(str(built))
+    found = evaluate_unseen(loaded, ["fgsm"], silent)
+    aucs = {(row.detector, row.attack): row.auc for row in found.rows}
+    assert {attack for _, attack in aucs} >= {"fgsm", "pgd"}
+    assert found.macro_auc[FUSED] == aucs[FUSED, "pgd"]
+    fit, _ = by_hand(loaded, "fit", "fgsm")
+    detector = select(MahalanobisDetector, *fit, ("fgsm",)).detector
+    for attack in ("fgsm", "pgd"):
+        (evidence, labels), successes = by_hand(loaded, "test", attack)
+        assert successes == next(a.success_rate for a in found.attacks if a.attack == attack)
+        expected = roc_auc_score(labels.adversarial, detector.score(evidence))
+        assert aucs["mahalanobis", attack] == pytest.approx(expected, abs=1e-3)
+
+
+def by_hand(loaded: LoadedBundle, split: str, attack: str) -> tuple[tuple[Evidence, Labels], float]:
+    """Attack, trace and label a split's images without what builds and evaluations use; the success rate beside it."""
+    image_set, classifier = loaded.bundle.image_set, loaded.classifier
+    ids = getattr(loaded.bundle.splits, split)
+    ids = ids[classifier.predict(image_set.images(ids)) == image_set.labels[ids]]
+    chosen = ids[:ATTACKED]
+    parameters = loaded.bundle.attack_parameters(attack)
+    result = attack_images(
+        classifier,
+        image_set.images(chosen),
+        attack,
+        parameters,
+        labels=image_set.labels[chosen],
+        seed=RECIPE.seed,
+        batch_size=50,
+    )
+    traces = [classifier.trace(image_set.images(ids)), classifier.trace(result.images[result.fooled])]
+    count = len(ids) + int(result.fooled.sum())
+    names = np.repeat(["", attack], [len(ids), count - len(ids)])
+    labels = Labels(names != "", names, np.concatenate([ids, chosen[result.fooled]]))
+    evidence = Evidence(loaded.reference, Trace.concatenate(traces), PixelReadings.unknown(count))
+    return (evidence, labels), float(result.fooled.mean())
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [(["spell"], "holds no attack 'spell'; it holds fgsm, pgd"), (["fgsm", "pgd"], "leave at least one out")],
+)
+def test_attacks_to_show_must_be_known_and_not_all(built: Path, seen: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        evaluate_unseen(open_bundle(str(built)), seen, silent)
 
 
 def test_a_fault_in_an_attack_ends_the_build_without_running_the_rest(tmp_path: Path) -> None:

@@ -25,13 +25,12 @@ from core.bundle.origin import code_sha256, library_versions
 from core.bundle.processes import Processes, part, use_one_thread
 from core.bundle.referencing import fit_reference
 from core.bundle.scoring import score_versions
-from core.bundle.versions import Versions, labels_of
+from core.bundle.versions import Versions
 from core.bundle.writing import Built, Fitted, write_files
 from core.data.sources import load_image_set
 from core.data.splits import Splits, SplitSizes
 from core.detectors.registry import DETECTORS
 from core.detectors.trajectory import TrajectoryDetector
-from core.evidence.readings import PixelReadings
 from core.evidence.reference import Reference
 from core.models.classifier import Classifier
 from core.models.trace import Trace
@@ -245,7 +244,7 @@ class _Stages:
         """Fit the detectors, or read what an earlier build has fitted."""
         folder = self.fitted_folder / "model"
         files = ReferenceFiles(folder, self.classifier.layers, len(self.image_set.class_names))
-        examples = _examples([versions for versions in (*natural, *attacked) if versions.split == "fit"])
+        examples = Examples.of([versions for versions in (*natural, *attacked) if versions.split == "fit"])
         chosen = choose_detectors(files, examples, self.recipe.macro_attacks, self.processes, self._part(0.7, 0.82))
         fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in DETECTORS})
         running = TrajectoryDetector(**chosen[RUNNING_SUSPICION]["parameters"])
@@ -272,17 +271,3 @@ def _sample(labels: npt.NDArray[np.int64], count: int, seed: int) -> npt.NDArray
     if len(labels) <= count:
         return np.arange(len(labels))
     return Splits.draw(labels, SplitSizes(0, 0, count), seed).test
-
-
-def _examples(versions: list[Versions]) -> Examples:
-    """Join correctly classified natural images and successful attacks on them; natural errors stand beside them."""
-    (natural,) = (v for v in versions if not v.attack)
-    errors = natural.take(np.flatnonzero(~natural.success))
-    kept = [v.succeeded() for v in versions]
-    return Examples(
-        Trace.concatenate([v.trace for v in kept]),
-        PixelReadings.concatenate([v.readings for v in kept]),
-        labels_of(kept),
-        errors.trace,
-        errors.readings,
-    )

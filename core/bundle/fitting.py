@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from core.bundle.fitted import ReferenceFiles, detector_file, save_detectors
 from core.bundle.model import RUNNING_SUSPICION
 from core.bundle.processes import Processes, counted
 from core.bundle.store import load_arrays, load_json, save_arrays, save_json, whole
+from core.bundle.versions import Versions, labels_of
 from core.detectors.base import Detector, Labels, macro_auc
 from core.detectors.fusion import FUSED, Fusion
 from core.detectors.knn_score import KnnScoreDetector
@@ -58,6 +60,20 @@ class Examples:
     labels: Labels
     error_trace: Trace
     error_readings: PixelReadings
+
+    @classmethod
+    def of(cls, versions: Sequence[Versions]) -> Examples:
+        """Join the versions of one split: its natural images and the attacks on them."""
+        (natural,) = (v for v in versions if not v.attack)
+        errors = natural.take(np.flatnonzero(~natural.success))
+        kept = [v.succeeded() for v in versions]
+        return cls(
+            Trace.concatenate([v.trace for v in kept]),
+            PixelReadings.concatenate([v.readings for v in kept]),
+            labels_of(kept),
+            errors.trace,
+            errors.readings,
+        )
 
 
 @dataclass(frozen=True)
