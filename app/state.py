@@ -89,13 +89,17 @@ def attack_by_default() -> None:
     change(attack=spec.name, parameters=tuple(values.items()), target=None, seed=0)
 
 
-def set_widget(key: str, value: object) -> None:
-    """Give the widget that is drawn next a value, unless it has it.
+def widget_value(key: str, value: Any) -> dict[str, Any]:
+    """Return the ``value`` argument of the widget that is drawn next, so that it shows what the session holds.
 
-    Set without need, a value would be sent back to the browser and undo what a person has done there meanwhile.
+    Where session and widget agree, the value is the widget's default: another page's widget of the same key is drawn
+    anew in the browser, which then knows no other. Where they differ, the value is sent to the browser; sent without
+    need, it would undo what a person has done there meanwhile.
     """
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    if st.session_state.get(key, value) == value:
+        return {"value": value}
+    st.session_state[key] = value
+    return {}
 
 
 def own_class() -> int | None:

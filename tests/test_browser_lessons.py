@@ -129,12 +129,22 @@ def test_pick_a_threshold_with_five_percent_false_alarms_and_say_what_it_catches
     visit = open_tab("", WIDE)
     page, hand = visit.page, Hand(visit)
     hand.go("Detectors & ROC")
+    slider = page.locator('.st-key-alpha-slider input[type="range"]')
+    assert int(slider.get_attribute("value")) == 5, "what the address and the page say"
     hand.click(page.locator(".st-key-detector"))
     hand.click(page.get_by_role("option", name="I-defender"))
     page.wait_for_selector("text=I-defender against all attacks", timeout=PATIENCE)
     visit.settle()
-    slider = page.locator('.st-key-alpha-slider input[type="range"]')
     assert int(slider.get_attribute("value")) == 5
+    for _ in range(4):
+        slider.press("ArrowRight")
+    page.wait_for_url("**alpha=0.09*", timeout=PATIENCE)
+    visit.settle()
+    assert int(slider.get_attribute("value")) == 9
+    for _ in range(4):
+        slider.press("ArrowLeft")
+    page.wait_for_url("**alpha=0.05*", timeout=PATIENCE)
+    visit.settle()
     scores = shipped().bundle.scores
     column = "score_idefender"
     threshold = Calibration.of(select_scores(scores, column, "natural", split="calibration").values).threshold(0.05)

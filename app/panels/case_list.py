@@ -130,8 +130,10 @@ def _actions(saved: SavedCase, store: CaseStore) -> None:
     )
     if opens:
         _open(saved)
-    state.set_widget(f"compare-{record.id}", record.id in compared())
-    st.checkbox("Compare", key=f"compare-{record.id}", on_change=_tick, args=(record.id,))
+    key = f"compare-{record.id}"
+    st.checkbox(
+        "Compare", **state.widget_value(key, record.id in compared()), key=key, on_change=_tick, args=(record.id,)
+    )
     with st.container(horizontal=True, gap="small"):
         with st.popover("Export", icon=":material/download:", key=f"export-{record.id}"):
             _downloads(saved)

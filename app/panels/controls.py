@@ -168,11 +168,11 @@ def _submit(spec: AttackSpec, stamp: str, own: int | None) -> None:
 def alpha_slider() -> None:
     """Draw the operating point; moving it changes the case."""
     case = state.current()
-    state.set_widget("alpha-slider", round(case.alpha * 100))
     st.slider(
         "False alarms allowed (α)",
         1,
         25,
+        **state.widget_value("alpha-slider", round(case.alpha * 100)),
         format="%d %%",
         key="alpha-slider",
         on_change=_take_alpha,

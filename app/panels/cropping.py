@@ -143,11 +143,11 @@ def _controls(photo: Photo, bundle: Bundle, size: tuple[int, int], square: Squar
     with st.grid(3, min_column_width=140, gap="small"):
         for name, (low, high, value) in ranges.items():
             key = f"crop-{name}-{photo.key[:12]}"
-            state.set_widget(key, value)
             st.slider(
                 SIDES[name],
                 low,
                 max(high, low + 1),
+                **state.widget_value(key, value),
                 format="%d px",
                 key=key,
                 disabled=high <= low,

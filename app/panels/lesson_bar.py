@@ -56,9 +56,9 @@ def _controls(place: Place) -> None:
             help="End the lesson and stay with this case",
             on_click=course.leave,
         )
-        state.set_widget(course.PRESENTER_SWITCH, course.presenting())
         st.toggle(
             "Presenter view",
+            **state.widget_value(course.PRESENTER_SWITCH, course.presenting()),
             key=course.PRESENTER_SWITCH,
             on_change=course.take_presenting,
             help="Large type, for a room to read along",
