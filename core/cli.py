@@ -21,7 +21,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from core.attacks.base import RANDOM, AttackResult, AttackSpec, RandomTarget
 from core.attacks.registry import ATTACKS, get_attack
@@ -195,7 +195,7 @@ def analyse(
     prediction = record["prediction"]
     table = Table("detector", "score", "p-value", "threshold", f"adversarial at {alpha:g}")
     table.title = f"{prediction['label']} ({prediction['confidence']:.1%})"
-    for verdict in record["verdicts"]:
+    for verdict in [*record["verdicts"], *filter(None, [record["fused"]])]:
         keys = ("detector", "score", "p_value", "threshold", "adversarial")
         table.add_row(*(_text(verdict[key]) for key in keys))
     _print(record, table, as_json)
@@ -230,7 +230,10 @@ def evaluate(
             evaluation = _late("core", "evaluate")(name, fresh=fresh, progress=report, **options)
     else:
         evaluation = evaluate_stored(load_bundle(name))
-    table = Table("detector", "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR")
+    widest = max(len(row.detector) for row in evaluation.rows)
+    table = Table(
+        Column("detector", min_width=widest), "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR"
+    )
     for row in evaluation.rows:
         interval = f"{row.auc_low:.3f} to {row.auc_high:.3f}"
         figures = (row.auc, interval, row.eer_accuracy, row.tpr_at_fpr[0.05])

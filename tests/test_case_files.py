@@ -379,6 +379,9 @@ def test_the_script_says_what_is_missing(tmp_path: Path) -> None:
     done = rerun(tmp_path)
     assert done.returncode == 2 and "case.json' cannot be read" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    done = rerun(tmp_path, TELLTALE_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.strip() == "'core' is missing: run this from Telltale's folder with Telltale's Python."
 
 
 def test_pixels_come_back_as_they_were(digits_case: SavedCase) -> None:

@@ -112,6 +112,7 @@ def fake_analyse(image, *, bundle, alpha) -> SimpleNamespace:
         "image_sha256": image_sha256(image),
         "prediction": {"label": "two", "confidence": 0.9},
         "verdicts": [verdict],
+        "fused": None,
         "timings_ms": {"total": alpha},
     }
     return SimpleNamespace(to_json=lambda: record)

@@ -276,7 +276,7 @@ def test_the_answer_on_strength_is_the_one_that_the_network_gives(real: dict[tup
     question = fooling.LESSON.steps[2].question
     assert question is not None
     right = [choice.right for choice in question.choices_for(case)]
-    assert right == [turn < 0.5, 0.5 <= turn <= 1.0, turn > 1.0]
+    assert right == [turn <= 0.5, 0.5 < turn <= 1.0, turn > 1.0]
 
 
 def test_entropy_is_a_weak_witness(real: dict[tuple[str, int], CaseAnalysis]) -> None:

@@ -28,11 +28,11 @@ def _turning_choices(case: CaseAnalysis) -> Choices:
     strength = STRENGTHS[-1] + 1 if first is None else STRENGTHS[first]
     return (
         Choice(
-            "With less than half of the change",
+            "With half of the change or less",
             "{turning} A step in the right direction counts, not a large one.",
-            strength < HALF,
+            strength <= HALF,
         ),
-        Choice("With between half and all of it", "{turning}", HALF <= strength <= WHOLE),
+        Choice("With more than half, up to all of it", "{turning}", HALF < strength <= WHOLE),
         Choice("Only with more than all of it", "{turning}", strength > WHOLE),
     )
 

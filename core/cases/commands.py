@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from core.errors import InputError
 
@@ -35,7 +35,8 @@ def list_cases(
     if as_json:
         sys.stdout.write(json.dumps({"total": found.total, "cases": [r.to_json() for r in records]}) + "\n")
         return
-    table = Table("id", "saved", "what", "tags", "note")
+    widest = max((len(record.id) for record in records), default=0)  # an id that is cut cannot be asked for
+    table = Table(Column("id", min_width=widest), "saved", "what", "tags", "note")
     for record in records:
         table.add_row(
             record.id, wording.moment(record.saved_at), wording.sentence(record), ", ".join(record.tags), record.note

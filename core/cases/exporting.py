@@ -29,7 +29,11 @@ from pathlib import Path
 
 sys.path.insert(0, os.environ.get("TELLTALE_HOME") or os.getcwd())
 
-from core.cases.rerun import main
+try:
+    from core.cases.rerun import main
+except ModuleNotFoundError as missing:
+    print(f"'{missing.name}' is missing: run this from Telltale's folder with Telltale's Python.", file=sys.stderr)
+    sys.exit(2)
 
 sys.exit(main(Path(__file__).resolve().parent))
 '''
