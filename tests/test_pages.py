@@ -145,6 +145,9 @@ def test_two_clicks_fool_it(engine: FakeEngine) -> None:
     next(button for button in app.button if button.label == "Attack").click().run()
     assert app.query_params["attack"].startswith("pgd~eps~0.1~")
     assert "3 of 4 detectors notice the attacked image" in text_of(app)
+    (said,) = (toast.value for toast in app.toast)
+    assert said.startswith("Read as **0** now. 3 of 4 detectors notice the attacked image")
+    assert not app.run().toast, "said once"
 
 
 def test_case_survives_page_switches(engine: FakeEngine) -> None:

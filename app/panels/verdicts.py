@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from app import catalogue, layout, words
+from app import catalogue, layout, state, words
 from app.analyses import CaseAnalysis
 from app.panels import controls
 from core.detectors.fusion import FUSED
@@ -54,6 +54,18 @@ def panel(case: CaseAnalysis) -> None:
     st.markdown("**One by one**")
     for verdict in shown.verdicts:
         _row(case, verdict.detector)
+
+
+def announce(case: CaseAnalysis) -> None:
+    """Say what the attack that was just asked for has done: pictures and verdicts lie further down the page."""
+    if not st.session_state.pop(state.ATTACK_ASKED, False) or case.attacked is None:
+        return
+    noticing, calibrated = count_noticing(case.attacked.verdicts)
+    st.toast(
+        f"Read as **{case.attacked.prediction.name}** now. "
+        f"{words.headline(noticing, calibrated, case.case.alpha, attacked=True)} Parts 3 and 4 below show it.",
+        icon=":material/bolt:",
+    )
 
 
 def _fused_card(case: CaseAnalysis) -> None:
