@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from pathlib import Path
+from threading import Timer
 
 import postgres
 import pytest
@@ -129,6 +131,20 @@ def test_several_processes_may_open_a_new_store_at_once(url: URL) -> None:
     assert [store.find().total for store in stores] == [0] * 4
     for store in stores:
         store.close()
+
+
+def test_a_new_store_waits_for_whoever_else_prepares_it(tmp_path: Path) -> None:
+    file = tmp_path / "cases.sqlite"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE unrelated (number INTEGER)")
+    release = Timer(0.5, other.rollback)
+    release.start()
+    store = CaseStore(URL.create("sqlite", database=str(file)))
+    assert store.find().total == 0
+    store.close()
+    release.join()
+    other.close()
 
 
 def test_a_migration_that_fails_leaves_nothing(url: URL, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
