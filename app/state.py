@@ -60,22 +60,26 @@ def current_bundle() -> Bundle:
 def change(**fields: Any) -> None:
     """Replace fields of the case, and forget that it was cancelled; for widget callbacks, which run before the page."""
     st.session_state.pop("given-up", None)
-    st.session_state.case = replace(current(), **fields)
-    st.session_state.case_warnings = ()
+    _lead_with(replace(current(), **fields))
 
 
 def open_case(case: Case) -> None:
     """Go to another case as a whole, and forget that the one before was cancelled."""
     st.session_state.pop("given-up", None)
-    st.session_state.case = case
-    st.session_state.case_warnings = ()
+    _lead_with(case)
 
 
 def change_bundle(name: str) -> None:
     """Go to another model, with a sample of its own; for widget callbacks."""
     st.session_state.pop("last_attack", None)  # its target is a class of the model before
-    st.session_state.case = sample_case(catalogue.bundle(name))
+    _lead_with(sample_case(catalogue.bundle(name)))
+
+
+def _lead_with(case: Case) -> None:
+    """Take a case that was chosen on a page; the address that came with that click is the one before."""
+    st.session_state.case = case
     st.session_state.case_warnings = ()
+    st.session_state.case_written_at = time.monotonic()
 
 
 def pick_image(reference: str) -> None:

@@ -150,6 +150,14 @@ def test_two_clicks_fool_it(engine: FakeEngine) -> None:
     assert not app.run().toast, "said once"
 
 
+def test_a_change_outweighs_the_address_that_its_click_came_with(engine: FakeEngine) -> None:
+    app = open_app()
+    app.session_state["case_written_at"] = 0.0  # long ago: the page was slow
+    app.query_params["alpha"] = "0.1"
+    app.slider(key="alpha-slider").set_value(7).run()
+    assert app.query_params["alpha"] == "0.07"
+
+
 def test_case_survives_page_switches(engine: FakeEngine) -> None:
     app = open_app(**ATTACKED)
     for page in PAGES[1:]:
