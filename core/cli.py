@@ -230,7 +230,7 @@ def evaluate(
             evaluation = _late("core", "evaluate")(name, fresh=fresh, progress=report, **options)
     else:
         evaluation = evaluate_stored(load_bundle(name))
-    widest = max(len(row.detector) for row in evaluation.rows)
+    widest = max((len(row.detector) for row in evaluation.rows), default=0)
     table = Table(
         Column("detector", min_width=widest), "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR"
     )

@@ -94,6 +94,13 @@ def test_one_known_attack_leaves_the_weights_close_and_another_is_still_noticed(
     assert roc_auc_score(labels.adversarial[unseen], fused) > 0.8
 
 
+def test_an_attack_that_hardly_ever_succeeds_harms_nothing() -> None:
+    scores, labels, wrong = draw(100, 11)
+    kept = np.flatnonzero((labels.attacks != "pgd") | (labels.groups == 0))
+    fusion, how = Fusion.fit({k: v[kept] for k, v in scores.items()}, labels.take(kept), wrong, MACRO)
+    assert np.isfinite(fusion.weights["attack"]).all() and "left out one at a time" in how
+
+
 def test_free_weights_are_those_of_plain_logistic_regression() -> None:
     scores, labels, _ = draw(300, 9)
     surprises = fitted().surprises(scores)[:, :2]

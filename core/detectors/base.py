@@ -58,6 +58,11 @@ class Labels:
         """Return the labels of some of the images."""
         return Labels(self.adversarial[index], self.attacks[index], self.groups[index])
 
+    @property
+    def known_attacks(self) -> tuple[str, ...]:
+        """Names of the attacks among them, in alphabetical order."""
+        return tuple(str(name) for name in np.unique(self.attacks[self.adversarial]))
+
     def balanced_weights(self) -> npt.NDArray[np.float64]:
         """Return sampling weights: natural images one half, every attack an equal share of the other half; mean 1."""
         weights = np.zeros(len(self))
@@ -176,7 +181,7 @@ def macro_auc(scores: npt.NDArray[np.floating], labels: Labels) -> float:
     if natural.all() or not natural.any():
         raise InputError("Settings are compared on natural and adversarial images, but one of the two is missing.")
     per_attack = []
-    for attack in np.unique(labels.attacks[labels.adversarial]):
+    for attack in labels.known_attacks:
         rows = natural | (labels.attacks == attack)
         per_attack.append(roc_auc_score(labels.adversarial[rows], scores[rows]))
     return float(np.mean(per_attack))

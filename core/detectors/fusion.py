@@ -25,6 +25,7 @@ SPREAD_OF_ONE = 1e-3  # where only one attack is known; what thirteen attacks on
 ERROR_PENALTY = 0.01  # inverse strength of the L2 penalty on what tells natural errors
 FEWEST_ERRORS = 10
 Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 Scores = Mapping[str, Floats]
 
 
@@ -190,26 +191,36 @@ class Fusion:
 
 def _choose_spread(surprises: Floats, labels: Labels, macro_attacks: Sequence[str]) -> tuple[float, str]:
     """Return the variance of the weights that suits attacks left out best, and how it was chosen."""
-    known = [str(attack) for attack in np.unique(labels.attacks[labels.adversarial])]
-    left_out = [attack for attack in known if attack in macro_attacks]
-    if len(known) < 2 or not left_out:
+    pairs = _others_and_left_out(labels, macro_attacks)
+    if not pairs:
         return SPREAD_OF_ONE, f"variance of the weights {SPREAD_OF_ONE:g}: a single known attack cannot choose it"
-    qualities = [_quality_on_left_out(surprises, labels, spread, left_out) for spread in SPREADS]
+
+    def quality(spread: float) -> float:
+        found = []
+        for others, judged in pairs:
+            weights = _fit_weights(surprises[others], labels.take(others), spread)
+            found.append(macro_auc(surprises[judged] @ weights[:-1], labels.take(judged)))
+        return float(np.mean(found))
+
+    qualities = [quality(spread) for spread in SPREADS]
     best = int(np.argmax(qualities))
     how = f"variance of the weights {SPREADS[best]:g}, best of {len(SPREADS)}: AUC {qualities[best]:.4f} on attacks"
     return SPREADS[best], f"{how} left out one at a time, on held-out folds of the fit split"
 
 
-def _quality_on_left_out(surprises: Floats, labels: Labels, spread: float, attacks: Sequence[str]) -> float:
-    """Return the mean AUC of every attack against natural images by weights fitted without it and without them."""
-    found = []
+def _others_and_left_out(labels: Labels, macro_attacks: Sequence[str]) -> list[tuple[Rows, Rows]]:
+    """Return, per fold and attack, the rows of the other attacks to fit to and the held-out rows of the one left out.
+
+    Natural images are among both; an attack that is missing on either side, as rare ones may be, leaves nothing out.
+    """
+    pairs = []
     for fit, held_out in labels.folds():
-        for attack in attacks:
+        for attack in macro_attacks:
             others = fit[labels.attacks[fit] != attack]
             judged = held_out[np.isin(labels.attacks[held_out], ["", attack])]
-            weights = _fit_weights(surprises[others], labels.take(others), spread)
-            found.append(macro_auc(surprises[judged] @ weights[:-1], labels.take(judged)))
-    return float(np.mean(found))
+            if labels.adversarial[others].any() and labels.adversarial[judged].any():
+                pairs.append((others, judged))
+    return pairs
 
 
 def _fit_weights(surprises: Floats, labels: Labels, spread: float) -> Floats:

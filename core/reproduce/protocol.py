@@ -47,8 +47,7 @@ class Examples:
 
     def fitted(self, kind: type[Detector]) -> Detector:
         """Choose a detector's settings by grouped cross-validation on these images, and fit it to them."""
-        attacks = tuple(str(name) for name in np.unique(self.labels.attacks[self.labels.adversarial]))
-        return select(kind, self.evidence, self.labels, attacks).detector
+        return select(kind, self.evidence, self.labels, self.labels.known_attacks).detector
 
 
 def auc_cell(row: str, column: str, paper: float | None, scores: Scores, labels: Labels, note: str = "") -> Cell:

@@ -149,8 +149,8 @@ def _recall_and_precision(scores: Scores, labels: Labels) -> tuple[float, float]
     natural = scores[~labels.adversarial]
     curve = roc_curve(natural, scores[labels.adversarial])
     last = int(np.flatnonzero(curve.fpr <= RATE)[-1])
-    names = np.unique(labels.attacks[labels.adversarial])
-    recall = float(np.mean([(scores[labels.attacks == name] >= curve.thresholds[last]).mean() for name in names]))
+    caught = [(scores[labels.attacks == name] >= curve.thresholds[last]).mean() for name in labels.known_attacks]
+    recall = float(np.mean(caught))
     alarms = recall + float(curve.fpr[last])
     return recall, recall / alarms if alarms else 0.0
 

@@ -68,8 +68,8 @@ class Trial:
         if not self.fused:
             return found
         held_out = {name: held_out_scores(detector, fit.evidence, fit.labels) for name, detector in fitted.items()}
-        attacks = tuple(str(name) for name in np.unique(fit.labels.attacks[fit.labels.adversarial]))
-        fusion, _ = Fusion.fit(held_out, fit.labels, {name: np.empty(0) for name in fitted}, attacks)
+        no_errors = {name: np.empty(0) for name in fitted}
+        fusion, _ = Fusion.fit(held_out, fit.labels, no_errors, fit.labels.known_attacks)
         return [scores | {FUSED: fusion.combine(scores).attack} for scores in found]
 
     @property

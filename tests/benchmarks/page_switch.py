@@ -14,15 +14,13 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from test_browser import ARGUMENTS, PAGES, PATIENCE, WIDE, Visit, chromium  # noqa: E402
+from test_browser import ARGUMENTS, PAGES, PATIENCE, WIDE, Visit, chromium, ready  # noqa: E402
 from test_server import free_port  # noqa: E402
 
 ROUNDS = 5
@@ -82,15 +80,10 @@ def main() -> None:
 def wait_until_ready(address: str) -> None:
     """Wait until every worker holds the default bundle."""
     deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        try:
-            with urlopen(address + "/ready", timeout=10) as answer:
-                if answer.status == 200:
-                    return
-        except (URLError, ConnectionError, TimeoutError):
-            pass
+    while not ready(address):
+        if time.monotonic() > deadline:
+            raise SystemExit("The server did not become ready.")
         time.sleep(0.2)
-    raise SystemExit("The server did not become ready.")
 
 
 def measure(browser: Any, address: str, query: str) -> dict[str, list[tuple[float, float]]]:
