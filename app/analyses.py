@@ -50,6 +50,11 @@ class CaseAnalysis:
         return self.attack is not None and bool(self.attack.success[0])
 
     @property
+    def misread(self) -> bool:
+        """Whether the natural image is read as another class than the data set's label says."""
+        return self.true_label is not None and self.natural.prediction.label != self.true_label
+
+    @property
     def rival(self) -> int | None:
         """The class that the attacked image is taken for, where it differs from the natural one's."""
         if self.attacked is None or self.attacked.prediction.label == self.natural.prediction.label:

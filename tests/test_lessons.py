@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -120,6 +121,20 @@ def test_leaving_keeps_the_case_and_the_card_knows_how_far_one_came(engine: Fake
     assert app.button(key="begin-departing").label == "Go on"
     press(app, "begin-departing", "app_pages/trajectories.py")
     assert_at(app, LESSONS["departing"], 1)
+
+
+@pytest.mark.parametrize("gone_on", [False, True])
+def test_leaving_brings_back_the_case_from_before_unless_one_has_gone_on(engine: FakeEngine, gone_on: bool) -> None:
+    app = open_app(image="test-1", attack="pgd~eps~0.2~seed~3").switch_page("app_pages/lessons.py").run()
+    own = app.query_params["image"], app.query_params["attack"]
+    press(app, "begin-looking", LESSONS["looking"].steps[0].script).run()
+    assert (app.query_params["image"], app.query_params["attack"]) != own
+    if gone_on:
+        app.session_state["case"] = dataclasses.replace(app.session_state["case"], seed=7, attack="pgd")
+        app.run()
+        own = app.query_params["image"], app.query_params["attack"]
+    app.button(key="lesson-leave").click().run()
+    assert (app.query_params["image"], app.query_params["attack"]) == own
 
 
 @pytest.mark.parametrize(("lesson", "index"), STEPS, ids=[f"{lesson.name}-{index + 1}" for lesson, index in STEPS])

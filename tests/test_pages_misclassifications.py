@@ -174,17 +174,25 @@ def test_one_click_opens_an_error_in_the_workbench(engine: FakeEngine, bundle: F
     assert [title.value for title in app.title] == ["Workbench"]
 
 
-def test_a_chosen_row_says_why(engine: FakeEngine, bundle: FakeBundle) -> None:
-    app = open_app(PAGE)
-    app.session_state["errors-table-digits"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
-    app.run()
+def test_the_first_row_says_why(engine: FakeEngine, bundle: FakeBundle) -> None:
     first = reasons_of(bundle)
-    text = text_of(app)
+    text = text_of(open_app(PAGE))
     assert f"**Image {first.ids[0]}.** Its label says **3**; the model reads **4** (90 %)." in text
     assert "Of its 20 nearest training images, 0 are of class 3 and 20 of class 4." in text
     assert "never ends nearer to 4" in text and "Label-error score 0.95: look whether the label is right." in text
     for image_id in first.harmful_ids[0]:
         assert f"no. {image_id}" in text
+
+
+@pytest.mark.parametrize(
+    "clicked", [{"rows": [1], "columns": [], "cells": []}, {"rows": [], "columns": [], "cells": [(1, "confidence")]}]
+)
+def test_a_click_anywhere_in_a_row_says_why(engine: FakeEngine, bundle: FakeBundle, clicked: dict[str, list]) -> None:
+    app = open_app(PAGE)
+    app.session_state["errors-table-digits"] = {"selection": clicked}
+    app.run()
+    second = table_of(app)["image"].iloc[1]
+    assert f"**Image {second}.**" in text_of(app)
 
 
 def test_cancelled_work_leaves_the_rest_and_starts_only_when_asked(engine: FakeEngine, bundle: FakeBundle) -> None:

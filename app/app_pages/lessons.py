@@ -12,7 +12,8 @@ from app.panels.lesson_cards import lesson_card
 layout.opening(
     "Lessons",
     "Six walks over the real pages, about five minutes each. A bar above the page says where to look and asks a "
-    "question; you can wander off at any time and return to the step.",
+    "question; you can wander off at any time and return to the step. A lesson brings its own pictures, and your case "
+    "comes back when you leave it.",
 )
 problem = course.problem()
 if problem is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -16,6 +16,7 @@ from app.lessons.registry import LESSONS
 MODEL = "digits"  # a network small enough to answer at once, on pictures that everybody can read
 KEYS = ("lesson", "step", "present")
 PRESENTER_SWITCH = "presenter-view"
+OWN_CASE = "case-before-lesson"
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,25 @@ def go(lesson: Lesson, index: int) -> None:
     """Open a step on its page with its case, and end this run."""
     bundle = catalogue.bundle(MODEL)
     place = Place(lesson, index)
+    if current() is None and "case" in st.session_state:
+        st.session_state[OWN_CASE] = state.current()
     _take_place(place)
     _show_as(place.step.view(bundle))
     state.open_case(place.step.case(bundle))
     st.switch_page(place.step.script, query_params={**state.current().to_query(), **_query()})
 
 
+def shown(place: Place) -> bool:
+    """Return whether the current case is the step's, at whatever false-alarm rate."""
+    meant = place.step.case(catalogue.bundle(MODEL))
+    return replace(state.current(), alpha=meant.alpha) == meant
+
+
 def leave() -> None:
-    """End the lesson and keep the case."""
+    """End the lesson; a case of the lesson's own makes room for the one before."""
+    place, own = current(), st.session_state.pop(OWN_CASE, None)
+    if own is not None and place is not None and shown(place):
+        state.open_case(own)
     _take_place(None)
     st.session_state["lesson-presenting"] = False
 

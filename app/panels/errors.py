@@ -255,14 +255,15 @@ def show_chosen(errors: Errors, chosen: Mask) -> None:
     rows = _ordered(errors, np.flatnonzero(chosen))
     frame = errors.frame.iloc[rows].reset_index(drop=True)
     selection.metrics(_figures(errors, rows))
+    why = st.container()  # above the table, so that it is in sight when a row is chosen
     picked = selection.choosable_table(
         frame.round(3),  # else the bars' percentages have two decimals
         f"{len(frame)} misread images with true and predicted class, confidence and reasons",
         f"errors-table-{errors.bundle.name}",
         _columns(errors),
     )
-    st.caption("Choose a row to see why. A click on a column's name sorts.")
-    if picked is not None:
+    st.caption("Click a row: its reasons stand above the table. A click on a column's name sorts.")
+    with why:
         show_reasons(errors, int(rows[picked]))
     selection.download(frame, f"{errors.bundle.name}-errors.csv", "errors-csv")
     selection.thumbnails(errors.bundle, len(rows), lambda i: _thumbnail(errors, int(rows[i])), "errors")

@@ -53,7 +53,7 @@ def _controls(place: Place) -> None:
             "Leave",
             icon=":material/close:",
             key="lesson-leave",
-            help="End the lesson and stay with this case",
+            help="End the lesson: your own case comes back, unless you have gone on with this one",
             on_click=course.leave,
         )
         st.toggle(
@@ -69,18 +69,10 @@ def _controls(place: Place) -> None:
 
 def _astray(place: Place, url_path: str) -> str | None:
     """Return in words how the person has left what the step is about; None where they have not."""
-    case = state.current()
-    meant = place.step.case(catalogue.bundle(course.MODEL))
-    if case.bundle != meant.bundle:
-        title = catalogue.bundle(meant.bundle).manifest.title
+    if state.current().bundle != course.MODEL:
+        title = catalogue.bundle(course.MODEL).manifest.title
         return f"You have chosen another model. This lesson is about the model “{title}”."
-    if (case.image, case.attack, case.parameters, case.target, case.seed) != (
-        meant.image,
-        meant.attack,
-        meant.parameters,
-        meant.target,
-        meant.seed,
-    ):
+    if not course.shown(place):
         return "You have gone on with a case of your own. Look around as long as you like."
     if url_path != place.step.url_path:
         return "You have gone to another page. Look around as long as you like."

@@ -33,6 +33,7 @@ ICONS = {
 THUMBNAIL_SIDE = 128
 FROM_THE_SET = ("Start here", "Test images")
 LONGEST_LINK = 40_000
+MOST_NAMED = 20  # classes; the names of more would be a paragraph
 
 
 def image_picker(bundle: Bundle) -> None:
@@ -154,9 +155,14 @@ def _own(key: str, bundle: Bundle, widget: Callable[..., Any], label: str, **opt
         crop_panel(photo, bundle)
     height, width = bundle.image_shape[1:]
     st.caption(
-        f"A square of it is reduced to the {width} × {height} pixels that this model reads. "
-        "Nothing is stored; the link carries the small image."
+        f"A square of it is reduced to the {width} × {height} pixels that this model reads, and read as "
+        f"{_class_words(bundle)}: it knows nothing else. Nothing is stored; the link carries the small image."
     )
+
+
+def _class_words(bundle: Bundle) -> str:
+    names = bundle.class_names
+    return words.either(names) if len(names) <= MOST_NAMED else f"one of its {len(names)} classes"
 
 
 def _take_own(key: str, bundle: Bundle) -> None:

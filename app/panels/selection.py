@@ -119,8 +119,8 @@ def table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> N
     st.dataframe(frame, hide_index=True, key=key, alt=alt, column_config=columns, height=_height(frame))
 
 
-def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> int | None:
-    """Show a table that sorts by a click on a column's name; return the row that was chosen."""
+def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> int:
+    """Show a table that sorts by a click on a column's name; return the row that was clicked, or the first."""
     event = st.dataframe(
         frame,
         hide_index=True,
@@ -129,10 +129,11 @@ def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, 
         column_config=columns,
         height=_height(frame),
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=("single-row", "single-cell"),  # a row by its checkbox, or by a click anywhere in it
     )
-    rows = event["selection"]["rows"]
-    return int(rows[0]) if rows and rows[0] < len(frame) else None
+    chosen = event["selection"]
+    rows = [*chosen["rows"], *(row for row, _ in chosen["cells"])]
+    return int(rows[0]) if rows and rows[0] < len(frame) else 0
 
 
 def _height(frame: pd.DataFrame) -> int | Literal["content"]:

@@ -49,11 +49,24 @@ def panel(case: CaseAnalysis) -> None:
             )
     with slider_column:
         controls.alpha_slider()
+    if case.misread:
+        _misread_note(case)
     if shown.fused is not None:
         _fused_card(case)
     st.markdown("**One by one**")
     for verdict in shown.verdicts:
         _row(case, verdict.detector)
+
+
+def _misread_note(case: CaseAnalysis) -> None:
+    """Say that the model errs without any attack, so that a notice is not taken for proof of one."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"{words.ERROR} The model misreads this image by itself. Such images often look like attacked ones: a notice "
+            "on the natural image is a false alarm.",
+            width="stretch",
+        )
+        layout.page_link("app_pages/misclassifications.py", "Why it errs", ":material/arrow_forward:")
 
 
 def announce(case: CaseAnalysis) -> None:
