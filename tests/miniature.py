@@ -9,11 +9,15 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from core.bundle.maps import LayerMaps
+from core.bundle.processes import Work
 from core.data.splits import SplitSizes
+from core.models.training import Progress
 from core.recipes import AttackPlan, Recipe
 
 ATTACKED = 30
@@ -32,11 +36,19 @@ RECIPE = Recipe(
 )
 
 
-def flat_maps(trace: object, *rest: object) -> dict[str, npt.NDArray[np.float32]]:
-    """Take the place of `layer_maps`, whose UMAP spends most of a miniature build on compiling."""
-    del rest
-    maps = np.stack([activations[:, :2] for activations in trace.activations])  # type: ignore[attr-defined]
-    return {"umap": maps, "pca": -maps}
+class FlatMaps(LayerMaps):
+    """Takes the place of `LayerMaps`, whose UMAP spends most of a miniature build on compiling."""
+
+    def work(self, progress: Progress) -> Work[Any]:  # noqa: ARG002  # nothing is drawn
+        return Work(_nothing, (), _nothing)
+
+    def read(self) -> dict[str, npt.NDArray[np.float32]]:
+        maps = np.stack([activations[:, :2] for activations in self.reference.read().trace.activations])
+        return {"umap": maps, "pca": -maps}
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 def die_at_first_chunk(fraction: float, message: str) -> None:

@@ -15,20 +15,23 @@ import psutil
 import pytest
 import torch
 from clouds import mixed, reference
-from miniature import ATTACKED, CHUNKS, RECIPE, flat_maps
+from miniature import ATTACKED, CHUNKS, RECIPE, FlatMaps
 from sklearn.metrics import roc_auc_score
 
 import core.bundle.build
 import core.models.training
 from core.attacks.attack import attack_images
-from core.bundle import list_bundles, load_bundle, processes, verify_bundle
+from core.bundle import list_bundles, load_bundle, processes, store, verify_bundle
 from core.bundle.build import build_recipe
+from core.bundle.bundle import REFERENCE_FILE, SPLITS_FILE
+from core.bundle.fitted import ReferenceFiles, reference_arrays
 from core.bundle.fitting import held_out_scores, select
-from core.bundle.maps import layer_maps, umap_of
+from core.bundle.maps import LayerMaps, umap_of
 from core.bundle.model import LoadedBundle, open_bundle
 from core.bundle.processes import Processes
 from core.cli import main
 from core.data import digits
+from core.data.splits import Splits
 from core.detectors.base import Labels
 from core.detectors.fusion import FUSED
 from core.detectors.mahalanobis import MahalanobisDetector
@@ -71,7 +74,7 @@ def chunk_times(folder: Path) -> dict[str, int]:
 @pytest.fixture(scope="module", autouse=True)
 def quick_maps():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(core.bundle.build, "layer_maps", flat_maps)
+        patch.setattr(core.bundle.build, "LayerMaps", FlatMaps)
         yield
 
 
@@ -324,12 +327,17 @@ def test_weights_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_maps_are_repeatable_in_any_process_and_hold_every_training_image(tmp_path: Path) -> None:
-    draws = np.random.default_rng(0)
-    layers = tuple(draws.normal(size=(40, width)).astype(np.float32) for width in (4, 8))
-    trace = Trace(("a", "b"), layers, np.zeros((40, 3), dtype=np.float32))
+    fitted = reference()
+    files = ReferenceFiles(tmp_path, fitted.layers, fitted.classes)
+    nobody = np.empty(0, dtype=np.int64)
+    store.save_arrays(tmp_path / SPLITS_FILE, Splits(fitted.ids, nobody, nobody, nobody).to_arrays())
+    store.save_arrays(tmp_path / REFERENCE_FILE, reference_arrays(fitted, half=False))
+    drawn = LayerMaps(files, 0, tmp_path / "maps")
     with Processes() as processes:
-        maps = layer_maps(trace, 0, tmp_path, processes, silent)
-    for place, activations in enumerate(layers):
+        processes.run(drawn.work(silent))
+    maps = drawn.read()
+    assert not drawn.work(silent).jobs, "what is drawn is kept"
+    for place, activations in enumerate(fitted.trace.activations):
         np.testing.assert_array_equal(maps["umap"][place], umap_of(activations, 0))
         centred = activations - activations.mean(0)
         left, sizes, _ = np.linalg.svd(centred.astype(np.float64), full_matrices=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from clouds import LAYERS, reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
@@ -257,3 +258,17 @@ def test_leaving_a_row_out_leaves_one_neighbour_less() -> None:
     assert index.search(queries, 9, exclude_rows=np.array([0, 1])).rows.shape == (2, 9)
     with pytest.raises(InputError, match=r"k must be an integer in \[1, 9\], got 10\."):
         index.search(queries, 10, exclude_rows=np.array([0, 1]))
+
+
+def test_a_reference_keeps_the_indices_that_were_used_last() -> None:
+    fitted = reference()
+    first = fitted.index("first")
+    for layer in LAYERS:
+        fitted.index(layer, "l2")
+        assert fitted.index("first") is first, "what is used again and again stays"
+    dropped = fitted.index("first", "pca_whiten")
+    for layer in LAYERS:
+        fitted.index(layer, "l2")
+    fitted.index("first")
+    assert fitted.index("first", "pca_whiten") is not dropped
+    assert len(fitted._indices) == len(LAYERS) + 1

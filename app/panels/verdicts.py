@@ -50,7 +50,7 @@ def panel(case: CaseAnalysis) -> None:
     with slider_column:
         controls.alpha_slider()
     if case.misread:
-        _misread_note(case)
+        _misread_note()
     if shown.fused is not None:
         _fused_card(case)
     st.markdown("**One by one**")
@@ -58,12 +58,12 @@ def panel(case: CaseAnalysis) -> None:
         _row(case, verdict.detector)
 
 
-def _misread_note(case: CaseAnalysis) -> None:
+def _misread_note() -> None:
     """Say that the model errs without any attack, so that a notice is not taken for proof of one."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"{words.ERROR} The model misreads this image by itself. Such images often look like attacked ones: a notice "
-            "on the natural image is a false alarm.",
+            f"{words.ERROR} The model misreads this image by itself. Such images often look like attacked ones: a "
+            "notice on the natural image is a false alarm.",
             width="stretch",
         )
         layout.page_link("app_pages/misclassifications.py", "Why it errs", ":material/arrow_forward:")

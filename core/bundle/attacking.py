@@ -15,7 +15,7 @@ from core.adaptive.defence import Defence
 from core.attacks.base import RANDOM
 from core.attacks.registry import get_attack
 from core.bundle.fitted import FittedFiles
-from core.bundle.processes import Processes
+from core.bundle.processes import Processes, Work
 from core.bundle.store import load_arrays, save_arrays, whole
 from core.data.image_set import ImageSet
 from core.images import to_bytes, to_floats
@@ -115,13 +115,13 @@ def attack_splits(
 
     planned = [[chunk(plan, part) for part in _parts(plan, ids)] for plan, ids in wanted]
     missing = [part for chunks in planned for part in chunks if not part.file.exists()]
-    # What takes longest begins first, so that no process is left with it at the end.
-    missing.sort(key=lambda part: get_attack(part.attack.name).batched)
+    # What takes longest comes first: attacks that cannot be batched, then those that a recipe gives few images.
+    missing.sort(key=lambda part: (get_attack(part.attack.name).batched, part.attack.fit + part.attack.test))
 
     def tell(done: int, last: _Chunk) -> None:
         progress(done / len(missing), f"Attacking with {last.attack.name}, {done} of {len(missing)} chunks")
 
-    processes.run(_run, missing, tell)
+    processes.run(Work(_run, missing, tell))
     return [_gather(plan.name, chunks) for (plan, _), chunks in zip(wanted, planned, strict=True)]
 
 

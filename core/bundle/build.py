@@ -8,6 +8,7 @@ import json
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +19,11 @@ from core.bundle.bundle import PRECOMPUTED, REFERENCE_FILE, SPLITS_FILE, WEIGHTS
 from core.bundle.collecting import Collector
 from core.bundle.fitted import FittedFiles, ReferenceFiles, detector_file, in_half_precision, reference_arrays
 from core.bundle.fitting import Examples, choose_detectors
-from core.bundle.maps import layer_maps
+from core.bundle.maps import LayerMaps
 from core.bundle.model import RUNNING_SUSPICION
 from core.bundle.observing import Batch, observe
 from core.bundle.origin import code_sha256, library_versions
-from core.bundle.processes import Processes, part, use_one_thread
+from core.bundle.processes import Processes, Work, part, use_one_thread
 from core.bundle.referencing import fit_reference
 from core.bundle.scoring import score_versions
 from core.bundle.versions import Versions
@@ -172,12 +173,12 @@ class _Stages:
         """Run every stage, or read what it has left."""
         natural, attacked = self._observe()
         train_accuracy = self._fit_reference(natural[0])
-        fitted = self._fit(natural, attacked)
-        folder, seed = self.fitted_folder, self.recipe.seed
+        folder = self.fitted_folder
+        files = ReferenceFiles(folder / "model", self.classifier.layers, len(self.image_set.class_names))
+        maps = LayerMaps(files, self.recipe.seed, folder / "maps")
+        fitted = self._fit(files, natural, attacked, beside=maps.work(self._part(0.82, 0.89)))
         versions = [*natural, *attacked]
-        scores = score_versions(versions, fitted.files, folder / "scores", self.processes, self._part(0.82, 0.92))
-        reference = fitted.files.reference.read()
-        maps = layer_maps(reference.trace, seed, folder / "maps", self.processes, self._part(0.92, 0.99))
+        scores = score_versions(versions, fitted.files, folder / "scores", self.processes, self._part(0.89, 0.99))
         self.progress(0.99, "Writing")
         return Built(
             recipe=self.recipe,
@@ -188,11 +189,11 @@ class _Stages:
             train_accuracy=train_accuracy,
             training_images=len(self.splits.train),
             fitted=fitted,
-            reference=reference,
+            reference=files.read(),
             natural=(natural[0], natural[1], natural[2]),
             attacked=tuple(attacked),
             scores=scores,
-            maps=maps,
+            maps=maps.read(),
         )
 
     def _part(self, start: float, end: float) -> Progress:
@@ -240,15 +241,16 @@ class _Stages:
                 store.save_arrays(partial, reference_arrays(reference, half=self.compact))
         return float((trace.predictions == self.image_set.labels[self.splits.train]).mean())
 
-    def _fit(self, natural: list[Versions], attacked: list[Versions]) -> Fitted:
+    def _fit(
+        self, files: ReferenceFiles, natural: list[Versions], attacked: list[Versions], beside: Work[Any]
+    ) -> Fitted:
         """Fit the detectors, or read what an earlier build has fitted."""
-        folder = self.fitted_folder / "model"
-        files = ReferenceFiles(folder, self.classifier.layers, len(self.image_set.class_names))
         examples = Examples.of([versions for versions in (*natural, *attacked) if versions.split == "fit"])
-        chosen = choose_detectors(files, examples, self.recipe.macro_attacks, self.processes, self._part(0.7, 0.82))
+        watched, progress = self.recipe.macro_attacks, self._part(0.7, 0.82)
+        chosen = choose_detectors(files, examples, watched, self.processes, progress, beside)
         fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in DETECTORS})
         running = TrajectoryDetector(**chosen[RUNNING_SUSPICION]["parameters"])
-        running.restore(store.load_arrays(folder / detector_file(RUNNING_SUSPICION)))
+        running.restore(store.load_arrays(files.folder / detector_file(RUNNING_SUSPICION)))
         return Fitted(fitted, running, chosen)
 
     def _reference(self, trace: Trace, held_out: Versions) -> Reference:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from core.bundle.fitted import ReferenceFiles, detector_file, save_detectors
 from core.bundle.model import RUNNING_SUSPICION
-from core.bundle.processes import Processes, counted
+from core.bundle.processes import Processes, Work, counted
 from core.bundle.store import load_arrays, load_json, save_arrays, save_json, whole
 from core.bundle.versions import Versions, labels_of
 from core.detectors.base import Detector, Labels, macro_auc
@@ -90,6 +90,7 @@ def choose_detectors(
     macro_attacks: tuple[str, ...],
     processes: Processes,
     progress: Progress,
+    beside: Work[Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Choose every registered detector's settings on the fit split and fit it there.
 
@@ -102,6 +103,8 @@ def choose_detectors(
         Attacks over whose held-out macro-AUC settings are compared.
     processes : Processes
     progress : callable
+    beside : Work, optional
+        Done as soon as processes have nothing else to do: one detector takes longer than all others.
 
     Returns
     -------
@@ -113,7 +116,8 @@ def choose_detectors(
     # Neighbours on every layer take longest.
     names = sorted(DETECTORS, key=lambda name: name != KnnScoreDetector.name)
     jobs = [_DetectorJob(name, reference, examples, macro_attacks) for name in names if not files[name].exists()]
-    processes.run(_choose, jobs, counted(progress, "Choosing the settings of the detectors", len(jobs)))
+    choosing = Work(_choose, jobs, counted(progress, "Choosing the settings of the detectors", len(jobs)))
+    processes.run(choosing, *([] if beside is None else [beside]))
     chosen = {name: load_json(file) for name, file in files.items()}
     running = chosen[TrajectoryDetector.name].pop(RUNNING_SUSPICION)
     return chosen | {RUNNING_SUSPICION: running, FUSED: _fuse(reference.folder, examples, macro_attacks)}

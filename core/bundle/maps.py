@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
-from core.bundle.processes import Processes, counted
+from core.bundle.fitted import ReferenceFiles
+from core.bundle.processes import Work, counted
 from core.bundle.store import load_arrays, save_arrays, whole
 from core.evidence.density import DensityChart, class_thresholds
 from core.evidence.neighbours import NeighbourIndex, Neighbours
-from core.models.trace import Trace
 from core.models.training import Progress
 
 NEIGHBOURS = 15
@@ -26,36 +26,48 @@ KEEP_RATES = (0.95, 0.99)
 @dataclass(frozen=True)
 class _Job:
     file: Path
-    activations: npt.NDArray[np.float32]
+    reference: ReferenceFiles
+    layer: int
     seed: int
 
 
-def layer_maps(
-    trace: Trace, seed: int, folder: Path, processes: Processes, progress: Progress
-) -> dict[str, npt.NDArray[np.float32]]:
-    """Return UMAP and PCA coordinates of every layer, ``{"umap", "pca"}`` to float32 (L, N, 2).
+@dataclass(frozen=True)
+class LayerMaps:
+    """UMAP and PCA coordinates of the training images on every layer.
 
-    Parameters
+    Attributes
     ----------
-    trace : Trace of the N training images
+    reference : ReferenceFiles
     seed : int
     folder : Path
-        Finished layers are kept here; a later call with the same folder does not repeat them.
-    processes : Processes
-    progress : callable
+        Drawn layers are kept here, and not drawn again.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = [_Job(folder / f"{i}.safetensors", a, seed) for i, a in enumerate(trace.activations)]
-    missing = [job for job in jobs if not job.file.exists()]
-    processes.run(_draw, missing, counted(progress, "Drawing maps", len(missing)))
-    drawn = [load_arrays(job.file) for job in jobs]
-    return {name: np.stack([layer[name] for layer in drawn]) for name in ("umap", "pca")}
+
+    reference: ReferenceFiles
+    seed: int
+    folder: Path
+
+    def work(self, progress: Progress) -> Work[_Job]:
+        """Return what is left to draw, for worker processes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        missing = [job for job in self._jobs() if not job.file.exists()]
+        return Work(_draw, missing, counted(progress, "Drawing maps", len(missing)))
+
+    def read(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return ``{"umap", "pca"}`` to float32 (L, N, 2), once everything is drawn."""
+        drawn = [load_arrays(job.file) for job in self._jobs()]
+        return {name: np.stack([layer[name] for layer in drawn]) for name in ("umap", "pca")}
+
+    def _jobs(self) -> list[_Job]:
+        layers = range(len(self.reference.layers))
+        return [_Job(self.folder / f"{i}.safetensors", self.reference, i, self.seed) for i in layers]
 
 
 def _draw(job: _Job) -> None:
-    pca = PCA(2, svd_solver="full").fit_transform(job.activations.astype(np.float64))
+    activations = job.reference.read().trace.activations[job.layer]
+    pca = PCA(2, svd_solver="full").fit_transform(activations.astype(np.float64))
     with whole(job.file) as partial:
-        save_arrays(partial, {"umap": umap_of(job.activations, job.seed), "pca": pca.astype(np.float32)})
+        save_arrays(partial, {"umap": umap_of(activations, job.seed), "pca": pca.astype(np.float32)})
 
 
 def umap_of(activations: npt.NDArray[np.float32], seed: int, sample: int = SAMPLE) -> npt.NDArray[np.float32]:

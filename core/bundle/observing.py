@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.bundle.processes import Processes, counted
+from core.bundle.processes import Processes, Work, counted
 from core.bundle.store import load_arrays, save_arrays, whole
 from core.evidence.readings import PixelReadings
 from core.evidence.response import feature_responses
@@ -96,7 +96,7 @@ def observe(
     architecture = asdict(classifier.architecture)
     planned = [_jobs(batch, weights, architecture, folder) for batch in batches]
     missing = [job for jobs in planned for job in jobs if not job.file.exists()]
-    processes.run(_observe, missing, counted(progress, "Tracing images", len(missing)))
+    processes.run(Work(_observe, missing, counted(progress, "Tracing images", len(missing))))
     return [_gather([job.file for job in jobs], classifier.layers) for jobs in planned]
 
 

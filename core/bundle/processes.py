@@ -6,17 +6,38 @@ import contextlib
 import ctypes
 import gc
 import os
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import get_context
 from threading import Thread
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from core.engine.guard import exit_when_orphaned
 from core.models.training import Progress
 
 Job = TypeVar("Job")
+
+
+@dataclass(frozen=True)
+class Work(Generic[Job]):
+    """Jobs of one kind.
+
+    Attributes
+    ----------
+    do : callable
+        A module's function; it is called in another process.
+    jobs : sequence
+        Those that take longest first, so that no process is left with one of them at the end.
+    done : callable
+        Told after each job how many are finished, and which was the last.
+    """
+
+    do: Callable[[Job], None]
+    jobs: Sequence[Job]
+    done: Callable[[int, Job], None]
 
 
 class Processes:
@@ -38,28 +59,22 @@ class Processes:
             # After an error, waiting would first run everything that is left.
             self._pool.shutdown(wait=error is None, cancel_futures=True)
 
-    def run(self, work: Callable[[Job], None], jobs: Sequence[Job], done: Callable[[int, Job], None]) -> None:
-        """Do all jobs in any order.
-
-        Parameters
-        ----------
-        work : callable
-            A module's function; it is called in another process.
-        jobs : sequence
-        done : callable
-            Told after each job how many are finished, and which was the last.
-        """
-        if not jobs:
+    def run(self, *works: Work[Any]) -> None:
+        """Do all jobs, in any order; those of a work begin when all of the works before it have begun."""
+        if not any(work.jobs for work in works):
             return
         if self._pool is None:
             context = get_context("spawn")
             self._pool = ProcessPoolExecutor(
                 os.cpu_count() or 1, context, initializer=_prepare, initargs=(os.getpid(),)
             )
-        waiting = {self._pool.submit(_run, work, job): job for job in jobs}
-        for count, future in enumerate(as_completed(waiting), start=1):
+        waiting = {self._pool.submit(_run, work.do, job): (work, job) for work in works for job in work.jobs}
+        finished: Counter[int] = Counter()
+        for future in as_completed(waiting):
             future.result()
-            done(count, waiting[future])
+            work, job = waiting[future]
+            finished[id(work)] += 1
+            work.done(finished[id(work)], job)
         _return_memory()
 
 

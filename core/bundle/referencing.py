@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from core.bundle.processes import Processes
+from core.bundle.processes import Processes, Work
 from core.bundle.store import load_arrays, save_arrays, whole
 from core.evidence.density import COVARIANCES, ClassDensities, MixtureSettings, held_out_log_density
 from core.evidence.influence import SoftmaxHead, fit_head
@@ -80,7 +80,7 @@ def fit_candidates(states: HiddenStates, seed: int, folder: Path, processes: Pro
     # What takes longest begins first.
     jobs = [_Job(_heads_file(folder), states, None, seed)]
     jobs += [_Job(_mixtures_file(folder, shape), states, shape, seed) for shape in _shapes(states)]
-    processes.run(_fit, [job for job in jobs if not job.file.exists()], lambda _count, _job: None)
+    processes.run(Work(_fit, [job for job in jobs if not job.file.exists()], lambda _count, _job: None))
 
 
 def choose_head(states: HiddenStates, folder: Path) -> SoftmaxHead:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.bundle.fitted import FittedFiles
-from core.bundle.processes import Processes, counted, kept
+from core.bundle.processes import Processes, Work, counted, kept
 from core.bundle.store import load_table, save_table, whole
 from core.bundle.versions import Versions
 from core.detectors.fitted_detectors import FittedDetectors
@@ -52,7 +52,7 @@ def score_versions(
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [job for part in versions for job in _jobs(part, fitted, folder)]
     missing = [job for job in jobs if not job.file.exists()]
-    processes.run(_score, missing, counted(progress, "Scoring images", len(missing)))
+    processes.run(Work(_score, missing, counted(progress, "Scoring images", len(missing))))
     return pa.concat_tables([load_table(job.file) for job in jobs])
 
 

@@ -53,11 +53,16 @@ class Reference:
         return self.trace.layers
 
     def index(self, layer: str, processing: Processing = "none") -> NeighbourIndex:
-        """Return the neighbour index of one layer, exact or, for very many images, approximate; built on first use."""
+        """Return the neighbour index of one layer, exact or, for very many images, approximate; built on first use.
+
+        As many are kept as there are layers, and one: choosing among all layers and processings asks for thrice that.
+        """
         key = (layer, processing)
-        if key not in self._indices:
-            self._indices[key] = make_index(self.activations(layer), processing)
-        return self._indices[key]
+        found = self._indices.pop(key, None) or make_index(self.activations(layer), processing)
+        while len(self._indices) > len(self.layers):
+            del self._indices[next(iter(self._indices))]
+        self._indices[key] = found  # last, as the one used last
+        return found
 
     def distances(self, layer: str) -> SquaredDistances:
         """Return the float64 distances to one layer's activations, prepared on first use."""

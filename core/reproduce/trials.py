@@ -14,7 +14,7 @@ import numpy as np
 from core.bundle.fitted import ReferenceFiles
 from core.bundle.fitting import held_out_scores
 from core.bundle.origin import code_sha256
-from core.bundle.processes import Processes, counted, kept
+from core.bundle.processes import Processes, Work, counted, kept
 from core.bundle.store import load_arrays, save_arrays, whole
 from core.bundle.versions import Versions, labels_of
 from core.detectors.base import Labels
@@ -124,7 +124,7 @@ def run_trials(
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [_Job(trial, reference, folder / f"{trial.key}.safetensors") for trial in trials]
     missing = [job for job in jobs if not job.file.exists()]
-    processes.run(_run, missing, counted(progress, "Fitting detectors", len(missing)))
+    processes.run(Work(_run, missing, counted(progress, "Fitting detectors", len(missing))))
     return [_read(job) for job in jobs]
 
 
