@@ -6,6 +6,8 @@ change pixels by more than an attack does.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
@@ -58,7 +60,7 @@ def show(
     link : str, optional
         Address that a click opens.
     """
-    with st.container(width="stretch" if side is None else side):
+    with nullcontext() if side is None else st.container(width=side):
         st.image(
             png(image, SMALLEST_SIDE if side is None else side),
             caption=caption,

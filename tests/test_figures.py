@@ -102,7 +102,7 @@ def test_above_and_below_are_told_apart_by_every_eye(eye: np.ndarray) -> None:
 def test_map_carries_ids_and_every_point_once() -> None:
     figure = FIGURES["map"]()
     assert sorted(int(i) for trace in figure.data for i in trace.customdata) == IDS.tolist()
-    assert all(trace.type == "scattergl" for trace in figure.data)
+    assert all(trace.type == "scatter" for trace in figure.data)
 
 
 def test_compared_maps_share_the_scale() -> None:

@@ -81,6 +81,7 @@ def open_app(page: str = PAGES[0], **query: str) -> AppTest:
 
 def text_of(app: AppTest) -> str:
     parts = [element.value for kind in ("title", "header", "markdown", "caption") for element in app.get(kind)]
+    parts += [picture.caption for shown in app.get("image") for picture in shown.proto.imgs]
     parts += [f"{metric.label}: {metric.value}" for metric in app.metric]
     for kind in ("success", "info", "warning", "error"):
         parts += [element.value for element in app.get(kind)]

@@ -18,7 +18,8 @@ from test_pages import bundle, engine, open_app, show, text_of  # noqa: F401  # 
 import core.bundle
 from app.panels import selection
 from core.bundle.model import load_reference
-from core.figures.errors import BACKGROUND_POINTS, confusion_matrix, errors_map
+from core.figures.embedding import MOST_POINTS
+from core.figures.errors import confusion_matrix, errors_map
 from core.model_errors.evaluated import evaluated_images
 from core.model_errors.reasons import ErrorReasons
 from core.model_errors.suspicious import SuspiciousImages, suspicious_images
@@ -155,14 +156,37 @@ def test_what_a_chart_reports_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     session: dict[str, Any] = {"chart": {"selection": {"points": points}}}
     monkeypatch.setattr(selection.st, "session_state", session)
-    selection._take("chart", "kept", "scope", None)
+    selection._take("chart", "kept", "scope")
     assert selection.selected("kept", "scope").tolist() == [7, 5, 3, 4]
-    selection._take("chart", "kept", "scope", 1)
-    assert selection.selected("kept", "scope").tolist() == [5, 3, 4]
     assert selection.selected("kept", "another") is None
+    places = selection.Places(np.zeros((3, 2)), np.array([3, 5, 9]))
+    selection._take_inside("chart", "kept", "scope", places)
+    assert selection.selected("kept", "scope").tolist() == [3, 5], "a click selects nothing but what has a place"
     session["chart"] = {"selection": {"points": []}}
-    selection._take("chart", "kept", "scope", 1)
-    assert selection.selected("kept", "scope") is None
+    for take in (lambda *name: selection._take(*name), lambda *name: selection._take_inside(*name, places)):
+        take("chart", "kept", "scope")
+        assert selection.selected("kept", "scope") is None
+
+
+def test_an_outline_selects_all_that_lie_inside_it_drawn_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    places = selection.Places(points, np.arange(1000, 1500))
+    angles = np.linspace(0, 2 * np.pi, 400)
+    lasso = {"x": np.cos(angles).tolist(), "y": np.sin(angles).tolist()}
+    drawn = [{"curve_number": 0, "customdata": 1003}]
+    session: dict[str, Any] = {"chart": {"selection": {"points": drawn, "lasso": [lasso], "box": []}}}
+    monkeypatch.setattr(selection.st, "session_state", session)
+    selection._take_inside("chart", "kept", "scope", places)
+    radii = np.linalg.norm(points, axis=1)
+    assert not ((radii > 0.999) & (radii < 1.001)).any(), "none lies between the circle and its polygon"
+    assert selection.selected("kept", "scope").tolist() == (1000 + np.flatnonzero(radii < 1)).tolist()
+    session["chart"]["selection"] = {"points": [], "lasso": [], "box": [{"x": [0.5, -1], "y": [0, 2]}]}
+    selection._take_inside("chart", "kept", "scope", places)
+    in_box = (points[:, 0] > -1) & (points[:, 0] < 0.5) & (points[:, 1] > 0) & (points[:, 1] < 2)
+    assert selection.selected("kept", "scope").tolist() == (1000 + np.flatnonzero(in_box)).tolist()
+    session["chart"]["selection"]["box"] = [{"x": [50, 51], "y": [0, 2]}]
+    selection._take_inside("chart", "kept", "scope", places)
+    assert selection.selected("kept", "scope").tolist() == [], "nothing inside is not the same as no outline"
 
 
 def test_one_click_opens_an_error_in_the_workbench(engine: FakeEngine, bundle: FakeBundle) -> None:
@@ -268,7 +292,7 @@ def test_a_lasso_on_the_neighbours_map_becomes_table_figures_and_file(engine: Fa
     assert found == [(3, "3"), (4, "4"), (13, "3"), (23, "3")]
     assert (frame["lists"] == "").is_monotonic_increasing, "what is on a list comes first"
     shown = {metric.label: metric.value for metric in app.metric}
-    assert (shown["Training images"], shown["Classes"], shown["Most frequent"]) == ("4", "2", "3 (75 %)")
+    assert (shown["Training images"], shown["Classes"], shown["Most frequent"]) == ("4", "2", "3")
     app.button(key="map-open-train-13").click().run()
     assert app.query_params["image"] == "train-13"
 
@@ -290,6 +314,6 @@ def test_all_errors_are_on_the_map_and_few_of_many_training_images() -> None:
     training = (draws.normal(size=(5000, 2)), np.arange(5000) % 2, np.arange(5000))
     places = draws.normal(size=(4, 2))
     figure = errors_map(training, (places, np.array([7, 5, 6, 9])), ["a"] * 4, ["cat", "dog"])
-    assert sum(len(trace.customdata) for trace in figure.data[:-1]) == BACKGROUND_POINTS
+    assert sum(len(trace.customdata) for trace in figure.data[:-1]) == MOST_POINTS
     assert figure.data[-1].customdata.tolist() == [7, 5, 6, 9]
     np.testing.assert_array_equal(np.stack([figure.data[-1].x, figure.data[-1].y], axis=1), places)

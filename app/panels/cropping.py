@@ -167,6 +167,8 @@ def _controls(photo: Photo, bundle: Bundle, size: tuple[int, int], square: Squar
 
 def _move(photo: Photo, bundle: Bundle, name: str, key: str) -> None:
     """Take the square that a slider asks for; a new side keeps the centre."""
+    if state.current().attack is not None:
+        st.toast("The attack was on the square before. Attack this one again.", icon=":material/crop:")
     value = int(st.session_state[key])
     square = _crop_of(photo, bundle).square
     if name == "side":

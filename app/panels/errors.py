@@ -14,7 +14,7 @@ import streamlit as st
 
 from app import words
 from app.panels import selection
-from app.panels.selection import Thumbnail
+from app.panels.selection import Places, Thumbnail
 from core.figures.errors import confusion_matrix, errors_map
 from core.model_errors.evaluated import Evaluated, evaluated_images
 from core.model_errors.reasons import LIKELY_LABEL_ERROR, NO_LAYER, ErrorReasons
@@ -201,11 +201,11 @@ def show_map(errors: Errors) -> None:
     layer = bundle.layers.index(layer_name)
     selection.selectable_map(
         _map(errors, bundle.id, str(method), layer),
+        Places(reasons.positions[str(method)][:, layer], reasons.ids),
         f"{MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread images among training images",
         f"errors-map-{bundle.name}-{method}-{layer}",
         LASSO,
         bundle.id,
-        last_trace_only=True,
     )
     st.caption(
         f"{selection.HOW_TO} Every error stands at the weighted mean of its nearest training images' places; pale "
@@ -313,15 +313,21 @@ def _figures(errors: Errors, rows: npt.NDArray[np.int64]) -> list[tuple[str, str
 def _columns(errors: Errors) -> dict[str, object]:
     k = "k" if errors.reasons is None else errors.reasons.k
 
-    def share(explained: str) -> object:
-        return st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0, help=explained)
+    def share(explained: str, label: str | None = None) -> object:
+        return st.column_config.ProgressColumn(label, format="percent", min_value=0.0, max_value=1.0, help=explained)
 
     return {
         "image": st.column_config.NumberColumn(format="%d", help="Data-set id"),
         "confidence": share("Softmax probability of the wrong answer."),
         "label error": share("How likely the given label is wrong: mean doubt of the network and of the neighbours."),
-        "neighbours of true class": share(f"Share of the {k} nearest training images, on the last layer."),
-        "neighbours of read class": share(f"Share of the {k} nearest training images, on the last layer."),
+        "neighbours of true class": share(
+            f"Share of the {k} nearest training images, on the last layer, that have the true class.",
+            "agree with label",
+        ),
+        "neighbours of read class": share(
+            f"Share of the {k} nearest training images, on the last layer, that have the read class.",
+            "agree with model",
+        ),
         "departs at": st.column_config.TextColumn(
             help="First layer from which the image stays nearer to the class it is read as."
         ),
@@ -351,7 +357,7 @@ def show_reasons(errors: Errors, row: int) -> None:
         left, right = st.columns([1, 4], gap="medium")
         with left:
             selection.picture(errors.bundle, item.image_id, item.said, side=160)
-            selection.open_button(errors.bundle, item.reference, "errors-open-chosen", "Open in the workbench")
+            selection.open_button(errors.bundle, item.reference, "errors-open-chosen")
         with right:
             st.markdown(f"**Image {item.image_id}.** {reason_words(errors, row)}")
             if errors.reasons is not None:
@@ -386,8 +392,8 @@ def _harmful(errors: Errors, reasons: ErrorReasons, row: int) -> None:
         for image_id, label in zip(reasons.harmful_ids[row], reasons.harmful_labels[row], strict=True):
             with st.container(gap="xxsmall"):
                 name = errors.name(int(label))
-                selection.picture(errors.bundle, int(image_id), f"Training image {image_id}, class {name}, harmful")
-                st.caption(f"**{name}**  \nno. {image_id}")
+                said, caption = f"Training image {image_id}, class {name}, harmful", f"**{name}**  \nno. {image_id}"
+                selection.picture(errors.bundle, int(image_id), said, caption)
 
 
 def departure_words(errors: Errors) -> str:

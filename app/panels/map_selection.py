@@ -76,7 +76,7 @@ def _figures(frame: pd.DataFrame, lists: Mapping[str, Sequence[TrainingImage]]) 
     return [
         ("Training images", f"{len(frame):,}", "Inside the lasso."),
         ("Classes", str(len(counts)), "How many different true classes they have."),
-        ("Most frequent", f"{counts.index[0]} ({words.percent(counts.iloc[0] / len(frame))})", "True class."),
+        ("Most frequent", str(counts.index[0]), f"True class of {words.percent(counts.iloc[0] / len(frame))} of them."),
         *listed,
     ]
 

@@ -155,6 +155,7 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
     figure.update_layout(dragmode="lasso")
     selection.selectable_map(
         figure,
+        selection.Places(np.asarray(bundle.maps[method][layer]), bundle.splits.train),
         f"{MAP_TITLES[method]} map of {drawn:,} training images at {layer_name}, with this image, its nearest, "
         "its most helpful and its most harmful training images marked",
         f"map-{method}-{layer}",
@@ -169,8 +170,10 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
 
 
 def _shown_words(bundle: Bundle, shown: int) -> str:
-    learned = training_images(bundle)
-    return "Every training image once." if shown == learned else f"{shown:,} of {learned:,} training images."
+    placed = len(bundle.splits.train)
+    if shown == placed == training_images(bundle):
+        return "Every training image once."
+    return f"{shown:,} of {placed:,} training images are drawn; a line selects all of them that lie inside it."
 
 
 def reference_words(bundle: Bundle) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from app import layout, pictures, state
+from core import views
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
@@ -49,26 +50,40 @@ class Thumbnail:
     caption: str
 
 
-def selectable_map(figure: Any, alt: str, key: str, name: str, scope: str, last_trace_only: bool = False) -> None:
-    """Show a map on which points can be lassoed.
+@dataclass(frozen=True)
+class Places:
+    """Where the images of a map lie.
+
+    Attributes
+    ----------
+    points : array, shape (n, 2)
+    ids : array of int64, shape (n,)
+        Data-set ids.
+    """
+
+    points: npt.NDArray[np.floating]
+    ids: Ids
+
+
+def selectable_map(figure: Any, places: Places, alt: str, key: str, name: str, scope: str) -> None:
+    """Show a map on which images can be lassoed.
 
     Parameters
     ----------
     figure : Figure
         Its points carry data-set ids as `customdata`.
+    places : Places
+        What can be selected, drawn or not; other points cannot.
     alt, key : str
     name, scope : str
         Where the session keeps the selection, and for what it holds; see `selected`.
-    last_trace_only : bool
-        Whether only points of the figure's last trace count.
     """
-    trace = len(figure.data) - 1 if last_trace_only else None
     st.plotly_chart(
         figure,
         alt=alt,
         key=key,
         config=LASSO_CONFIG,
-        on_select=lambda: _take(key, name, scope, trace),
+        on_select=lambda: _take_inside(key, name, scope, places),
         selection_mode=("points", "box", "lasso"),
     )
 
@@ -80,7 +95,7 @@ def selectable_cells(figure: Any, alt: str, key: str, name: str, scope: str) -> 
         alt=alt,
         key=key,
         config=POINT_CONFIG,
-        on_select=lambda: _take(key, name, scope, None),
+        on_select=lambda: _take(key, name, scope),
         selection_mode="points",
     )
 
@@ -99,12 +114,30 @@ def clear(*names: str) -> None:
         st.session_state.pop(name, None)
 
 
-def _take(key: str, name: str, scope: str, trace: int | None) -> None:
-    """Keep what a chart reports; for its callback."""
-    points = st.session_state[key]["selection"]["points"]
-    counted = [point for point in points if trace is None or point["curve_number"] == trace]
-    ids = [value for point in counted for value in _numbers(point.get("customdata"))]
-    st.session_state[name] = {"scope": scope, "ids": ids} if points else None
+def _take(key: str, name: str, scope: str) -> None:
+    """Keep the points that a chart reports; for its callback."""
+    ids = _reported(st.session_state[key]["selection"]["points"])
+    st.session_state[name] = {"scope": scope, "ids": ids} if ids else None
+
+
+def _take_inside(key: str, name: str, scope: str, places: Places) -> None:
+    """Keep what lies inside the outlines that a map reports, or the points that were clicked; for its callback."""
+    reported = st.session_state[key]["selection"]
+    outlines = [np.column_stack([area["x"], area["y"]]) for area in reported.get("lasso", ())]
+    outlines += [_corners(area["x"], area["y"]) for area in reported.get("box", ())]
+    if outlines:
+        ids = places.ids[views.inside(places.points, outlines)]
+    else:
+        ids = np.intersect1d(_reported(reported["points"]), places.ids).astype(np.int64)
+    st.session_state[name] = {"scope": scope, "ids": ids} if outlines or len(ids) else None
+
+
+def _corners(x: Sequence[float], y: Sequence[float]) -> npt.NDArray[np.float64]:
+    return np.array([(x[0], y[0]), (x[0], y[1]), (x[1], y[1]), (x[1], y[0])], dtype=np.float64)
+
+
+def _reported(points: Sequence[Any]) -> list[int]:
+    return [value for point in points for value in _numbers(point.get("customdata"))]
 
 
 def _numbers(customdata: Any) -> list[int]:
@@ -181,24 +214,24 @@ def thumbnails(bundle: Bundle, count: int, make: Callable[[int], Thumbnail], key
                 _thumbnail(bundle, make(row), key)
 
 
-def picture(bundle: Bundle, image_id: int, said: str, side: int | None = None) -> None:
+def picture(bundle: Bundle, image_id: int, said: str, caption: str | None = None, side: int | None = None) -> None:
     """Show a data-set image, or a crossed-out tile where it is not on this machine."""
     if bundle.image_set is None:
-        pictures.show(pictures.placeholder(), alt=f"{said}; the image itself is not on this machine", side=side)
+        said += "; the image itself is not on this machine"
+        pictures.show(pictures.placeholder(), said, caption, side)
     else:
-        pictures.show(bundle.image_set.images([image_id])[0], alt=said, side=side)
+        pictures.show(bundle.image_set.images([image_id])[0], said, caption, side)
 
 
-def open_button(bundle: Bundle, reference: str, key: str, label: str = "Open") -> None:
+def open_button(bundle: Bundle, reference: str, key: str) -> None:
     """Offer to open a data-set image in the workbench; not where it is not on this machine."""
     if bundle.image_set is None:
         return
-    if st.button(label, key=key, icon=":material/science:", help=f"Open image {reference} in the workbench."):
+    if st.button("Open", key=key, icon=":material/science:", help=f"Open image {reference} in the workbench."):
         state.pick_image(reference)
         st.switch_page("app_pages/workbench.py", query_params=state.current().to_query())
 
 
 def _thumbnail(bundle: Bundle, item: Thumbnail, key: str) -> None:
-    picture(bundle, item.image_id, item.said)
-    st.markdown(item.caption)
+    picture(bundle, item.image_id, item.said, item.caption)
     open_button(bundle, item.reference, f"{key}-open-{item.reference}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import pictures
+from app.panels import selection
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
@@ -51,11 +51,7 @@ def cards(bundle: Bundle, images: Sequence[TrainingImage], kind: str) -> None:
 def _card(bundle: Bundle, image: TrainingImage, kind: str) -> None:
     name = bundle.class_names[image.label]
     said = f"Training image {image.image_id}, class {name}, {kind}"
-    if bundle.image_set is None:
-        pictures.show(pictures.placeholder(), alt=f"{said}; the image itself is not on this machine")
-    else:
-        pictures.show(bundle.image_set.images([image.image_id])[0], alt=said)
-    st.markdown(f"**{name}**")
-    st.caption(f"no. {image.image_id}  \nd = {image.distance:.3g}")
+    caption = f"**{name}**  \nno. {image.image_id}  \nd = {image.distance:.3g}"
+    selection.picture(bundle, image.image_id, said, caption)
     for other in image.also:
         st.badge(other, icon=ICONS[other], color="green", help=f"This image is also among the {other} ones.")

@@ -178,6 +178,7 @@ class _Stages:
         maps = LayerMaps(files, self.recipe.seed, folder / "maps")
         fitted = self._fit(files, natural, attacked, beside=maps.work(self._part(0.82, 0.89)))
         versions = [*natural, *attacked]
+        self.processes.renew()  # the compiler behind the maps takes a quarter of a gigabyte in each of them
         scores = score_versions(versions, fitted.files, folder / "scores", self.processes, self._part(0.89, 0.99))
         self.progress(0.99, "Writing")
         return Built(

@@ -55,9 +55,17 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # After an error, waiting would first run everything that is left.
+        self._end(wait=error is None)
+
+    def renew(self) -> None:
+        """End the idle processes; the next jobs begin in new ones, free of what earlier ones imported and compiled."""
+        self._end(wait=True)
+
+    def _end(self, wait: bool) -> None:
         if self._pool is not None:
-            # After an error, waiting would first run everything that is left.
-            self._pool.shutdown(wait=error is None, cancel_futures=True)
+            self._pool.shutdown(wait=wait, cancel_futures=True)
+            self._pool = None
 
     def run(self, *works: Work[Any]) -> None:
         """Do all jobs, in any order; those of a work begin when all of the works before it have begun."""

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from core import views
 from core.figures import palette
 from core.figures.base import TRANSPARENT, styled
 from core.figures.embedding import training_map
@@ -20,8 +19,8 @@ SHADES = [[0.0, "rgba(213, 94, 0, 0.04)"], [1.0, "rgba(213, 94, 0, 0.65)"]]
 HEIGHT = 560
 SHORT_NAME = 2  # letters; longer names of columns would run into each other on a telephone
 MOST_WRITTEN = 20  # classes; numbers of more would overlap
-BACKGROUND_POINTS = 2_000  # a lasso sends every point under it to the page, these too
 FEW_ERRORS = 200  # larger markers of more would hide the map, on a telephone altogether
+LARGE_COUNT, SMALL_TYPE, USUAL_TYPE = 1_000, 9, 12  # four digits fit into a cell on a telephone
 ERRORS = "misread images"
 
 
@@ -72,7 +71,16 @@ def _cells(names: list[str], counts: Ids) -> go.Scatter:
 def _numbers(counts: Ids) -> list[dict[str, object]]:
     """Return every count as an annotation, which keeps the page's own colour and does not fade in a selection."""
     filled = zip(*np.nonzero(counts), strict=True)
-    return [{"x": int(c), "y": int(r), "text": str(counts[r, c]), "showarrow": False} for r, c in filled]
+    return [
+        {
+            "x": int(c),
+            "y": int(r),
+            "text": str(counts[r, c]),
+            "showarrow": False,
+            "font": {"size": SMALL_TYPE if counts[r, c] >= LARGE_COUNT else USUAL_TYPE},
+        }
+        for r, c in filled
+    ]
 
 
 def errors_map(
@@ -86,19 +94,17 @@ def errors_map(
     Parameters
     ----------
     training : (points (N, 2), labels (N,), ids (N,))
-        Thinned evenly to `BACKGROUND_POINTS`.
+        Thinned evenly to `MOST_POINTS`.
     errors : (points (n, 2), ids (n,))
         The trace `ERRORS`, always the last one.
     readings : sequence of str, length n
         What each was read as, for the hover text.
     class_names : sequence of str
     """
-    points, labels, ids = training
-    drawn = views.evenly(len(points), BACKGROUND_POINTS)
-    figure = training_map(points[drawn], labels[drawn], ids[drawn], class_names, opacity=0.3)
+    figure = training_map(*training, class_names, opacity=0.3)
     places, error_ids = errors
     figure.add_trace(
-        go.Scattergl(
+        go.Scatter(
             name=ERRORS,
             x=places[:, 0],
             y=places[:, 1],

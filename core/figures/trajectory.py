@@ -92,7 +92,7 @@ def pivot_path(
             y=[up[0], up[-1]],
             mode="text",
             text=["first layer", "last layer"] if index == 0 else ["", "last layer"],
-            textposition="top center",
+            textposition="top center" if index == 0 else "bottom center",  # two ends may lie side by side
             showlegend=False,
             hoverinfo="skip",
         )
