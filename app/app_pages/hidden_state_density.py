@@ -15,6 +15,7 @@ layout.opening(
 )
 current = layout.evidence_case()
 st.markdown(density.density_words(current))
+st.caption(density.score_words(current.bundle))
 st.header("Density for each class", anchor="class-densities")
 density.show_class_densities(current)
 st.caption("The axis is logarithmic on both sides of zero. Higher is more usual.")

@@ -34,6 +34,16 @@ def density_words(case: CaseAnalysis) -> str:
     return "\n\n".join(sentences)
 
 
+def score_words(bundle: Bundle) -> str:
+    """Return how these thresholds differ from the one by which the I-defender judges."""
+    settings = bundle.manifest.detectors.get("idefender", {}).get("parameters", {})
+    score = "the log density with its sign turned" if settings.get("variant") == "log_density" else "taken from it"
+    return (
+        "These thresholds are the paper's, one per class and the same at every α. The I-defender's score on the "
+        f"workbench is {score}, with one threshold for all classes that follows α."
+    )
+
+
 def show_class_densities(case: CaseAnalysis) -> None:
     """Show log p(H | class) per class against the thresholds, for each image."""
     figure = class_densities(case.views(), case.bundle.class_names)
