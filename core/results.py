@@ -235,7 +235,7 @@ class FusedVerdict:
     error : Verdict or None
         Of the score of natural errors, higher = more likely misclassified; None where it was not fitted.
     contributions : mapping of str to float
-        What each detector adds to the fused score, which is a log odds.
+        What each detector adds to the fused score, which is a log odds, beside an average natural image.
     """
 
     kind: Literal["natural", "error", "adversarial", "uncalibrated"]

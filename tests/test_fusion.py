@@ -130,6 +130,16 @@ def test_contributions_and_a_constant_sum_to_the_score() -> None:
     assert np.abs(found.contributions[:, 2]).mean() < 0.3 * np.abs(found.contributions[:, 0]).mean()
 
 
+def test_what_natural_images_give_speaks_for_an_attack_as_much_as_against_one() -> None:
+    fusion = Fusion.fit(*draw(2000, 0), MACRO)[0]
+    scores, labels, _ = draw(4000, 3)
+    found = fusion.combine(scores).contributions / fusion.weights["attack"][:-1]
+    natural = found[~labels.adversarial]
+    np.testing.assert_allclose(natural.mean(0), 0.0, atol=0.1)
+    assert (natural.min(0) < -0.9).all(), "the calmest speak against it"
+    assert found[labels.attacks == "fgsm", 0].mean() > 2.0
+
+
 def test_an_order_preserving_change_of_scale_hardly_matters() -> None:
     scores, labels, wrong = draw(200, 0)
     logs = {name: np.log(values) for name, values in scores.items()}

@@ -113,7 +113,7 @@ def _fused_reading(image: str, fused: FusedVerdict) -> None:
         st.markdown("It looks like the images that this model gets wrong without any attack.")
     st.caption(
         _contribution_words(fused),
-        help="What each detector adds to the log odds of an attack: "
+        help="What each detector adds to the log odds of an attack, beside an average natural image: "
         + words.listed([f"{catalogue.detector_title(name)} {value:+.1f}" for name, value in _strongest(fused)])
         + "."
         + (" The model's own errors were too few to learn what they look like." if fused.error is None else ""),

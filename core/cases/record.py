@@ -78,7 +78,7 @@ class FusedNumbers:
     error : VerdictNumbers or None
         Of the score of natural errors, where it was fitted.
     contributions : mapping of str to float
-        What each detector adds to the log odds of an attack.
+        What each detector adds to the log odds of an attack, beside an average natural image.
     """
 
     kind: Literal["natural", "error", "adversarial", "uncalibrated"]

@@ -21,6 +21,7 @@ ERROR_SCORE = "error_score"  # log odds of a misclassified against a correctly c
 ATTACK, ERROR = "attack", "error"
 # Variances C that the weights may have around their mean, the smallest being all but none.
 SPREADS = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+NATURAL_SURPRISE = 1.0  # nats: the mean of -log p where p is uniform, as natural images' p-values are
 SPREAD_OF_ONE = 1e-3  # where only one attack is known; what thirteen attacks on CIFAR-10 chose
 ERROR_PENALTY = 0.01  # inverse strength of the L2 penalty on what tells natural errors
 FEWEST_ERRORS = 10
@@ -63,7 +64,8 @@ class FusedScores:
     error : array of float64, shape (n,), or None
         The same for a misclassified natural image; None where there were too few of them to learn from.
     contributions : array of float64, shape (n, members)
-        What each detector adds to `attack`; together with a constant they sum to it.
+        What each detector adds to `attack`, more or less than for an average natural image; together with a constant
+        they sum to it.
     """
 
     attack: Floats
@@ -170,12 +172,13 @@ class Fusion:
         if missing:
             raise InputError(f"The fused verdict also needs the scores of {', '.join(missing)}.")
         # einsum adds every image's terms in the same order, however many images there are.
-        contributions = self.surprises(scores) * self.weights[ATTACK][:-1]
-        attack = np.einsum("nf->n", contributions) + self.weights[ATTACK][-1]
+        weights = self.weights[ATTACK][:-1]
+        weighted = self.surprises(scores) * weights
+        attack = np.einsum("nf->n", weighted) + self.weights[ATTACK][-1]
         error = None
         if ERROR in self.weights:
             error = np.einsum("nf,f->n", self.shapes(scores), self.weights[ERROR][:-1]) + self.weights[ERROR][-1]
-        return FusedScores(attack, error, contributions)
+        return FusedScores(attack, error, weighted - weights * NATURAL_SURPRISE)
 
     def arrays(self) -> Arrays:
         """Return everything fitted, as arrays that `restore` takes back."""
