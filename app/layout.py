@@ -15,6 +15,7 @@ from app.papers import Paper
 from core.errors import InputError
 
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
+SCROLL_UP = "if (!location.hash) document.querySelector('[data-testid=stMain]').scrollTop = 0;"
 MAP_CONFIG = {
     "displaylogo": False,
     "scrollZoom": True,
@@ -101,6 +102,19 @@ def case_words(case: CaseAnalysis) -> str:
     if case.fooled:
         return f"{text}. After **{title}** it is read as **{after.name}** ({words.percent(after.confidence)})."
     return f"{text}. **{title}** failed within its budget: still read as **{after.name}**; its best attempt is shown."
+
+
+def start_at_top(url_path: str) -> None:
+    """Open every page at its top: Streamlit stays where the page before was scrolled to.
+
+    The browser runs the script once per visit, as its text changes with each; on a page that stays, nothing moves.
+    """
+    last, visits = st.session_state.get("page-visit", (None, 0))
+    if last != url_path:
+        visits += 1
+        st.session_state["page-visit"] = (url_path, visits)
+    with st.sidebar:
+        st.html(f"<script>/* {visits} */ {SCROLL_UP}</script>", unsafe_allow_javascript=True)
 
 
 def sidebar() -> None:

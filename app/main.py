@@ -118,5 +118,6 @@ except InputError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 layout.sidebar()
+layout.start_at_top(page.url_path)
 lesson_bar(page.url_path)
 page.run()

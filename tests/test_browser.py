@@ -243,12 +243,15 @@ def test_pick_attack_and_follow_the_case_through_every_page(open_tab: Any) -> No
     assert_says_what_core_says(visit, image_id)
     link = page.url
     natural, attacked = analyses(image_id)
+    main = page.locator('[data-testid="stMain"]')
     for title in list(PAGES)[1:]:
+        main.evaluate("main => { main.scrollTop = main.scrollHeight; }")
         page.locator('[data-testid="stSidebarNavLink"]', has_text=title).click()
         page.wait_for_url(f"**/{PAGES[title]}?*", timeout=PATIENCE)
         page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
         visit.settle()
         visit.check()
+        assert main.evaluate("main => main.scrollTop") == 0, f"{title} opens where the page before was scrolled to"
         assert f"image=test-{image_id}" in page.url and "attack=pgd" in page.url, title
         if title not in WITHOUT_CASE:
             text = visit.text()
