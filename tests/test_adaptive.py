@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from attack_cases import attack_images
+from in_order import InOrder
 from scipy.special import expit
 from shipped import correct_test_ids, shipped
 from tiny import tiny_classifier, tiny_images
@@ -237,15 +237,6 @@ def test_a_detector_without_slopes_says_so() -> None:
         suspicion_of(tiny_classifier(), tiny_reference(), Unknown())
 
 
-class InThisProcess:
-    """Runs the jobs of a build one after another."""
-
-    def run(self, work: Callable, jobs: Sequence, done: Callable) -> None:
-        for count, job in enumerate(jobs, start=1):
-            work(job)
-            done(count, job)
-
-
 def test_an_evaluation_afresh_aims_at_the_bundles_own_detectors(tmp_path: Path) -> None:
     loaded, ids = shipped(), correct_test_ids(2)
     bundle, settings = loaded.bundle, {"steps": 5, "detector": "idefender"}
@@ -256,7 +247,7 @@ def test_an_evaluation_afresh_aims_at_the_bundles_own_detectors(tmp_path: Path) 
         [(AttackPlan("adaptive", 0, 2, settings), ids)],
         0,
         tmp_path,
-        InThisProcess(),
+        InOrder(),
         lambda *_: None,
         FittedFiles.of(
             ReferenceFiles(bundle.folder, bundle.layers, 10), {"idefender": loaded.detectors["idefender"].settings}

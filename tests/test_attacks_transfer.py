@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from attack_cases import QUICK, LinearClassifier
+from in_order import InOrder
 from tiny import TRAINING_IMAGES, tiny_classifier, tiny_digits, tiny_images
 
 from core.attacks import attack_images, draw_targets, transfer_images
@@ -101,15 +101,6 @@ def test_networks_that_do_not_fit_are_refused() -> None:
         transfer_images(small, tiny_classifier(), tiny_images(1)[0], "fgsm")
 
 
-class InThisProcess:
-    """Runs the jobs of a build one after another."""
-
-    def run(self, work: Callable, jobs: Sequence, done: Callable) -> None:
-        for count, job in enumerate(jobs, start=1):
-            work(job)
-            done(count, job)
-
-
 def test_a_bundles_images_are_aimed_at_random_and_judged_by_their_label(tmp_path: Path) -> None:
     data, weights = tiny_digits(), tmp_path / "tiny.safetensors"
     save_weights(tiny_classifier(), weights)
@@ -119,7 +110,7 @@ def test_a_bundles_images_are_aimed_at_random_and_judged_by_their_label(tmp_path
     plans = [AttackPlan("fgsm", 30, 0, settings), AttackPlan("fgsm", 30, 0, settings, random_target=True)]
     wanted = [(plan, ids) for plan in plans]
     free, aimed = attack_splits(
-        tiny_classifier(), weights, data, wanted, 5, tmp_path / "chunks", InThisProcess(), lambda *_: None
+        tiny_classifier(), weights, data, wanted, 5, tmp_path / "chunks", InOrder(), lambda *_: None
     )
     targets = draw_targets(data.images(ids), data.labels[ids], 10, 5)
     expected = attack_images(

@@ -9,7 +9,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from in_order import InOrder
 from paper_cells import CELLS, TABLE, store
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
@@ -256,15 +257,6 @@ def shares_that_fooled(lab: Lab) -> list[Cell]:
 
 def silent(fraction: float, message: str) -> None:
     pass
-
-
-class InOrder(Processes):
-    """Does the jobs here and in order, so that it is known what an interrupted run has finished."""
-
-    def run(self, work: Callable[[Any], None], jobs: Sequence[Any], done: Callable[[int, Any], None]) -> None:
-        for count, job in enumerate(jobs, start=1):
-            work(job)
-            done(count, job)
 
 
 def test_an_interrupted_run_goes_on_where_it_stood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

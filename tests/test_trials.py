@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from shipped import images_of, shipped
 
 from core.bundle.fitted import ReferenceFiles
-from core.bundle.processes import Processes
+from core.bundle.processes import Processes, Work
 from core.bundle.versions import Versions
 from core.detectors.fusion import FUSED
 from core.evidence.readings import PixelReadings
@@ -23,9 +22,8 @@ DETECTORS = ("mahalanobis", "feature_response")
 class Idle(Processes):
     """Workers that must not be needed."""
 
-    def run(self, work: Callable[[Any], None], jobs: Sequence[Any], done: Callable[[int, Any], None]) -> None:
-        del work, done
-        assert not jobs
+    def run(self, *works: Work[Any]) -> None:
+        assert not any(work.jobs for work in works)
 
 
 def versions(split: str, noise: float) -> Versions:
