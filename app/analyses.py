@@ -50,9 +50,9 @@ class CaseAnalysis:
         return self.attack is not None and bool(self.attack.success[0])
 
     @property
-    def misread(self) -> bool:
-        """Whether the natural image is read as another class than the data set's label says."""
-        return self.true_label is not None and self.natural.prediction.label != self.true_label
+    def contradicted_label(self) -> int | None:
+        """The data set's label where the natural image is read as another class; None elsewhere."""
+        return None if self.true_label == self.natural.prediction.label else self.true_label
 
     @property
     def rival(self) -> int | None:

@@ -93,8 +93,8 @@ def case_words(case: CaseAnalysis) -> str:
     """Return the case in one Markdown sentence."""
     natural = case.natural.prediction
     text = f"**{image_words(case.case.image)}**, read as **{natural.name}** ({words.percent(natural.confidence)})"
-    if case.misread and case.true_label is not None:
-        text += f", wrongly: the label says {case.bundle.class_names[case.true_label]}"
+    if case.contradicted_label is not None:
+        text += f", wrongly: the label says {case.bundle.class_names[case.contradicted_label]}"
     if case.attack is None or case.attacked is None:
         return text + ". It has not been attacked."
     title = catalogue.attack_title(case.attack.attack)

@@ -6,11 +6,13 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import core.bundle
 import core.engine
+from core.model_errors.evaluated import evaluated_images
 from core.results import Analysis
 from core.views import count_noticing, natural_test_ids
 
@@ -80,3 +82,24 @@ def test_pages_never_import_torch(app: AppTest) -> None:
     assert loaded
     for name in loaded:
         assert "torch" not in vars(sys.modules[name])
+
+
+def test_an_image_that_is_misread_by_itself_is_said_to_be_so_and_no_other(app: AppTest) -> None:
+    bundle = core.bundle.load_bundle("digits")
+    wrong = evaluated_images(bundle.scores).errors()
+    row = int(np.flatnonzero(wrong.splits == "test")[0])
+    label, read = (bundle.class_names[int(found[row])] for found in (wrong.labels, wrong.predictions))
+    misread = AppTest.from_file(MAIN, default_timeout=120)
+    misread.query_params["image"] = f"test-{wrong.ids[row]}"
+    text = said(misread.run())
+    assert f"The data set says {label}: the model errs on this image" in text
+    assert f"**Natural**: read as **{read}**" in text
+    assert "The model misreads this image by itself." in text
+    misread.switch_page("app_pages/trajectories.py").run()
+    assert f"wrongly: the label says {label}" in said(misread)
+    app.switch_page("app_pages/workbench.py").run()
+    assert "misreads this image" not in said(app) and "The data set says" not in said(app)
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(element.value for kind in ("markdown", "caption") for element in app.get(kind))

@@ -24,11 +24,9 @@ def comparison(case: CaseAnalysis) -> None:
     natural, change, attacked = st.columns(3, gap="medium")
     with natural:
         _reading("Natural", case, case.natural, palette.NATURAL, "natural")
-        if case.true_label is not None and case.true_label != case.natural.prediction.label:
-            st.caption(
-                f":material/error: The data set says {case.bundle.class_names[case.true_label]}: the model errs on "
-                "this image without any attack."
-            )
+        if case.contradicted_label is not None:
+            label = case.bundle.class_names[case.contradicted_label]
+            st.caption(f":material/error: The data set says {label}: the model errs on this image without any attack.")
     if case.attack is None or case.attacked is None:
         with change.container(border=True):
             st.markdown(

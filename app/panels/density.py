@@ -37,7 +37,8 @@ def density_words(case: CaseAnalysis) -> str:
 def score_words(bundle: Bundle) -> str:
     """Return how these thresholds differ from the one by which the I-defender judges."""
     settings = bundle.manifest.detectors.get("idefender", {}).get("parameters", {})
-    score = "the log density with its sign turned" if settings.get("variant") == "log_density" else "taken from it"
+    plain = settings.get("variant") == "log_density" and settings.get("tails") == "upper"
+    score = "this log density with its sign turned" if plain else "taken from this log density"
     return (
         "These thresholds are the paper's, one per class and the same at every α. The I-defender's score on the "
         f"workbench is {score}, with one threshold for all classes that follows α."

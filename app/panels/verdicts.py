@@ -49,7 +49,7 @@ def panel(case: CaseAnalysis) -> None:
             )
     with slider_column:
         controls.alpha_slider()
-    if case.misread:
+    if case.contradicted_label is not None:
         _misread_note()
     if shown.fused is not None:
         _fused_card(case)
