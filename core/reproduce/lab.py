@@ -24,6 +24,7 @@ from core.data.cache import cache_folder
 from core.data.image_set import ImageSet
 from core.data.sources import load_image_set
 from core.errors import InputError
+from core.models.classifier import Classifier
 from core.models.training import Progress
 from core.recipes import AttackPlan
 from core.reproduce.protocol import Scores
@@ -80,12 +81,28 @@ class Lab:
             raise InputError(f"'{self.data}' does not hold the images that bundle '{self.recipe}' was built on.")
         return found
 
+    @property
+    def classifier(self) -> Classifier:
+        """The network that is attacked and traced."""
+        return self.loaded.classifier
+
+    @property
+    def network(self) -> str:
+        """What sets this network apart from all others."""
+        return self.loaded.bundle.id
+
     @cached_property
     def folder(self) -> Path:
-        """Where finished work is kept; other bundles or other code never meet what these left."""
-        seen = [self.loaded.bundle.id, self.image_set.fingerprint, code_sha256("attacks", "models", "evidence")]
+        """Where finished work is kept; other networks or other code never meet what these left."""
+        seen = [self.network, self.image_set.fingerprint, code_sha256("attacks", "models", "evidence")]
         key = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:KEY_LENGTH]
         return cache_folder() / "reproduce" / f"{self.recipe}-{key}"
+
+    @property
+    def reference(self) -> ReferenceFiles:
+        """Where worker processes find the reference set."""
+        bundle = self.loaded.bundle
+        return ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names))
 
     def capped(self, count: int) -> int:
         """Return the number of images to use where a table asks for `count`."""
@@ -122,13 +139,12 @@ class Lab:
         ids = getattr(self.loaded.bundle.splits, split)
         correct = ids[predicted == self.image_set.labels[ids]]
         wanted = [(plan, correct[: self.capped(count)]) for plan, count in zip(plans, counts, strict=True)]
-        loaded = self.loaded
         return attack_splits(
-            loaded.classifier,
+            self.classifier,
             self._weights,
             self.image_set,
             wanted,
-            loaded.bundle.manifest.seed,
+            self.loaded.bundle.manifest.seed,
             self.folder / "attacks",
             self.processes,
             self.progress,
@@ -137,18 +153,13 @@ class Lab:
 
     def scored(self, trials: Sequence[Trial]) -> list[list[Mapping[str, Scores]]]:
         """Return the scores by detector of every test of every trial, one trial per worker process."""
-        return run_trials(trials, self._reference, self.folder / "trials", self.processes, self.progress)
+        return run_trials(trials, self.reference, self.folder / "trials", self.processes, self.progress)
 
     @property
-    def _reference(self) -> ReferenceFiles:
-        bundle = self.loaded.bundle
-        return ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names))
-
-    @property
-    def _fitted(self) -> FittedFiles:
+    def _fitted(self) -> FittedFiles | None:
         """The bundle's detectors, for attacks that aim at them."""
         settings = {name: dict(detector.settings) for name, detector in self.loaded.detectors.items()}
-        return FittedFiles.of(self._reference, settings)
+        return FittedFiles.of(self.reference, settings)
 
     @property
     def _weights(self) -> Path:
@@ -161,7 +172,7 @@ class Lab:
 
     def _collector(self, name: str, readings: bool) -> Collector:
         folder = self.folder / "observed" / (name if readings else f"{name}-traces")
-        return Collector(self.loaded.classifier, self._weights, self.image_set, folder, self.processes)
+        return Collector(self.classifier, self._weights, self.image_set, folder, self.processes)
 
     def _natural_predictions(self, split: str) -> npt.NDArray[np.int64]:
         """Predictions for a whole split as the bundle stores them."""

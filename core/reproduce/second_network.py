@@ -10,10 +10,10 @@ import numpy.typing as npt
 from core.images import to_floats
 from core.models.classifier import Classifier
 from core.models.trace import Trace
-from core.models.training import Checkpoint, architecture_of, load_weights, save_weights, train_classifier
-from core.recipes import Recipe, get_recipe
+from core.recipes import get_recipe
 from core.reproduce.hidden_states import Judge, StateForm, fit_states
 from core.reproduce.lab import Lab
+from core.reproduce.training import trained_network
 
 AT_ONCE = 2000
 
@@ -52,7 +52,7 @@ def second_network(
         recipe, seed=seed, epochs=epochs, base_width=base_width or recipe.base_width, depth=depth or recipe.depth
     )
     name = f"{recipe.name}-w{recipe.base_width}-d{recipe.depth}-s{seed}-e{epochs}"
-    classifier = _trained(lab, recipe, name)
+    classifier = trained_network(lab, recipe, lab.folder / "networks" / f"{name}.safetensors")
     splits, labels = lab.loaded.bundle.splits, lab.image_set.labels
     width = classifier.architecture.base_width * 4
     model = fit_states(
@@ -64,17 +64,6 @@ def second_network(
         lab.folder / "networks" / f"{name}-states.safetensors",
     )
     return SecondNetwork(classifier, Judge.of(model, _trace(lab, classifier, splits.calibration)))
-
-
-def _trained(lab: Lab, recipe: Recipe, name: str) -> Classifier:
-    file = lab.folder / "networks" / f"{name}.safetensors"
-    if not file.exists():
-        checkpoint = Checkpoint.beside(file, recipe, lab.image_set)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        trained = train_classifier(recipe, lab.image_set, lab.loaded.bundle.splits.train, lab.progress, checkpoint)
-        save_weights(trained, file, data=lab.image_set.fingerprint)
-        checkpoint.remove()
-    return load_weights(architecture_of(recipe, lab.image_set), file)
 
 
 def _trace(lab: Lab, classifier: Classifier, ids: npt.NDArray[np.int64]) -> Trace:

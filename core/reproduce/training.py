@@ -1,0 +1,30 @@
+"""Networks trained for a table on a bundle's data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.models.classifier import Classifier
+from core.models.training import Checkpoint, architecture_of, load_weights, save_weights, train_classifier
+from core.recipes import Recipe
+from core.reproduce.lab import Lab
+
+
+def trained_network(lab: Lab, recipe: Recipe, file: Path) -> Classifier:
+    """Train a network on the bundle's training images, or read the one that an earlier run has finished.
+
+    Parameters
+    ----------
+    lab : Lab
+    recipe : Recipe
+        Of the bundle's data; its own splits are not used.
+    file : Path
+        Where the weights are kept.
+    """
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint = Checkpoint.beside(file, recipe, lab.image_set)
+        trained = train_classifier(recipe, lab.image_set, lab.loaded.bundle.splits.train, lab.progress, checkpoint)
+        save_weights(trained, file, data=lab.image_set.fingerprint)
+        checkpoint.remove()
+    return load_weights(architecture_of(recipe, lab.image_set), file)
