@@ -41,11 +41,17 @@ def legible(figure: Any) -> Any:
 
     Streamlit's grey for them has a contrast of 3.7 : 1 on a light page.
     """
-    colour = st.get_option(f"theme.{'dark' if st.context.theme.type == 'dark' else 'light'}.textColor")
+    colour = theme_colour("textColor")
     figure.update_xaxes(tickfont_color=colour, title_font_color=colour)
     figure.update_yaxes(tickfont_color=colour, title_font_color=colour)
     figure.for_each_annotation(lambda note: note.update(font_color=note.font.color or colour))
     return figure
+
+
+def theme_colour(name: str) -> str:
+    """Return a colour of the theme that the person sees, by its name among Streamlit's options."""
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    return str(st.get_option(f"theme.{theme}.{name}"))
 
 
 def page_link(page: str, label: str, icon: str | None = None) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from core.parameters import Parameter
 from core.results import SavedReading, Verdict
 from core.titles import kind_title, verdict_title
 from core.titles import number as number
@@ -18,7 +17,6 @@ ERROR = ":material/rule:"
 UNCALIBRATED = ":material/help:"
 
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-LONGEST_DECIMAL = len("0.0001")
 
 
 def verdict_words(verdict: Verdict) -> tuple[str, str, Literal["orange", "blue", "gray"]]:
@@ -110,31 +108,9 @@ def either(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " or " + items[-1]
 
 
-def settings(parameters: Mapping[str, object], declared: Sequence[Parameter] = ()) -> str:
-    """Return parameters as "budget ε (L∞) 0.1, steps 20", under the labels that were declared for them."""
-    labels = {parameter.name: parameter.label for parameter in declared}
-    return ", ".join(f"{_inside(labels.get(name, name))} {setting(value)}" for name, value in parameters.items())
-
-
-def _inside(label: str) -> str:
-    """Return a label as it is written within a sentence: "L1 weight β" keeps its capital, "Step size" does not."""
-    return label[:1].lower() + label[1:] if label[1:2].islower() else label
-
-
 def pixel_change(change: float, colour: bool) -> str:
     """Return a change of a pixel as its field writes it: "8/255" for colour images, "0.1" for grey ones."""
     if not colour:
         return f"{change:.3g}"
     levels = 255 * change
     return f"{levels:.0f}/255" if math.isclose(levels, round(levels), abs_tol=1e-4) else f"{levels:.1f}/255"
-
-
-def setting(value: object) -> str:
-    """Return the value of a parameter as people write it: also as a share of 255 grey levels, such as 8/255."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if not isinstance(value, float):
-        return str(value)
-    text, levels = f"{value:g}", round(255 * value)
-    in_levels = 0 < levels < 255 and math.isclose(255 * value, levels, rel_tol=1e-6)
-    return f"{levels}/255" if in_levels and len(text) > LONGEST_DECIMAL else text

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import core.attacks.registry as attack_registry
 import core.detectors.registry as detector_registry
 from core.detectors.fusion import Fusion
+from core.parameters import Parameter
+
+LONGEST_DECIMAL = len("0.0001")
 
 
 def attack_title(name: str) -> str:
@@ -47,3 +51,26 @@ def number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.4g}"
+
+
+def settings(parameters: Mapping[str, object], declared: Sequence[Parameter] = ()) -> str:
+    """Return parameters as "budget ε (L∞) 0.1, steps 20", under the labels that were declared for them."""
+    labels = {parameter.name: parameter.label for parameter in declared}
+    named = ((_within_sentence(labels.get(name, name)), setting(value)) for name, value in parameters.items())
+    return ", ".join(f"{name} {value}" for name, value in named)
+
+
+def setting(value: object) -> str:
+    """Return the value of a parameter as people write it: also as a share of 255 grey levels, such as 8/255."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if not isinstance(value, float):
+        return str(value)
+    text, levels = f"{value:g}", round(255 * value)
+    in_levels = 0 < levels < 255 and math.isclose(255 * value, levels, rel_tol=1e-6)
+    return f"{levels}/255" if in_levels and len(text) > LONGEST_DECIMAL else text
+
+
+def _within_sentence(label: str) -> str:
+    """Return a label as it is written within a sentence: "L1 weight β" keeps its capital, "Step size" does not."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label

@@ -271,6 +271,12 @@ def test_a_report_needs_nothing_else_and_says_everything() -> None:
     assert "prefers-color-scheme: dark" in html
 
 
+def test_a_report_names_settings_and_detectors_as_the_pages_do() -> None:
+    said = Page(to_html(saved_case(4, eps=8 / 255))).said
+    assert "budget ε (L∞) 8/255, random start on, step size 0.01, steps 20, seed 4" in said
+    assert "Fused verdict" in said
+
+
 def test_pictures_in_a_report_are_exact() -> None:
     import base64
 

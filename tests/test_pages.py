@@ -23,6 +23,7 @@ import core.bundle
 import core.bundle.summary
 import core.engine
 from app import words
+from core import titles
 from core.attacks.registry import ATTACKS
 from core.bundle.summary import BundleSummary
 from core.reproduce import results
@@ -615,7 +616,7 @@ def test_a_file_that_is_no_picture_leaves_the_case_with_one_sentence(engine: Fak
     ],
 )
 def test_settings_are_written_as_people_write_them(value: object, said: str) -> None:
-    assert words.setting(value) == said
+    assert titles.setting(value) == said
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import bundle_jobs, layout, state
-from app.panels import errors, suspicious
+from app.panels import error_choice, error_table, errors, suspicious
 from app.panels.missing import missing_images_note
 
 layout.opening(
@@ -27,19 +27,19 @@ if wrong_tab.open:
         known = errors.errors_of(bundle)
         st.markdown(errors.summary_words(known))
         if len(known.wrong):
-            passing = errors.filters(known)
+            passing = error_choice.filters(known)
             left, right = st.columns(2, gap="medium")
             with left:
                 st.header("What is taken for what", anchor=False)
-                errors.show_confusion(known)
+                error_choice.show_confusion(known)
             with right:
                 st.header("Where the errors lie", anchor=False)
                 if bundle.image_set is not None:
                     reasons = bundle_jobs.result_of("explain_errors", bundle, "Looking into every error")
                     known = replace(known, reasons=reasons)
-                errors.show_map(known)
+                error_choice.show_map(known)
             st.header("The errors", anchor=False)
-            errors.show_chosen(known, errors.chosen_errors(known, passing))
+            error_table.show_chosen(known, error_choice.chosen_errors(known, passing))
         layout.how_computed(
             "Every natural image of the fitting, calibration and test splits that the model misreads. Neighbours are "
             "the nearest training images on the last layer. The departure layer is the first from which, up to the "

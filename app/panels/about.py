@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import catalogue, words
 from app.papers import PAPERS
+from core import titles
 from core.bundle.summary import training_images
 from core.contests import scored_detectors
 from core.views import success_rows
@@ -76,7 +77,7 @@ def show_attacks(bundle: Bundle) -> None:
             "tried": row.tried,
             "median L∞": row.median_linf,
             "median L2": row.median_l2,
-            "settings": words.settings(settings.get(row.attack, {}), catalogue.attack_parameters(row.attack)),
+            "settings": titles.settings(settings.get(row.attack, {}), catalogue.attack_parameters(row.attack)),
         }
         for row in success_rows(bundle.scores)
     ]
@@ -101,7 +102,7 @@ def show_detectors(bundle: Bundle) -> None:
     rows = [
         {
             "detector": catalogue.detector_title(name),
-            "settings": words.settings(
+            "settings": titles.settings(
                 _with_layer_name(bundle, entry["parameters"]), catalogue.detector_parameters(name)
             )
             or "none",

@@ -11,6 +11,7 @@ from app.panels.case_list import both_pictures, compared, forget, title
 from core import titles
 from core.cases import wording
 from core.cases.record import ImageNumbers, SavedCase
+from core.detectors.fusion import FUSED
 from core.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ def _disagreement(first: ImageNumbers, second: ImageNumbers) -> str:
 
 def _rows(images: list[tuple[str, ImageNumbers]]) -> list[dict[str, object]]:
     names = dict.fromkeys(verdict.detector for _, image in images for verdict in image.verdicts)
-    rows: list[dict[str, object]] = [{"detector": "All together"}] if any(image.fused for _, image in images) else []
-    rows += [{"detector": titles.detector_title(name)} for name in names]
+    fused = [FUSED] if any(image.fused for _, image in images) else []
+    rows: list[dict[str, object]] = [{"detector": titles.detector_title(name)} for name in (*fused, *names)]
     for label, image in images:
         answers = {titles.detector_title(v.detector): (titles.verdict_title(v.adversarial), v) for v in image.verdicts}
         if image.fused is not None:
-            answers["All together"] = (wording.fused_words(image), image.fused.attack)
+            answers[titles.detector_title(FUSED)] = (wording.fused_words(image), image.fused.attack)
         for row in rows:
             said, verdict = answers.get(str(row["detector"]), ("–", None))
             row[f"{label}: verdict"] = said

@@ -9,7 +9,7 @@ import streamlit as st
 from app import catalogue, engine_client, layout, pictures, words
 from app.analyses import CaseAnalysis
 from app.case import image_words
-from core import views
+from core import titles, views
 from core.attacks.base import AttackResult
 from core.figures import palette
 from core.figures.bars import top_classes
@@ -103,7 +103,7 @@ def _outcome(case: CaseAnalysis, attack: AttackResult) -> None:
     title = catalogue.attack_title(attack.attack)
     before = case.bundle.class_names[int(attack.labels[0])]
     after = case.bundle.class_names[int(attack.predictions[0])]
-    settings = words.settings(attack.parameters, catalogue.attack_parameters(attack.attack))
+    settings = titles.settings(attack.parameters, catalogue.attack_parameters(attack.attack))
     if case.fooled:
         st.success(
             f"{title} succeeded: {before} became {after}, after rounding to 8 bits. Settings: {settings}; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import catalogue, emphasis, state
+from app import catalogue, emphasis, layout, state
 from app.analyses import CaseAnalysis, analyse
 from app.lessons import course
 from app.lessons.course import Place
@@ -14,6 +14,15 @@ from app.lessons.registry import number_of
 
 PRESENTER_STYLE = "<style>html { font-size: 150%; }</style>"
 """Streamlit sets its sizes relative to the root's, and offers no other way to change them for one person."""
+IN_SIGHT_STYLE = """<style>
+@media (min-width: 40rem) {
+  [data-testid="stLayoutWrapper"]:has(> .st-key-lesson-controls) {
+    position: sticky; top: 3.75rem; z-index: 1; background: %s;
+  }
+  [data-testid="stMain"] { scroll-padding-top: 9rem; }
+}
+</style>"""
+"""Keeps the way on in sight while one reads the page below; on narrow screens it would cover too much of it."""
 
 
 def lesson_bar(url_path: str) -> None:
@@ -21,8 +30,8 @@ def lesson_bar(url_path: str) -> None:
     place = course.current()
     if place is None or url_path == "lessons":
         return
+    _controls(place)
     with st.container(border=True, key="lesson-bar"):
-        _controls(place)
         astray = _astray(place, url_path)
         if astray is None:
             _step(place)
@@ -32,7 +41,8 @@ def lesson_bar(url_path: str) -> None:
 
 def _controls(place: Place) -> None:
     lesson, index = place.lesson, place.index
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    st.html(IN_SIGHT_STYLE % layout.theme_colour("backgroundColor"))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson-controls"):
         st.markdown(
             f":material/school: **Lesson {number_of(lesson)}: {lesson.title}** · step {index + 1} of "
             f"{len(lesson.steps)}",

@@ -10,6 +10,7 @@ import streamlit as st
 from app import catalogue, pictures, pins, words
 from app.analyses import CaseAnalysis, analyse
 from app.case import image_words
+from core import titles
 from core.attacks.base import AttackResult
 from core.detectors.fusion import FUSED
 from core.results import Analysis
@@ -146,7 +147,7 @@ def _of_attack(side: Side, write: Callable[[AttackResult], str]) -> str:
 
 
 def _settings(attack: AttackResult) -> str:
-    return f"{words.settings(attack.parameters, catalogue.attack_parameters(attack.attack))}; seed {attack.seed}"
+    return f"{titles.settings(attack.parameters, catalogue.attack_parameters(attack.attack))}; seed {attack.seed}"
 
 
 def _detectors(columns: Sequence[Side]) -> list[str]:

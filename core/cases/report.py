@@ -12,6 +12,7 @@ from core.cases import wording
 from core.cases.pixels import read_png
 from core.cases.record import CaseNumbers, CaseRecord, ImageNumbers, SavedCase, VerdictNumbers
 from core.cases.report_chart import suspicion_svg
+from core.detectors.fusion import FUSED
 from core.images import FloatImages
 from core.uploads import png_bytes
 from core.views import amplified, perturbation, sensible_gain
@@ -89,7 +90,8 @@ def _verdicts(numbers: CaseNumbers) -> str:
     rows = []
     if all(image.fused is not None for image in images):
         fused = [(wording.fused_words(image), image.fused.attack) for image in images if image.fused is not None]
-        rows.append(["<strong>All together</strong>", *(_answer(words, verdict) for words, verdict in fused)])
+        title = escape(wording.detector_title(FUSED))
+        rows.append([f"<strong>{title}</strong>", *(_answer(words, verdict) for words, verdict in fused)])
     for verdicts in zip(*(image.verdicts for image in images), strict=False):
         title = escape(wording.detector_title(verdicts[0].detector))
         rows.append([title, *(_answer(titles.verdict_title(verdict.adversarial), verdict) for verdict in verdicts)])

@@ -24,9 +24,7 @@ def attack_title(settings: CaseSettings) -> str:
 def settings_words(settings: CaseSettings) -> str:
     """Return the attack's parameters under their labels, and the seed."""
     spec = ATTACKS.get(settings.attack or "")
-    labels = {} if spec is None else {parameter.name: parameter.label for parameter in spec.parameters}
-    given = {**settings.parameters, "seed": settings.seed}
-    return "; ".join(f"{labels.get(name, name)} {value}" for name, value in given.items())
+    return titles.settings({**settings.parameters, "seed": settings.seed}, () if spec is None else spec.parameters)
 
 
 def fused_words(image: ImageNumbers) -> str:
