@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
+from core.images import FloatImages, image_sha256
 from core.uploads import png_bytes
 
 SMALLEST_SIDE = 256
@@ -28,7 +29,13 @@ def png(image: npt.NDArray[np.floating], smallest_side: int = 0) -> bytes:
     smallest_side : int
         The picture is enlarged by a whole factor, repeating pixels, until both sides reach it.
     """
-    return png_bytes(image.astype(np.float32), scale=max(1, -(-smallest_side // min(image.shape[1:]))))
+    floats = image.astype(np.float32)
+    return _encoded(image_sha256(floats), max(1, -(-smallest_side // min(image.shape[1:]))), floats)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _encoded(digest: str, scale: int, _image: FloatImages) -> bytes:  # noqa: ARG001  # the digest is the key
+    return png_bytes(_image, scale=scale)
 
 
 def placeholder() -> npt.NDArray[np.float32]:

@@ -98,6 +98,11 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.3g} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
 
 
+def aside(text: str) -> str:
+    """Return Markdown of what is said beside the matter, smaller, as captions are."""
+    return f":small[:gray[{text}]]"
+
+
 def listed(items: Sequence[str]) -> str:
     """Return items as "a, b and c"."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else "none"

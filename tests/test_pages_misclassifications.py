@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from test_pages import bundle, engine, open_app, show, text_of  # noqa: F401  # fixtures
 
 import core.bundle
-from app.panels import selection
+from app.panels import error_choice, selection
 from core.bundle.model import load_reference
 from core.figures.embedding import MOST_POINTS
 from core.figures.errors import confusion_matrix, errors_map
@@ -317,3 +317,11 @@ def test_all_errors_are_on_the_map_and_few_of_many_training_images() -> None:
     assert sum(len(trace.customdata) for trace in figure.data[:-1]) == MOST_POINTS
     assert figure.data[-1].customdata.tolist() == [7, 5, 6, 9]
     np.testing.assert_array_equal(np.stack([figure.data[-1].x, figure.data[-1].y], axis=1), places)
+
+
+def test_the_confusion_matrix_is_kept_once_for_each_theme(bundle: FakeBundle) -> None:
+    evaluated = evaluated_images(bundle.scores)
+    for colour in ("#0c1519", "#e8eef0", "#0c1519"):
+        figure = error_choice._confusion(evaluated, bundle, bundle.id, colour)
+        assert {note.font.color for note in figure.layout.annotations} == {colour}
+        assert figure.layout.xaxis.tickfont.color == figure.layout.yaxis.title.font.color == colour

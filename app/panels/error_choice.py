@@ -9,7 +9,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import words
+from app import layout, words
 from app.panels import selection
 from app.panels.errors import Errors, summary_words
 from app.panels.selection import Places
@@ -68,7 +68,7 @@ def show_confusion(errors: Errors) -> None:
     """Show the confusion matrix of all splits; a chosen cell is kept in the session."""
     bundle = errors.bundle
     selection.selectable_cells(
-        _confusion(errors.evaluated, bundle, bundle.id),
+        _confusion(errors.evaluated, bundle, bundle.id, layout.theme_colour("textColor")),
         f"Confusion matrix of {len(errors.evaluated):,} held-out natural images. {summary_words(errors)}",
         f"errors-matrix-{bundle.name}",
         CELL,
@@ -78,8 +78,9 @@ def show_confusion(errors: Errors) -> None:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _confusion(_evaluated: Evaluated, _bundle: Bundle, bundle_id: str) -> go.Figure:  # noqa: ARG001  # id is the key
-    return confusion_matrix(_evaluated.confusion(len(_bundle.class_names)), _bundle.class_names)
+def _confusion(_evaluated: Evaluated, _bundle: Bundle, bundle_id: str, colour: str) -> go.Figure:  # noqa: ARG001
+    counts = _evaluated.confusion(len(_bundle.class_names))
+    return layout.legible(confusion_matrix(counts, _bundle.class_names), colour)
 
 
 def show_map(errors: Errors) -> None:

@@ -91,7 +91,7 @@ def selectable_map(figure: Any, places: Places, alt: str, key: str, name: str, s
 def selectable_cells(figure: Any, alt: str, key: str, name: str, scope: str) -> None:
     """Show a figure of which one point at a time can be chosen; its `customdata` is what `selected` returns."""
     st.plotly_chart(
-        layout.legible(figure),
+        figure,
         alt=alt,
         key=key,
         config=POINT_CONFIG,

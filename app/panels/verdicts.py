@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import streamlit as st
 
@@ -134,34 +133,30 @@ def _contribution_words(fused: FusedVerdict) -> str:
 
 
 def _row(case: CaseAnalysis, name: str) -> None:
-    """Show one detector: its name, its readings and where its evidence is."""
+    """Show one detector: its name, its readings and where its evidence is.
+
+    Each cell is one element: with one for every line of it, these rows would be half of what a browser has to draw.
+    """
     with st.container(border=True):
         title, *readings, link = st.columns([3, 3, 3, 2], vertical_alignment="center")
-        with title.container(gap="xxsmall"):
-            st.markdown(f"**{catalogue.detector_title(name)}**")
-            st.caption(catalogue.detector_summary(name))
+        title.markdown(f"**{catalogue.detector_title(name)}**  \n{words.aside(catalogue.detector_summary(name))}")
         for column, (image, analysis) in zip(readings, case.views(), strict=False):
-            with column.container(gap="xxsmall"):
-                _reading(image, analysis.verdict(name))
+            column.markdown(_reading(image, analysis.verdict(name)))
         with link:
             page, label = LINKS.get(name, FALLBACK_LINK)
             layout.page_link(page, label, ":material/arrow_forward:")
 
 
-def _badge(image: str, text: str, icon: str, colour: Literal["orange", "blue", "gray"]) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.caption(f"{image.capitalize()}:", width="content")
-        st.badge(text, icon=icon, color=colour)
-
-
-def _reading(image: str, verdict: Verdict) -> None:
-    _badge(image, *words.verdict_words(verdict))
+def _reading(image: str, verdict: Verdict) -> str:
+    text, icon, colour = words.verdict_words(verdict)
+    said = f"{words.aside(f'{image.capitalize()}:')} :{colour}-badge[{icon} {text}]"
     if verdict.p_value is None:
-        st.caption(
+        figures = (
             f"score {words.number(verdict.score)}; no natural images to compare with, so this score has no threshold"
         )
     else:
-        st.caption(
+        figures = (
             f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, "
             f"threshold {words.number(verdict.threshold)}"
         )
+    return f"{said}  \n{words.aside(figures)}"

@@ -31,8 +31,8 @@ def top_classes(names: Sequence[str], shares: Sequence[float], colour: str) -> g
         )
     )
     styled(figure, height=40 + 30 * len(names), legend=False)
-    figure.update_xaxes(range=[0, 112], visible=False)
-    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    figure.layout.xaxis.update(range=[0, 112], visible=False)
+    figure.layout.yaxis.update(autorange="reversed", type="category", showgrid=False)
     return figure
 
 

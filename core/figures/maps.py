@@ -41,8 +41,8 @@ def heatmap(
         )
     )
     styled(figure, height=330, legend=False)
-    figure.update_xaxes(visible=False, constrain="domain")
-    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
+    figure.layout.xaxis.update(visible=False, constrain="domain")
+    figure.layout.yaxis.update(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
     return figure
 
 
