@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from playwright.sync_api import expect
 from shipped import images_of, shipped
 from test_browser import NARROW, PATIENCE, WIDE, Visit, analyses, browser, open_tab, server  # noqa: F401  # fixtures
 
@@ -71,6 +72,8 @@ def test_the_first_lesson_is_gone_through_on_the_real_pages(open_tab: Any) -> No
         if step.question is not None:
             assert answered_rightly(hand)
         if index == 1:
+            page.locator("[data-testid=stMain]").evaluate("main => { main.scrollTop = main.scrollHeight; }")
+            expect(page.locator(".st-key-lesson-next")).to_be_in_viewport()
             resumed = open_tab(page.url + "&present=true", NARROW)
             step_of(resumed, "fooling", 1)
             assert resumed.page.evaluate("getComputedStyle(document.documentElement).fontSize") == "24px"

@@ -17,12 +17,13 @@ PRESENTER_STYLE = "<style>html { font-size: 150%; }</style>"
 IN_SIGHT_STYLE = """<style>
 @media (min-width: 40rem) {
   [data-testid="stLayoutWrapper"]:has(> .st-key-lesson-controls) {
-    position: sticky; top: 3.75rem; z-index: 1; background: %s;
+    position: sticky; top: 3.75rem; z-index: 90; padding-block: 0.4rem; background: %s;
   }
   [data-testid="stMain"] { scroll-padding-top: 9rem; }
 }
 </style>"""
-"""Keeps the way on in sight while one reads the page below; on narrow screens it would cover too much of it."""
+"""Keeps the way on in sight while one reads the page below, above charts and chosen buttons, which Streamlit lifts; on
+narrow screens it would cover too much of the page."""
 
 
 def lesson_bar(url_path: str) -> None:
