@@ -14,10 +14,12 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
+from app.server_address import ServerAddress  # noqa: E402
 from core.engine import get_engine  # noqa: E402
 from core.errors import TelltaleError  # noqa: E402
 
@@ -61,4 +63,9 @@ def address() -> str:
     return f"http://localhost:{st.get_option('server.port')}" + (f"/{base}" if base else "")
 
 
-app = st.App(ROOT / "app" / "main.py", routes=[Route("/ready", ready)], lifespan=lifespan)
+app = st.App(
+    ROOT / "app" / "main.py",
+    routes=[Route("/ready", ready)],
+    lifespan=lifespan,
+    middleware=[Middleware(ServerAddress)],
+)
