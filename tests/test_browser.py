@@ -60,7 +60,6 @@ SLOWEST_DRAWING = 10.0
 
 # What a browser says that these pages cannot help, each with its reason.
 NOT_OURS = {
-    r"GL Driver Message .* GPU stall due to ReadPixels": "Plotly reads from WebGL, which is slow without a GPU.",
     r"404 .*/media/[0-9a-f]+\.png$": "A picture gave way to the next one before the browser had asked for it.",
     r"Image source error - .*/media/[0-9a-f]+\.png at ": "Streamlit's own words for the same.",
 }
