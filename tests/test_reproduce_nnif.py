@@ -16,7 +16,7 @@ from core.detectors.mahalanobis import MahalanobisDetector
 from core.metrics import auc_interval
 from core.reproduce import nnif, nnif_published, protocol
 from core.reproduce.layers import last_layer_of_reference, last_layer_of_versions
-from core.reproduce.protocol import Examples
+from core.reproduce.protocol import LabelledEvidence
 from core.reproduce.registry import get_table
 from core.reproduce.table import Cell, check_complete
 from tests.cloud_lab import CloudLab, cloud_lab
@@ -36,18 +36,18 @@ def figure(cells: list[Cell], row: str, column: str) -> float:
     return found.ours
 
 
-def examples(split: str, attack: int, last_layer: bool = False) -> Examples:
+def examples(split: str, attack: int, last_layer: bool = False) -> LabelledEvidence:
     """Natural images and one attack of a split, joined without the tables' own code."""
     lab = cloud_lab()
     plan = list(nnif.PLANS.values())
     natural, attacked = lab.natural(split, 0), lab.attacked(split, plan, [0] * len(plan))[attack]
     if last_layer:
-        return Examples.of(
+        return LabelledEvidence.of(
             last_layer_of_reference(lab.loaded.reference),
             last_layer_of_versions(natural),
             [last_layer_of_versions(attacked)],
         )
-    return Examples.of(lab.loaded.reference, natural, [attacked])
+    return LabelledEvidence.of(lab.loaded.reference, natural, [attacked])
 
 
 def test_table_1_fits_every_detector_to_the_attack_it_is_judged_by(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from core.detectors.knn_score import KnnScoreDetector
 from core.recipes import EPS, AttackPlan
 from core.reproduce.figures import against, eer_cell
 from core.reproduce.lab import Lab
-from core.reproduce.protocol import Examples
+from core.reproduce.protocol import LabelledEvidence
 from core.reproduce.table import Cell
 
 NATURAL, ERRORS = 1100, 1000
@@ -59,13 +59,13 @@ def table_2(lab: Lab) -> list[Cell]:
     return cells
 
 
-def _examples(lab: Lab) -> Examples:
+def _examples(lab: Lab) -> LabelledEvidence:
     """Join natural images with attacks and, under a name of their own, images that the classifier gets wrong."""
     natural = lab.natural("test", NATURAL, readings=False)
     attacked = lab.attacked("test", list(PLANS.values()), [plan.test for plan in PLANS.values()], readings=False)
     wrong = lab.errors("test", ERRORS, readings=False)
     errors = replace(wrong, attack=ERROR, success=~wrong.success)
-    return Examples.of(lab.loaded.reference, natural, [*attacked, errors])
+    return LabelledEvidence.of(lab.loaded.reference, natural, [*attacked, errors])
 
 
 def _of_column(column: str, labels: Labels) -> npt.NDArray[np.int64]:

@@ -25,7 +25,7 @@ Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Examples:
+class LabelledEvidence:
     """Natural and adversarial images with what is known about them.
 
     Attributes
@@ -38,7 +38,7 @@ class Examples:
     labels: Labels
 
     @classmethod
-    def of(cls, reference: Reference, natural: Versions, attacked: Sequence[Versions]) -> Examples:
+    def of(cls, reference: Reference, natural: Versions, attacked: Sequence[Versions]) -> LabelledEvidence:
         """Join correctly classified natural images and successful attacks."""
         parts = [natural.succeeded(), *(versions.succeeded() for versions in attacked)]
         trace = Trace.concatenate([part.trace for part in parts])

@@ -15,7 +15,7 @@ from core.metrics import FALSE_POSITIVE_RATES, roc_curve
 from core.recipes import EPS, AttackPlan
 from core.reproduce.figures import against, figure_cell, macro_cell, mean_cell, tpr_cell
 from core.reproduce.lab import Lab
-from core.reproduce.protocol import Examples, Scores, auc_cell, share_cell
+from core.reproduce.protocol import LabelledEvidence, Scores, auc_cell, share_cell
 from core.reproduce.table import Cell
 
 NATURAL = {"fit": 400, "test": 1200}
@@ -54,8 +54,8 @@ OTHERS = {
 class _Case:
     """What detectors are fitted on, what they are judged by, and every attack on the test images."""
 
-    fit: Examples
-    test: Examples
+    fit: LabelledEvidence
+    test: LabelledEvidence
     attacked: dict[str, Versions]
 
 
@@ -96,7 +96,9 @@ def _case(lab: Lab) -> _Case:
     plans = list(PLANS.values())
     attacked = {split: lab.attacked(split, plans, [getattr(plan, split) for plan in plans]) for split in NATURAL}
     reference = lab.loaded.reference
-    fit, test = (Examples.of(reference, lab.natural(split, NATURAL[split]), attacked[split]) for split in NATURAL)
+    fit, test = (
+        LabelledEvidence.of(reference, lab.natural(split, NATURAL[split]), attacked[split]) for split in NATURAL
+    )
     return _Case(fit, test, dict(zip(PLANS, attacked["test"], strict=True)))
 
 

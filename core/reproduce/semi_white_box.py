@@ -14,7 +14,7 @@ from core.parameters import ParameterValue
 from core.recipes import AttackPlan
 from core.reproduce.hidden_states import QUANTILE, RAW, Judge, StateForm, StateModel
 from core.reproduce.lab import Lab
-from core.reproduce.protocol import Examples, auc_cell, balanced_cell, share_cell
+from core.reproduce.protocol import LabelledEvidence, auc_cell, balanced_cell, share_cell
 from core.reproduce.table import Cell
 
 TRIED, SHOWN = 150, 500  # images attacked to find the strengths, and for the report
@@ -118,7 +118,7 @@ def _column(
 ) -> list[Cell]:
     """Return one column's cells; natural images are those that were attacked."""
     seen = natural.take(np.flatnonzero(np.isin(natural.ids, attacked.ids)))
-    case = Examples.of(lab.loaded.reference, seen, [attacked])
+    case = LabelledEvidence.of(lab.loaded.reference, seen, [attacked])
     trace, labels = case.evidence.trace, case.labels
     scores = judge.scores(trace)
     own = lab.loaded.detectors[IDefender.name]

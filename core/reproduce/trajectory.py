@@ -9,7 +9,7 @@ from core.parameters import ParameterValue
 from core.recipes import AttackPlan
 from core.reproduce.figures import against, macro_cell
 from core.reproduce.lab import Lab
-from core.reproduce.protocol import Examples, auc_cell, share_cell
+from core.reproduce.protocol import LabelledEvidence, auc_cell, share_cell
 from core.reproduce.table import Cell
 
 FIT, TEST = 400, 200
@@ -84,10 +84,10 @@ def attack_plans(scale: float) -> dict[str, AttackPlan]:
     return plans
 
 
-def _examples(lab: Lab, split: str) -> Examples:
+def _examples(lab: Lab, split: str) -> LabelledEvidence:
     plans = list(attack_plans(SCALES[APPLIED]).values())
     attacked = lab.attacked(split, plans, [getattr(plan, split) for plan in plans], readings=False)
-    return Examples.of(lab.loaded.reference, lab.natural(split, FIT, readings=False), attacked)
+    return LabelledEvidence.of(lab.loaded.reference, lab.natural(split, FIT, readings=False), attacked)
 
 
 def _row(settings: Mapping[str, ParameterValue]) -> str:

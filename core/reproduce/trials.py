@@ -23,7 +23,7 @@ from core.detectors.registry import get_detector
 from core.evidence.reference import Reference
 from core.models.training import Progress
 from core.reproduce.layers import last_layer_of_reference, last_layer_of_versions
-from core.reproduce.protocol import Examples, Scores
+from core.reproduce.protocol import LabelledEvidence, Scores
 
 Pair: TypeAlias = tuple[Versions, Versions]  # natural images and one attack on them
 KEY_LENGTH = 16
@@ -54,10 +54,12 @@ class Trial:
         """Return what the images of one test are, in the order of their scores."""
         return labels_of([versions.succeeded() for versions in self.tests[test]])
 
-    def examples(self, reference: Reference) -> tuple[Examples, list[Examples]]:
+    def examples(self, reference: Reference) -> tuple[LabelledEvidence, list[LabelledEvidence]]:
         """Join the correctly classified natural images and successful attacks: to fit on, and of every test."""
         known = last_layer_of_reference(reference) if self.last_layer else reference
-        fit, *tests = (Examples.of(known, natural, [attacked]) for natural, attacked in map(self._seen, self._pairs))
+        fit, *tests = (
+            LabelledEvidence.of(known, natural, [attacked]) for natural, attacked in map(self._seen, self._pairs)
+        )
         return fit, tests
 
     def scores(self, reference: Reference) -> list[dict[str, Scores]]:
