@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from types import ModuleType
 
 import pytest
 
-import core.cli
+import core.cli.output
 from core.time_left import TimeLeft
 
 
@@ -55,10 +56,10 @@ def test_a_new_stage_has_a_pace_of_its_own() -> None:
 
 def test_lines_tell_what_is_done_how_fast_and_the_time_left(monkeypatch, capsys) -> None:
     clock = Clock()
-    monkeypatch.setattr(core.cli.time, "monotonic", clock)
-    monkeypatch.setattr(core.cli, "TimeLeft", lambda: TimeLeft(clock))
+    monkeypatch.setattr(core.cli.output.time, "monotonic", clock)
+    monkeypatch.setattr(core.cli.output, "TimeLeft", lambda: TimeLeft(clock))
 
-    def work(name: str, *, data: object, out: object, progress: core.cli.Report) -> str:
+    def work(name: str, *, data: object, out: object, progress: core.cli.output.Report) -> str:
         progress(0.0, "Reading made")
         for step in range(1, 101):
             clock.now += 4.0
@@ -67,7 +68,7 @@ def test_lines_tell_what_is_done_how_fast_and_the_time_left(monkeypatch, capsys)
 
     module = ModuleType("core.models.training")
     module.train = work
-    monkeypatch.setitem(core.cli.sys.modules, "core.models.training", module)
+    monkeypatch.setitem(sys.modules, "core.models.training", module)
     assert core.cli.main(["train", "made"]) == 0
     printed = capsys.readouterr()
     assert printed.out == "Trained made.\n"
