@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Column, Table
@@ -14,6 +14,9 @@ from core.bundle import load_bundle
 from core.cli.options import JsonOption, NameArgument, attack_values
 from core.cli.output import check_writable, late, pairs_table, print_record, progress, text, write_whole
 from core.errors import InputError
+
+if TYPE_CHECKING:
+    from core.evaluation import Evaluation
 
 
 def evaluate(
@@ -44,17 +47,7 @@ def evaluate(
             evaluation = late("core", "evaluate")(name, fresh=fresh, progress=report, **options)
     else:
         evaluation = evaluate_stored(load_bundle(name))
-    widest = max((len(row.detector) for row in evaluation.rows), default=0)
-    table = Table(
-        Column("detector", min_width=widest), "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR"
-    )
-    for row in evaluation.rows:
-        interval = f"{row.auc_low:.3f} to {row.auc_high:.3f}"
-        figures = (row.auc, interval, row.eer_accuracy, row.tpr_at_fpr[0.05])
-        table.add_row(row.detector, row.attack, *(text(figure) for figure in figures))
-    for detector, value in evaluation.macro_auc.items():
-        table.add_row(detector, "macro", text(value), "", "", "")
-    print_record(evaluation.to_json(), table, as_json)
+    print_record(evaluation.to_json(), _evaluation_table(evaluation), as_json)
 
 
 def bench(
@@ -101,6 +94,20 @@ def growth(
         keys = ("references", "classes", "total_ms", "peak_gb", "recall", "index", "influence")
         table.add_row(*(text(row[key]) for key in keys))
     print_record({"growth": rows}, table, as_json)
+
+
+def _evaluation_table(evaluation: Evaluation) -> Table:
+    widest = max((len(row.detector) for row in evaluation.rows), default=0)
+    table = Table(
+        Column("detector", min_width=widest), "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR"
+    )
+    for row in evaluation.rows:
+        interval = f"{row.auc_low:.3f} to {row.auc_high:.3f}"
+        figures = (row.auc, interval, row.eer_accuracy, row.tpr_at_fpr[0.05])
+        table.add_row(row.detector, row.attack, *(text(figure) for figure in figures))
+    for detector, value in evaluation.macro_auc.items():
+        table.add_row(detector, "macro", text(value), "", "", "")
+    return table
 
 
 def _comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:

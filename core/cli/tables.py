@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -12,7 +12,7 @@ from rich.table import Table
 from core.cli.options import JsonOption
 from core.cli.output import late, print_record, progress
 from core.reproduce.layout import distinct_notes
-from core.reproduce.table import Cell
+from core.reproduce.table import Cell, PaperTable
 
 
 def reproduce(
@@ -30,11 +30,7 @@ def reproduce(
     from core.reproduce.results import load_results, save_results
 
     if name == "all":
-        overview = [{"name": table.name, "title": table.title, "paper": table.paper} for table in TABLES.values()]
-        listing = Table("table", "title", "paper")
-        for row in overview:
-            listing.add_row(*row.values())
-        print_record({"tables": overview}, listing, as_json)
+        _list_tables(TABLES.values(), as_json)
         return
     table = get_table(name)
     if stored:
@@ -57,6 +53,14 @@ def reproduce(
     if not as_json:
         remarks = [f"{table.title}: {table.paper}, {table.unit}. {table.setting}", *notes]
         sys.stdout.write("\n".join(remarks) + "\n")
+
+
+def _list_tables(tables: Iterable[PaperTable], as_json: bool) -> None:
+    overview = [{"name": table.name, "title": table.title, "paper": table.paper} for table in tables]
+    listing = Table("table", "title", "paper")
+    for row in overview:
+        listing.add_row(*row.values())
+    print_record({"tables": overview}, listing, as_json)
 
 
 def _cell_table(cells: Sequence[Cell]) -> tuple[Table, list[str]]:

@@ -119,45 +119,41 @@ def _column(
     """Return one column's cells; natural images are those that were attacked."""
     seen = natural.take(np.flatnonzero(np.isin(natural.ids, attacked.ids)))
     case = LabelledEvidence.of(lab.loaded.reference, seen, [attacked])
-    trace, labels = case.evidence.trace, case.labels
-    scores = judge.scores(trace)
-    own = lab.loaded.detectors[IDefender.name]
     strength = ", ".join(f"{name} {value:.3g}" for name, value in plan.parameters.items() if name != "random_start")
-    decided = [
+    note = f"{plan.name}, {strength}; strength chosen on fit images, the nearest that was tried"
+    return [
+        *_decided(judge, case, column, place),
+        *_scored(lab, judge, case, column),
+        share_cell("Adv Acc", column.title, column.accuracy, _still_right(natural, attacked), note),
+    ]
+
+
+def _decided(judge: Judge, case: LabelledEvidence, column: Column, place: int) -> list[Cell]:
+    """Return the balanced accuracies at the thresholds that the paper names; none where no attack succeeded."""
+    adversarial = case.labels.adversarial
+    if not adversarial.any():
+        return []
+    return [
         balanced_cell(
             row,
             column.title,
             PAPER[row][place],
-            judge.rejects(trace, keep),
-            labels.adversarial,
+            judge.rejects(case.evidence.trace, keep),
+            adversarial,
             f"balanced accuracy at thresholds that keep {keep:.0%} of the calibration images: the paper says AUC, but "
             "its two rows differ on the same scores",
         )
         for row, keep in KEEPS.items()
-        if labels.adversarial.any()
     ]
-    return [
-        *decided,
-        *(
-            auc_cell(f"I-defender, {variant}", column.title, None, scores[variant], labels)
-            for variant in (RAW, QUANTILE)
-        ),
-        auc_cell(
-            "I-defender as in the bundle",
-            column.title,
-            None,
-            own.score(case.evidence),
-            labels,
-            ", ".join(f"{name} {value}" for name, value in own.settings.items()),
-        ),
-        share_cell(
-            "Adv Acc",
-            column.title,
-            column.accuracy,
-            _still_right(natural, attacked),
-            f"{plan.name}, {strength}; strength chosen on fit images, the nearest that was tried",
-        ),
-    ]
+
+
+def _scored(lab: Lab, judge: Judge, case: LabelledEvidence, column: Column) -> list[Cell]:
+    """Return the AUCs of both scores and of the bundle's own detector."""
+    scores, own = judge.scores(case.evidence.trace), lab.loaded.detectors[IDefender.name]
+    settings = ", ".join(f"{name} {value}" for name, value in own.settings.items())
+    rows = [(f"I-defender, {variant}", scores[variant], "") for variant in (RAW, QUANTILE)]
+    rows.append(("I-defender as in the bundle", own.score(case.evidence), settings))
+    return [auc_cell(row, column.title, None, values, case.labels, note) for row, values, note in rows]
 
 
 def _still_right(natural: Versions, attacked: Versions) -> npt.NDArray[np.bool_]:
