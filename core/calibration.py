@@ -8,9 +8,43 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from core.errors import InputError
 from core.results import Verdict
+
+LEVEL = 0.95
+
+
+def rate_interval(calibration_images: int, alpha: float) -> tuple[float, float]:
+    """Return where the true false-positive rate of a threshold lies for 95 % of all draws of calibration images.
+
+    With n of them, continuous scores and l = floor(alpha (n + 1)), the rate is distributed as Beta(l, n + 1 - l)
+    (Vovk 2012, Conditional validity of inductive conformal predictors); its mean is at most `alpha`.
+
+    Parameters
+    ----------
+    calibration_images : int
+    alpha : float
+        The stated rate, in (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        Both 0 where so few images support no threshold at all.
+
+    Raises
+    ------
+    InputError
+        If alpha is not in (0, 1).
+    """
+    check_alpha(alpha)
+    count = 1 + _allowed(calibration_images, alpha)
+    if count == 0:
+        return 0.0, 0.0
+    tail = (1.0 - LEVEL) / 2.0
+    low, high = special.betaincinv(count, calibration_images + 1 - count, [tail, 1.0 - tail])
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -91,7 +125,7 @@ class Calibration:
             If alpha is outside (0, 1).
         """
         check_alpha(alpha)
-        allowed = self._allowed(alpha)
+        allowed = _allowed(len(self), alpha)
         if allowed < 0:
             return math.inf
         return float(np.nextafter(self.scores[len(self) - 1 - allowed], np.inf))
@@ -122,15 +156,6 @@ class Calibration:
             alpha=alpha,
             n_calibration=len(self),
         )
-
-    def _allowed(self, alpha: float) -> int:
-        """How many calibration scores may reach an adversarial one; -1 where not even none suffices.
-
-        Decided by the very comparison that a verdict makes, so that rounding cannot set the two apart.
-        """
-        n = len(self)
-        guess = min(n - 1, math.floor(alpha * (n + 1)))
-        return next((k for k in range(guess, -1, -1) if (1 + k) / (n + 1) <= alpha), -1)
 
 
 def uncalibrated_verdict(detector: str, score: float, alpha: float) -> Verdict:
@@ -163,3 +188,12 @@ def check_alpha(alpha: float) -> float:
     if not 0.0 < alpha < 1.0:
         raise InputError(f"The false-positive rate alpha must lie between 0 and 1, both excluded; got {alpha}.")
     return float(alpha)
+
+
+def _allowed(calibration_images: int, alpha: float) -> int:
+    """How many calibration scores may reach an adversarial one; -1 where not even none suffices.
+
+    Decided by the very comparison that a verdict makes, so that rounding cannot set the two apart.
+    """
+    guess = min(calibration_images - 1, math.floor(alpha * (calibration_images + 1)))
+    return next((k for k in range(guess, -1, -1) if (1 + k) / (calibration_images + 1) <= alpha), -1)

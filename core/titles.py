@@ -11,6 +11,7 @@ from core.detectors.fusion import Fusion
 from core.parameters import Parameter
 
 LONGEST_DECIMAL = len("0.0001")
+SMALLEST_SHARE = 1e-4
 
 
 def attack_title(name: str) -> str:
@@ -43,7 +44,9 @@ def kind_title(kind: str) -> str:
 
 def percent(share: float) -> str:
     """Return a share as a percentage with no more digits than it needs."""
-    return f"{100 * share:.3g} %" if math.isfinite(share) else "unknown"
+    if not math.isfinite(share):
+        return "unknown"
+    return "under 0.01 %" if 0.0 < share < SMALLEST_SHARE else f"{100 * share:.3g} %"
 
 
 def number(value: float | None) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.calibration import Calibration, uncalibrated_verdict
+from core.calibration import Calibration, rate_interval, uncalibrated_verdict
 from core.errors import InputError
 
 score = st.one_of(st.integers(-5, 5).map(float), st.floats(-1e6, 1e6))
@@ -112,3 +112,18 @@ def test_unsorted_and_undefined_scores_are_refused() -> None:
 def test_an_uncalibrated_detector_gives_a_score_and_no_answer() -> None:
     verdict = uncalibrated_verdict("knn", 0.7, 0.05)
     assert (verdict.score, verdict.p_value, verdict.threshold, verdict.adversarial) == (0.7, None, None, None)
+
+
+@pytest.mark.parametrize(("n", "alpha"), [(30, 0.1), (99, 0.05), (543, 0.05), (543, 0.1)])
+def test_the_true_rate_lies_where_it_is_said_to_for_95_percent_of_calibrations(n: int, alpha: float) -> None:
+    draws = np.random.default_rng(0)
+    # Scores that are uniform on [0, 1] reach a threshold at the rate of one minus it.
+    rates = np.array([1.0 - Calibration.of(draws.random(n)).threshold(alpha) for _ in range(8000)])
+    low, high = rate_interval(n, alpha)
+    assert 0.02 < (rates < low).mean() < 0.03
+    assert 0.02 < (rates > high).mean() < 0.03
+
+
+def test_no_rate_is_promised_where_nothing_can_be_called_adversarial() -> None:
+    assert rate_interval(10, 0.05) == (0.0, 0.0)
+    assert rate_interval(19, 0.05)[1] > 0.0

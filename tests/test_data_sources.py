@@ -208,7 +208,7 @@ def test_a_bundle_finds_data_whose_folder_has_moved(tmp_path, monkeypatch) -> No
     bundle_on(tmp_path, "mnist", str(tmp_path / "old" / "mnist"), load_image_set(str(tmp_path / "old" / "mnist")))
     (tmp_path / "old").rename(tmp_path / "new")
     gone = reopened(tmp_path, "mnist")
-    assert gone.image_set is None and "not on this machine: There is no data set or folder" in gone.data_problem
+    assert gone.image_set is None and "not on this machine: there is no data set or folder" in gone.data_problem
     monkeypatch.setenv("TELLTALE_DATA", str(tmp_path / "new"))
     np.testing.assert_array_equal(reopened(tmp_path, "mnist").image_set.pixels, pixels)
     write_known(tmp_path / "new" / "mnist", "mnist", seed=3)

@@ -208,6 +208,15 @@ def test_the_first_row_says_why(engine: FakeEngine, bundle: FakeBundle) -> None:
         assert f"no. {image_id}" in text
 
 
+def test_the_current_case_says_why_where_it_is_one_of_the_errors(engine: FakeEngine, bundle: FakeBundle) -> None:
+    rows = table_of(open_app(PAGE))
+    (test,) = np.flatnonzero(rows["split"] == "test")[-1:]
+    assert test > 0
+    shown = text_of(open_app(PAGE, image=f"test-{rows['image'][test]}"))
+    assert f"**Image {rows['image'][test]}.**" in shown
+    assert f"**Image {rows['image'][0]}.**" not in shown
+
+
 @pytest.mark.parametrize(
     "clicked", [{"rows": [1], "columns": [], "cells": []}, {"rows": [], "columns": [], "cells": [(1, "confidence")]}]
 )

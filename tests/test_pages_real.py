@@ -103,3 +103,22 @@ def test_an_image_that_is_misread_by_itself_is_said_to_be_so_and_no_other(app: A
 
 def said(app: AppTest) -> str:
     return "\n".join(element.value for kind in ("markdown", "caption") for element in app.get(kind))
+
+
+def test_another_model_brings_its_own_usual_attack() -> None:
+    app = AppTest.from_file(MAIN, default_timeout=240)
+    app.query_params["bundle"] = "digits"
+    app.run()
+    assert steps(app) == core.bundle.load_bundle("digits").attack_parameters("pgd")["steps"]
+    app.button(key="models").click().run()
+    app.button(key="model-cifar10").click().run()
+    assert steps(app) == core.bundle.load_bundle("cifar10").attack_parameters("pgd")["steps"] != 20
+    votes = "Votes of the neighbours"
+    app.switch_page("app_pages/neighbours.py").run()
+    assert votes in [header.value for header in app.header]
+    assert "how unusual the predicted class's share is" in said(app)
+
+
+def steps(app: AppTest) -> int:
+    (found,) = (field for field in (*app.number_input, *app.slider) if field.label == "Steps")
+    return int(found.value)

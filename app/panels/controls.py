@@ -26,7 +26,7 @@ SAME_CHANGE = 1e-9
 def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None:
     """Draw the choice of an attack, its parameters, target and seed; submitting changes the case.
 
-    Every widget's key names the case it starts from: another case, as after "back", starts them afresh.
+    Every widget's key names the case it starts from: another case or model, as after "back", starts them afresh.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
         Class that the image is read as, which no attack can aim at; None where it is not known yet.
     """
     draft = _draft(case)
-    stamp = f"{draft.attack}-{hash((draft.parameters, draft.target, draft.seed))}"
+    stamp = f"{case.bundle}-{draft.attack}-{hash((draft.parameters, draft.target, draft.seed))}"
     colour = catalogue.bundle(case.bundle).image_shape[0] > 1
     specs = catalogue.attacks()
     names = list(specs)

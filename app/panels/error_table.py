@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from app import words
+from app import state, words
 from app.panels import selection
 from app.panels.errors import Errors, reason_words
 from app.panels.selection import Thumbnail
@@ -35,12 +35,19 @@ def show_chosen(errors: Errors, chosen: npt.NDArray[np.bool_]) -> None:
         f"{len(frame)} misread images with true and predicted class, confidence and reasons",
         f"errors-table-{errors.bundle.name}",
         _columns(errors),
+        unasked=_current_case(errors, rows),
     )
     st.caption("Click a row: its reasons stand above the table. A click on a column's name sorts.")
     with why:
         _show_reasons(errors, int(rows[picked]))
     selection.download(frame, f"{errors.bundle.name}-errors.csv", "errors-csv")
     selection.thumbnails(errors.bundle, len(rows), lambda i: _thumbnail(errors, int(rows[i])), "errors")
+
+
+def _current_case(errors: Errors, rows: npt.NDArray[np.int64]) -> int:
+    """Return the place of the current case among the rows; the first where it is not one of them."""
+    image = state.current().image
+    return next((place for place, row in enumerate(rows) if _reference(errors, int(row)) == image), 0)
 
 
 def _ordered(errors: Errors, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -28,5 +28,13 @@ def missing_images_note(bundle: Bundle, consequence: str) -> None:
     command = images_command(bundle)
     st.info(f"{bundle.data_problem} {consequence}", icon=":material/image_not_supported:")
     if command is not None:
-        st.caption("This command, in Telltale's folder, brings them; a folder with the data does as well:")
-        st.code(command, language="sh", wrap_lines=True)
+        show_command(command)
+
+
+def show_command(command: str) -> None:
+    """Show what brings a model's images."""
+    st.caption(
+        "This command, in Telltale's folder, brings the images. It builds the model anew, which takes about 20 minutes "
+        "for CIFAR-10; after `--data` a folder that holds the data can stand as well:"
+    )
+    st.code(command, language="sh", wrap_lines=True)

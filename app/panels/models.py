@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import catalogue, emphasis, state, words
+from app.panels.missing import show_command
 from core.bundle.summary import BundleSummary
 
 
@@ -47,8 +48,7 @@ def _card(summary: BundleSummary, current: bool) -> None:
     for lack in summary.lacks:
         st.caption(f":material/info: {lack}")
     if summary.images_command is not None:
-        st.caption("This command, in Telltale's folder, brings the images; a folder with the data does as well:")
-        st.code(summary.images_command, language="sh", wrap_lines=True)
+        show_command(summary.images_command)
 
 
 def facts(summary: BundleSummary) -> str:

@@ -15,6 +15,8 @@ from app.panels.map_selection import LASSO, show_lassoed
 from app.panels.training_images import ICONS, TrainingImage, cards
 from core import views
 from core.bundle.summary import training_images
+from core.detectors.knn_score import KnnScoreDetector
+from core.detectors.tails import BOTH
 from core.drawing.neighbours import layer_map, listed_ids, marked_map, votes
 from core.figures.embedding import MOST_POINTS
 from core.results import Analysis
@@ -214,5 +216,15 @@ def show_votes(case: CaseAnalysis) -> None:
     weighting = WEIGHTINGS.get(near.weighting, near.weighting)
     st.caption(
         f"{said[0].upper()}{said[1:]}. The kNN detector asks {near.score_k} neighbours on {near.score_layer} "
-        f"({processing}; {weighting}); its score is one minus the predicted class's share."
+        f"({processing}; {weighting}); {_score_words(case.bundle)}."
     )
+
+
+def _score_words(bundle: Bundle) -> str:
+    settings = bundle.manifest.detectors.get(KnnScoreDetector.name, {}).get("parameters", {})
+    if settings.get("tails") == BOTH:
+        return (
+            "its score says how unusual the predicted class's share is among natural images, because strong attacks "
+            "have too many such neighbours as minimal ones have too few: 0 in the middle, 1 at either end"
+        )
+    return "its score is one minus the predicted class's share"

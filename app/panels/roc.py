@@ -10,12 +10,14 @@ import streamlit as st
 from app import catalogue, layout, words
 from app.analyses import CaseAnalysis
 from core import metrics, views
+from core.calibration import rate_interval
 from core.contests import NATURAL_ERRORS, Contest, contest, opponent_title
 from core.drawing.scores import rates_against_threshold, roc_curves, score_densities
 
 if TYPE_CHECKING:
     from core.bundle import Bundle
     from core.metrics import DetectorMetrics
+    from core.results import Verdict
 
 
 def measure(bundle: Bundle, item: Contest) -> DetectorMetrics:
@@ -104,7 +106,16 @@ def show_operating_point(chosen: Contest, case: CaseAnalysis) -> None:
     low, high = metrics.binomial_interval(round(false_rate * len(chosen.natural)), len(chosen.natural))
     st.caption(
         f"With {len(chosen.natural):,} natural test images the false-alarm rate is only known to lie between "
-        f"{words.percent(low)} and {words.percent(high)} (95 %)."
+        f"{words.percent(low)} and {words.percent(high)} (95 %). {_promise_words(verdict)}"
+    )
+
+
+def _promise_words(verdict: Verdict) -> str:
+    """Say how exactly a stated rate can hold at all."""
+    low, high = rate_interval(verdict.n_calibration, verdict.alpha)
+    return (
+        f"The threshold rests on {verdict.n_calibration:,} other natural images: so many place a stated rate of "
+        f"{words.percent(verdict.alpha)} between {words.percent(low)} and {words.percent(high)}."
     )
 
 

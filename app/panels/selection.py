@@ -152,8 +152,8 @@ def table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> N
     st.dataframe(frame, hide_index=True, key=key, alt=alt, column_config=columns, height=_height(frame))
 
 
-def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> int:
-    """Show a table that sorts by a click on a column's name; return the row that was clicked, or the first."""
+def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any], unasked: int = 0) -> int:
+    """Show a table that sorts by a click on a column's name; return the row that was clicked, or `unasked`."""
     event = st.dataframe(
         frame,
         hide_index=True,
@@ -166,7 +166,7 @@ def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, 
     )
     chosen = event["selection"]
     rows = [*chosen["rows"], *(row for row, _ in chosen["cells"])]
-    return int(rows[0]) if rows and rows[0] < len(frame) else 0
+    return int(rows[0]) if rows and rows[0] < len(frame) else unasked
 
 
 def _height(frame: pd.DataFrame) -> int | Literal["content"]:

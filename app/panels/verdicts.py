@@ -75,7 +75,7 @@ def announce(case: CaseAnalysis) -> None:
     noticing, calibrated = count_noticing(case.attacked.verdicts)
     st.toast(
         f"Read as **{case.attacked.prediction.name}** now. "
-        f"{words.headline(noticing, calibrated, case.case.alpha, attacked=True)} Parts 3 and 4 below show it.",
+        f"{words.headline(noticing, calibrated, case.case.alpha, attacked=True)} See parts 3 and 4.",
         icon=":material/bolt:",
     )
 

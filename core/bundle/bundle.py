@@ -24,6 +24,7 @@ from core.data.sources import KNOWN_SOURCES, find_image_set
 from core.data.splits import Splits
 from core.errors import DamagedBundleError, InputError
 from core.parameters import ParameterValue
+from core.recipes import RECIPES
 
 if TYPE_CHECKING:
     from core.drawing.accessors import BundleFigures
@@ -220,7 +221,8 @@ class Bundle:
         try:
             image_set = find_image_set(reference.fingerprint, reference.source, *namesake)
         except InputError as error:
-            return None, f"The images of '{self.name}' are not on this machine: {error}"
+            reason = str(error)
+            return None, f"The images of '{self.name}' are not on this machine: {reason[:1].lower()}{reason[1:]}"
         if image_set is None:
             return None, (
                 f"The data set '{reference.source}' on this machine is not the one that '{self.name}' was built on: "
@@ -261,7 +263,8 @@ def find_bundle(name_or_path: str | Path) -> Path:
     folder = store.find_folder(Path(name_or_path)) if is_path else _search(str(name_or_path))
     if folder is None:
         present = ", ".join(list_bundles()) or "none"
-        raise InputError(f"There is no bundle '{name_or_path}'; bundles present: {present}.")
+        known = f" 'python -m core build {name_or_path} --data ...' makes it." if name_or_path in RECIPES else ""
+        raise InputError(f"There is no bundle '{name_or_path}'; bundles present: {present}.{known}")
     return folder
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.table import Column, Table
 
 from core.attacks.registry import get_attack
@@ -98,9 +99,9 @@ def growth(
 
 def _evaluation_table(evaluation: Evaluation) -> Table:
     widest = max((len(row.detector) for row in evaluation.rows), default=0)
-    table = Table(
-        Column("detector", min_width=widest), "attack", "AUC", "95 % interval", "EER accuracy", "TPR at 5 % FPR"
-    )
+    # No vertical lines and no names cut: a line for each figure even where only 80 columns are wide enough.
+    columns = (Column("detector", min_width=widest), Column("attack", no_wrap=True), "AUC", "95 % interval")
+    table = Table(*columns, "EER accuracy", "TPR at 5 % FPR", box=box.SIMPLE)
     for row in evaluation.rows:
         interval = f"{row.auc_low:.3f} to {row.auc_high:.3f}"
         figures = (row.auc, interval, row.eer_accuracy, row.tpr_at_fpr[0.05])
