@@ -101,7 +101,7 @@ def _evaluation_table(evaluation: Evaluation) -> Table:
     widest = max((len(row.detector) for row in evaluation.rows), default=0)
     # No vertical lines and no names cut: a line for each figure even where only 80 columns are wide enough.
     columns = (Column("detector", min_width=widest), Column("attack", no_wrap=True), "AUC", "95 % interval")
-    table = Table(*columns, "EER accuracy", "TPR at 5 % FPR", box=box.SIMPLE, pad_edge=False)
+    table = Table(*columns, "EER accuracy", Column("TPR at 5 % FPR", min_width=8), box=box.SIMPLE_HEAVY, pad_edge=False)
     for row in evaluation.rows:
         interval = f"{row.auc_low:.3f}–{row.auc_high:.3f}"
         figures = (row.auc, interval, row.eer_accuracy, row.tpr_at_fpr[0.05])
