@@ -103,7 +103,7 @@ def growth(
 def _evaluation_table(evaluation: Evaluation) -> Table:
     widest = max((len(row.detector) for row in evaluation.rows), default=0)
     columns = (Column("detector", min_width=widest), Column("attack", no_wrap=True), "AUC", "95 % interval")
-    table = Table(*columns, "EER accuracy", "TPR@5%FPR", **THIN)
+    table = Table(*columns, "EER accuracy", "TPR@5%", **THIN)
     for row in evaluation.rows:
         interval = f"{row.auc_low:.3f}–{row.auc_high:.3f}"
         figures = (row.auc, interval, row.eer_accuracy, row.tpr_at_fpr[0.05])
