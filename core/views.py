@@ -170,6 +170,25 @@ def corners(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Ids:
     return np.flatnonzero(np.concatenate([[True], turns, [True]])[: len(x)]).astype(np.int64)
 
 
+def distinguishable(*coordinates: npt.NDArray[np.floating], steps: int = 400) -> Ids:
+    """Return the rows of a line that a chart can tell apart: its ends, and where a coordinate enters another cell.
+
+    Parameters
+    ----------
+    *coordinates : arrays of float, each of shape (n,)
+        Finite, as drawn: logarithms for a logarithmic axis.
+    steps : int
+        Cells into which the range of each is divided; no row that is left out is farther than one from a kept one.
+    """
+    kept = np.zeros(len(coordinates[0]), dtype=np.bool_)
+    kept[[0, -1]] = True
+    for values in coordinates:
+        span = max(float(np.ptp(values)), float(np.finfo(np.float64).tiny))
+        cells = np.floor(steps * ((values - values.min()) / span))
+        kept[1:] |= np.diff(cells) != 0.0
+    return np.flatnonzero(kept).astype(np.int64)
+
+
 def density_curve(values: npt.NDArray[np.floating], points: int = 160) -> tuple[Doubles, Doubles]:
     """Return a Gaussian kernel density estimate as (positions, density); a spike where all values are equal."""
     finite = np.asarray(values, dtype=np.float64)

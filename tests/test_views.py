@@ -158,6 +158,22 @@ def test_log_limits_ignore_what_a_logarithm_cannot_hold() -> None:
     assert views.log_limits(np.zeros(3)) == (-1.0, 1.0)
 
 
+def test_what_a_chart_cannot_tell_apart_is_left_out_and_nothing_else() -> None:
+    draws = np.random.default_rng(0)
+    curve = metrics.roc_curve(draws.normal(0, 1, 9000), draws.normal(1, 1, 4000))
+    kept = views.distinguishable(curve.fpr, curve.tpr, steps=200)
+    assert kept[0] == 0 and kept[-1] == len(curve.fpr) - 1 and len(kept) < 0.05 * len(curve.fpr)
+    before = kept[np.searchsorted(kept, np.arange(len(curve.fpr)), side="right") - 1]
+    for values in (curve.fpr, curve.tpr):
+        assert np.abs(values - values[before]).max() <= 1 / 200
+        assert (np.diff(values[kept]) >= 0).all()
+    areas = trapezoid(curve.tpr[kept], curve.fpr[kept]), trapezoid(curve.tpr, curve.fpr)
+    assert abs(areas[0] - areas[1]) < 1 / 200
+    coarse = np.linspace(0.0, 1.0, 50)
+    assert views.distinguishable(coarse, coarse**2, steps=200).tolist() == list(range(50))
+    assert views.distinguishable(np.zeros(5), steps=200).tolist() == [0, 4]
+
+
 def test_corners_draw_the_same_line() -> None:
     rng = np.random.default_rng(0)
     curve = metrics.roc_curve(rng.normal(0, 1, 400), np.round(rng.normal(1, 1, 60), 1))

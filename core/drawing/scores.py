@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core import metrics, views
@@ -13,6 +14,8 @@ from core.drawing.shown import Shown, mark_name
 from core.figures import palette, roc
 from core.figures.maps import distributions
 from core.titles import detector_title, percent
+
+Doubles = npt.NDArray[np.float64]
 
 
 def areas_of(contests: Sequence[Contest]) -> list[float]:
@@ -42,11 +45,18 @@ def roc_curves(
     for item, area in zip(contests, areas, strict=True):
         curve = metrics.roc_curve(item.natural.values, item.adversarial.values)
         label = opponent_title(item.attack) if one_detector else detector_title(item.detector)
-        turns = views.corners(curve.fpr, curve.tpr)
-        curves.append((f"{label} {area:.3f}", curve.fpr[turns], curve.tpr[turns]))
+        curves.append((f"{label} {area:.3f}", *_drawn(curve, logarithmic, 1.0 / len(chosen.natural))))
     ranks = np.argsort(np.argsort(-np.asarray(areas), kind="stable")).tolist()
     strong = next((i for i, item in enumerate(contests) if _same(item, chosen)), None)
     return roc.roc_curves(curves, _marks(chosen, shown), logarithmic, 1.0 / len(chosen.natural), ranks, strong)
+
+
+def _drawn(curve: metrics.RocCurve, logarithmic: bool, least: float) -> tuple[Doubles, Doubles]:
+    """Return the rates of a curve at as many points as can be told apart; a browser takes long to draw thousands."""
+    turns = views.corners(curve.fpr, curve.tpr)
+    fpr, tpr = curve.fpr[turns], curve.tpr[turns]
+    chosen = views.distinguishable(np.log10(np.maximum(fpr, least)) if logarithmic else fpr, tpr)
+    return fpr[chosen], tpr[chosen]
 
 
 def _same(one: Contest, other: Contest) -> bool:
@@ -88,7 +98,9 @@ def score_densities(chosen: Contest, shown: Shown) -> go.Figure:
 def rates_against_threshold(chosen: Contest, shown: Shown) -> go.Figure:
     """Return catches and false alarms against the threshold, the calibrated one marked."""
     curve = metrics.roc_curve(chosen.natural.values, chosen.adversarial.values)
-    return roc.rates_against_threshold(curve.thresholds[1:], curve.tpr[1:], curve.fpr[1:], threshold_of(chosen, shown))
+    thresholds, tpr, fpr = curve.thresholds[1:], curve.tpr[1:], curve.fpr[1:]  # the first threshold is infinite
+    drawn = views.distinguishable(thresholds, tpr, fpr)
+    return roc.rates_against_threshold(thresholds[drawn], tpr[drawn], fpr[drawn], threshold_of(chosen, shown))
 
 
 def threshold_of(chosen: Contest, shown: Shown) -> float | None:

@@ -15,8 +15,9 @@ from core.figures.base import styled
 Points = npt.NDArray[np.floating]
 Ids = npt.NDArray[np.int64]
 
-# Drawn as SVG: without a GPU, WebGL's contexts alone would take up to 0.4 s whenever a page with a map opens.
-MOST_POINTS = 2_000
+# Drawn as SVG: without a GPU, WebGL's contexts alone would take up to 0.4 s whenever a page with a map opens. SVG wants
+# few points; an outline selects those that are not drawn as well.
+MOST_POINTS = 1_000
 
 
 def training_map(points: Points, labels: Ids, ids: Ids, class_names: Sequence[str], opacity: float = 0.6) -> go.Figure:
