@@ -15,7 +15,7 @@ from core.attacks.base import AttackSpec
 from core.detectors.fusion import Fusion
 from core.engine.settings import Settings
 from core.errors import InputError
-from core.parameters import Parameter
+from core.parameters import Parameter, ParameterValue
 from core.reproduce.table import Cell, PaperTable
 from core.titles import attack_title as attack_title
 from core.titles import detector_title as detector_title
@@ -63,6 +63,12 @@ def folder_problems() -> tuple[str, ...]:
 def attacks() -> Mapping[str, AttackSpec]:
     """Return every attack by its registry name."""
     return attack_registry.ATTACKS
+
+
+def detector_settings(bundle: Bundle, name: str) -> Mapping[str, ParameterValue]:
+    """Return the settings with which a model's detector judges; empty where it has none."""
+    settings: Mapping[str, ParameterValue] = bundle.manifest.detectors.get(name, {}).get("parameters", {})
+    return settings
 
 
 def attack_parameters(name: str) -> tuple[Parameter, ...]:

@@ -16,6 +16,7 @@ NATURAL = ":material/check_circle:"
 ERROR = ":material/rule:"
 UNCALIBRATED = ":material/help:"
 
+MAP_TITLES = {"umap": "UMAP", "pca": "PCA"}
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

@@ -629,3 +629,11 @@ def test_differences_carry_a_sign_unless_they_round_to_nothing(value: float, sai
 def test_notes_end_in_one_full_stop() -> None:
     assert words.ended("needs SVHN") == words.ended("needs SVHN.") == "needs SVHN."
     assert words.raised(None) == "" and words.raised(12) == "¹²"
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(2.62e-7, "under 0.01 %"), (0.0, "0 %"), (1e-4, "0.01 %"), (0.999, "99.9 %"), (float("nan"), "unknown")],
+)
+def test_a_share_is_written_with_no_more_digits_than_it_needs(share: float, said: str) -> None:
+    assert titles.percent(share) == said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import layout, words
+from app import catalogue, layout, words
 from app.analyses import CaseAnalysis
 from core.drawing.density import class_densities, class_map, marked_class_map
 
@@ -36,7 +36,7 @@ def density_words(case: CaseAnalysis) -> str:
 
 def score_words(bundle: Bundle) -> str:
     """Return how these thresholds differ from the one by which the I-defender judges."""
-    settings = bundle.manifest.detectors.get("idefender", {}).get("parameters", {})
+    settings = catalogue.detector_settings(bundle, "idefender")
     plain = settings.get("variant") == "log_density" and settings.get("tails") == "upper"
     score = "this log density with its sign turned" if plain else "taken from this log density"
     return (

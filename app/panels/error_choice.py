@@ -23,7 +23,6 @@ Mask = npt.NDArray[np.bool_]
 
 CELL, LASSO = "errors-cell", "errors-lasso"
 SPLITS = {"test": "Test", "calibration": "Calibration", "fit": "Fitting"}
-MAP_TITLES = {"umap": "UMAP", "pca": "PCA"}
 
 
 def filters(errors: Errors) -> Mask:
@@ -92,7 +91,7 @@ def show_map(errors: Errors) -> None:
             icon=":material/map:",
         )
         return
-    methods = [name for name in MAP_TITLES if name in bundle.maps]
+    methods = [name for name in words.MAP_TITLES if name in bundle.maps]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer_name = st.selectbox(
             "Layer", bundle.layers, index=len(bundle.layers) - 1, key="errors-layer", persist_state="session", width=200
@@ -101,7 +100,7 @@ def show_map(errors: Errors) -> None:
             "Map",
             methods,
             default=methods[0],
-            format_func=MAP_TITLES.__getitem__,
+            format_func=words.MAP_TITLES.__getitem__,
             required=True,
             key="errors-map",
             persist_state="session",
@@ -110,7 +109,7 @@ def show_map(errors: Errors) -> None:
     selection.selectable_map(
         _map(errors, bundle.id, str(method), layer),
         Places(reasons.positions[str(method)][:, layer], reasons.ids),
-        f"{MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread images among training images",
+        f"{words.MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread among training images",
         f"errors-map-{bundle.name}-{method}-{layer}",
         LASSO,
         bundle.id,

@@ -8,14 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import layout, words
+from app import catalogue, layout, words
 from app.analyses import CaseAnalysis
 from app.panels import selection
 from app.panels.map_selection import LASSO, show_lassoed
 from app.panels.training_images import ICONS, TrainingImage, cards
 from core import views
 from core.bundle.summary import training_images
-from core.detectors.knn_score import KnnScoreDetector
 from core.detectors.tails import BOTH
 from core.drawing.neighbours import layer_map, listed_ids, marked_map, votes
 from core.figures.embedding import MOST_POINTS
@@ -36,7 +35,6 @@ MEANINGS = {
 }
 PROCESSINGS = {"none": "plain activations", "l2": "L2-normalised", "pca_whiten": "after PCA and whitening"}
 WEIGHTINGS = {"knn": "equal votes", "wknn": "votes weighted by 1/rank", "dwknn": "votes weighted by 1/d²"}
-MAP_TITLES = {"umap": "UMAP", "pca": "PCA"}
 
 
 def training_lists(analysis: Analysis, layer: int, k: int) -> dict[str, tuple[TrainingImage, ...]]:
@@ -143,9 +141,9 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
     bundle = case.bundle
     method = st.segmented_control(
         "Map",
-        [name for name in MAP_TITLES if name in bundle.maps],
-        default=next(name for name in MAP_TITLES if name in bundle.maps),
-        format_func=MAP_TITLES.__getitem__,
+        [name for name in words.MAP_TITLES if name in bundle.maps],
+        default=next(name for name in words.MAP_TITLES if name in bundle.maps),
+        format_func=words.MAP_TITLES.__getitem__,
         required=True,
         key="map",
         bind="query-params",
@@ -158,7 +156,7 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
     selection.selectable_map(
         figure,
         selection.Places(np.asarray(bundle.maps[method][layer]), bundle.splits.train),
-        f"{MAP_TITLES[method]} map of {drawn:,} training images at {layer_name}, with this image, its nearest, "
+        f"{words.MAP_TITLES[method]} map of {drawn:,} training images at {layer_name}, with this image, its nearest, "
         "its most helpful and its most harmful training images marked",
         f"map-{method}-{layer}",
         LASSO,
@@ -221,10 +219,9 @@ def show_votes(case: CaseAnalysis) -> None:
 
 
 def _score_words(bundle: Bundle) -> str:
-    settings = bundle.manifest.detectors.get(KnnScoreDetector.name, {}).get("parameters", {})
-    if settings.get("tails") == BOTH:
+    if catalogue.detector_settings(bundle, "knn_score").get("tails") == BOTH:
         return (
-            "its score says how unusual the predicted class's share is among natural images, because strong attacks "
-            "have too many such neighbours as minimal ones have too few: 0 in the middle, 1 at either end"
+            "its score says how unusual the predicted class's share is among natural images, 0 in the "
+            "middle and 1 at either end: strong attacks have too many neighbours of that class, minimal ones too few"
         )
     return "its score is one minus the predicted class's share"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from app import engine_client, layout, pictures, state, words
+from app import catalogue, engine_client, layout, pictures, state, words
 from app.analyses import CaseAnalysis, analyse
 from core import views
 from core.drawing.trajectory import DISTANCES, Variant, compared_classes, departure, path, pivot_distances, suspicion
@@ -58,7 +58,7 @@ def verdict_words(case: CaseAnalysis) -> str:
 
 def detector_words(case: CaseAnalysis) -> str:
     """Return what reads the path in this model's detector, and where the running suspicion comes from."""
-    settings = case.bundle.manifest.detectors.get("trajectory", {}).get("parameters", {})
+    settings = catalogue.detector_settings(case.bundle, "trajectory")
     if settings.get("architecture") == "mlp":
         return (
             "This model's detector is a small network (MLP) that reads the whole path at once, which did best on the "

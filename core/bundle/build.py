@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from core.bundle import store
 from core.bundle.attacking import attack_splits
-from core.bundle.bundle import PRECOMPUTED, REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
+from core.bundle.bundle import PRECOMPUTED, REFERENCE_FILE, WEIGHTS_FILE
 from core.bundle.collecting import Collector
-from core.bundle.fitted import FittedFiles, ReferenceFiles, detector_file, in_half_precision, reference_arrays
+from core.bundle.fitted import FittedFiles, ReferenceFiles, detector_file, in_half_precision, save_reference
 from core.bundle.fitting import Examples, choose_detectors
 from core.bundle.maps import LayerMaps
 from core.bundle.model import RUNNING_SUSPICION
@@ -36,13 +36,11 @@ from core.evidence.reference import Reference
 from core.models.classifier import Classifier
 from core.models.trace import Trace
 from core.models.training import (
-    Checkpoint,
     Progress,
     architecture_of,
     load_weights,
-    save_weights,
     shipped_weights,
-    train_classifier,
+    train_weights,
     trained_on,
 )
 from core.recipes import Recipe, get_recipe
@@ -155,11 +153,7 @@ class _Stages:
         key = hashlib.sha256(json.dumps([asdict(self.recipe), self.image_set.fingerprint]).encode()).hexdigest()
         file = self._shipped_weights() or self.kept / f"{self.name}-weights-{key[:KEY_LENGTH]}" / WEIGHTS_FILE
         if not file.exists():
-            checkpoint = Checkpoint.beside(file, self.recipe, self.image_set)
-            learn = part(self.progress, 0.0, 0.05)
-            learned = train_classifier(self.recipe, self.image_set, self.splits.train, learn, checkpoint)
-            save_weights(learned, file, data=self.image_set.fingerprint)
-            checkpoint.remove()
+            train_weights(self.recipe, self.image_set, self.splits.train, file, part(self.progress, 0.0, 0.05))
         return load_weights(architecture, file), file
 
     def clear(self) -> None:
@@ -235,11 +229,8 @@ class _Stages:
         """
         trace, folder = self._trace_training_images(), self.fitted_folder / "model"
         if not (folder / REFERENCE_FILE).exists():
-            folder.mkdir(parents=True, exist_ok=True)
             reference = self._reference(trace, held_out)
-            store.save_arrays(folder / SPLITS_FILE, replace(self.splits, train=reference.ids).to_arrays())
-            with store.whole(folder / REFERENCE_FILE) as partial:
-                store.save_arrays(partial, reference_arrays(reference, half=self.compact))
+            save_reference(folder, replace(self.splits, train=reference.ids), reference, half=self.compact)
         return float((trace.predictions == self.image_set.labels[self.splits.train]).mean())
 
     def _fit(

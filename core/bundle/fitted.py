@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bundle.bundle import DETECTORS_FOLDER, REFERENCE_FILE, SPLITS_FILE
-from core.bundle.store import load_arrays, save_arrays
+from core.bundle.store import load_arrays, save_arrays, whole
 from core.data.splits import Splits
 from core.detectors.base import Arrays, Detector
 from core.detectors.fitted_detectors import FittedDetectors
@@ -86,6 +86,25 @@ class FittedFiles:
             return load_arrays(file) if file.exists() else None
 
         return self.reference.read(), restore_detectors(json.loads(self.settings), load)
+
+
+def save_reference(folder: Path, splits: Splits, reference: Reference, half: bool) -> None:
+    """Write what `ReferenceFiles` reads into a folder; the reference set appears last and whole.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing.
+    splits : Splits
+        Whose training images are those of the reference set.
+    reference : Reference
+    half : bool
+        Whether activations and logits are stored in half precision.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_arrays(folder / SPLITS_FILE, splits.to_arrays())
+    with whole(folder / REFERENCE_FILE) as partial:
+        save_arrays(partial, reference_arrays(reference, half))
 
 
 def reference_arrays(reference: Reference, half: bool) -> Arrays:

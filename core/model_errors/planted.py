@@ -19,12 +19,11 @@ from core.evidence.influence import fit_head
 from core.model_errors.suspicious import SuspiciousImages, rank_labels
 from core.models.classifier import Classifier
 from core.models.training import (
-    Checkpoint,
     architecture_of,
     load_weights,
-    save_weights,
     shipped_weights,
     train_classifier,
+    train_weights,
     trained_on,
 )
 from core.recipes import Recipe, get_recipe
@@ -237,11 +236,7 @@ def _trained(plan: Plan, noisy: ImageSet, ids: Ids, report: Report) -> Classifie
     file = plan.work / name
     if _learned_from(file, noisy):
         return load_weights(architecture_of(recipe, noisy), file)
-    checkpoint = Checkpoint.beside(file, recipe, noisy)
-    classifier = train_classifier(recipe, noisy, ids, report, checkpoint)
-    save_weights(classifier, file, data=noisy.fingerprint)
-    checkpoint.remove()
-    return classifier
+    return train_weights(recipe, noisy, ids, file, report)
 
 
 def _learned_from(file: Path, noisy: ImageSet) -> bool:

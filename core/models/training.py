@@ -82,6 +82,27 @@ def train(name: str, *, data: str | None = None, out: Path | None = None, progre
     return file
 
 
+def train_weights(
+    recipe: Recipe, image_set: ImageSet, ids: npt.NDArray[np.int64], file: Path, progress: Progress
+) -> Classifier:
+    """Train as `train_classifier` does and write the weights; one that was killed goes on after its last epoch.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    image_set : ImageSet
+    ids : array of int64, shape (n,)
+        Training images.
+    file : Path
+    progress : callable
+    """
+    checkpoint = Checkpoint.beside(file, recipe, image_set)
+    classifier = train_classifier(recipe, image_set, ids, progress, checkpoint)
+    save_weights(classifier, file, data=image_set.fingerprint)
+    checkpoint.remove()
+    return classifier
+
+
 def train_classifier(
     recipe: Recipe,
     image_set: ImageSet,

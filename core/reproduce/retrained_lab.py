@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from core.bundle.bundle import REFERENCE_FILE, SPLITS_FILE
-from core.bundle.fitted import FittedFiles, ReferenceFiles, reference_arrays
+from core.bundle.bundle import REFERENCE_FILE
+from core.bundle.fitted import FittedFiles, ReferenceFiles, save_reference
 from core.bundle.referencing import fit_reference
-from core.bundle.store import save_arrays, whole
 from core.bundle.versions import Versions
 from core.evidence.reference import Reference
 from core.models.classifier import Classifier
@@ -53,10 +52,7 @@ class RetrainedLab(Lab):
         """Where worker processes find the reference set, fitted once."""
         folder, bundle = self.folder / "model", self.loaded.bundle
         if not (folder / REFERENCE_FILE).exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            save_arrays(folder / SPLITS_FILE, bundle.splits.to_arrays())
-            with whole(folder / REFERENCE_FILE) as partial:
-                save_arrays(partial, reference_arrays(self._fit_reference(), half=False))
+            save_reference(folder, bundle.splits, self._fit_reference(), half=False)
         return ReferenceFiles(folder, self.classifier.layers, len(bundle.class_names))
 
     def _fit_reference(self) -> Reference:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.models.classifier import Classifier
-from core.models.training import Checkpoint, architecture_of, load_weights, save_weights, train_classifier
+from core.models.training import architecture_of, load_weights, train_weights
 from core.recipes import Recipe
 from core.reproduce.lab import Lab
 
@@ -23,8 +23,5 @@ def trained_network(lab: Lab, recipe: Recipe, file: Path) -> Classifier:
     """
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint = Checkpoint.beside(file, recipe, lab.image_set)
-        trained = train_classifier(recipe, lab.image_set, lab.loaded.bundle.splits.train, lab.progress, checkpoint)
-        save_weights(trained, file, data=lab.image_set.fingerprint)
-        checkpoint.remove()
+        train_weights(recipe, lab.image_set, lab.loaded.bundle.splits.train, file, lab.progress)
     return load_weights(architecture_of(recipe, lab.image_set), file)
