@@ -92,7 +92,7 @@ def score_densities(chosen: Contest, shown: Shown) -> go.Figure:
         )
         for name, analysis in shown
     ]
-    return distributions(groups, marks, "score", threshold_of(chosen, shown))
+    return distributions(groups, marks, "score", threshold_of(chosen, shown), legend=2)
 
 
 def rates_against_threshold(chosen: Contest, shown: Shown) -> go.Figure:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from core.figures import palette
-from core.figures.base import styled
+from core.figures.base import BARE, beside, styled
 
 
 def top_classes(names: Sequence[str], shares: Sequence[float], colour: str) -> go.Figure:
@@ -30,7 +30,7 @@ def top_classes(names: Sequence[str], shares: Sequence[float], colour: str) -> g
             hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
         )
     )
-    styled(figure, height=40 + 30 * len(names), legend=False)
+    styled(figure, 40 + 30 * len(names), legend=0, left=beside(names, title=False), bottom=BARE)
     figure.layout.xaxis.update(range=[0, 112], visible=False)
     figure.layout.yaxis.update(autorange="reversed", type="category", showgrid=False)
     return figure

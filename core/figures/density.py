@@ -9,7 +9,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.figures import palette
-from core.figures.base import styled
+from core.figures.base import beside, styled
 from core.views import signed_log
 
 Doubles = npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ def class_densities(
         outline = {"width": 1, "color": "#FFFFFF"}
         marker = {"symbol": symbol, "size": 12, "color": colour, "line": outline}
         figure.add_trace(_per_class(name, names, values, marker))
-    styled(figure, height=380, x="class", y="log p(H | class), nats")
+    styled(figure, height=380, x="class", y="log p(H | class), nats", left=beside(["−10,000"]))
     figure.update_xaxes(type="category")
     figure.update_yaxes(tickvals=signed_log(TICKS), ticktext=[f"{tick:,}".replace("-", "−") for tick in TICKS])
     return figure

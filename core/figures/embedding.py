@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from core import views
 from core.figures import palette
-from core.figures.base import styled
+from core.figures.base import BARE, LEGEND, styled
 
 Points = npt.NDArray[np.floating]
 Ids = npt.NDArray[np.int64]
@@ -18,9 +18,12 @@ Ids = npt.NDArray[np.int64]
 # Drawn as SVG: without a GPU, WebGL's contexts alone would take up to 0.4 s whenever a page with a map opens. SVG wants
 # few points; an outline selects those that are not drawn as well.
 MOST_POINTS = 1_000
+LEGEND_ROW = 29  # pixels; its markers are larger than elsewhere
 
 
-def training_map(points: Points, labels: Ids, ids: Ids, class_names: Sequence[str], opacity: float = 0.6) -> go.Figure:
+def training_map(
+    points: Points, labels: Ids, ids: Ids, class_names: Sequence[str], opacity: float = 0.6, legend: int = 2
+) -> go.Figure:
     """Return the training images of one layer, evenly thinned to `MOST_POINTS`; constant per bundle and layer.
 
     Parameters
@@ -31,6 +34,8 @@ def training_map(points: Points, labels: Ids, ids: Ids, class_names: Sequence[st
     class_names : sequence of str
     opacity : float
         Of the points; the legend's samples are opaque, else nobody could match them on a dark page.
+    legend : int
+        Rows that the legend takes where the map is usually shown.
     """
     figure = go.Figure()
     drawn = views.evenly(len(points), MOST_POINTS)
@@ -53,10 +58,11 @@ def training_map(points: Points, labels: Ids, ids: Ids, class_names: Sequence[st
         )
         sample = {"name": f"class {name}", "legendgroup": name, "hoverinfo": "skip", "mode": "markers"}
         figure.add_trace(go.Scatter(x=[None], y=[None], customdata=[], marker=look | {"size": 10}, **sample))
-    styled(figure, height=520)
+    styled(figure, height=520, left=BARE, bottom=BARE)
+    figure.layout.margin.t = LEGEND + LEGEND_ROW * (legend - 1)
     figure.update_layout(dragmode="pan")
-    figure.update_xaxes(showticklabels=False, showgrid=False)
-    figure.update_yaxes(showticklabels=False, showgrid=False)
+    figure.update_xaxes(showticklabels=False, showgrid=False, automargin=False)
+    figure.update_yaxes(showticklabels=False, showgrid=False, automargin=False)
     return figure
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.figures import palette
-from core.figures.base import TRANSPARENT, styled
+from core.figures.base import BARE, TRANSPARENT, beside, styled
 from core.figures.embedding import training_map
 
 Points = npt.NDArray[np.floating]
@@ -42,7 +42,8 @@ def confusion_matrix(counts: Ids, class_names: Sequence[str]) -> go.Figure:
     looks = {"colorscale": SHADES, "zmin": 0, "showscale": False, "xgap": 2, "ygap": 2}
     figure = go.Figure(go.Heatmap(x=names, y=names, z=shades, hoverinfo="skip", **looks))
     figure.add_trace(_cells(names, counts))
-    styled(figure, height=HEIGHT, x="read as", y="true class", legend=False)
+    room = beside(names)
+    styled(figure, HEIGHT, x="read as", y="true class", legend=0, left=room, top=room + BARE, bottom=BARE)
     if len(names) <= MOST_WRITTEN:
         figure.update_layout(annotations=_numbers(counts))
     figure.update_layout(clickmode="event+select")
@@ -101,7 +102,7 @@ def errors_map(
         What each was read as, for the hover text.
     class_names : sequence of str
     """
-    figure = training_map(*training, class_names, opacity=0.3)
+    figure = training_map(*training, class_names, opacity=0.3, legend=3)
     places, error_ids = errors
     figure.add_trace(
         go.Scatter(

@@ -9,7 +9,9 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.figures import palette
-from core.figures.base import styled
+from core.figures.base import BARE, beside, styled
+
+COLOUR_BAR = 60  # pixels below a map
 
 
 def heatmap(
@@ -40,7 +42,7 @@ def heatmap(
             hovertemplate="row %{y}, column %{x}: %{z:.3g} " + unit + "<extra></extra>",
         )
     )
-    styled(figure, height=330, legend=False)
+    styled(figure, height=330, legend=0, left=BARE, bottom=COLOUR_BAR)
     figure.layout.xaxis.update(visible=False, constrain="domain")
     figure.layout.yaxis.update(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
     return figure
@@ -51,6 +53,7 @@ def distributions(
     marks: Sequence[tuple[str, float, str, str]],
     x: str,
     threshold: float | None = None,
+    legend: int = 1,
 ) -> go.Figure:
     """Return density curves with the current images marked on them.
 
@@ -62,6 +65,8 @@ def distributions(
         Axis title.
     threshold : float, optional
         Drawn as a dashed line.
+    legend : int
+        Rows that the legend takes where the figure is usually shown.
     """
     figure = go.Figure()
     top = max((float(np.max(density)) for _, _, density, _ in groups), default=1.0)
@@ -85,7 +90,7 @@ def distributions(
             marker={"symbol": symbol, "size": [0, 13], "color": colour},
             hovertemplate="%{x:.4f}<extra>" + name + "</extra>",
         )
-    styled(figure, height=320, x=x, y="density")
+    styled(figure, height=320, x=x, y="density", legend=legend, left=beside([]))
     figure.update_yaxes(showticklabels=False)
     if threshold is not None:
         figure.add_vline(x=threshold, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2})

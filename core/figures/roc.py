@@ -9,12 +9,14 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.figures import palette
-from core.figures.base import line, styled
+from core.figures.base import BELOW, ROW, line, styled
 
 Doubles = npt.NDArray[np.floating]
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 FEW = 4  # entries of a legend that still leave the plot in sight below them
-ROW, ENTRY_WIDTH = 19, 180  # pixels; two entries beside each other on a desk, one on a telephone
+ENTRY_WIDTH = 180  # pixels; two entries beside each other on a desk, one on a telephone
+HEADING = 60  # pixels between the axis and the first of them
+LAST_NUMBER = 18  # pixels of "100%" beyond the end of the axis
 
 
 def roc_curves(
@@ -59,11 +61,12 @@ def roc_curves(
             marker={"symbol": symbol, "size": 14, "color": colour, "line": {"color": "#FFFFFF", "width": 1.5}},
             hovertemplate="FPR %{x:.1%}, TPR %{y:.1%}<extra>" + name + "</extra>",
         )
-    styled(figure, height=430 + ROW * len(figure.data), x="false alarms (FPR)", y="caught (TPR)")
+    styled(figure, height=430 + ROW * len(figure.data), x="false alarms (FPR)", y="caught (TPR)", legend=2)
+    figure.layout.margin.r = LAST_NUMBER
     if len(figure.data) > FEW:
         title = {"text": "Each curve with the area under it (AUC)", "side": "top"}
         below = {"y": -0.2, "yanchor": "top", "entrywidth": ENTRY_WIDTH, "maxheight": 0.6, "title": title}
-        figure.update_layout(legend=below, margin={"t": 12})
+        figure.update_layout(legend=below, margin={"t": 12, "b": BELOW + HEADING + ROW * -(-len(figure.data) // 2)})
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     if logarithmic:
         figure.update_xaxes(type="log", range=[np.log10(floor), 0.01], tickformat=".1%", dtick=1)
@@ -80,6 +83,7 @@ def rates_against_threshold(
     figure.add_trace(line("caught (TPR)", thresholds, true_rates, palette.ATTACKED, "dash"))
     figure.add_trace(line("false alarms (FPR)", thresholds, false_rates, palette.NATURAL))
     styled(figure, height=320, x="threshold on the score", y="share of images")
+    figure.layout.margin.r = LAST_NUMBER
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     if chosen is not None:
         figure.add_vline(x=chosen, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2})

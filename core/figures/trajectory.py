@@ -9,7 +9,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.figures import palette
-from core.figures.base import line, styled
+from core.figures.base import BELOW_SLANTED, beside, line, styled
 
 Doubles = npt.NDArray[np.floating]
 
@@ -57,7 +57,7 @@ def pivot_lines(
     looks = ((palette.NATURAL, "solid", "circle"), (palette.ATTACKED, "dash", "diamond"))
     for (name, values), (tone, dash, symbol) in zip(lines, looks, strict=False):
         figure.add_trace(line(name, names, values, tone, dash, symbol))
-    styled(figure, height=340, y=y)
+    styled(figure, height=340, y=y, left=beside(["10"]), bottom=BELOW_SLANTED)
     figure.update_yaxes(range=list(limits), type="log" if logarithmic else "linear", dtick=1 if logarithmic else None)
     figure.update_xaxes(type="category", tickangle=-40)
     if departure is not None:
@@ -106,7 +106,7 @@ def pivot_path(
         line={"color": palette.NEUTRAL, "dash": "dot", "width": 1.5},
         hoverinfo="skip",
     )
-    styled(figure, height=380, x=x, y=y)
+    styled(figure, height=380, x=x, y=y, left=beside(["10"]))
     if not similarity:
         figure.update_xaxes(type="log", dtick=1)
         figure.update_yaxes(type="log", dtick=1)
@@ -119,7 +119,7 @@ def suspicion(layers: Sequence[str], curves: Sequence[tuple[str, Doubles, str]])
     for index, (name, values, colour) in enumerate(curves):
         symbol = "circle" if index == 0 else "diamond"
         figure.add_trace(line(name, list(layers), values, colour, "solid" if index == 0 else "dash", symbol))
-    styled(figure, height=300, y="suspicion")
+    styled(figure, height=300, y="suspicion", bottom=BELOW_SLANTED)
     figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%")
     figure.update_xaxes(type="category", tickangle=-40)
     return figure

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from core.figures import palette
-from core.figures.base import styled
+from core.figures.base import beside, styled
 
 
 def p_values(
@@ -37,7 +37,7 @@ def p_values(
             marker={"symbol": symbol, "size": 13, "color": colour, "line": {"width": 1, "color": "#FFFFFF"}},
             hovertemplate="%{y}: p = %{x:.3f}<extra>" + name + "</extra>",
         )
-    styled(figure, height=90 + 30 * len(rows), x="p-value among held-out natural images")
+    styled(figure, 90 + 30 * len(rows), x="p-value among held-out natural images", left=beside(rows, title=False))
     smallest = min((p for _, values, _, _ in images for p in values if p is not None), default=alpha)
     low = min(smallest, alpha) / 1.5
     figure.add_vrect(x0=low, x1=alpha, fillcolor=palette.BAND, line_width=0, layer="below")
