@@ -58,6 +58,13 @@ WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 PATIENCE = 60_000
 SLOWEST_DRAWING = 10.0
 
+# Figures whose margins Plotly had to widen, for which it draws them a second time.
+DRAWN_TWICE = """
+() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(figure => ['l', 'r', 't', 'b']
+  .filter(side => figure._fullLayout._size[side] > figure._fullLayout.margin[side] + 1)
+  .map(side => `${figure.closest('[class*="st-key-"]').className}: ${side} ${figure._fullLayout._size[side]}`))
+"""
+
 # What a browser says that these pages cannot help, each with its reason.
 NOT_OURS = {
     r"404 .*/media/[0-9a-f]+\.png$": "A picture gave way to the next one before the browser had asked for it.",
@@ -249,6 +256,8 @@ def test_pick_attack_and_follow_the_case_through_every_page(open_tab: Any) -> No
         page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
         visit.settle()
         visit.check()
+        page.wait_for_function("() => [...document.querySelectorAll('.js-plotly-plot')].every(e => e._fullLayout)")
+        assert page.evaluate(DRAWN_TWICE) == [], title
         assert main.evaluate("main => main.scrollTop") == 0, f"{title} opens where the page before was scrolled to"
         assert f"image=test-{image_id}" in page.url and "attack=pgd" in page.url, title
         if title not in WITHOUT_CASE:
