@@ -6,22 +6,18 @@ import io
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urljoin
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from PIL import Image
+from running_app import running_app
 from shipped import correct_test_ids, images_of, shipped
-from test_server import free_port
 
 from app import catalogue, words
 from app.words import number, percent
@@ -87,32 +83,10 @@ def chromium() -> str:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running server whose workers hold the shipped bundle."""
     chromium()
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port)]
-    nothing = tmp_path_factory.mktemp("nothing")  # a machine to which no images were brought
-    place = {"TELLTALE_DATA": str(nothing), "HF_HOME": str(nothing), "TELLTALE_CACHE": str(nothing)}
-    log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("w") as file:
-        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | place, stdout=file, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 120
-        while not ready(address):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield address
-        assert "Traceback" not in log.read_text(), log.read_text()
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def ready(address: str) -> bool:
-    try:
-        with urlopen(address + "/ready", timeout=10) as answer:
-            return bool(answer.status == 200)
-    except (URLError, ConnectionError, TimeoutError):
-        return False
+    nothing = str(tmp_path_factory.mktemp("nothing"))  # a machine to which no images were brought
+    with running_app(TELLTALE_DATA=nothing, HF_HOME=nothing, TELLTALE_CACHE=nothing) as app:
+        yield app.address
+        assert "Traceback" not in app.log.read_text(), app.log.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,8 @@ Run it from the root of the repository, on a machine with nothing else to do::
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +17,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from test_browser import ARGUMENTS, PAGES, PATIENCE, WIDE, Visit, chromium, ready  # noqa: E402
-from test_server import free_port  # noqa: E402
+from running_app import running_app  # noqa: E402
+from test_browser import ARGUMENTS, PAGES, PATIENCE, WIDE, Visit, chromium  # noqa: E402
 
 ROUNDS = 5
 CASES = {
@@ -61,29 +58,11 @@ def main() -> None:
     """Print one line per model and page, and the 95th percentile of all."""
     from playwright.sync_api import sync_playwright
 
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until_ready(address)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-            taken = {name: measure(browser, address, query) for name, query in CASES.items()}
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait(30)
+    with running_app() as app, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        taken = {name: measure(browser, app.address, query) for name, query in CASES.items()}
+        browser.close()
     report(taken)
-
-
-def wait_until_ready(address: str) -> None:
-    """Wait until every worker holds the default bundle."""
-    deadline = time.monotonic() + 300
-    while not ready(address):
-        if time.monotonic() > deadline:
-            raise SystemExit("The server did not become ready.")
-        time.sleep(0.2)
 
 
 def measure(browser: Any, address: str, query: str) -> dict[str, list[tuple[float, float]]]:
