@@ -18,7 +18,7 @@ def require_login() -> None:
         return
     if not logged_in:
         st.title("Telltale", anchor=False)
-        st.markdown("This server is for people with an account. Log in, then open your link once more.")
+        st.markdown("This server is for people with an account. After the login you are back on this page.")
         st.button("Log in", icon=":material/login:", type=emphasis.filled(), on_click=st.login, key="log-in")
         st.stop()
     with st.sidebar:

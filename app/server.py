@@ -19,6 +19,7 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
+from app.login_return import LoginReturn  # noqa: E402
 from app.server_address import ServerAddress  # noqa: E402
 from core.engine import get_engine  # noqa: E402
 from core.errors import TelltaleError  # noqa: E402
@@ -67,5 +68,5 @@ app = st.App(
     ROOT / "app" / "main.py",
     routes=[Route("/ready", ready)],
     lifespan=lifespan,
-    middleware=[Middleware(ServerAddress)],
+    middleware=[Middleware(ServerAddress), Middleware(LoginReturn)],
 )
