@@ -233,6 +233,8 @@ def test_cancelled_work_leaves_the_rest_and_starts_only_when_asked(engine: FakeE
     app.session_state[f"stopped-explain_errors-{bundle.id}"] = True
     app.switch_page(PAGE).run()
     assert "Looking into every error was cancelled." in text_of(app)
+    assert "The reasons behind it were not looked into." in text_of(app)
+    assert "not on this machine" not in text_of(app) and "images at hand" not in text_of(app)
     assert len(table_of(app)) == 6 and "explain_errors" not in [task for task, _ in engine.submitted]
     app.button(key="again-explain_errors").click().run()
     assert "label error" in table_of(app)

@@ -86,11 +86,12 @@ def show_map(errors: Errors) -> None:
     """Show all errors on the training images' map of one layer; a lasso is kept in the session."""
     bundle, reasons = errors.bundle, errors.reasons
     if reasons is None:
-        st.info(
-            "Where the errors lie among the training images can be said only with the images at hand.",
-            icon=":material/map:",
-        )
-        return
+        if bundle.image_set is None:
+            st.info(
+                "Where the errors lie among the training images can be said only with the images at hand.",
+                icon=":material/map:",
+            )
+        return  # looking into them was cancelled, which is said above with a way to start again
     methods = [name for name in words.MAP_TITLES if name in bundle.maps]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer_name = st.selectbox(

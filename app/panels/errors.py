@@ -107,7 +107,9 @@ def reason_words(errors: Errors, row: int) -> str:
     true, read = errors.name(int(wrong.labels[row])), errors.name(int(wrong.predictions[row]))
     text = f"Its label says **{true}**; the model reads **{read}** ({words.percent(float(wrong.confidences[row]))})."
     if reasons is None:
-        return f"{text} The reasons behind it need the image itself, which is not on this machine."
+        if errors.bundle.image_set is None:
+            return f"{text} The reasons behind it need the image itself, which is not on this machine."
+        return f"{text} The reasons behind it were not looked into."
     agreeing, others = (round(reasons.k * float(share[row])) for share in (reasons.true_share, reasons.predicted_share))
     text += f" Of its {reasons.k} nearest training images, {agreeing} are of class {true} and {others} of class {read}."
     layer = int(reasons.departures[row])
