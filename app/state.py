@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from core.bundle import Bundle
 
 SETTLING_SECONDS = 2.0
-ATTACK_ASKED = "attack-asked"  # until the workbench has said what it did
 
 
 def synchronise() -> None:

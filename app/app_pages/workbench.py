@@ -23,19 +23,21 @@ with left.container(border=True, height="stretch"):
 with right.container(border=True, height="stretch"):
     st.header("2. Attack it", anchor="attack-it")
     controls.attack_form(case, bundle.class_names, state.own_class())
+    outcome_slot = st.container()
 
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.header("3. See what changed", anchor="what-changed")
+    st.header("3. See what changed", anchor=verdicts.WHAT_CHANGED)
     pin_slot = st.container(width="content")
 analysed = layout.current_analysis()
 if state.remember_own_class(analysed.natural.prediction.label):
     st.rerun()  # the list of targets above was drawn before this image had been read
 with pin_slot:
     pinned.pin_button(analysed)
+with outcome_slot:
+    verdicts.outcome(analysed)
 check_note(analysed)
 comparison(analysed)
-st.header("4. See who notices", anchor="who-notices")
+st.header("4. See who notices", anchor=verdicts.WHO_NOTICES)
 verdicts.panel(analysed)
-verdicts.announce(analysed)
 provenance(analysed)
 pinned.show_pinned(analysed)

@@ -157,7 +157,6 @@ def _submit(spec: AttackSpec, stamp: str, own: int | None) -> None:
     except InputError as error:
         st.session_state.case_warnings = (str(error),)
         return
-    st.session_state[state.ATTACK_ASKED] = True
     state.change(
         attack=spec.name,
         parameters=tuple(values.items()),

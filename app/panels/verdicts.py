@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app import catalogue, layout, state, words
+from app import catalogue, layout, words
 from app.analyses import CaseAnalysis
 from app.panels import controls
 from core.detectors.fusion import FUSED
@@ -22,6 +22,7 @@ LINKS = {
     "idefender": ("app_pages/hidden_state_density.py", "Density"),
 }
 SHOWN_CONTRIBUTIONS = 3
+WHAT_CHANGED, WHO_NOTICES = "what-changed", "who-notices"  # anchors on the workbench
 FALLBACK_LINK = ("app_pages/detectors.py", "Detectors")
 
 
@@ -68,16 +69,15 @@ def _misread_note() -> None:
         layout.page_link("app_pages/misclassifications.py", "Why it errs", ":material/arrow_forward:")
 
 
-def announce(case: CaseAnalysis) -> None:
-    """Say what the attack that was just asked for has done: pictures and verdicts lie further down the page."""
-    if not st.session_state.pop(state.ATTACK_ASKED, False) or case.attacked is None:
+def outcome(case: CaseAnalysis) -> None:
+    """Say below the button what the attack has done: pictures and verdicts lie further down the page."""
+    if case.attacked is None:
         return
     noticing, calibrated = count_noticing(case.attacked.verdicts)
-    st.toast(
-        f"Read as **{case.attacked.prediction.name}** now. "
-        f"{words.headline(noticing, calibrated, case.case.alpha, attacked=True)} See parts 3 and 4.",
-        icon=":material/bolt:",
-    )
+    name = case.attacked.prediction.name
+    reading = f"Read as **{name}** now." if case.fooled else f"It failed within its budget: still read as **{name}**."
+    said = f"{reading} {words.headline(noticing, calibrated, case.case.alpha, attacked=True)}"
+    st.markdown(f"{said} [What changed](#{WHAT_CHANGED}) · [Who notices](#{WHO_NOTICES})")
 
 
 def _fused_card(case: CaseAnalysis) -> None:
