@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -13,6 +13,9 @@ from app.panels.models import model_button, model_list
 from app.panels.save_case import save_button
 from app.papers import Paper
 from core.errors import InputError
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
 SCROLL_UP = "if (!location.hash) document.querySelector('[data-testid=stMain]').scrollTop = 0;"
@@ -73,10 +76,16 @@ def how_computed(method: str, paper: Paper | None, choices: str) -> None:
         st.markdown(f"**Choices of this project.** {choices}")
 
 
-def current_analysis() -> CaseAnalysis:
-    """Analyse the current case; while that takes long, its progress and Cancel stand above a skeleton."""
-    waiting = st.container()
-    with st.skeleton(height=420), waiting:
+def current_analysis(waiting: DeltaGenerator | None = None) -> CaseAnalysis:
+    """Analyse the current case; while that takes long, its progress and Cancel stand above a skeleton.
+
+    Parameters
+    ----------
+    waiting : container, optional
+        Where else progress and Cancel are shown.
+    """
+    slot = st.container() if waiting is None else waiting
+    with st.skeleton(height=420), slot:
         return analyse(state.current())
 
 

@@ -19,6 +19,10 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
+# These packages import their own modules. Begun by two threads at once, as by the first two visitors, such an import
+# fails; here there is one thread.
+import core.attacks  # noqa: E402
+import core.bundle  # noqa: E402, F401
 from app.login_return import LoginReturn  # noqa: E402
 from app.server_address import ServerAddress  # noqa: E402
 from core.engine import get_engine  # noqa: E402

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from core import titles
 from core.results import SavedReading, Verdict
 from core.titles import kind_title, verdict_title
 from core.titles import number as number
-from core.titles import percent as percent
 
 ADVERSARIAL = ":material/warning:"
 NATURAL = ":material/check_circle:"
@@ -17,7 +17,13 @@ ERROR = ":material/rule:"
 UNCALIBRATED = ":material/help:"
 
 MAP_TITLES = {"umap": "UMAP", "pca": "PCA"}
+NO_BREAK = "\u00a0"
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage that no line break takes apart."""
+    return titles.percent(share).replace(" ", NO_BREAK)
 
 
 def verdict_words(verdict: Verdict) -> tuple[str, str, Literal["orange", "blue", "gray"]]:

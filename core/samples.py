@@ -57,7 +57,8 @@ def teaching_samples(bundle: Bundle, alpha: float = ALPHA) -> tuple[Sample, ...]
     - error: read wrongly, without an attack, with the most confidence;
     - false alarm: natural and read correctly, but called adversarial by the most detectors;
     - noticed and missed: no detector objects to the natural image, and the most or the fewest notice the attacked one;
-      among equals the smallest change (L2).
+      among equals the smallest change (L2). What the fused verdict calls adversarial is missed only where it misses
+      nothing.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def teaching_samples(bundle: Bundle, alpha: float = ALPHA) -> tuple[Sample, ...]
     columns = _test_rows(bundle)
     noticing, detectors = _noticing(bundle, columns, alpha)
     chosen: list[Sample] = []
-    for lesson, rows in _rankings(bundle, columns, noticing):
+    for lesson, rows in _rankings(bundle, columns, noticing, _alarms(bundle, columns, FUSED, alpha)):
         taken = {sample.image_id for sample in chosen}
         row = next((int(row) for row in rows if int(columns["image_id"][row]) not in taken), None)
         if row is not None:
@@ -80,7 +81,9 @@ def teaching_samples(bundle: Bundle, alpha: float = ALPHA) -> tuple[Sample, ...]
     return tuple(chosen)
 
 
-def _rankings(bundle: Bundle, columns: Columns, noticing: npt.NDArray[np.int64]) -> Iterator[tuple[Lesson, list[int]]]:
+def _rankings(
+    bundle: Bundle, columns: Columns, noticing: npt.NDArray[np.int64], fused: npt.NDArray[np.bool_]
+) -> Iterator[tuple[Lesson, list[int]]]:
     """Yield for every lesson the rows that could teach it, the best first."""
     kind, ids = columns["kind"], columns["image_id"]
     confidence = columns["confidence"].astype(np.float64)
@@ -96,7 +99,7 @@ def _rankings(bundle: Bundle, columns: Columns, noticing: npt.NDArray[np.int64])
     yield "false_alarm", _ordered(natural, -noticing[natural], -confidence[natural])
     size = columns["l2"].astype(np.float64)
     yield "noticed", _ordered(fooled, -noticing[fooled], size[fooled])
-    yield "missed", _ordered(fooled, noticing[fooled], size[fooled])
+    yield "missed", _ordered(fooled, fused[fooled], noticing[fooled], size[fooled])
 
 
 def _ordered(rows: npt.NDArray[np.int64], *keys: npt.NDArray[np.generic]) -> list[int]:
@@ -128,7 +131,15 @@ def _noticing(bundle: Bundle, columns: Columns, alpha: float) -> tuple[npt.NDArr
     names = [name.removeprefix(SCORE) for name in columns if name.startswith(SCORE) and name != SCORE + FUSED]
     count, calibrated = np.zeros(len(columns["kind"]), dtype=np.int64), 0
     for name in names:
-        if (calibration := bundle.calibration(name)) is not None:
-            count += columns[SCORE + name].astype(np.float64) >= calibration.threshold(alpha)
+        if bundle.calibration(name) is not None:
+            count += _alarms(bundle, columns, name, alpha)
             calibrated += 1
     return count, calibrated
+
+
+def _alarms(bundle: Bundle, columns: Columns, detector: str, alpha: float) -> npt.NDArray[np.bool_]:
+    """Return which rows one detector calls adversarial; none where it was not scored or is not calibrated."""
+    calibration = bundle.calibration(detector) if SCORE + detector in columns else None
+    if calibration is None:
+        return np.zeros(len(columns["kind"]), dtype=np.bool_)
+    return np.asarray(columns[SCORE + detector].astype(np.float64) >= calibration.threshold(alpha))

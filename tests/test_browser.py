@@ -20,7 +20,7 @@ from running_app import running_app
 from shipped import correct_test_ids, images_of, shipped
 
 from app import catalogue, words
-from app.words import number, percent
+from app.words import number
 from core.analysis import analyse_image, attack_image
 from core.bundle import load_bundle
 from core.bundle.processes import use_one_thread
@@ -29,6 +29,7 @@ from core.images import to_bytes
 from core.photographs import PHOTOGRAPHS, photograph_for
 from core.reproduce.layout import Grid
 from core.results import Analysis
+from core.titles import percent
 from core.views import count_noticing
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,9 +12,9 @@ from shipped import images_of, shipped
 from test_browser import NARROW, PATIENCE, WIDE, Visit, analyses, browser, open_tab, server  # noqa: F401  # fixtures
 
 from app.lessons.registry import LESSONS
-from app.words import percent
 from core.analysis import analyse_image
 from core.calibration import Calibration
+from core.titles import percent
 from core.views import count_noticing, select_scores
 
 MOST_CLICKS = 10

@@ -81,12 +81,13 @@ def open_app(page: str = PAGES[0], **query: str) -> AppTest:
 
 
 def text_of(app: AppTest) -> str:
+    """Return everything that is said on the page; spaces that no line breaks at are like others."""
     parts = [element.value for kind in ("title", "header", "markdown", "caption") for element in app.get(kind)]
     parts += [picture.caption for shown in app.get("image") for picture in shown.proto.imgs]
     parts += [f"{metric.label}: {metric.value}" for metric in app.metric]
     for kind in ("success", "info", "warning", "error"):
         parts += [element.value for element in app.get(kind)]
-    return "\n".join(str(part) for part in parts)
+    return "\n".join(str(part) for part in parts).replace(words.NO_BREAK, " ")
 
 
 @pytest.mark.parametrize("query", [{}, ATTACKED], ids=["natural", "attacked"])

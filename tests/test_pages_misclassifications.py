@@ -262,7 +262,7 @@ def test_suspicious_images_come_in_order_with_both_labels(engine: FakeEngine) ->
     assert frame["image"].tolist() == list(range(119, 19, -1)) and frame["rank"].tolist() == list(range(1, 101))
     text = text_of(app)
     assert "The **120** of 300 training images that this compact model keeps are ranked here" in text
-    assert "**9**  \nneighbours: 0" in text
+    assert "**9**  \nneighbours say **0**" in text
     app.selectbox(key="suspicious-label-digits").select(4).run()
     assert set(table_of(app)["given label"]) == {"4"} and len(table_of(app)) == 12
 

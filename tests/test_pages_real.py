@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import core.bundle
 import core.engine
+from app import words
 from core.model_errors.evaluated import evaluated_images
 from core.results import Analysis
 from core.views import count_noticing, natural_test_ids
@@ -60,7 +61,7 @@ def analyse(image_id: int, eps: float) -> tuple[Analysis, Analysis]:
 def test_workbench_says_what_the_engine_answers(app: AppTest, image_id: int) -> None:
     assert not app.exception and not app.error
     natural, attacked = analyse(image_id, 0.2)
-    text = "\n".join(element.value for kind in ("markdown", "caption") for element in app.get(kind))
+    text = said(app)
     noticing, calibrated = count_noticing(attacked.verdicts)
     assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)
     assert f"**Natural**: read as **{natural.prediction.name}**" in text
@@ -102,7 +103,8 @@ def test_an_image_that_is_misread_by_itself_is_said_to_be_so_and_no_other(app: A
 
 
 def said(app: AppTest) -> str:
-    return "\n".join(element.value for kind in ("markdown", "caption") for element in app.get(kind))
+    text = "\n".join(element.value for kind in ("markdown", "caption") for element in app.get(kind))
+    return text.replace(words.NO_BREAK, " ")
 
 
 def test_another_model_brings_its_own_usual_attack() -> None:

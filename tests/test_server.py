@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
@@ -155,3 +156,19 @@ def test_the_configuration_is_that_of_a_public_server_and_loads_nothing_from_els
     assert CONFIG["server"]["fileWatcherType"] == "none"
     assert CONFIG["server"]["enableXsrfProtection"] is True
     assert "http" not in json.dumps(CONFIG)
+
+
+def imports_its_own_modules(package: Path) -> bool:
+    """Return whether importing a package of this project imports modules inside it."""
+    name = ".".join(package.parent.relative_to(ROOT).parts)
+    tree = ast.parse(package.read_text())
+    return any(isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{name}.") for node in tree.body)
+
+
+def test_two_first_visitors_cannot_import_the_same_package_at_once() -> None:
+    command = "import sys, app.server; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+    packages = [path for path in (ROOT / "core").rglob("__init__.py") if imports_its_own_modules(path)]
+    names = {".".join(path.parent.relative_to(ROOT).parts) for path in packages}
+    assert {"core.attacks", "core.bundle", "core.engine"} <= names
+    assert names - set(loaded.stdout.split()) == {"core.cli"}, "the server never imports the command line"

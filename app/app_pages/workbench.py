@@ -28,7 +28,7 @@ with right.container(border=True, height="stretch"):
 with st.container(horizontal=True, vertical_alignment="center"):
     st.header("3. See what changed", anchor=verdicts.WHAT_CHANGED)
     pin_slot = st.container(width="content")
-analysed = layout.current_analysis()
+analysed = layout.current_analysis(outcome_slot)
 if state.remember_own_class(analysed.natural.prediction.label):
     st.rerun()  # the list of targets above was drawn before this image had been read
 with pin_slot:

@@ -116,8 +116,8 @@ def show_map(errors: Errors) -> None:
         bundle.id,
     )
     st.caption(
-        f"{selection.HOW_TO} Every error stands at the weighted mean of its nearest training images' places; pale "
-        "points are training images."
+        f"{selection.HOW_TO} Every error stands at the weighted mean of its nearest training images' places and has "
+        "a pale rim; all other points are training images."
     )
 
 

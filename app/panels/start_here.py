@@ -71,14 +71,15 @@ def sample_words(bundle: Bundle, sample: Sample) -> str:
     sure = words.percent(sample.confidence)
     count = f"{sample.noticing or 'none'} of {sample.detectors} detectors"
     verb = "objects" if sample.noticing == 1 else "object"
+    seen = "notices" if sample.noticing == 1 else "notice"
     attack = catalogue.attack_title(sample.attack)
     return {
         "sure": f"Read as {read} ({sure}); {count} {verb}.",
         "borderline": f"Read as {read}, but only with {sure}: a small push is enough.",
         "error": f"Nobody attacked it, yet this {label} is read as {read} ({sure}).",
         "false_alarm": f"Natural and rightly read as {read}, yet {count} {verb}.",
-        "noticed": f"{attack} turns {label} into {read}, and {count} notice.",
-        "missed": f"{attack} turns {label} into {read}, and {count} notice.",
+        "noticed": f"{attack} turns {label} into {read}, and {count} {seen}.",
+        "missed": f"{attack} turns {label} into {read}, and {count} {seen}.",
     }[sample.lesson]
 
 

@@ -85,7 +85,7 @@ def _thumbnail(shown: pd.DataFrame, row: int) -> Thumbnail:
     item = shown.iloc[row]
     image_id, given, other = int(item["image"]), item["given label"], item["neighbours say"]
     said = f"Training image {image_id}, given label {given}, neighbours say {other}"
-    caption = f"**{given}**  \nneighbours: {other}"
+    caption = f"**{given}**  \nneighbours say **{other}**"
     return Thumbnail(image_id, f"train-{image_id}", said, caption)
 
 

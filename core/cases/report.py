@@ -23,6 +23,7 @@ STYLE = Path(__file__).with_name("report.css")
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _TONES = {"Adversarial": ("alarm", "▲"), "Looks natural": ("calm", "●"), "Probably wrong, not attacked": ("alarm", "◆")}
 _UNKNOWN = ("soft", "?")
+NO_BREAK = "\u00a0"
 
 
 def to_html(case: SavedCase) -> str:
@@ -45,7 +46,7 @@ def to_html(case: SavedCase) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(record.title)}: Telltale case</title>\n<style>\n{STYLE.read_text()}</style>\n</head>\n"
-        f"<body>\n<main>\n{''.join(parts)}</main>\n</body>\n</html>\n"
+        f"<body>\n<main>\n{''.join(parts).replace(' %', NO_BREAK + '%')}</main>\n</body>\n</html>\n"
     )
 
 
