@@ -21,12 +21,14 @@ TARGETS = {ANY_CLASS: "any other class", RANDOM: "a random other class"}
 COLOUR_CHANGES = tuple(level / 255 for level in (*range(33), 40, 48, 64, 96, 128, 192, 255))
 GREY_CHANGES = tuple(round(0.01 * n, 2) for n in (*range(51), 60, 70, 80, 90, 100))
 SAME_CHANGE = 1e-9
+SUBMITTED = "attack-form-submitted"
 
 
 def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None:
     """Draw the choice of an attack, its parameters, target and seed; submitting changes the case.
 
-    Every widget's key names the case it starts from: another case or model, as after "back", starts them afresh.
+    Every widget's key names the case it starts from: another case or model, as after "back", starts them afresh. The
+    form that was just submitted stays: a new one would stand above its paler self as long as the attack runs.
 
     Parameters
     ----------
@@ -36,7 +38,9 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
         Class that the image is read as, which no attack can aim at; None where it is not known yet.
     """
     draft = _draft(case)
-    stamp = f"{case.bundle}-{draft.attack}-{hash((draft.parameters, draft.target, draft.seed))}"
+    start = _start(draft, case.bundle)
+    submitted, stamp = st.session_state.get(SUBMITTED, ("", ""))
+    stamp = stamp if submitted == start else start
     colour = catalogue.bundle(case.bundle).image_shape[0] > 1
     specs = catalogue.attacks()
     names = list(specs)
@@ -74,6 +78,11 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
             on_click=_submit,
             args=(spec, stamp, own),
         )
+
+
+def _start(draft: Case, bundle: str) -> str:
+    """Return a name of what a form starts from."""
+    return f"{bundle}-{draft.attack}-{hash((draft.parameters, draft.target, draft.seed))}"
 
 
 def _draft(case: Case) -> Case:
@@ -163,6 +172,8 @@ def _submit(spec: AttackSpec, stamp: str, own: int | None) -> None:
         target=None if target == ANY_CLASS else target,
         seed=int(st.session_state[f"seed-{spec.name}-{stamp}"]),
     )
+    case = state.current()
+    st.session_state[SUBMITTED] = (_start(case, case.bundle), stamp)
 
 
 def alpha_slider() -> None:
