@@ -41,15 +41,15 @@ class LoginReturn:
             if message["type"] == "http.response.start" and message["status"] in REDIRECTS:
                 headers = MutableHeaders(raw=message["headers"])
                 if path.endswith(LEAVING):
-                    _keep(headers, page_left(Headers(scope=scope)), str(scope.get("scheme")))
+                    _keep(headers, _page_left(Headers(scope=scope)), str(scope.get("scheme")))
                 else:
-                    _go_back(headers, page_kept(Headers(scope=scope)))
+                    _go_back(headers, _page_kept(Headers(scope=scope)))
             await send(message)
 
         await self.app(scope, receive, answer)
 
 
-def page_left(asked: Headers) -> str:
+def _page_left(asked: Headers) -> str:
     """Return path and query of the page that sent this request; empty where it is not one of this server."""
     page = urlsplit(asked.get("referer", ""))
     if not page.netloc or page.netloc != asked.get("host"):
@@ -57,7 +57,7 @@ def page_left(asked: Headers) -> str:
     return _own(page._replace(scheme="", netloc="", fragment="").geturl())
 
 
-def page_kept(asked: Headers) -> str:
+def _page_kept(asked: Headers) -> str:
     """Return path and query that the cookie keeps; empty where there are none, or they lead elsewhere."""
     kept = SimpleCookie(asked.get("cookie", "")).get(COOKIE)
     return "" if kept is None else _own(unquote(kept.value))

@@ -23,7 +23,7 @@ SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def percent(share: float) -> str:
     """Return a share as a percentage that no line break takes apart."""
-    return titles.percent(share).replace(" ", NO_BREAK)
+    return titles.percent(share).replace(" %", f"{NO_BREAK}%")
 
 
 def verdict_words(verdict: Verdict) -> tuple[str, str, Literal["orange", "blue", "gray"]]:

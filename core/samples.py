@@ -131,9 +131,8 @@ def _noticing(bundle: Bundle, columns: Columns, alpha: float) -> tuple[npt.NDArr
     names = [name.removeprefix(SCORE) for name in columns if name.startswith(SCORE) and name != SCORE + FUSED]
     count, calibrated = np.zeros(len(columns["kind"]), dtype=np.int64), 0
     for name in names:
-        if bundle.calibration(name) is not None:
-            count += _alarms(bundle, columns, name, alpha)
-            calibrated += 1
+        count += _alarms(bundle, columns, name, alpha)
+        calibrated += bundle.calibration(name) is not None
     return count, calibrated
 
 

@@ -171,6 +171,11 @@ def preview(image: Image.Image, longest_side: int) -> FloatImages:
     return to_floats(_to_array(small))
 
 
+def mostly_light(image: FloatImages) -> bool:
+    """Return whether an image, shape (C, H, W), values in [0, 1], is lighter than middle grey on average."""
+    return float(image.mean()) > 0.5
+
+
 def mark_square(image: FloatImages, size: tuple[int, int], square: Square) -> FloatImages:
     """Return a preview whose outside of a square is dimmed, with a frame around the square.
 

@@ -39,7 +39,18 @@ class RunningApp:
 
 @contextmanager
 def running_app(**environment: str) -> Iterator[RunningApp]:
-    """Run the app on a port of its own, from when every worker holds the default bundle until the block ends."""
+    """Run the app on a port of its own, from when every worker holds the default bundle until the block ends.
+
+    Parameters
+    ----------
+    **environment : str
+        Variables for the server beside those of this process.
+
+    Raises
+    ------
+    RuntimeError
+        If the server ends or is not ready in time; it carries what the server wrote.
+    """
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port)]
     with tempfile.TemporaryDirectory() as folder:

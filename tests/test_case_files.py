@@ -272,7 +272,9 @@ def test_a_report_needs_nothing_else_and_says_everything() -> None:
 
 
 def test_a_report_names_settings_and_detectors_as_the_pages_do() -> None:
-    said = Page(to_html(saved_case(4, eps=8 / 255))).said
+    html = to_html(saved_case(4, eps=8 / 255))
+    assert "\u00a0%" in html and " %" not in html, "no line ends before a percent sign"
+    said = Page(html).said
     assert "budget ε (L∞) 8/255, random start on, step size 0.01, steps 20, seed 4" in said
     assert "Fused verdict" in said
 

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,7 @@ def test_a_successful_attack_says_what_it_survives(engine: FakeEngine) -> None:
 def test_failed_attack_is_a_result(engine: FakeEngine) -> None:
     app = open_app(**{**ATTACKED, "attack": "pgd~eps~0"})
     assert "PGD failed within its budget: it did not leave 7" in text_of(app)
+    assert "It failed within its budget: still read as **7**." in text_of(app)
     assert "a notice here is a false alarm too" in text_of(app)
     assert not app.error
 
@@ -150,6 +152,22 @@ def test_two_clicks_fool_it(engine: FakeEngine) -> None:
     assert "3 of 4 detectors notice the attacked image" in text_of(app)
     (said,) = (text.value for text in app.markdown if "[What changed](#what-changed)" in text.value)
     assert said.startswith("Read as **0** now. 3 of 4 detectors notice the attacked image")
+
+
+def attack_button(app: AppTest) -> Any:
+    return next(button for button in app.button if button.label == "Attack")
+
+
+def test_the_submitted_form_stays_and_another_case_starts_a_new_one(engine: FakeEngine) -> None:
+    app = open_gallery()
+    app.number_input(key=next(n.key for n in app.number_input if n.label == "Seed")).set_value(5)
+    before = attack_button(app).key
+    attack_button(app).click().run()
+    assert "seed~5" in app.query_params["attack"] and attack_button(app).key == before
+    app.session_state["case"] = replace(app.session_state["case"], seed=9)
+    app.run()
+    assert attack_button(app).key != before
+    assert next(n.value for n in app.number_input if n.label == "Seed") == 9
 
 
 def test_a_change_outweighs_the_address_that_its_click_came_with(engine: FakeEngine) -> None:
@@ -571,6 +589,21 @@ def test_a_grey_model_says_that_it_sees_grey(engine: FakeEngine) -> None:
     assert np.array_equal(np.asarray(shown), np.asarray(cut))
 
 
+def test_dark_ink_is_suggested_for_a_light_picture_until_it_is_switched_on(engine: FakeEngine) -> None:
+    app = open_app()
+    app.session_state["image-source-digits"] = "Photographs"
+    app.run()
+    hint = "This picture is mostly light."
+    app.button(key="photograph-rocket").click().run()
+    assert hint not in text_of(app)
+    app.button(key="photograph-horse").click().run()
+    assert hint in text_of(app)
+    app.toggle(key="invert-ink").set_value(True).run()
+    assert hint not in text_of(app)
+    app.button(key="photograph-rocket").click().run()
+    assert app.toggle(key="invert-ink").value and hint not in text_of(app), "light only because it was exchanged"
+
+
 def test_a_picture_of_the_models_size_is_taken_as_it_is(engine: FakeEngine) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
     buffer = io.BytesIO()
@@ -637,3 +670,4 @@ def test_notes_end_in_one_full_stop() -> None:
 )
 def test_a_share_is_written_with_no_more_digits_than_it_needs(share: float, said: str) -> None:
     assert titles.percent(share) == said
+    assert words.percent(share) == said.replace(" %", "\u00a0%")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 INVERT = "invert-ink"
 PREVIEW_SIDE, SEEN_SIDE = 480, 160
-MOSTLY_LIGHT = 0.5
 SIDES = {"side": "Side of the square", "left": "From the left", "top": "From the top"}
 
 
@@ -118,7 +117,7 @@ def crop_panel(photo: Photo, bundle: Bundle) -> None:
         )
         st.caption(_seen_words(bundle))
     _controls(photo, bundle, size, square)
-    if bundle.image_shape[0] == 1 and not st.session_state.get(INVERT) and float(image.mean()) > MOSTLY_LIGHT:
+    if bundle.image_shape[0] == 1 and not st.session_state.get(INVERT) and uploads.mostly_light(image):
         st.caption(":material/invert_colors: This picture is mostly light. If it shows dark ink, switch that on.")
     if state.current().image != crop.reference:
         st.button(
