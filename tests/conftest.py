@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from streamlit import config
 
-from core.bundle.processes import use_one_thread
+from telltale.base.processes import use_one_thread
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What tests start, in whatever folder, is this checkout's code and no installed one's.
+os.environ["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in ("core", "app", "tests"))
+
+
+# `streamlit run app/server.py` reads the settings beside the script; tests of pages start no server.
+config._main_script_path = str(ROOT / "app" / "server.py")
+config.get_config_options(force_reparse=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from core.bundle.bundle import PRECOMPUTED
-from core.data.image_set import ImageSet
-from core.data.sources import DATA_VARIABLE, load_image_set
-from core.data.splits import Splits
-from core.errors import InputError
-from core.images import FloatImages
-from core.models.classifier import Classifier
-from core.models.training import architecture_of, load_weights
-from core.recipes import CIFAR10
+from telltale.base.errors import InputError
+from telltale.base.images import FloatImages
+from telltale.base.places import PRECOMPUTED
+from telltale.data.image_set import ImageSet
+from telltale.data.sources import DATA_VARIABLE, load_image_set
+from telltale.data.splits import Splits
+from telltale.models.classifier import Classifier
+from telltale.models.training import architecture_of, load_weights
+from telltale.recipes import CIFAR10
 
 WEIGHTS = PRECOMPUTED / "weights" / "cifar10.safetensors"
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -58,7 +58,7 @@ class Photographs:
 def photographs() -> Photographs:
     """Open the CIFAR-10 classifier and 200 test images that it gets right, or skip with the reason."""
     if not WEIGHTS.exists():
-        pytest.skip(f"there are no weights in {WEIGHTS}: run `python -m core train cifar10`")
+        pytest.skip(f"there are no weights in {WEIGHTS}: run `python -m telltale train cifar10`")
     image_set = _load_images()
     classifier = load_weights(architecture_of(CIFAR10, image_set), WEIGHTS)
     splits = Splits.draw(image_set.labels, CIFAR10.sizes, CIFAR10.seed, image_set.own_test)

@@ -27,15 +27,14 @@ from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / part) for part in ("core", "app", "tests", "tests/app")]
 
-from running_app import running_app  # noqa: E402  # the line above makes them importable
-from shipped import images_of, shipped  # noqa: E402
-
-from app.words import number  # noqa: E402
-from core.analysis import analyse_image, attack_image  # noqa: E402
-from core.results import Analysis  # noqa: E402
-from core.views import draw_test_ids  # noqa: E402
+from support.running_app import running_app  # noqa: E402  # the line above makes them importable
+from support.shipped import images_of, shipped  # noqa: E402
+from telltale.analysis.analyse import analyse_image, attack_image  # noqa: E402
+from telltale.analysis.results import Analysis  # noqa: E402
+from telltale.scores.table import draw_test_ids  # noqa: E402
+from telltale_app.words import number  # noqa: E402
 
 PATIENCE = 600.0
 PAGES = ("", "trajectories", "neighbours", "hidden-state-density")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks.conftest import Photographs
-from core.attacks import attack_images
-from core.comparison.attacks import cw_rows, deepfool_rows
-from core.comparison.row import ComparisonRow
-from core.comparison.timing import one_thread
+from telltale.attacks import attack_images
+from telltale.studies.comparison.attacks import cw_rows, deepfool_rows
+from telltale.studies.comparison.row import ComparisonRow
+from telltale.studies.comparison.timing import one_thread
 
 QUICK = "patience 0"
 

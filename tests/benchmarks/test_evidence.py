@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from benchmarks.conftest import Photographs
-from core.comparison.influence import influence_rows
-from core.comparison.nearest import knn_rows, rank_rows
-from core.comparison.response import response_rows
-from core.comparison.row import ComparisonRow
-from core.comparison.timing import one_thread
-from core.evidence.density import ClassDensities, MixtureSettings
-from core.evidence.influence import fit_head
-from core.evidence.reference import Reference
-from core.evidence.trajectory import fit_pivots
-from core.models.trace import Trace
+from telltale.evidence.density import ClassDensities, MixtureSettings
+from telltale.evidence.influence import fit_head
+from telltale.evidence.reference import Reference
+from telltale.evidence.trajectory import fit_pivots
+from telltale.models.trace import Trace
+from telltale.studies.comparison.influence import influence_rows
+from telltale.studies.comparison.nearest import knn_rows, rank_rows
+from telltale.studies.comparison.response import response_rows
+from telltale.studies.comparison.row import ComparisonRow
+from telltale.studies.comparison.timing import one_thread
 
 
 @pytest.fixture(scope="module")

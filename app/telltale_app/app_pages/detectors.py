@@ -1,0 +1,64 @@
+"""Detectors & ROC: how well each detector does, and at which false-alarm rate."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from telltale.scores.contests import NATURAL_ERRORS, contest, opponent_title, opponents, scored_detectors
+from telltale.scores.table import attacks_in
+from telltale_app import catalogue, layout
+from telltale_app.panels import controls, roc
+from telltale_app.panels.live import live_run
+
+layout.opening(
+    "Detectors & ROC",
+    "How well the detectors do on test images: a curve that hugs the upper left corner catches nearly every attack at "
+    "hardly any false alarm; the dotted line is guessing.",
+)
+current = layout.evidence_case()
+bundle = current.bundle
+detectors = scored_detectors(bundle.scores)
+attacks = attacks_in(bundle.scores)
+others = opponents(bundle.scores)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    compare = st.segmented_control(
+        "Compare", ["Attacks", "Detectors"], default="Detectors", required=True, key="compare", bind="query-params"
+    )
+    detector = st.selectbox(
+        "Detector", detectors, format_func=catalogue.detector_title, key="detector", bind="query-params", width=220
+    )
+    opponent = st.selectbox(
+        "Against", others, format_func=opponent_title, key="against", bind="query-params", width=220
+    )
+    logarithmic = st.toggle("Logarithmic false-alarm axis", key="log", bind="query-params")
+
+chosen = contest(bundle.scores, detector, opponent)
+if compare == "Attacks":
+    contests = [contest(bundle.scores, detector, name) for name in (*attacks, NATURAL_ERRORS)]
+else:
+    contests = [contest(bundle.scores, name, opponent) for name in detectors]
+contests = [item for item in contests if item.possible]
+if chosen.possible and contests:
+    curve_column, point_column = st.columns([3, 2], gap="medium")
+    with curve_column:
+        roc.show_roc(bundle, contests, chosen, current, logarithmic)
+    with point_column:
+        st.markdown(f"**{catalogue.detector_title(detector)}** against **{opponent_title(opponent)}**")
+        controls.alpha_slider()
+        roc.show_operating_point(chosen, current)
+    roc.show_scores(chosen, current)
+    st.header("All figures", anchor=False)
+    roc.show_table(bundle, contests, current)
+    roc.show_macro_auc(bundle, detector)
+else:
+    st.info("There are no stored test scores for this choice.", icon=":material/info:")
+live_run(bundle, detector)
+layout.how_computed(
+    "Scores of held-out test images, higher is more suspicious. A threshold at false-alarm rate α is the smallest "
+    "score that at most that share of held-out natural calibration images reach (split conformal), so the stated rate "
+    "holds for new natural images. Intervals come from 1,000 bootstrap resamples of whole images.",
+    None,
+    "Only attacks that changed the label after rounding to 8 bits count as adversarial; failed ones are counted in the "
+    "success rate. Natural images that the model gets wrong are reported on their own, as natural errors. The same "
+    "measures are used for the methods of all five papers.",
+)

@@ -1,0 +1,71 @@
+"""Misclassifications: what the model gets wrong by itself, why, and which training labels are probably wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from telltale_app import bundle_jobs, layout, state
+from telltale_app.panels import error_choice, error_table, errors, suspicious
+from telltale_app.panels.missing import missing_images_note
+
+layout.opening(
+    "Misclassifications",
+    "What the model gets wrong by itself, without any attack, and why: images that look like another class, layers "
+    "that turn away, training images that mislead, and labels that are simply wrong.",
+)
+bundle = state.current_bundle()
+missing_images_note(
+    bundle, "What is read off the images (neighbours, layers, harmful training images, the map) is left out below."
+)
+wrong_tab, labels_tab = st.tabs(
+    ["Model errors", "Suspicious training images"], on_change="rerun", key="misclassifications-tab"
+)
+if wrong_tab.open:
+    with wrong_tab:
+        known = errors.errors_of(bundle)
+        st.markdown(errors.summary_words(known))
+        if len(known.wrong):
+            passing = error_choice.filters(known)
+            left, right = st.columns(2, gap="medium")
+            with left:
+                st.header("What is taken for what", anchor=False)
+                error_choice.show_confusion(known)
+            with right:
+                st.header("Where the errors lie", anchor=False)
+                if bundle.image_set is not None:
+                    reasons = bundle_jobs.result_of("explain_errors", bundle, "Looking into every error")
+                    known = replace(known, reasons=reasons)
+                error_choice.show_map(known)
+            st.header("The errors", anchor=False)
+            error_table.show_chosen(known, error_choice.chosen_errors(known, passing))
+        layout.how_computed(
+            "Every natural image of the fitting, calibration and test splits that the model misreads. Neighbours are "
+            "the nearest training images on the last layer. The departure layer is the first from which, up to the "
+            "last, the image is nearer to the pivot of the class it is read as than to that of its true class. "
+            "Harmful training images raise the loss of the true class; their influence goes through the softmax head. "
+            "The label-error score is the mean doubt of the network and of the neighbours: half of one minus the "
+            "label's margin over the strongest other class.",
+            None,
+            "The loss behind harmful images is taken at the true class here, and not at the predicted one as on the "
+            "other pages, because the question is what made the model err. Margins follow confident learning "
+            "(Northcutt, Jiang & Chuang 2021; Kuan & Mueller 2022)." + errors.departure_words(known),
+        )
+if labels_tab.open:
+    with labels_tab:
+        found = bundle_jobs.result_of("suspicious_images", bundle, "Ranking the training images")
+        if found is not None:
+            st.markdown(suspicious.summary_words(bundle, found))
+            suspicious.show_list(bundle, found)
+            layout.how_computed(
+                "Two signs of a wrong label, each turned into the share of training images that show less of it; the "
+                "suspicion is their mean. **Self-influence**: by how much the loss of the given label would rise if "
+                f"the image were removed from training ({found.method}). The network had to learn such a label by "
+                f"heart. **Disagreement**: the share of the {found.k} nearest other training images, on the last "
+                "layer, that carry another label.",
+                None,
+                "Self-influence follows Koh & Liang (2017, section 5.4) and Feldman & Zhang (2020), disagreement "
+                "Bahri, Jiang & Gupta (2020). An image never votes on itself. How many planted errors the list "
+                "finds is in docs/measurements.md.",
+            )

@@ -1,0 +1,159 @@
+"""Parts that every page has: opening, the case in a strip, charts with a text alternative, how it is computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from telltale.base.errors import InputError
+from telltale_app import catalogue, emphasis, pictures, state, words
+from telltale_app.analyses import CaseAnalysis, analyse
+from telltale_app.case import image_words, read_image
+from telltale_app.panels.models import model_button, model_list
+from telltale_app.panels.save_case import save_button
+from telltale_app.papers import Paper
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
+SCROLL_UP = "if (!location.hash) document.querySelector('[data-testid=stMain]').scrollTop = 0;"
+MAP_CONFIG = {
+    "displaylogo": False,
+    "scrollZoom": True,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+}
+
+
+def opening(title: str, sentence: str) -> None:
+    """Open a page: its title, one sentence on what is seen, and what was wrong with the link, if anything."""
+    st.title(title, anchor=False)
+    st.markdown(sentence)
+    for warning in st.session_state.get("case_warnings", ()):
+        st.warning(warning, icon=":material/link_off:")
+
+
+def chart(figure: Any, alt: str, key: str, movable: bool = False) -> None:
+    """Show a figure; `alt` states what it says."""
+    st.plotly_chart(
+        legible(figure, theme_colour("textColor")), alt=alt, key=key, config=MAP_CONFIG if movable else CHART_CONFIG
+    )
+
+
+def legible(figure: Any, colour: str) -> Any:
+    """Write a figure's axes and numbers in the page's own text colour, and return it.
+
+    Streamlit's grey for them has a contrast of 3.7 : 1 on a light page. A figure that is kept for other sessions is
+    kept once for each colour. Properties are set one by one: Plotly's `update` methods take three times as long.
+    """
+    for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
+        axis.tickfont.color = colour
+        axis.title.font.color = colour
+    for note in figure.layout.annotations:
+        if note.font.color is None:
+            note.font.color = colour
+    return figure
+
+
+def theme_colour(name: str) -> str:
+    """Return a colour of the theme that the person sees, by its name among Streamlit's options."""
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    return str(st.get_option(f"theme.{theme}.{name}"))
+
+
+def page_link(page: str, label: str, icon: str | None = None) -> None:
+    """Link to another page, the case kept in its address."""
+    st.page_link(page, label=label, icon=icon, query_params=state.current().to_query())
+
+
+def how_computed(method: str, paper: Paper | None, choices: str) -> None:
+    """Say how the page's numbers come about."""
+    with st.expander("How this is computed", icon=":material/function:"):
+        st.markdown(method)
+        if paper is not None:
+            st.markdown(f"**Paper.** {paper.reference}")
+        st.markdown(f"**Choices of this project.** {choices}")
+
+
+def current_analysis(waiting: DeltaGenerator | None = None) -> CaseAnalysis:
+    """Analyse the current case; while that takes long, its progress and Cancel stand above a skeleton.
+
+    Parameters
+    ----------
+    waiting : container, optional
+        Where else progress and Cancel are shown.
+    """
+    slot = st.container() if waiting is None else waiting
+    with st.skeleton(height=420), slot:
+        return analyse(state.current())
+
+
+def evidence_case() -> CaseAnalysis:
+    """Analyse the current case and say in one strip what it is; offers an attack where there is none."""
+    slot = st.container()
+    case = current_analysis()
+    with slot.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(case_words(case), width="stretch")
+        if case.attack is None:
+            st.button(
+                "Attack it",
+                icon=":material/bolt:",
+                type=emphasis.filled(),
+                key="strip-attack",
+                on_click=state.attack_by_default,
+                help=f"Runs {catalogue.attack_title(catalogue.DEFAULT_ATTACK)} with its usual settings.",
+            )
+        else:
+            page_link("app_pages/workbench.py", "Change the case", ":material/science:")
+    return case
+
+
+def case_words(case: CaseAnalysis) -> str:
+    """Return the case in one Markdown sentence."""
+    natural = case.natural.prediction
+    text = f"**{image_words(case.case.image)}**, read as **{natural.name}** ({words.percent(natural.confidence)})"
+    if case.contradicted_label is not None:
+        text += f", wrongly: the label says {case.bundle.class_names[case.contradicted_label]}"
+    if case.attack is None or case.attacked is None:
+        return text + ". It has not been attacked."
+    title = catalogue.attack_title(case.attack.attack)
+    after = case.attacked.prediction
+    if case.fooled:
+        return f"{text}. After **{title}** it is read as **{after.name}** ({words.percent(after.confidence)})."
+    return f"{text}. **{title}** failed within its budget: still read as **{after.name}**; its best attempt is shown."
+
+
+def start_at_top(url_path: str) -> None:
+    """Open every page at its top: Streamlit stays where the page before was scrolled to.
+
+    The browser runs the script once per visit, as its text changes with each; on a page that stays, nothing moves.
+    """
+    last, visits = st.session_state.get("page-visit", (None, 0))
+    if last != url_path:
+        visits += 1
+        st.session_state["page-visit"] = (url_path, visits)
+    with st.sidebar:
+        st.html(f"<script>/* {visits} */ {SCROLL_UP}</script>", unsafe_allow_javascript=True)
+
+
+def sidebar() -> None:
+    """Show the current case and its link beside every page."""
+    case = state.current()
+    with st.sidebar:
+        st.caption("Model")
+        asked = model_button(case.bundle)
+        st.caption("Current case")
+        try:
+            image = read_image(case.image, catalogue.bundle(case.bundle))
+            pictures.show(image, alt=f"{image_words(case.image)}, before any attack", side=96)
+        except InputError:
+            st.caption("No image yet.")
+        attack = "not attacked" if case.attack is None else catalogue.attack_title(case.attack)
+        st.markdown(f"{image_words(case.image)}, {attack}")
+        with st.popover("Copy link", icon=":material/link:"):
+            st.markdown("This link opens the same case with the same numbers.")
+            st.code(state.link(), language=None, wrap_lines=True)
+        save_button()
+    if asked:
+        model_list(case.bundle)

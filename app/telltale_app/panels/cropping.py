@@ -1,0 +1,206 @@
+"""Cutting the square that the model sees out of a photograph."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from PIL import Image
+
+from telltale.base.errors import InputError
+from telltale.base.images import FloatImages
+from telltale.data import uploads
+from telltale.data.photographs import Photograph, open_photograph
+from telltale.data.uploads import Square
+from telltale_app import pictures, state
+from telltale_app.case import carry, read_image
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+INVERT = "invert-ink"
+PREVIEW_SIDE, SEEN_SIDE = 480, 160
+SIDES = {"side": "Side of the square", "left": "From the left", "top": "From the top"}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph to cut from; opened when needed, because a session must not hold large pictures.
+
+    Attributes
+    ----------
+    key : str
+        The same for the same picture.
+    name : str
+        Of a photograph that comes along; empty for a person's own.
+    title : str
+    open : callable
+        Returns the whole picture, or raises `InputError`.
+    square : Square or None
+        The part that is taken first; the largest centred one where None.
+    """
+
+    key: str
+    name: str
+    title: str
+    open: Callable[[], Image.Image]
+    square: Square | None = None
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What was cut last in this session.
+
+    Attributes
+    ----------
+    photo, bundle : str
+        Key of the photograph, and the model for which it was cut.
+    square : Square
+    reference : str
+        The case's image that came of it.
+    """
+
+    photo: str
+    bundle: str
+    square: Square
+    reference: str
+
+
+def of_photograph(photograph: Photograph) -> Photo:
+    """Return one of the photographs that come along."""
+    return Photo(
+        photograph.name, photograph.name, photograph.title, lambda: open_photograph(photograph), photograph.square
+    )
+
+
+def of_file(data: bytes) -> Photo:
+    """Return the photograph in an untrusted file."""
+    return Photo(hashlib.sha256(data).hexdigest(), "", "Your picture", lambda: uploads.decode_image(data))
+
+
+def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
+    """Make a square of the photograph the case's image; for widget callbacks."""
+    try:
+        crop = _cut(photo, bundle, square)
+    except InputError as error:
+        st.session_state["upload-problem"] = str(error)
+        return
+    st.session_state["crop"] = crop
+    state.pick_image(crop.reference)
+
+
+def crop_panel(photo: Photo, bundle: Bundle) -> None:
+    """Show the photograph with its square, what the model sees of it, and controls to move the square."""
+    try:
+        size, small = _glance(photo.key, photo.open)
+        crop = _crop_of(photo, bundle)
+    except InputError:
+        return  # said where the file was taken
+    if size == bundle.image_shape[:0:-1]:
+        st.caption(f"It has the model's {size[0]} × {size[1]} pixels already and is taken exactly as it is.")
+        return
+    square = crop.square
+    whole, part = st.columns([2, 1], gap="small")
+    with whole:
+        pictures.show(
+            uploads.mark_square(small, size, square),
+            alt=f"{photo.title}, {size[0]} × {size[1]} pixels, with a square of {square.side} pixels marked, "
+            f"{square.left} from the left and {square.top} from the top",
+        )
+    with part:
+        image = read_image(crop.reference, bundle)
+        pictures.show(
+            image, alt=f"The square at the model's {image.shape[2]} × {image.shape[1]} pixels", side=SEEN_SIDE
+        )
+        st.caption(_seen_words(bundle))
+    _controls(photo, bundle, size, square)
+    if bundle.image_shape[0] == 1 and not st.session_state.get(INVERT) and uploads.mostly_light(image):
+        st.caption(":material/invert_colors: This picture is mostly light. If it shows dark ink, switch that on.")
+    if state.current().image != crop.reference:
+        st.button(
+            "Use this square",
+            icon=":material/crop:",
+            key="use-square",
+            on_click=take,
+            args=(photo, bundle, square),
+            help="The case holds another image now.",
+        )
+
+
+def _seen_words(bundle: Bundle) -> str:
+    height, width = bundle.image_shape[1:]
+    grey = ", in grey (luma): it knows no colours" if bundle.image_shape[0] == 1 else ""
+    return f"What the model sees: {width} × {height} pixels{grey}."
+
+
+def _controls(photo: Photo, bundle: Bundle, size: tuple[int, int], square: Square) -> None:
+    ranges = {
+        "side": (min(uploads.SMALLEST_SQUARE, *size), min(size), square.side),
+        "left": (0, size[0] - square.side, square.left),
+        "top": (0, size[1] - square.side, square.top),
+    }
+    with st.grid(3, min_column_width=140, gap="small"):
+        for name, (low, high, value) in ranges.items():
+            key = f"crop-{name}-{photo.key[:12]}"
+            st.slider(
+                SIDES[name],
+                low,
+                max(high, low + 1),
+                **state.widget_value(key, value),
+                format="%d px",
+                key=key,
+                disabled=high <= low,
+                on_change=_move,
+                args=(photo, bundle, name, key),
+            )
+    if bundle.image_shape[0] == 1:
+        st.toggle(
+            "Dark ink on light paper",
+            key=INVERT,
+            on_change=take,
+            args=(photo, bundle, square),
+            help="Exchanges black and white: this model learned light strokes on a dark ground.",
+            persist_state="session",
+        )
+
+
+def _move(photo: Photo, bundle: Bundle, name: str, key: str) -> None:
+    """Take the square that a slider asks for; a new side keeps the centre."""
+    if state.current().attack is not None:
+        st.toast("The attack was on the square before. Attack this one again.", icon=":material/crop:")
+    value = int(st.session_state[key])
+    square = _crop_of(photo, bundle).square
+    if name == "side":
+        square = square.resized(value)
+    else:
+        square = Square(value if name == "left" else square.left, value if name == "top" else square.top, square.side)
+    take(photo, bundle, square)
+
+
+def _crop_of(photo: Photo, bundle: Bundle) -> Crop:
+    """Return the session's crop of this photograph, or the first one of it."""
+    crop: Crop | None = st.session_state.get("crop")
+    if crop is None or (crop.photo, crop.bundle) != (photo.key, bundle.name):
+        crop = _cut(photo, bundle, None)
+        st.session_state["crop"] = crop
+    return crop
+
+
+def _cut(photo: Photo, bundle: Bundle, square: Square | None) -> Crop:
+    picture = photo.open()
+    chosen = (square or photo.square or Square.centred(picture.size)).within(picture.size)
+    invert = bundle.image_shape[0] == 1 and bool(st.session_state.get(INVERT))
+    # A picture of exactly the model's size is its input as it stands.
+    box = None if picture.size == bundle.image_shape[:0:-1] else chosen.box
+    image = uploads.to_model_input(picture, bundle.image_shape, invert=invert, crop=box)
+    return Crop(photo.key, bundle.name, chosen, carry(image, photo.name))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _glance(key: str, _open: Callable[[], Image.Image]) -> tuple[tuple[int, int], FloatImages]:  # noqa: ARG001
+    """Return a photograph's width and height, and a small copy of it."""
+    picture = _open()
+    return picture.size, uploads.preview(picture, PREVIEW_SIDE)

@@ -1,0 +1,104 @@
+"""How usual the hidden state of the current case is for each class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from telltale.figures.results.density import class_densities, class_map, marked_class_map
+from telltale_app import catalogue, layout, words
+from telltale_app.analyses import CaseAnalysis
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+
+def density_words(case: CaseAnalysis) -> str:
+    """Return for each image whether its predicted class would accept its hidden state."""
+    sentences = []
+    for image, analysis in case.views():
+        label = analysis.prediction.label
+        value = float(analysis.density.log_density[label])
+        keep = max(analysis.density.thresholds, default=None)
+        if keep is None:
+            sentences.append(f"The {image} image has log density {value:.1f} for its predicted class.")
+            continue
+        threshold = float(analysis.density.thresholds[keep][label])
+        verdict = ":material/check_circle: usual" if value >= threshold else ":material/warning: **unusual**"
+        sentences.append(
+            f"The {image} image is {verdict} for its predicted class **{analysis.prediction.name}**: log density "
+            f"{value:.1f} against a threshold of {threshold:.1f}, set to keep {words.percent(keep)} of natural images."
+        )
+    return "\n\n".join(sentences)
+
+
+def score_words(bundle: Bundle) -> str:
+    """Return how these thresholds differ from the one by which the I-defender judges."""
+    settings = catalogue.detector_settings(bundle, "idefender")
+    plain = settings.get("variant") == "log_density" and settings.get("tails") == "upper"
+    score = "this log density with its sign turned" if plain else "taken from this log density"
+    return (
+        "These thresholds are the paper's, one per class and the same at every α. The I-defender's score on the "
+        f"workbench is {score}, with one threshold for all classes that follows α."
+    )
+
+
+def show_class_densities(case: CaseAnalysis) -> None:
+    """Show log p(H | class) per class against the thresholds, for each image."""
+    figure = class_densities(case.views(), case.bundle.class_names)
+    said = words.listed(
+        [
+            f"{image} {float(analysis.density.log_density[analysis.prediction.label]):.1f} nats for its predicted "
+            f"class {analysis.prediction.name}"
+            for image, analysis in case.views()
+        ]
+    )
+    layout.chart(figure, f"Log density per class: {said}", "class-densities")
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _base_map(_bundle: Bundle, bundle_id: str) -> go.Figure:  # noqa: ARG001  # the id is the key
+    return class_map(_bundle)
+
+
+def show_density_map(case: CaseAnalysis) -> None:
+    """Show the classes in two dimensions with both images marked."""
+    st.header("The classes in two dimensions", anchor=False)
+    figure = marked_class_map(_base_map(case.bundle, case.bundle.id), case.bundle, case.views())
+    layout.chart(
+        figure,
+        "Two-dimensional map of the training images' hidden states, one outline per class, with this image marked",
+        "density-map",
+        movable=True,
+    )
+    st.caption(
+        "Faint points are training images; each outline lies two standard deviations from its class's mean in this "
+        "flattened view. The detector judges in more dimensions than two."
+    )
+
+
+def mixture_words(bundle: Bundle) -> str:
+    """Return the settings of this model's mixtures in words; empty where the bundle does not say."""
+    settings = bundle.manifest.notes.get("mixtures")
+    if not settings:
+        return ""
+    kind = {"diag": "diagonal", "full": "full"}.get(settings["covariance"], settings["covariance"])
+    return (
+        f" Here: {settings['components']} component(s) per class with {kind} covariance over {settings['dimensions']} "
+        "principal dimensions."
+    )
+
+
+def show_keep_rates(bundle: Bundle) -> None:
+    """Show how many natural images the thresholds keep, promised and achieved."""
+    rates = bundle.manifest.notes.get("keep_rates")
+    if not rates:
+        return
+    st.header("What the thresholds keep", anchor=False)
+    rows = [
+        {"promised": words.percent(float(nominal)), "achieved on natural test images": words.percent(float(achieved))}
+        for nominal, achieved in sorted(rates.items())
+    ]
+    st.table(rows, hide_index=True, width="content", alt="Promised and achieved keep rates of the thresholds")

@@ -1,0 +1,155 @@
+"""Choosing among a model's errors: filters, cells of the confusion matrix, a lasso on the map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+import streamlit as st
+
+from telltale.figures.errors import confusion_matrix, errors_map
+from telltale.model_errors.evaluated import Evaluated
+from telltale_app import layout, words
+from telltale_app.panels import selection
+from telltale_app.panels.errors import Errors, summary_words
+from telltale_app.panels.selection import Places
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+Mask = npt.NDArray[np.bool_]
+
+CELL, LASSO = "errors-cell", "errors-lasso"
+SPLITS = {"test": "Test", "calibration": "Calibration", "fit": "Fitting"}
+
+
+def filters(errors: Errors) -> Mask:
+    """Draw the filters and return which errors pass them, shape (n,)."""
+    bundle, wrong = errors.bundle, errors.wrong
+    classes = list(range(len(bundle.class_names)))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        splits = st.pills(
+            "Split",
+            list(SPLITS),
+            default=list(SPLITS),
+            format_func=SPLITS.__getitem__,
+            selection_mode="multi",
+            key="errors-splits",
+            persist_state="session",
+            help="The model learned from none of them. Thresholds were set on the calibration images.",
+        )
+        true, read = (
+            st.multiselect(
+                title,
+                classes,
+                format_func=errors.name,
+                key=f"errors-{title}-{bundle.name}",
+                placeholder="any",
+                persist_state="session",
+                width=220,
+            )
+            for title in ("True class", "Read as")
+        )
+        low, high = st.slider(
+            "Confidence", 0, 100, (0, 100), format="%d %%", key="errors-confidence", persist_state="session", width=260
+        )
+    confidences = 100.0 * wrong.confidences
+    passing = np.isin(wrong.splits, splits) & (confidences >= low) & (confidences <= high)
+    for chosen, values in ((true, wrong.labels), (read, wrong.predictions)):
+        if chosen:
+            passing &= np.isin(values, chosen)
+    return np.asarray(passing)
+
+
+def show_confusion(errors: Errors) -> None:
+    """Show the confusion matrix of all splits; a chosen cell is kept in the session."""
+    bundle = errors.bundle
+    selection.selectable_cells(
+        _confusion(errors.evaluated, bundle, bundle.id, layout.theme_colour("textColor")),
+        f"Confusion matrix of {len(errors.evaluated):,} held-out natural images. {summary_words(errors)}",
+        f"errors-matrix-{bundle.name}",
+        CELL,
+        bundle.id,
+    )
+    st.caption("Rows are true classes, columns what the model says. Choose a cell to see its images.")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _confusion(_evaluated: Evaluated, _bundle: Bundle, bundle_id: str, colour: str) -> go.Figure:  # noqa: ARG001
+    counts = _evaluated.confusion(len(_bundle.class_names))
+    return layout.legible(confusion_matrix(counts, _bundle.class_names), colour)
+
+
+def show_map(errors: Errors) -> None:
+    """Show all errors on the training images' map of one layer; a lasso is kept in the session."""
+    bundle, reasons = errors.bundle, errors.reasons
+    if reasons is None:
+        if bundle.image_set is None:
+            st.info(
+                "Where the errors lie among the training images can be said only with the images at hand.",
+                icon=":material/map:",
+            )
+        return  # looking into them was cancelled, which is said above with a way to start again
+    methods = [name for name in words.MAP_TITLES if name in bundle.maps]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        layer_name = st.selectbox(
+            "Layer", bundle.layers, index=len(bundle.layers) - 1, key="errors-layer", persist_state="session", width=200
+        )
+        method = st.segmented_control(
+            "Map",
+            methods,
+            default=methods[0],
+            format_func=words.MAP_TITLES.__getitem__,
+            required=True,
+            key="errors-map",
+            persist_state="session",
+        )
+    layer = bundle.layers.index(layer_name)
+    selection.selectable_map(
+        _map(errors, bundle.id, str(method), layer),
+        Places(reasons.positions[str(method)][:, layer], reasons.ids),
+        f"{words.MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread among training images",
+        f"errors-map-{bundle.name}-{method}-{layer}",
+        LASSO,
+        bundle.id,
+    )
+    st.caption(
+        f"{selection.HOW_TO} Every error stands at the weighted mean of its nearest training images' places and has "
+        "a pale rim; all other points are training images."
+    )
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _map(_errors: Errors, bundle_id: str, method: str, layer: int) -> go.Figure:  # noqa: ARG001  # the id is the key
+    bundle, reasons = _errors.bundle, _errors.reasons
+    assert reasons is not None
+    frame = _errors.frame
+    readings = [f"{true}, read as {read}" for true, read in zip(frame["true class"], frame["read as"], strict=True)]
+    return errors_map(
+        (np.asarray(bundle.maps[method][layer]), np.asarray(bundle.density_map.labels), bundle.splits.train),
+        (reasons.positions[method][:, layer], reasons.ids),
+        readings,
+        bundle.class_names,
+    )
+
+
+def chosen_errors(errors: Errors, passing: Mask) -> Mask:
+    """Narrow the filtered errors to the chosen cell and lasso, and say what they are, with a way out."""
+    wrong, scope, said = errors.wrong, errors.bundle.id, []
+    cell, lasso = selection.selected(CELL, scope), selection.selected(LASSO, scope)
+    chosen = passing.copy()
+    if cell is not None and len(cell) == 2:
+        chosen &= (wrong.labels == cell[0]) & (wrong.predictions == cell[1])
+        said.append(f"**{errors.name(int(cell[0]))}** read as **{errors.name(int(cell[1]))}**")
+    if lasso is not None:
+        chosen &= np.isin(wrong.ids, lasso)
+        said.append("inside the lasso")
+    if said:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/filter_alt: Only {words.listed(said)}.")
+            st.button(
+                "Show all", icon=":material/close:", key="errors-clear", on_click=selection.clear, args=(CELL, LASSO)
+            )
+    return chosen

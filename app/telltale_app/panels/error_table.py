@@ -1,0 +1,156 @@
+"""The chosen errors of a model: figures, table, thumbnails, and why one of them is misread."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from telltale.model_errors.reasons import LIKELY_LABEL_ERROR, ErrorReasons
+from telltale_app import state, words
+from telltale_app.panels import selection
+from telltale_app.panels.errors import Errors, reason_words
+from telltale_app.panels.selection import Thumbnail
+
+ORDERS = {
+    "Most doubtful label first": ("label error", False),
+    "Most confident first": ("confidence", False),
+    "Least confident first": ("confidence", True),
+    "Fewest agreeing neighbours first": ("neighbours of true class", True),
+    "By image": ("image", True),
+}
+
+
+def show_chosen(errors: Errors, chosen: npt.NDArray[np.bool_]) -> None:
+    """Show figures, table, reasons, thumbnails and file of the chosen errors."""
+    if not chosen.any():
+        st.info("No error passes these filters. Widen them, or choose another cell.", icon=":material/filter_alt_off:")
+        return
+    rows = _ordered(errors, np.flatnonzero(chosen))
+    frame = errors.frame.iloc[rows].reset_index(drop=True)
+    selection.metrics(_figures(errors, rows))
+    why = st.container()  # above the table, so that it is in sight when a row is chosen
+    picked = selection.choosable_table(
+        frame.round(3),  # else the bars' percentages have two decimals
+        f"{len(frame)} misread images with true and predicted class, confidence and reasons",
+        f"errors-table-{errors.bundle.name}",
+        _columns(errors),
+        unasked=_current_case(errors, rows),
+    )
+    st.caption("Click a row: its reasons stand above the table. A click on a column's name sorts.")
+    with why:
+        _show_reasons(errors, int(rows[picked]))
+    selection.download(frame, f"{errors.bundle.name}-errors.csv", "errors-csv")
+    selection.thumbnails(errors.bundle, len(rows), lambda i: _thumbnail(errors, int(rows[i])), "errors")
+
+
+def _current_case(errors: Errors, rows: npt.NDArray[np.int64]) -> int:
+    """Return the place of the current case among the rows; the first where it is not one of them."""
+    image = state.current().image
+    return next((place for place, row in enumerate(rows) if _reference(errors, int(row)) == image), 0)
+
+
+def _ordered(errors: Errors, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    offered = [title for title, (column, _) in ORDERS.items() if column in errors.frame]
+    order = st.selectbox("Order", offered, key=f"errors-order-{errors.reasons is not None}", width=320)
+    column, ascending = ORDERS[order]
+    values = errors.frame[column].to_numpy()[rows]
+    return np.asarray(rows[np.argsort(values if ascending else -values, kind="stable")])
+
+
+def _figures(errors: Errors, rows: npt.NDArray[np.int64]) -> list[tuple[str, str, str]]:
+    wrong, reasons = errors.wrong, errors.reasons
+    figures = [
+        ("Errors", f"{len(rows):,}", f"Of {len(wrong):,} in all."),
+        (
+            "Mean confidence",
+            words.percent(float(wrong.confidences[rows].mean())),
+            "Softmax probability of the wrong answer.",
+        ),
+    ]
+    if reasons is None:
+        return figures
+    likely = int((reasons.label_error[rows] >= LIKELY_LABEL_ERROR).sum())
+    return [
+        *figures,
+        (
+            "Agree with label",
+            words.percent(float(reasons.true_share[rows].mean())),
+            f"Mean share of the {reasons.k} nearest training images, on the last layer, that have the true class.",
+        ),
+        (
+            "Agree with model",
+            words.percent(float(reasons.predicted_share[rows].mean())),
+            f"Mean share of the {reasons.k} nearest training images, on the last layer, that have the read class.",
+        ),
+        (
+            "Doubtful labels",
+            f"{likely:,}",
+            f"Label-error score of at least {LIKELY_LABEL_ERROR}: network and neighbours both favour another class.",
+        ),
+    ]
+
+
+def _columns(errors: Errors) -> dict[str, object]:
+    k = "k" if errors.reasons is None else errors.reasons.k
+
+    def share(explained: str, label: str | None = None) -> object:
+        return st.column_config.ProgressColumn(label, format="percent", min_value=0.0, max_value=1.0, help=explained)
+
+    return {
+        "image": st.column_config.NumberColumn(format="%d", help="Data-set id"),
+        "confidence": share("Softmax probability of the wrong answer."),
+        "label error": share("How likely the given label is wrong: mean doubt of the network and of the neighbours."),
+        "neighbours of true class": share(
+            f"Share of the {k} nearest training images, on the last layer, that have the true class.",
+            "agree with label",
+        ),
+        "neighbours of read class": share(
+            f"Share of the {k} nearest training images, on the last layer, that have the read class.",
+            "agree with model",
+        ),
+        "departs at": st.column_config.TextColumn(
+            help="First layer from which the image stays nearer to the class it is read as."
+        ),
+        "most harmful training images": st.column_config.TextColumn(
+            help="Ids of those that most raise the loss of the true class, the strongest first."
+        ),
+    }
+
+
+def _show_reasons(errors: Errors, row: int) -> None:
+    """Show one error: the image, why it is misread in words, and the training images that made it so."""
+    item = _thumbnail(errors, row)
+    with st.container(border=True):
+        left, right = st.columns([1, 4], gap="medium")
+        with left:
+            selection.picture(errors.bundle, item.image_id, item.said, side=160)
+            selection.open_button(errors.bundle, item.reference, "errors-open-chosen")
+        with right:
+            st.markdown(f"**Image {item.image_id}.** {reason_words(errors, row)}")
+            if errors.reasons is not None:
+                _harmful(errors, errors.reasons, row)
+
+
+def _harmful(errors: Errors, reasons: ErrorReasons, row: int) -> None:
+    true = errors.name(int(errors.wrong.labels[row]))
+    st.markdown(f":material/thumb_down: **Most harmful training images**: without them {true} would gain support.")
+    with st.grid("auto", min_column_width=84, gap="xsmall"):
+        for image_id, label in zip(reasons.harmful_ids[row], reasons.harmful_labels[row], strict=True):
+            with st.container(gap="xxsmall"):
+                name = errors.name(int(label))
+                said, caption = f"Training image {image_id}, class {name}, harmful", f"**{name}**  \nno. {image_id}"
+                selection.picture(errors.bundle, int(image_id), said, caption)
+
+
+def _reference(errors: Errors, row: int) -> str:
+    return f"{errors.wrong.splits[row]}-{errors.wrong.ids[row]}"
+
+
+def _thumbnail(errors: Errors, row: int) -> Thumbnail:
+    wrong = errors.wrong
+    image_id = int(wrong.ids[row])
+    true, read = errors.name(int(wrong.labels[row])), errors.name(int(wrong.predictions[row]))
+    said = f"Image {image_id}, class {true}, read as {read}"
+    caption = f"**{true}** → **{read}**  \n{words.percent(float(wrong.confidences[row]))}"
+    return Thumbnail(image_id, _reference(errors, row), said, caption)

@@ -1,0 +1,88 @@
+"""Training images that were lassoed on the map of the neighbours page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from telltale.figures.points import Ids, positions_of
+from telltale_app import words
+from telltale_app.panels import selection
+from telltale_app.panels.selection import Thumbnail
+from telltale_app.panels.training_images import TrainingImage
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+LASSO = "map-lasso"
+
+
+def show_lassoed(bundle: Bundle, lists: Mapping[str, Sequence[TrainingImage]]) -> None:
+    """Show table, thumbnails, figures and file of the lassoed training images; a hint where there are none.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    lists : mapping of str to sequence of TrainingImage
+        The current image's nearest, most helpful and most harmful training images.
+    """
+    lassoed = selection.selected(LASSO, bundle.id)
+    rows = np.empty(0, np.int64) if lassoed is None else positions_of(np.unique(lassoed), bundle.splits.train)
+    if not len(rows):
+        return
+    frame = _frame(bundle, rows, lists)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/gesture: **{len(frame):,} training images** inside the lasso.")
+        st.button("Clear", icon=":material/close:", key="map-clear", on_click=selection.clear, args=(LASSO,))
+    selection.metrics(_figures(frame, lists))
+    selection.table(
+        frame, f"{len(frame)} lassoed training images with class and lists", f"map-table-{bundle.name}", _COLUMNS
+    )
+    selection.download(frame, f"{bundle.name}-selection.csv", "map-csv")
+    selection.thumbnails(bundle, len(frame), lambda i: _thumbnail(frame, i), "map")
+
+
+_COLUMNS: dict[str, object] = {
+    "image": st.column_config.NumberColumn(format="%d", help="Data-set id"),
+    "lists": st.column_config.TextColumn(help="Whether it is among this image's nearest, helpful or harmful ones."),
+}
+
+
+def _frame(bundle: Bundle, rows: Ids, lists: Mapping[str, Sequence[TrainingImage]]) -> pd.DataFrame:
+    ids = bundle.splits.train[rows]
+    members = {kind: {item.image_id for item in items} for kind, items in lists.items()}
+    names = np.array(bundle.class_names)
+    frame = pd.DataFrame(
+        {
+            "image": ids,
+            "class": names[np.asarray(bundle.density_map.labels)[rows]],
+            "lists": [", ".join(kind for kind, known in members.items() if int(i) in known) for i in ids],
+        }
+    )
+    # What decided comes first: it is a handful among hundreds.
+    return frame.sort_values("lists", key=lambda lists: lists == "", kind="stable", ignore_index=True)
+
+
+def _figures(frame: pd.DataFrame, lists: Mapping[str, Sequence[TrainingImage]]) -> list[tuple[str, str, str]]:
+    counts = frame["class"].value_counts()
+    listed = [
+        (f"Among the {kind}", f"{int(frame['lists'].str.contains(kind).sum())} of {len(items)}", "On this layer.")
+        for kind, items in lists.items()
+    ]
+    return [
+        ("Training images", f"{len(frame):,}", "Inside the lasso."),
+        ("Classes", str(len(counts)), "How many different true classes they have."),
+        ("Most frequent", str(counts.index[0]), f"True class of {words.percent(counts.iloc[0] / len(frame))} of them."),
+        *listed,
+    ]
+
+
+def _thumbnail(frame: pd.DataFrame, row: int) -> Thumbnail:
+    item = frame.iloc[row]
+    image_id = int(item["image"])
+    caption = f"**{item['class']}**" + (f"  \n{item['lists']}" if item["lists"] else "")
+    return Thumbnail(image_id, f"train-{image_id}", f"Training image {image_id}, class {item['class']}", caption)

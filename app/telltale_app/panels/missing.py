@@ -1,0 +1,40 @@
+"""What is said where a model's images are not on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from telltale.bundle.summary import images_command
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+
+def missing_images_note(bundle: Bundle, consequence: str) -> None:
+    """Say that the images are missing or different, what follows from it, and the command that brings them.
+
+    Nothing is drawn where the images are at hand.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    consequence : str
+        One sentence on what this page does without them.
+    """
+    if bundle.data_problem is None:
+        return
+    command = images_command(bundle)
+    st.info(f"{bundle.data_problem} {consequence}", icon=":material/image_not_supported:")
+    if command is not None:
+        show_command(command)
+
+
+def show_command(command: str) -> None:
+    """Show what brings a model's images."""
+    st.caption(
+        "This command, in Telltale's folder, brings the images. It builds the model anew, which takes about 20 minutes "
+        "for CIFAR-10; after `--data` a folder that holds the data can stand as well:"
+    )
+    st.code(command, language="sh", wrap_lines=True)

@@ -1,0 +1,225 @@
+"""The training images that decided: nearest, most helpful, most harmful; their overlap, their map, the votes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from telltale.analysis.results import Analysis
+from telltale.bundle.summary import training_images
+from telltale.detectors.tails import BOTH
+from telltale.figures.embedding import MOST_POINTS
+from telltale.figures.points import shared_ids
+from telltale.figures.results.neighbours import layer_map, listed_ids, marked_map, votes
+from telltale_app import catalogue, layout, words
+from telltale_app.analyses import CaseAnalysis
+from telltale_app.panels import selection
+from telltale_app.panels.map_selection import LASSO, show_lassoed
+from telltale_app.panels.training_images import ICONS, TrainingImage, cards
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+KINDS = {
+    "nearest": "Nearest",
+    "helpful": "Most helpful",
+    "harmful": "Most harmful",
+}
+MEANINGS = {
+    "nearest": "closest to this image on the chosen layer",
+    "helpful": "without them the predicted class would lose support",
+    "harmful": "without them the predicted class would gain support",
+}
+PROCESSINGS = {"none": "plain activations", "l2": "L2-normalised", "pca_whiten": "after PCA and whitening"}
+WEIGHTINGS = {"knn": "equal votes", "wknn": "votes weighted by 1/rank", "dwknn": "votes weighted by 1/d²"}
+
+
+def training_lists(analysis: Analysis, layer: int, k: int) -> dict[str, tuple[TrainingImage, ...]]:
+    """Return the three lists of one image, each with what its members are besides."""
+    near, influence = analysis.neighbours, analysis.influence
+    ids = listed_ids(analysis, layer, k)
+    shared = {kind: {other: set(shared_ids(mine, ids[other]).tolist()) for other in ids} for kind, mine in ids.items()}
+    columns = {
+        "nearest": (
+            near.labels[layer],
+            near.distances[layer],
+            np.arange(len(ids["nearest"])) / influence.n_train,
+            None,
+        ),
+        "helpful": (
+            influence.helpful_labels,
+            influence.helpful_distances[layer],
+            influence.helpful_ranks[layer],
+            influence.helpful_values,
+        ),
+        "harmful": (
+            influence.harmful_labels,
+            influence.harmful_distances[layer],
+            influence.harmful_ranks[layer],
+            influence.harmful_values,
+        ),
+    }
+    lists: dict[str, tuple[TrainingImage, ...]] = {}
+    for kind, (labels, distances, ranks, values) in columns.items():
+        lists[kind] = tuple(
+            TrainingImage(
+                int(image_id),
+                int(labels[i]),
+                float(distances[i]),
+                float(ranks[i]),
+                None if values is None else float(values[i]),
+                tuple(other for other in ids if other != kind and int(image_id) in shared[kind][other]),
+            )
+            for i, image_id in enumerate(ids[kind])
+        )
+    return lists
+
+
+def overlap_words(lists: dict[str, tuple[TrainingImage, ...]], image: str) -> str:
+    """Return in words how many of the nearest images are among the influential ones."""
+    nearest = lists["nearest"]
+    helpful = sum("helpful" in item.also for item in nearest)
+    harmful = sum("harmful" in item.also for item in nearest)
+    return (
+        f"Of the {len(nearest)} nearest training images of the {image} image, **{helpful}** "
+        f"{'is' if helpful == 1 else 'are'} also among the most helpful {ICONS['helpful']} and **{harmful}** among the "
+        f"most harmful {ICONS['harmful']}."
+    )
+
+
+def show_lists(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> None:
+    """Show the three lists as rows of cards."""
+    for kind, title in KINDS.items():
+        st.markdown(f"{ICONS[kind]} **{title}**: {MEANINGS[kind]}")
+        cards(bundle, lists[kind], kind)
+
+
+def show_table(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> None:
+    """Show every listed training image with its numbers."""
+    rows = [
+        {
+            "list": KINDS[kind],
+            "image": item.image_id,
+            "class": bundle.class_names[item.label],
+            "distance": item.distance,
+            "nearer training images": None if item.rank is None else 100 * item.rank,
+            "influence": item.influence,
+            "also": words.listed(item.also) if item.also else "",
+        }
+        for kind, items in lists.items()
+        for item in items
+    ]
+    st.dataframe(
+        rows,
+        hide_index=True,
+        alt="Training images by list, with class, distance, rank and influence",
+        column_config={
+            "image": st.column_config.NumberColumn(format="%d", help="Data-set id"),
+            "distance": st.column_config.NumberColumn(format="%.4g"),
+            "nearer training images": st.column_config.NumberColumn(
+                format="%.1f %%", help="Share of all training images that lie nearer on the chosen layer."
+            ),
+            "influence": st.column_config.NumberColumn(
+                format="%.3e", help="Change of the loss when the training image is removed; positive is helpful."
+            ),
+        },
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _base_map(_bundle: Bundle, bundle_id: str, method: str, layer: int) -> go.Figure:  # noqa: ARG001  # id is the key
+    return layer_map(_bundle, method, layer)
+
+
+def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], layer: int) -> None:
+    """Show all training images of one layer with the current image and its three lists on top."""
+    bundle = case.bundle
+    method = st.segmented_control(
+        "Map",
+        [name for name in words.MAP_TITLES if name in bundle.maps],
+        default=next(name for name in words.MAP_TITLES if name in bundle.maps),
+        format_func=words.MAP_TITLES.__getitem__,
+        required=True,
+        key="map",
+        bind="query-params",
+    )
+    base = _base_map(bundle, bundle.id, method, layer)
+    ids = {kind: np.array([item.image_id for item in items], dtype=np.int64) for kind, items in lists.items()}
+    figure = marked_map(base, bundle, case.views(), ids, method, layer)
+    layer_name, drawn = bundle.layers[layer], min(len(bundle.splits.train), MOST_POINTS)
+    figure.update_layout(dragmode="lasso")
+    selection.selectable_map(
+        figure,
+        selection.Places(np.asarray(bundle.maps[method][layer]), bundle.splits.train),
+        f"{words.MAP_TITLES[method]} map of {drawn:,} training images at {layer_name}, with this image, its nearest, "
+        "its most helpful and its most harmful training images marked",
+        f"map-{method}-{layer}",
+        LASSO,
+        bundle.id,
+    )
+    st.caption(
+        f"{selection.HOW_TO} {_shown_words(bundle, drawn)} Shapes and colours are classes. This image stands at the "
+        "weighted mean of its neighbours' places: distances on a flattened map are only a hint."
+    )
+    show_lassoed(bundle, lists)
+
+
+def _shown_words(bundle: Bundle, shown: int) -> str:
+    placed = len(bundle.splits.train)
+    if shown == placed == training_images(bundle):
+        return "Every training image once."
+    return f"{shown:,} of {placed:,} training images are drawn; a line selects all of them that lie inside it."
+
+
+def reference_words(bundle: Bundle) -> str:
+    """Return among how many training images neighbours and influences were looked for."""
+    references, learned = len(bundle.splits.train), training_images(bundle)
+    if references == learned:
+        return "No training image is left out or sampled."
+    return (
+        f"This compact model keeps {references:,} of the {learned:,} training images as references, drawn at random: "
+        "no other one can appear here."
+    )
+
+
+def head_words(bundle: Bundle) -> str:
+    """Return how well the head behind the influence stands for the network; empty where the bundle does not say."""
+    head = bundle.manifest.notes.get("head")
+    if not head:
+        return ""
+    return (
+        f" The refitted head (damping {words.number(head['damping'])}) gives the network's own answer on "
+        f"{words.percent(head['agreement'])} of the test images."
+    )
+
+
+def show_votes(case: CaseAnalysis) -> None:
+    """Show the weighted votes behind the kNN score."""
+    near = case.natural.neighbours
+    st.header("Votes of the neighbours", anchor=False)
+    said = words.listed(
+        [
+            f"{image}: {words.percent(float(analysis.neighbours.votes[analysis.prediction.label]))} for the predicted "
+            f"class {analysis.prediction.name}"
+            for image, analysis in case.views()
+        ]
+    )
+    layout.chart(votes(case.views(), case.bundle.class_names), f"Share of the neighbours' votes; {said}", "votes")
+    processing = PROCESSINGS.get(near.processing, near.processing)
+    weighting = WEIGHTINGS.get(near.weighting, near.weighting)
+    st.caption(
+        f"{said[0].upper()}{said[1:]}. The kNN detector asks {near.score_k} neighbours on {near.score_layer} "
+        f"({processing}; {weighting}); {_score_words(case.bundle)}."
+    )
+
+
+def _score_words(bundle: Bundle) -> str:
+    if catalogue.detector_settings(bundle, "knn_score").get("tails") == BOTH:
+        return (
+            "its score says how unusual the predicted class's share is among natural images, 0 in the "
+            "middle and 1 at either end: strong attacks have too many neighbours of that class, minimal ones too few"
+        )
+    return "its score is one minus the predicted class's share"

@@ -1,0 +1,95 @@
+"""Response and entropy maps of the current case, and its mean entropy beside the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from telltale.analysis.results import ResponseView
+from telltale.figures.results.responses import entropy_maps, entropy_reference, mean_entropy, response_maps
+from telltale.scores import metrics
+from telltale_app import engine_client, layout, words
+from telltale_app.analyses import CaseAnalysis
+
+LEVELS = (8, 16, 32, 64, 128, 256)
+PATCHES = (3, 5, 7)
+NAMES = ("natural", "attacked")
+WIDE_OVERLAP = 0.8
+
+
+def responses_of(case: CaseAnalysis, levels: int, patch: int) -> list[ResponseView]:
+    """Return the response of each image with the chosen settings, as analysed where they are the detector's own."""
+    found = []
+    for _, analysis in case.views():
+        own = analysis.response
+        if (own.levels, own.patch) == (levels, patch):
+            found.append(own)
+        else:
+            found.append(engine_client.respond(case.case.bundle, analysis.image, levels, patch))
+    return found
+
+
+def show_maps(found: list[ResponseView], locked: bool) -> None:
+    """Show response and entropy of each image, and the difference, each row on one locked colour scale.
+
+    An attacked response can be a hundred times stronger: unlocked, each response fills the scale by itself.
+    """
+    st.header("Feature response", anchor="feature-response")
+    _row(response_maps(_named(found), locked), "", "response")
+    scale = "One scale for all maps of the row." if locked else "Each map has its own scale: compare shapes only."
+    st.caption(f"Blue is a negative response, red a positive one, white none. {scale}")
+    st.header("Local entropy", anchor="local-entropy")
+    _row(entropy_maps(_named(found)), "bits", "entropy")
+    st.caption("Bits of grey-level entropy in each patch: bright is busy. The difference is signed, to the same end.")
+
+
+def _named(found: list[ResponseView]) -> list[tuple[str, ResponseView]]:
+    return list(zip(NAMES, found, strict=False))
+
+
+def _row(figures: Mapping[str, go.Figure], unit: str, key: str) -> None:
+    for column, (name, figure) in zip(st.columns(3, gap="small"), figures.items(), strict=False):
+        with column:
+            st.markdown(f"**{name.capitalize()}**")
+            values = np.asarray(figure.data[0].z)
+            alt = f"{key.capitalize()} map, {name}: from {values.min():.3g} to {values.max():.3g} {unit}"
+            layout.chart(figure, alt, f"{key}-{name.capitalize()}")
+
+
+def show_mean_entropy(case: CaseAnalysis, found: list[ResponseView]) -> None:
+    """Mark the images' mean entropy on the reference distributions, and say what those are worth."""
+    st.header("Mean entropy beside the reference", anchor="mean-entropy")
+    reference = entropy_reference(case.bundle.scores)
+    if reference is None:
+        st.info("This model has no reference distribution of the mean entropy.", icon=":material/info:")
+        return
+    auc = metrics.auc(reference[0].values, reference[1].values)
+    st.markdown(direction_words(auc, case.bundle.image_shape[0] == 1))
+    said = words.listed([f"this image, {name} {view.mean_entropy:.3f} bits" for name, view in _named(found)])
+    layout.chart(mean_entropy(case.bundle.scores, _named(found)), f"Mean entropy: {said}", "mean-entropy")
+    if (found[0].levels, found[0].patch) != (case.natural.response.levels, case.natural.response.patch):
+        st.caption("The reference was computed with the detector's own levels and patch, not with those chosen above.")
+
+
+def direction_words(auc: float, grey: bool) -> str:
+    """Return in words which way the mean entropy points on this data, and how far that carries."""
+    number = f"(AUC {auc:.2f} as the paper reads it)"
+    if abs(auc - 0.5) < 0.1:
+        return (
+            f":material/trending_flat: On this data the mean entropy hardly tells adversarial images from natural "
+            f"ones {number}, so its verdict carries little weight here."
+            + (" Grey strokes on black do not show the effect that the paper reports for photographs." if grey else "")
+        )
+    if auc < 0.5:
+        return (
+            f":material/swap_vert: On this data adversarial images have **lower** mean entropy than natural ones "
+            f"{number}: the direction is the reverse of the paper's. The detector learned its direction on the "
+            "fitting split."
+        )
+    return (
+        f":material/trending_up: As in the paper, adversarial images have **higher** mean entropy, "
+        f"{'though the two overlap widely' if auc < WIDE_OVERLAP else 'and the two stand well apart'} {number}."
+    )

@@ -1,0 +1,237 @@
+"""Linked views of images: what is lassoed on a map becomes a table, thumbnails, figures and a file.
+
+The selection is kept in the session, because Plotly forgets its own as soon as the figure changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import streamlit as st
+
+from telltale.figures.points import inside
+from telltale_app import layout, pictures, state
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+Ids = npt.NDArray[np.int64]
+
+LASSO_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["autoScale2d"]}
+POINT_CONFIG = layout.CHART_CONFIG
+PER_PAGE = 16
+MOST_ROWS, SCROLLED_HEIGHT = 11, 420  # half a row says that there are more
+HOW_TO = "Draw around points to select them; a double click selects none. The wheel zooms."
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """One image of a selection, as it is shown and opened.
+
+    Attributes
+    ----------
+    image_id : int
+    reference : str
+        As a case names it, such as "test-12".
+    said : str
+        Text alternative.
+    caption : str
+        A few words in Markdown.
+    """
+
+    image_id: int
+    reference: str
+    said: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the images of a map lie.
+
+    Attributes
+    ----------
+    points : array, shape (n, 2)
+    ids : array of int64, shape (n,)
+        Data-set ids.
+    """
+
+    points: npt.NDArray[np.floating]
+    ids: Ids
+
+
+def selectable_map(figure: Any, places: Places, alt: str, key: str, name: str, scope: str) -> None:
+    """Show a map on which images can be lassoed.
+
+    Parameters
+    ----------
+    figure : Figure
+        Its points carry data-set ids as `customdata`.
+    places : Places
+        What can be selected, drawn or not; other points cannot.
+    alt, key : str
+    name, scope : str
+        Where the session keeps the selection, and for what it holds; see `selected`.
+    """
+    st.plotly_chart(
+        figure,
+        alt=alt,
+        key=key,
+        config=LASSO_CONFIG,
+        on_select=lambda: _take_inside(key, name, scope, places),
+        selection_mode=("points", "box", "lasso"),
+    )
+
+
+def selectable_cells(figure: Any, alt: str, key: str, name: str, scope: str) -> None:
+    """Show a figure of which one point at a time can be chosen; its `customdata` is what `selected` returns."""
+    st.plotly_chart(
+        figure,
+        alt=alt,
+        key=key,
+        config=POINT_CONFIG,
+        on_select=lambda: _take(key, name, scope),
+        selection_mode="points",
+    )
+
+
+def selected(name: str, scope: str) -> Ids | None:
+    """Return what was selected, flat; None where nothing is, or where it was selected in another scope."""
+    kept = st.session_state.get(name)
+    if kept is None or kept["scope"] != scope:
+        return None
+    return np.asarray(kept["ids"], dtype=np.int64)
+
+
+def clear(*names: str) -> None:
+    """Forget selections; for widget callbacks."""
+    for name in names:
+        st.session_state.pop(name, None)
+
+
+def _take(key: str, name: str, scope: str) -> None:
+    """Keep the points that a chart reports; for its callback."""
+    ids = _reported(st.session_state[key]["selection"]["points"])
+    st.session_state[name] = {"scope": scope, "ids": ids} if ids else None
+
+
+def _take_inside(key: str, name: str, scope: str, places: Places) -> None:
+    """Keep what lies inside the outlines that a map reports, or the points that were clicked; for its callback."""
+    reported = st.session_state[key]["selection"]
+    outlines = [np.column_stack([area["x"], area["y"]]) for area in reported.get("lasso", ())]
+    outlines += [_corners(area["x"], area["y"]) for area in reported.get("box", ())]
+    if outlines:
+        ids = places.ids[inside(places.points, outlines)]
+    else:
+        ids = np.intersect1d(_reported(reported["points"]), places.ids).astype(np.int64)
+    st.session_state[name] = {"scope": scope, "ids": ids} if outlines or len(ids) else None
+
+
+def _corners(x: Sequence[float], y: Sequence[float]) -> npt.NDArray[np.float64]:
+    return np.array([(x[0], y[0]), (x[0], y[1]), (x[1], y[1]), (x[1], y[0])], dtype=np.float64)
+
+
+def _reported(points: Sequence[Any]) -> list[int]:
+    return [value for point in points for value in _numbers(point.get("customdata"))]
+
+
+def _numbers(customdata: Any) -> list[int]:
+    """Return a point's `customdata`, which the browser sends as a number, a list, or a row as {"0": ..., "1": ...}."""
+    if customdata is None:
+        return []
+    return [int(value) for value in np.ravel(list(customdata.values()) if isinstance(customdata, dict) else customdata)]
+
+
+def table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> None:
+    """Show a table that sorts by a click on a column's name."""
+    st.dataframe(frame, hide_index=True, key=key, alt=alt, column_config=columns, height=_height(frame))
+
+
+def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any], unasked: int = 0) -> int:
+    """Show a table that sorts by a click on a column's name; return the row that was clicked, or `unasked`."""
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        key=key,
+        alt=alt,
+        column_config=columns,
+        height=_height(frame),
+        on_select="rerun",
+        selection_mode=("single-row", "single-cell"),  # a row by its checkbox, or by a click anywhere in it
+    )
+    chosen = event["selection"]
+    rows = [*chosen["rows"], *(row for row, _ in chosen["cells"])]
+    return int(rows[0]) if rows and rows[0] < len(frame) else unasked
+
+
+def _height(frame: pd.DataFrame) -> int | Literal["content"]:
+    return "content" if len(frame) <= MOST_ROWS else SCROLLED_HEIGHT
+
+
+def metrics(figures: Sequence[tuple[str, str, str]]) -> None:
+    """Show (label, value, help) of a selection."""
+    with st.grid("auto", min_column_width=165):
+        for label, value, explained in figures:
+            st.metric(label, value, help=explained, border=True)
+
+
+def download(frame: pd.DataFrame, file: str, key: str) -> None:
+    """Offer every row of a selection as CSV."""
+    st.download_button(
+        "Download as CSV",
+        frame.to_csv(index=False),
+        file,
+        "text/csv",
+        icon=":material/download:",
+        key=key,
+        on_click="ignore",
+    )
+
+
+def thumbnails(bundle: Bundle, count: int, make: Callable[[int], Thumbnail], key: str) -> None:
+    """Show images of a selection, a page at a time, each with a button that opens it in the workbench.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    count : int
+    make : callable
+        Returns the thumbnail of one of `count` rows.
+    key : str
+    """
+    pages = max(1, -(-count // PER_PAGE))
+    grid = st.container()
+    page = st.pagination(pages, key=f"{key}-page") if pages > 1 else 1
+    first = (min(page, pages) - 1) * PER_PAGE
+    with grid, st.grid("auto", min_column_width=112, gap="xsmall"):
+        for row in range(first, min(first + PER_PAGE, count)):
+            with st.container(gap="xxsmall"):
+                _thumbnail(bundle, make(row), key)
+
+
+def picture(bundle: Bundle, image_id: int, said: str, caption: str | None = None, side: int | None = None) -> None:
+    """Show a data-set image, or a crossed-out tile where it is not on this machine."""
+    if bundle.image_set is None:
+        said += "; the image itself is not on this machine"
+        pictures.show(pictures.placeholder(), said, caption, side)
+    else:
+        pictures.show(bundle.image_set.images([image_id])[0], said, caption, side)
+
+
+def open_button(bundle: Bundle, reference: str, key: str) -> None:
+    """Offer to open a data-set image in the workbench; not where it is not on this machine."""
+    if bundle.image_set is None:
+        return
+    if st.button("Open", key=key, icon=":material/science:", help=f"Open image {reference} in the workbench."):
+        state.pick_image(reference)
+        st.switch_page("app_pages/workbench.py", query_params=state.current().to_query())
+
+
+def _thumbnail(bundle: Bundle, item: Thumbnail, key: str) -> None:
+    picture(bundle, item.image_id, item.said, item.caption)
+    open_button(bundle, item.reference, f"{key}-open-{item.reference}")

@@ -1,0 +1,108 @@
+"""Training images whose label is probably wrong, the most suspicious first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from telltale.bundle.summary import training_images
+from telltale.model_errors.suspicious import SuspiciousImages
+from telltale_app.panels import selection
+from telltale_app.panels.selection import Thumbnail
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+COUNTS = (50, 100, 300, 1000)
+EVERY_CLASS = -1
+
+
+def summary_words(bundle: Bundle, found: SuspiciousImages) -> str:
+    """Return what is listed, and how to read it."""
+    learned = training_images(bundle)
+    ranked = f"All **{len(found):,}** training images are ranked here"
+    if len(found) < learned:
+        ranked = f"The **{len(found):,}** of {learned:,} training images that this compact model keeps are ranked here"
+    contradicted = int((found.disagreement > 0.5).sum())
+    return (
+        f"{ranked}, the least trustworthy label first. **{contradicted:,}** of them carry another label than most of "
+        f"their {found.k} nearest neighbours. The list is a place to look, not a verdict: hard images "
+        "with right labels stand in it too."
+    )
+
+
+def show_list(bundle: Bundle, found: SuspiciousImages) -> None:
+    """Show the ranked list with its filters, table, thumbnails and file."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        label = st.selectbox(
+            "Given label",
+            [EVERY_CLASS, *range(len(bundle.class_names))],
+            format_func=lambda c: "any" if c == EVERY_CLASS else bundle.class_names[c],
+            key=f"suspicious-label-{bundle.name}",
+            width=220,
+        )
+        most = st.segmented_control(
+            "Show the first", COUNTS, default=COUNTS[1], required=True, key="suspicious-count", persist_state="session"
+        )
+    chosen = np.arange(len(found)) if label == EVERY_CLASS else np.flatnonzero(found.labels == label)
+    frame = _frame(bundle, found)
+    shown = frame.iloc[chosen[: int(most or COUNTS[1])]].reset_index(drop=True)
+    if not len(shown):
+        st.info("No training image carries this label.", icon=":material/info:")
+        return
+    selection.thumbnails(bundle, len(shown), lambda i: _thumbnail(shown, i), "suspicious")
+    selection.table(
+        shown,
+        f"{len(shown)} training images by suspicion, with given label, neighbours' label and scores",
+        f"suspicious-table-{bundle.name}",
+        _columns(found),
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        selection.download(frame, f"{bundle.name}-suspicious-labels.csv", "suspicious-csv")
+        st.caption(f"The file holds all {len(frame):,} ranked images.")
+
+
+def _frame(bundle: Bundle, found: SuspiciousImages) -> pd.DataFrame:
+    names = np.array(bundle.class_names)
+    return pd.DataFrame(
+        {
+            "rank": np.arange(1, len(found) + 1),
+            "image": found.ids,
+            "given label": names[found.labels],
+            "neighbours say": names[found.neighbour_labels],
+            "suspicion": found.suspicion,
+            "self-influence": found.self_influence,
+            "neighbours that disagree": found.disagreement,
+            "share of their label": found.neighbour_shares,
+        }
+    )
+
+
+def _thumbnail(shown: pd.DataFrame, row: int) -> Thumbnail:
+    item = shown.iloc[row]
+    image_id, given, other = int(item["image"]), item["given label"], item["neighbours say"]
+    said = f"Training image {image_id}, given label {given}, neighbours say {other}"
+    caption = f"**{given}**  \nneighbours say **{other}**"
+    return Thumbnail(image_id, f"train-{image_id}", said, caption)
+
+
+def _columns(found: SuspiciousImages) -> dict[str, object]:
+    def share(explained: str) -> object:
+        return st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0, help=explained)
+
+    return {
+        "rank": st.column_config.NumberColumn(format="%d"),
+        "image": st.column_config.NumberColumn(format="%d", help="Data-set id"),
+        "neighbours say": st.column_config.TextColumn(help="Most frequent other label among the nearest images."),
+        "suspicion": st.column_config.NumberColumn(
+            format="%.4f", help="Mean of the shares of training images with less self-influence and less disagreement."
+        ),
+        "self-influence": st.column_config.NumberColumn(
+            format="%.3g", help="By how many nats the loss of the given label would rise without this image."
+        ),
+        "neighbours that disagree": share(f"Of the {found.k} nearest other training images, on the last layer."),
+        "share of their label": share("Share of the nearest images that carry the label named before."),
+    }

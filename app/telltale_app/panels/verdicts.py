@@ -1,0 +1,162 @@
+"""The fused verdict, and one row per detector: what it says of either image, and where its evidence is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from telltale.analysis.reading import count_noticing, strongest_contributions
+from telltale.detectors.fusion import FUSED
+from telltale.scores.verdicts import FusedVerdict, Verdict
+from telltale_app import catalogue, layout, words
+from telltale_app.analyses import CaseAnalysis
+from telltale_app.panels import controls
+
+LINKS = {
+    "feature_response": ("app_pages/feature_responses.py", "Feature responses"),
+    "trajectory": ("app_pages/trajectories.py", "Trajectories"),
+    "knn_score": ("app_pages/neighbours.py", "Neighbours"),
+    "dknn": ("app_pages/neighbours.py", "Neighbours"),
+    "nnif": ("app_pages/neighbours.py", "Influence"),
+    "idefender": ("app_pages/hidden_state_density.py", "Density"),
+}
+SHOWN_CONTRIBUTIONS = 3
+WHAT_CHANGED, WHO_NOTICES = "what-changed", "who-notices"  # anchors on the workbench
+FALLBACK_LINK = ("app_pages/detectors.py", "Detectors")
+
+
+def panel(case: CaseAnalysis) -> None:
+    """Show the count of noticing detectors, the operating point, and one row per detector."""
+    shown = case.natural if case.attacked is None else case.attacked
+    noticing, calibrated = count_noticing(shown.verdicts)
+    words_column, slider_column = st.columns([3, 2], vertical_alignment="center")
+    with words_column:
+        st.markdown(f"### {words.headline(noticing, calibrated, case.case.alpha, case.attacked is not None)}")
+        if case.attacked is not None:
+            false_alarms, _ = count_noticing(case.natural.verdicts)
+            st.caption(
+                "On the natural image: none, as it should be."
+                if false_alarms == 0
+                else f"On the natural image: {false_alarms} of {calibrated}. Each of these is a false alarm."
+            )
+            if not case.fooled:
+                st.caption("The attack failed, so this image is not adversarial: a notice here is a false alarm too.")
+        if case.true_label is None:
+            st.caption(
+                f"The rate of false alarms holds for images like those of “{case.bundle.manifest.title}”. For any "
+                "other picture a notice may only say that it is something else."
+            )
+    with slider_column:
+        controls.alpha_slider()
+    if case.contradicted_label is not None:
+        _misread_note()
+    if shown.fused is not None:
+        _fused_card(case)
+    st.markdown("**One by one**")
+    for verdict in shown.verdicts:
+        _row(case, verdict.detector)
+
+
+def _misread_note() -> None:
+    """Say that the model errs without any attack, so that a notice is not taken for proof of one."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"{words.ERROR} The model misreads this image by itself. Such images often look like attacked ones: a "
+            "notice on the natural image is a false alarm.",
+            width="stretch",
+        )
+        layout.page_link("app_pages/misclassifications.py", "Why it errs", ":material/arrow_forward:")
+
+
+def outcome(case: CaseAnalysis) -> None:
+    """Say below the button what the attack has done: pictures and verdicts lie further down the page."""
+    if case.attacked is None:
+        return
+    noticing, calibrated = count_noticing(case.attacked.verdicts)
+    name = case.attacked.prediction.name
+    reading = f"Read as **{name}** now." if case.fooled else f"It failed within its budget: still read as **{name}**."
+    said = f"{reading} {words.headline(noticing, calibrated, case.case.alpha, attacked=True)}"
+    st.markdown(f"{said} [What changed](#{WHAT_CHANGED}) · [Who notices](#{WHO_NOTICES})")
+
+
+def _fused_card(case: CaseAnalysis) -> None:
+    """Show the answer of all detectors together, in words that need no statistics."""
+    with st.container(border=True, key="fused-card"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"### {catalogue.detector_title(FUSED)}", width="stretch")
+            layout.page_link(*FALLBACK_LINK, ":material/arrow_forward:")
+        st.caption(
+            f"All detectors' answers weighed into one, at {words.percent(case.case.alpha)} false alarms of its own."
+        )
+        for column, (image, analysis) in zip(st.columns(2, gap="medium"), case.views(), strict=False):
+            if analysis.fused is not None:
+                with column.container(gap="xxsmall"):
+                    _fused_reading(image, analysis.fused)
+
+
+def _fused_reading(image: str, fused: FusedVerdict) -> None:
+    text, icon, colour = words.fused_words(fused.kind)
+    st.caption(f"The {image} image")
+    st.markdown(f"#### :{colour}[{icon} {text}]")
+    verdict = fused.attack
+    if verdict.p_value is None:
+        st.markdown("There are no natural images to compare it with, so it cannot be judged.")
+        return
+    st.markdown(
+        words.rarity(verdict.p_value),
+        help=f"p = {verdict.p_value:.3f}, from {verdict.n_calibration} held-out natural images (split conformal). At "
+        f"most {words.percent(verdict.alpha)} of natural images like these are called adversarial.",
+    )
+    if fused.kind == "error" and fused.error is not None and fused.error.p_value is not None:
+        st.markdown("It looks like the images that this model gets wrong without any attack.")
+    st.caption(
+        _contribution_words(fused),
+        help="What each detector adds to the log odds of an attack, beside an average natural image: "
+        + words.listed([f"{catalogue.detector_title(name)} {value:+.1f}" for name, value in _strongest(fused)])
+        + "."
+        + (" The model's own errors were too few to learn what they look like." if fused.error is None else ""),
+    )
+
+
+def _strongest(fused: FusedVerdict) -> Sequence[tuple[str, float]]:
+    return strongest_contributions(fused.contributions, SHOWN_CONTRIBUTIONS)
+
+
+def _contribution_words(fused: FusedVerdict) -> str:
+    """Return which detectors moved the answer most, and which way."""
+    sides = {
+        "Speaks for an attack": [catalogue.detector_title(name) for name, value in _strongest(fused) if value > 0],
+        "Against": [catalogue.detector_title(name) for name, value in _strongest(fused) if value <= 0],
+    }
+    return " ".join(f"{side}: {words.listed(names)}." for side, names in sides.items() if names)
+
+
+def _row(case: CaseAnalysis, name: str) -> None:
+    """Show one detector: its name, its readings and where its evidence is.
+
+    Each cell is one element: with one for every line of it, these rows would be half of what a browser has to draw.
+    """
+    with st.container(border=True):
+        title, *readings, link = st.columns([3, 3, 3, 2], vertical_alignment="center")
+        title.markdown(f"**{catalogue.detector_title(name)}**  \n{words.aside(catalogue.detector_summary(name))}")
+        for column, (image, analysis) in zip(readings, case.views(), strict=False):
+            column.markdown(_reading(image, analysis.verdict(name)))
+        with link:
+            page, label = LINKS.get(name, FALLBACK_LINK)
+            layout.page_link(page, label, ":material/arrow_forward:")
+
+
+def _reading(image: str, verdict: Verdict) -> str:
+    text, icon, colour = words.verdict_words(verdict)
+    said = f"{words.aside(f'{image.capitalize()}:')} :{colour}-badge[{icon} {text}]"
+    if verdict.p_value is None:
+        figures = (
+            f"score {words.number(verdict.score)}; no natural images to compare with, so this score has no threshold"
+        )
+    else:
+        figures = (
+            f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, "
+            f"threshold {words.number(verdict.threshold)}"
+        )
+    return f"{said}  \n{words.aside(figures)}"

@@ -1,0 +1,78 @@
+"""The one way to show an image: PNG, enlarged by whole pixels, with a text alternative.
+
+Left to itself, Streamlit sends arrays, and PNG files too, as JPEG, and resamples what is wider than its place: both
+change pixels by more than an attack does.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from telltale.base.images import FloatImages, image_sha256
+from telltale.data.uploads import png_bytes
+
+SMALLEST_SIDE = 256
+TILE = 64
+
+
+def png(image: npt.NDArray[np.floating], smallest_side: int = 0) -> bytes:
+    """Return the exact 8-bit pixels of one image as PNG.
+
+    Parameters
+    ----------
+    image : array, shape (C, H, W)
+        Values in [0, 1]; one or three channels.
+    smallest_side : int
+        The picture is enlarged by a whole factor, repeating pixels, until both sides reach it.
+    """
+    floats = image.astype(np.float32)
+    return _encoded(image_sha256(floats), max(1, -(-smallest_side // min(image.shape[1:]))), floats)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _encoded(digest: str, scale: int, _image: FloatImages) -> bytes:  # noqa: ARG001  # the digest is the key
+    return png_bytes(_image, scale=scale)
+
+
+def placeholder() -> npt.NDArray[np.float32]:
+    """Return a square tile, shape (1, H, W), that is plainly no picture: crossed out, grey on any page."""
+    row, column = np.indices((TILE, TILE))
+    edge = (np.minimum(row, column) < 1) | (np.maximum(row, column) >= TILE - 1)
+    cross = (row == column) | (row + column == TILE - 1)
+    return np.where(edge | cross, 0.6, 0.5).astype(np.float32)[None]
+
+
+def show(
+    image: npt.NDArray[np.floating],
+    alt: str,
+    caption: str | None = None,
+    side: int | None = None,
+    link: str | None = None,
+) -> None:
+    """Show one image.
+
+    Parameters
+    ----------
+    image : array, shape (C, H, W)
+        Values in [0, 1].
+    alt : str
+        What a person who cannot see it should know.
+    caption : str, optional
+    side : int, optional
+        Width on the page in pixels; as wide as its container where None.
+    link : str, optional
+        Address that a click opens.
+    """
+    with nullcontext() if side is None else st.container(width=side):
+        st.image(
+            png(image, SMALLEST_SIDE if side is None else side),
+            caption=caption,
+            width="stretch",
+            output_format="PNG",
+            alt=alt,
+            link=link,
+        )

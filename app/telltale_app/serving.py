@@ -1,0 +1,69 @@
+"""What serves the pages: a readiness route, and an engine that starts with the server and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+# These packages import their own modules. Begun by two threads at once, as by the first two visitors, such an import
+# fails; here there is one thread.
+import telltale.attacks
+import telltale.bundle  # noqa: F401
+from telltale.base.errors import TelltaleError
+from telltale.engine import get_engine
+from telltale_app.login_return import LoginReturn
+from telltale_app.server_address import ServerAddress
+
+MAIN = Path(__file__).with_name("main.py")
+
+
+async def ready(_: Request) -> JSONResponse:
+    """Answer 200 once every worker holds the default bundle, 503 and the reason before; `/_stcore/health` is liveness.
+
+    Whoever spreads load over several instances sends people only to those that answer 200.
+    """
+    status = get_engine().status()
+    return JSONResponse(status, 200 if status["ready"] else 503, {"Cache-Control": "no-store"})
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Start engine and store beside the server, which serves from the first moment; end the engine's processes."""
+    engine = get_engine()
+    store = asyncio.create_task(asyncio.to_thread(prepare_store))
+    sys.stdout.write(f"Telltale is at {address()}\n")
+    sys.stdout.flush()
+    try:
+        yield
+    finally:
+        await store
+        await asyncio.to_thread(engine.close)
+
+
+def prepare_store() -> None:
+    """Bring the tables of saved cases up to date before anybody asks; the page of cases repeats what went wrong."""
+    from telltale.cases.store import open_store
+
+    try:
+        open_store()
+    except TelltaleError as error:
+        sys.stderr.write(f"{error}\n")
+
+
+def address() -> str:
+    """Return the address under which a browser on this machine finds the pages."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"http://localhost:{st.get_option('server.port')}" + (f"/{base}" if base else "")
+
+
+ROUTES = [Route("/ready", ready)]
+MIDDLEWARE = [Middleware(ServerAddress), Middleware(LoginReturn)]

@@ -1,4 +1,0 @@
-"""From results to figures: picks out of an analysis or of stored scores what a figure needs, for pages and notebooks.
-
-The figures themselves, from arrays alone, are in `core.figures`. Importing the package imports no Plotly.
-"""

@@ -1,0 +1,159 @@
+"""Telltale: see, trace and catch adversarial images.
+
+The names here are the notebook interface; each imports what it needs when called, so that ``import telltale`` is light
+and never imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from telltale.analysis.results import Analysis, Comparison
+    from telltale.attacks.base import AttackResult, RandomTarget
+    from telltale.base.progress import Progress
+    from telltale.bundle.bundle import Bundle
+    from telltale.scores.evaluation import Evaluation
+
+from telltale.base.display import drawn_by
+
+__all__ = ["analyse", "attack", "compare", "evaluate", "load_bundle"]
+
+
+def _notebook() -> None:
+    import telltale.figures.notebook  # noqa: F401
+
+
+drawn_by(_notebook)
+
+
+def load_bundle(name: str) -> Bundle:
+    """Return a bundle by name or folder; see `telltale.bundle.load_bundle`."""
+    from telltale.bundle import load_bundle as load
+
+    return load(name)
+
+
+def attack(
+    image: npt.NDArray[np.float32],
+    *,
+    bundle: str = "digits",
+    attack: str,
+    parameters: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    target: int | RandomTarget | None = None,
+) -> AttackResult:
+    """Attack one image.
+
+    Parameters
+    ----------
+    image : array of float32, shape (C, H, W), in [0, 1]
+    bundle : str
+        Name or folder.
+    attack : str
+        Registry name.
+    parameters : mapping, optional
+        Values other than those behind the bundle's stored scores.
+    seed : int
+    target : int or "random", optional
+        Class to reach, or any other than the image's own.
+
+    Raises
+    ------
+    InputError
+        If an argument is not accepted.
+    """
+    from telltale.analysis.analyse import attack_image
+
+    return attack_image(_opened(bundle), image, attack, parameters, seed, target)
+
+
+def analyse(image: npt.NDArray[np.float32], *, bundle: str = "digits", alpha: float = 0.05) -> Analysis:
+    """Run one image (C, H, W) through trace, evidence, detectors and calibration at false-positive rate `alpha`.
+
+    Raises
+    ------
+    InputError
+        If an argument is not accepted.
+    """
+    from telltale.analysis.analyse import analyse_image
+
+    return analyse_image(_opened(bundle), image, alpha)
+
+
+def compare(natural: Analysis, attacked: Analysis) -> Comparison:
+    """Put an analysed image beside its attacked version, to draw and display both together.
+
+    Raises
+    ------
+    InputError
+        If two bundles, or two false-positive rates, are behind them.
+    """
+    from telltale.analysis.results import Comparison
+
+    return Comparison(natural, attacked)
+
+
+def evaluate(
+    bundle: str = "digits",
+    *,
+    fresh: bool = False,
+    attack: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    images: int = 500,
+    seen: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a bundle's detectors on its test split.
+
+    Parameters
+    ----------
+    bundle : str
+        Name or folder.
+    fresh : bool
+        Attack and score the test images again, in as many processes as there are cores, instead of reading the
+        stored scores. A script that does so needs Python's ``if __name__ == "__main__":`` around its code.
+    attack : str, optional
+        Only this attack, run now with `parameters` on that many `images`; needs `fresh`.
+    seen : sequence of str
+        Fit the detectors anew to these attacks alone, and judge them by all: how well are others noticed? Takes
+        minutes, in as many processes as there are cores.
+    progress : callable, optional
+        Told the fraction done and what is being done.
+
+    Raises
+    ------
+    InputError
+        If an argument is not accepted.
+    """
+    from telltale.base.errors import InputError
+    from telltale.recipes import AttackPlan
+    from telltale.scores.evaluation import evaluate_stored
+
+    if seen and (fresh or attack is not None):
+        raise InputError("Detectors fitted to some attacks are judged by all of the bundle's: leave the rest out.")
+    if not fresh and not seen:
+        if attack is not None:
+            raise InputError("One attack with its own parameters can only be evaluated afresh.")
+        return evaluate_stored(load_bundle(bundle))
+    from telltale.base.progress import silent
+    from telltale.building.fresh import evaluate_fresh, evaluate_unseen
+
+    opened = _opened(bundle)
+    tell = progress or silent
+    if seen:
+        return evaluate_unseen(opened, seen, tell)
+    if attack is None:
+        return evaluate_fresh(opened, tell)
+    values = opened.bundle.attack_parameters(attack) | dict(parameters or {})
+    return evaluate_fresh(opened, tell, [AttackPlan(attack, 0, images, values)])
+
+
+def _opened(name: str) -> Any:
+    from telltale.analysis.kept import load
+
+    return load(name)

@@ -1,0 +1,1 @@
+"""One image through the whole path, and what comes back."""

@@ -1,0 +1,375 @@
+"""The whole path for one image: trace, evidence, scores, verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.analysis.opened import LoadedBundle, open_bundle
+from telltale.analysis.results import (
+    Analysis,
+    DensityView,
+    InfluenceView,
+    LiveScores,
+    NeighboursView,
+    Prediction,
+    ResponseView,
+    SweepPoint,
+    TrajectoryView,
+)
+from telltale.attacks.attack import attack_images
+from telltale.attacks.base import AttackResult, RandomTarget
+from telltale.base.errors import InputError
+from telltale.base.images import image_sha256, round_to_8_bits
+from telltale.base.progress import Progress, Share
+from telltale.detectors.fusion import ERROR_SCORE, FUSED
+from telltale.detectors.knn_score import KnnScoreDetector
+from telltale.detectors.trajectory import TrajectoryDetector
+from telltale.evidence.evidence import Evidence
+from telltale.evidence.mahalanobis_step import stepping
+from telltale.evidence.placing import place_on_map
+from telltale.evidence.readings import PixelReadings
+from telltale.evidence.response import Responses, feature_responses
+from telltale.evidence.squeezing import squeezed_distances
+from telltale.evidence.trajectory import DISTANCES, PIVOTS
+from telltale.models.trace import Trace
+from telltale.scores.calibration import check_alpha, fused_kind, uncalibrated_verdict
+from telltale.scores.verdicts import FusedVerdict, Verdict
+
+__all__ = ["analyse_image", "attack_image", "live_scores", "open_bundle", "respond", "sweep"]
+
+Image = npt.NDArray[np.float32]
+SHOWN_NEIGHBOURS = 50
+SHOWN_INFLUENTIAL = 50
+MAX_STRENGTH = 4.0
+SCORED_AT_ONCE = 8
+
+
+def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> Analysis:
+    """Run one image through trace, all evidence, every detector and its calibration.
+
+    Parameters
+    ----------
+    loaded : LoadedBundle
+    image : array of float32, shape (C, H, W), in [0, 1]
+        Rounded to 8 bits first.
+    alpha : float
+        False-positive rate at which verdicts are given, in (0, 1).
+
+    Raises
+    ------
+    InputError
+        If the image or alpha is not accepted.
+    """
+    check_alpha(alpha)
+    clock = _Clock()
+    batch = _batch(loaded, image)
+    with clock.timed("trace"):
+        trace = loaded.classifier.trace(batch)
+    with clock.timed("response"):
+        responses = feature_responses(loaded.classifier, batch)
+    with clock.timed("squeezing"):
+        squeezed = squeezed_distances(loaded.classifier, batch, trace.probabilities)
+    readings = PixelReadings(responses.mean_entropy, squeezed)
+    evidence = Evidence(loaded.reference, trace, readings, stepping(loaded.classifier, batch))
+    with clock.timed("trajectory"):
+        trajectory = _trajectory_view(loaded, evidence)
+    with clock.timed("neighbours"):
+        neighbours = _neighbours_view(loaded, evidence)
+    with clock.timed("influence"):
+        influence = _influence_view(evidence)
+    with clock.timed("density"):
+        density = _density_view(loaded, evidence)
+    with clock.timed("verdicts"):
+        scores = loaded.fitted.score(evidence)
+        verdicts = tuple(_verdict(loaded, name, float(values[0]), alpha) for name, values in scores.items())
+        fused = _fused_verdict(loaded, scores, alpha)
+    return Analysis(
+        bundle=loaded.bundle.name,
+        bundle_id=loaded.bundle.id,
+        image_sha256=image_sha256(batch[0]),
+        image=batch[0],
+        prediction=_prediction(loaded, trace),
+        response=_response_view(responses),
+        trajectory=trajectory,
+        neighbours=neighbours,
+        influence=influence,
+        density=density,
+        verdicts=verdicts,
+        fused=fused,
+        timings_ms=clock.report(),
+    )
+
+
+def attack_image(
+    loaded: LoadedBundle,
+    image: Image,
+    attack: str,
+    parameters: Mapping[str, object] | None = None,
+    seed: int = 0,
+    target: int | RandomTarget | None = None,
+    checkpoint: Progress | None = None,
+) -> AttackResult:
+    """Attack one image (C, H, W); see `telltale.attacks.attack_images`.
+
+    Parameters that are left out are those behind the bundle's stored scores.
+    """
+    return attack_images(
+        loaded.classifier,
+        _batch(loaded, image),
+        attack,
+        loaded.bundle.attack_parameters(attack) | dict(parameters or {}),
+        targets=target if target is None or isinstance(target, str) else np.array([target]),
+        seed=seed,
+        checkpoint=_silent(checkpoint),
+        defence=loaded.defence,
+    )
+
+
+def predict_image(loaded: LoadedBundle, image: Image) -> Prediction:
+    """Return the classifier's answer for one image (C, H, W), and nothing else."""
+    return _prediction(loaded, loaded.classifier.trace(_batch(loaded, image)))
+
+
+def respond(loaded: LoadedBundle, image: Image, levels: int, patch: int) -> ResponseView:
+    """Return the feature response of one image (C, H, W) at chosen grey levels and patch size."""
+    return _response_view(feature_responses(loaded.classifier, _batch(loaded, image), levels, patch))
+
+
+def sweep(
+    loaded: LoadedBundle,
+    natural: Image,
+    attacked: Image,
+    strengths: Sequence[float],
+    checkpoint: Progress | None = None,
+) -> tuple[SweepPoint, ...]:
+    """Follow the straight line from a natural through an attacked image.
+
+    Parameters
+    ----------
+    loaded : LoadedBundle
+    natural, attacked : array of float32, shape (C, H, W), in [0, 1]
+    strengths : sequence of float
+        0 is the natural image, 1 the attacked one; each in [0, 4].
+    checkpoint : callable, optional
+
+    Raises
+    ------
+    InputError
+        If an image or a strength is not accepted.
+    """
+    if not strengths or not all(0.0 <= s <= MAX_STRENGTH for s in strengths):
+        raise InputError(f"strengths must be numbers in [0, {MAX_STRENGTH:g}], got {tuple(strengths)}.")
+    start, end = _batch(loaded, natural), _batch(loaded, attacked)
+    points = []
+    for done, strength in enumerate(strengths):
+        if checkpoint is not None:
+            checkpoint(done / len(strengths), f"strength {strength:g}")
+        images = round_to_8_bits(np.clip(start + np.float32(strength) * (end - start), 0.0, 1.0))
+        trace = loaded.classifier.trace(images)
+        evidence = Evidence(loaded.reference, trace, PixelReadings.unknown(1))
+        linf = float(np.abs(images - start).max())
+        points.append(SweepPoint(strength, linf, _prediction(loaded, trace), _trajectory_view(loaded, evidence)))
+    return tuple(points)
+
+
+def live_scores(
+    loaded: LoadedBundle,
+    attack: str,
+    parameters: Mapping[str, object] | None,
+    seed: int,
+    ids: npt.NDArray[np.int64],
+    checkpoint: Progress | None = None,
+) -> LiveScores:
+    """Attack data-set images now and score both versions with every detector.
+
+    Parameters
+    ----------
+    loaded : LoadedBundle
+    attack : str
+    parameters : mapping, optional
+    seed : int
+    ids : array of int64, shape (n,)
+        Images that the classifier gets wrong are skipped and counted.
+    checkpoint : callable, optional
+
+    Raises
+    ------
+    InputError
+        If the data set is not on this machine, an id is not in it, or the attack's arguments are not accepted.
+    """
+    images, labels = _known_images(loaded, ids)
+    correct = loaded.classifier.predict(images) == labels
+    chosen, natural = np.asarray(ids, dtype=np.int64)[correct], images[correct]
+    if len(chosen) == 0:
+        empty: dict[str, npt.NDArray[np.float64]] = {name: np.empty(0) for name in loaded.fitted.names}
+        return LiveScores(chosen, empty, dict(empty), np.empty(0, dtype=np.bool_), len(ids))
+    result = attack_images(
+        loaded.classifier,
+        natural,
+        attack,
+        loaded.bundle.attack_parameters(attack) | dict(parameters or {}),
+        labels=labels[correct],
+        seed=seed,
+        checkpoint=_silent(_part(checkpoint, 0.0, 0.6)),
+        defence=loaded.defence,
+    )
+    before = _scores_of_many(loaded, natural, _part(checkpoint, 0.6, 0.8))
+    after = _scores_of_many(loaded, result.images, _part(checkpoint, 0.8, 1.0))
+    return LiveScores(chosen, before, after, result.fooled, len(ids) - len(chosen))
+
+
+def _batch(loaded: LoadedBundle, image: Image) -> Image:
+    try:
+        images = np.asarray(image, dtype=np.float32)[None]
+    except (TypeError, ValueError) as error:
+        raise InputError("An image must be an array of numbers in [0, 1].") from error
+    loaded.classifier.check_images(images)
+    return round_to_8_bits(images)
+
+
+def _known_images(loaded: LoadedBundle, ids: npt.NDArray[np.int64]) -> tuple[Image, npt.NDArray[np.int64]]:
+    image_set = loaded.bundle.image_set
+    if image_set is None:
+        raise InputError(loaded.bundle.data_problem or "The data set of this bundle is not on this machine.")
+    ids = np.asarray(ids)
+    if ids.ndim != 1 or ids.size == 0 or ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= len(image_set):
+        raise InputError(f"ids must be integers in [0, {len(image_set) - 1}].")
+    return image_set.images(ids), image_set.labels[ids]
+
+
+def _scores_of_many(
+    loaded: LoadedBundle, images: Image, checkpoint: Progress | None
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Score images a few at a time, so that a cancelled run ends soon."""
+    parts = []
+    for start in range(0, len(images), SCORED_AT_ONCE):
+        if checkpoint is not None:
+            checkpoint(start / len(images), "scoring")
+        parts.append(loaded.fitted.score_all(loaded.evidence(images[start : start + SCORED_AT_ONCE])[0]))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _verdict(loaded: LoadedBundle, name: str, score: float, alpha: float) -> Verdict:
+    calibration = loaded.calibrations.get(name)
+    return uncalibrated_verdict(name, score, alpha) if calibration is None else calibration.verdict(name, score, alpha)
+
+
+def _fused_verdict(
+    loaded: LoadedBundle, scores: Mapping[str, npt.NDArray[np.float64]], alpha: float
+) -> FusedVerdict | None:
+    fused = loaded.fitted.fuse(scores)
+    if fused is None:
+        return None
+    attack = _verdict(loaded, FUSED, float(fused.attack[0]), alpha)
+    error = None if fused.error is None else _verdict(loaded, ERROR_SCORE, float(fused.error[0]), alpha)
+    contributions = dict(zip(scores, fused.contributions[0].tolist(), strict=True))
+    return FusedVerdict(fused_kind(attack, error), attack, error, contributions)
+
+
+def _prediction(loaded: LoadedBundle, trace: Trace) -> Prediction:
+    label, probabilities = int(trace.predictions[0]), trace.probabilities[0]
+    return Prediction(label, loaded.bundle.class_names[label], float(probabilities[label]), probabilities)
+
+
+def _response_view(responses: Responses) -> ResponseView:
+    return ResponseView(
+        response=responses.maps[0],
+        grey=responses.grey[0],
+        entropy=responses.entropy[0],
+        mean_entropy=float(responses.mean_entropy[0]),
+        levels=responses.levels,
+        patch=responses.patch,
+        method=responses.method,
+    )
+
+
+def _trajectory_view(loaded: LoadedBundle, evidence: Evidence) -> TrajectoryView:
+    detector = loaded.detectors["trajectory"]
+    assert isinstance(detector, TrajectoryDetector)
+    return TrajectoryView(
+        layers=evidence.trace.layers,
+        distances={(p, d): evidence.trajectory(p, d)[0] for p in PIVOTS for d in DISTANCES},
+        pivot=detector.pivot,
+        distance=detector.distance,
+        suspicion=loaded.suspicion(evidence)[0],
+    )
+
+
+def _neighbours_view(loaded: LoadedBundle, evidence: Evidence) -> NeighboursView:
+    detector = loaded.detectors["knn_score"]
+    assert isinstance(detector, KnnScoreDetector)
+    reference = loaded.reference
+    count = min(SHOWN_NEIGHBOURS, len(reference.labels))
+    found = [evidence.neighbours(layer, "none", count) for layer in reference.layers]
+    rows = np.stack([n.rows[0] for n in found])
+    voters = detector.neighbours(evidence)
+    return NeighboursView(
+        layers=reference.layers,
+        ids=reference.ids[rows],
+        labels=reference.labels[rows],
+        distances=np.stack([n.distances[0] for n in found]).astype(np.float32),
+        votes=detector.votes(evidence)[0],
+        score_layer=detector.layer_name(evidence),
+        processing=detector.processing,
+        weighting=detector.weighting,
+        score_k=voters.rows.shape[1],
+        score_ids=reference.ids[voters.rows[0]],
+        positions={name: place_on_map(found, coordinates) for name, coordinates in loaded.bundle.maps.items()},
+    )
+
+
+def _influence_view(evidence: Evidence) -> InfluenceView:
+    reference, found = evidence.reference, evidence.influential
+    m = min(SHOWN_INFLUENTIAL, found.helpful.shape[1])
+    helpful, harmful = found.helpful[0, :m], found.harmful[0, :m]
+    return InfluenceView(
+        helpful_ids=reference.ids[helpful],
+        harmful_ids=reference.ids[harmful],
+        helpful_labels=reference.labels[helpful],
+        harmful_labels=reference.labels[harmful],
+        helpful_values=found.helpful_values[0, :m],
+        harmful_values=found.harmful_values[0, :m],
+        helpful_ranks=found.helpful_ranks[0, :, :m],
+        harmful_ranks=found.harmful_ranks[0, :, :m],
+        helpful_distances=found.helpful_distances[0, :, :m],
+        harmful_distances=found.harmful_distances[0, :, :m],
+        method=reference.influence.method,
+        n_train=len(reference.labels),
+    )
+
+
+def _density_view(loaded: LoadedBundle, evidence: Evidence) -> DensityView:
+    chart = loaded.density_chart
+    thresholds = {float(keep): row for keep, row in zip(chart.keep_rates, chart.thresholds, strict=True)}
+    return DensityView(evidence.log_density[0], thresholds, chart.position(evidence.trace.hidden)[0])
+
+
+def _part(checkpoint: Progress | None, start: float, end: float) -> Progress | None:
+    """Return the checkpoint of a stage that spans a part of the work."""
+    if checkpoint is None:
+        return None
+    return lambda fraction, message: checkpoint(start + fraction * (end - start), message)
+
+
+def _silent(checkpoint: Progress | None) -> Share | None:
+    return None if checkpoint is None else lambda fraction: checkpoint(fraction, "")
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._parts: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._parts[name] = 1000.0 * (time.perf_counter() - start)
+
+    def report(self) -> dict[str, float]:
+        return {**self._parts, "total": 1000.0 * (time.perf_counter() - self._start)}

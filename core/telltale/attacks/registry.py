@@ -1,0 +1,57 @@
+"""The attacks by name: one import and one entry each. Importing this module never imports torch."""
+
+from __future__ import annotations
+
+from telltale.attacks.base import AttackSpec
+from telltale.attacks.methods import (
+    adaptive,
+    bim,
+    boundary,
+    cw,
+    cw_opt,
+    deepfool,
+    ead,
+    fgsm,
+    gradient,
+    graybox,
+    jsma,
+    lbfgs,
+    mifgsm,
+    onepixel,
+    pgd,
+    pgd_l2,
+)
+from telltale.base.errors import InputError
+
+ATTACKS: dict[str, AttackSpec] = {
+    "fgsm": fgsm.SPEC,
+    "bim": bim.SPEC,
+    "pgd": pgd.SPEC,
+    "pgd_l2": pgd_l2.SPEC,
+    "mifgsm": mifgsm.SPEC,
+    "deepfool": deepfool.SPEC,
+    "cw": cw.SPEC,
+    "onepixel": onepixel.SPEC,
+    "gradient": gradient.SPEC,
+    "ead": ead.SPEC,
+    "boundary": boundary.SPEC,
+    "lbfgs": lbfgs.SPEC,
+    "jsma": jsma.SPEC,
+    "adaptive": adaptive.SPEC,
+    "cw_opt": cw_opt.SPEC,
+    "graybox": graybox.SPEC,
+    "graybox_l2": graybox.SPEC_L2,
+}
+
+
+def get_attack(name: str) -> AttackSpec:
+    """Return the registry entry of an attack.
+
+    Raises
+    ------
+    InputError
+        If there is no attack of that name.
+    """
+    if name not in ATTACKS:
+        raise InputError(f"There is no attack '{name}'. Known attacks: {', '.join(ATTACKS)}.")
+    return ATTACKS[name]

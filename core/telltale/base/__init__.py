@@ -1,0 +1,1 @@
+"""What everything stands on: errors, parameters, progress, files, processes, 8-bit images."""

@@ -1,0 +1,134 @@
+"""Worker processes of a build: one thread each, gone when the build is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from threading import Thread
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from telltale.base.guard import exit_when_orphaned
+
+Job = TypeVar("Job")
+
+
+@dataclass(frozen=True)
+class Work(Generic[Job]):
+    """Jobs of one kind.
+
+    Attributes
+    ----------
+    do : callable
+        A module's function; it is called in another process.
+    jobs : sequence
+        Those that take longest first, so that no process is left with one of them at the end.
+    done : callable
+        Told after each job how many are finished, and which was the last.
+    """
+
+    do: Callable[[Job], None]
+    jobs: Sequence[Job]
+    done: Callable[[int, Job], None]
+
+
+class Processes:
+    """As many worker processes as there are cores, started on first use and ended with the block.
+
+    Every job writes its result to a file: what a killed build has finished is not computed again.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # After an error, waiting would first run everything that is left.
+        self._end(wait=error is None)
+
+    def renew(self) -> None:
+        """End the idle processes; the next jobs begin in new ones, free of what earlier ones imported and compiled."""
+        self._end(wait=True)
+
+    def _end(self, wait: bool) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=wait, cancel_futures=True)
+            self._pool = None
+
+    def run(self, *works: Work[Any]) -> None:
+        """Do all jobs, in any order; those of a work begin when all of the works before it have begun."""
+        if not any(work.jobs for work in works):
+            return
+        if self._pool is None:
+            context = get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                os.cpu_count() or 1, context, initializer=_prepare, initargs=(os.getpid(),)
+            )
+        waiting = {self._pool.submit(_run, work.do, job): (work, job) for work in works for job in work.jobs}
+        finished: Counter[int] = Counter()
+        for future in as_completed(waiting):
+            future.result()
+            work, job = waiting[future]
+            finished[id(work)] += 1
+            work.done(finished[id(work)], job)
+        _return_memory()
+
+
+def use_one_thread() -> None:
+    """Keep this process to one thread: the order of float additions, and so every figure, depends on their number."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    torch.set_num_threads(1)
+
+
+_kept: dict[Hashable, Any] = {}
+_stage: list[object] = []
+
+
+def kept(key: Hashable, make: Callable[[], Job]) -> Job:
+    """Return what the jobs of one stage share in a worker: made for the first of them, gone when another stage begins.
+
+    Parameters
+    ----------
+    key : hashable
+    make : callable
+    """
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = make()
+    made: Job = _kept[key]
+    return made
+
+
+def _run(work: Callable[[Job], None], job: Job) -> None:
+    if _stage != [work]:
+        _kept.clear()
+        _stage[:] = [work]
+    work(job)
+    _return_memory()
+
+
+def _return_memory() -> None:
+    """Give the system what freed arrays have left: the allocator keeps it, and processes would grow by half."""
+    gc.collect()  # Python looks for garbage by the number of objects, not by the size of what they hold
+    with contextlib.suppress(AttributeError):  # only glibc can be asked
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _prepare(parent: int) -> None:
+    # A killed build cannot tell its workers, which would wait for work for ever.
+    Thread(target=exit_when_orphaned, args=(parent,), name="orphan-watch", daemon=True).start()
+    use_one_thread()

@@ -1,0 +1,1 @@
+"""Building a bundle, in stages that can be resumed."""

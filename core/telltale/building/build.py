@@ -1,0 +1,263 @@
+"""Building a bundle from a recipe: train, attack, trace, fit, calibrate, write whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.analysis.opened import RUNNING_SUSPICION
+from telltale.base.files import file_sha256, load_arrays
+from telltale.base.origin import code_sha256, library_versions
+from telltale.base.places import PRECOMPUTED
+from telltale.base.processes import Processes, Work, use_one_thread
+from telltale.base.progress import Progress, part
+from telltale.building.attacking import attack_splits
+from telltale.building.collecting import Collector
+from telltale.building.fitting import Examples, choose_detectors
+from telltale.building.maps import LayerMaps
+from telltale.building.observing import Batch, observe
+from telltale.building.referencing import fit_reference
+from telltale.building.scoring import score_versions
+from telltale.building.versions import Versions
+from telltale.building.writing import Built, Fitted, write_files
+from telltale.bundle import store
+from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE
+from telltale.bundle.fitted import FittedFiles, ReferenceFiles, detector_file, in_half_precision, save_reference
+from telltale.data.sources import load_image_set
+from telltale.data.splits import Splits, SplitSizes
+from telltale.detectors.registry import DETECTORS
+from telltale.detectors.trajectory import TrajectoryDetector
+from telltale.evidence.reference import Reference
+from telltale.models.classifier import Classifier
+from telltale.models.trace import Trace
+from telltale.models.training import architecture_of, load_weights, shipped_weights, train_weights, trained_on
+from telltale.recipes import Recipe, get_recipe
+
+KEY_LENGTH = 16
+COMPACT_REFERENCES = 10_000
+
+
+def build(
+    name: str,
+    *,
+    data: str | None = None,
+    out: Path | None = None,
+    compact: bool = False,
+    work: Path | None = None,
+    progress: Progress,
+) -> Path:
+    """Build a recipe's bundle.
+
+    A build that was killed goes on where it stood; the folder appears only when everything is in it.
+
+    Parameters
+    ----------
+    name : str
+        Recipe.
+    data : str, optional
+        Data set instead of the recipe's own.
+    out : Path, optional
+        Bundle folder, named as the recipe; ``precomputed/NAME`` where left out.
+    compact : bool
+        Take at most `COMPACT_REFERENCES` training images as references and store them in half precision.
+    work : Path, optional
+        Where finished stages are kept, and stay; a folder beside `out` that is removed at the end where left out.
+    progress : callable
+        Told the fraction done and what is being done.
+
+    Returns
+    -------
+    Path
+        The bundle's folder.
+
+    Raises
+    ------
+    InputError
+        If the recipe or the data set is not known.
+    """
+    recipe = get_recipe(name)
+    return build_recipe(recipe, data or recipe.source, out or PRECOMPUTED / name, progress, compact, work)
+
+
+def build_recipe(
+    recipe: Recipe, source: str, folder: Path, progress: Progress, compact: bool = False, work: Path | None = None
+) -> Path:
+    """Build a recipe into a folder; see `build`."""
+    use_one_thread()
+    with Processes() as processes:
+        stages = _Stages(recipe, source, folder, compact, work, processes, progress)
+        built = stages.run()
+        store.write_bundle(folder, lambda empty: write_files(empty, built))
+    if work is None:
+        stages.clear()
+    progress(1.0, "Done")
+    return folder
+
+
+class _Stages:
+    """The stages of one build, each of which keeps what it has finished."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: str,
+        target: Path,
+        compact: bool,
+        work: Path | None,
+        processes: Processes,
+        progress: Progress,
+    ) -> None:
+        progress(0.0, f"Reading {source}")
+        self.recipe = recipe
+        self.source = source
+        self.compact = compact
+        self.processes = processes
+        self.progress = progress
+        self.image_set = load_image_set(source)
+        self.splits = Splits.draw_within(self.image_set.labels, recipe.sizes, recipe.seed, self.image_set.own_test)
+        self.name = target.name
+        self.kept = work or target.parent / ".build"
+        self.classifier, self.weights = self._classifier()
+        # Other choices, data, weights or code must never pick up what these left behind.
+        seen = [self.image_set.fingerprint, file_sha256(self.weights), library_versions(), recipe.seed]
+        self.attacks_folder = self._keep("attacks", seen, code_sha256("attacks", "models"))
+        self.observed_folder = self._keep(
+            "observed", seen, asdict(recipe), code_sha256("attacks", "models", "evidence")
+        )
+        self.fitted_folder = self._keep("fitted", seen, asdict(recipe), compact, code_sha256())
+
+    def _keep(self, stage: str, *choices: object) -> Path:
+        key = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
+        return self.kept / f"{self.name}-{stage}-{key}"
+
+    def _shipped_weights(self) -> Path | None:
+        """Return the recipe's shipped weights; they stand for no other data than those they were trained on."""
+        file = shipped_weights(self.recipe.name)
+        return file if trained_on(file) == self.image_set.fingerprint else None
+
+    def _classifier(self) -> tuple[Classifier, Path]:
+        """Return the recipe's shipped classifier, or train it, and the file of its weights."""
+        architecture = architecture_of(self.recipe, self.image_set)
+        key = hashlib.sha256(json.dumps([asdict(self.recipe), self.image_set.fingerprint]).encode()).hexdigest()
+        file = self._shipped_weights() or self.kept / f"{self.name}-weights-{key[:KEY_LENGTH]}" / WEIGHTS_FILE
+        if not file.exists():
+            train_weights(self.recipe, self.image_set, self.splits.train, file, part(self.progress, 0.0, 0.05))
+        return load_weights(architecture, file), file
+
+    def clear(self) -> None:
+        """Remove what this build and earlier ones that were given up have kept."""
+        for left in self.kept.glob(f"{self.name}-*-{KEY_LENGTH * '[0-9a-f]'}"):
+            shutil.rmtree(left)
+        with contextlib.suppress(OSError):  # another bundle's build is under way
+            self.kept.rmdir()
+
+    def run(self) -> Built:
+        """Run every stage, or read what it has left."""
+        natural, attacked = self._observe()
+        train_accuracy = self._fit_reference(natural[0])
+        folder = self.fitted_folder
+        files = ReferenceFiles(folder / "model", self.classifier.layers, len(self.image_set.class_names))
+        maps = LayerMaps(files, self.recipe.seed, folder / "maps")
+        fitted = self._fit(files, natural, attacked, beside=maps.work(self._part(0.82, 0.89)))
+        versions = [*natural, *attacked]
+        self.processes.renew()  # the compiler behind the maps takes a quarter of a gigabyte in each of them
+        scores = score_versions(versions, fitted.files, folder / "scores", self.processes, self._part(0.89, 0.99))
+        self.progress(0.99, "Writing")
+        return Built(
+            recipe=self.recipe,
+            source=self.source,
+            image_set=self.image_set,
+            classifier=self.classifier,
+            weights=self.weights,
+            train_accuracy=train_accuracy,
+            training_images=len(self.splits.train),
+            fitted=fitted,
+            reference=files.read(),
+            natural=(natural[0], natural[1], natural[2]),
+            attacked=tuple(attacked),
+            scores=scores,
+            maps=maps.read(),
+        )
+
+    def _part(self, start: float, end: float) -> Progress:
+        return part(self.progress, start, end)
+
+    def _observe(self) -> tuple[list[Versions], list[Versions]]:
+        """Attack the first correctly classified images of the fit and test splits, and observe everything."""
+        collect = Collector(self.classifier, self.weights, self.image_set, self.observed_folder, self.processes)
+        splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
+        natural = collect.natural(splits, self._part(0.05, 0.1))
+        plans = self.recipe.attacks
+        correct = {versions.split: versions.ids[versions.success] for versions in natural}
+        wanted = [(plan, correct[split][: getattr(plan, split)]) for split in ("fit", "test") for plan in plans]
+        found = attack_splits(
+            self.classifier,
+            self.weights,
+            self.image_set,
+            wanted,
+            self.recipe.seed,
+            self.attacks_folder,
+            self.processes,
+            self._part(0.1, 0.6),
+        )
+        groups = [(split, images) for split, images in zip(_repeat(("fit", "test"), len(plans)), found, strict=True)]
+        return natural, collect.attacked(groups, self._part(0.6, 0.62))
+
+    def _trace_training_images(self) -> Trace:
+        batch = Batch("train", self.image_set.pixels[self.splits.train], readings=False)
+        (seen,) = observe(
+            self.classifier, self.weights, [batch], self.observed_folder, self.processes, self._part(0.62, 0.65)
+        )
+        return seen.trace
+
+    def _fit_reference(self, held_out: Versions) -> float:
+        """Write the reference set where an earlier build has not, and return the accuracy on the training images.
+
+        Nothing of it stays in memory: the workers need the room.
+        """
+        trace, folder = self._trace_training_images(), self.fitted_folder / "model"
+        if not (folder / REFERENCE_FILE).exists():
+            reference = self._reference(trace, held_out)
+            save_reference(folder, replace(self.splits, train=reference.ids), reference, half=self.compact)
+        return float((trace.predictions == self.image_set.labels[self.splits.train]).mean())
+
+    def _fit(
+        self, files: ReferenceFiles, natural: list[Versions], attacked: list[Versions], beside: Work[Any]
+    ) -> Fitted:
+        """Fit the detectors, or read what an earlier build has fitted."""
+        examples = Examples.of([versions for versions in (*natural, *attacked) if versions.split == "fit"])
+        watched, progress = self.recipe.macro_attacks, self._part(0.7, 0.82)
+        chosen = choose_detectors(files, examples, watched, self.processes, progress, beside)
+        fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in DETECTORS})
+        running = TrajectoryDetector(**chosen[RUNNING_SUSPICION]["parameters"])
+        running.restore(load_arrays(files.folder / detector_file(RUNNING_SUSPICION)))
+        return Fitted(fitted, running, chosen)
+
+    def _reference(self, trace: Trace, held_out: Versions) -> Reference:
+        self.progress(0.65, "Fitting pivots, softmax head and mixtures")
+        labels = self.image_set.labels
+        rows = _sample(labels[self.splits.train], COMPACT_REFERENCES, self.recipe.seed) if self.compact else slice(None)
+        seen = in_half_precision(trace.take(rows)) if self.compact else trace
+        ids = self.splits.train[rows]
+        natural, classes = (held_out.trace, held_out.labels), len(self.image_set.class_names)
+        folder = self.fitted_folder / "candidates"
+        return fit_reference(ids, labels[ids], seen, natural, classes, self.recipe.seed, folder, self.processes)
+
+
+def _repeat(splits: tuple[str, ...], times: int) -> list[str]:
+    return [split for split in splits for _ in range(times)]
+
+
+def _sample(labels: npt.NDArray[np.int64], count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Rows of at most `count` images with every class in its share, ascending."""
+    if len(labels) <= count:
+        return np.arange(len(labels))
+    return Splits.draw(labels, SplitSizes(0, 0, count), seed).test

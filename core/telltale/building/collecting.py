@@ -1,0 +1,69 @@
+"""Versions of whole splits, observed by the classifier, as builds and fresh evaluations need them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.base.processes import Processes
+from telltale.base.progress import Progress
+from telltale.building.attacking import AttackedImages
+from telltale.building.observing import Batch, Observed, observe
+from telltale.building.versions import Versions
+from telltale.data.image_set import ImageSet
+from telltale.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Runs data-set images, natural and attacked, through a classifier.
+
+    Attributes
+    ----------
+    classifier : Classifier
+    weights : Path
+        Its weights.
+    image_set : ImageSet
+    folder : Path
+        Where finished chunks are kept.
+    processes : Processes
+    """
+
+    classifier: Classifier
+    weights: Path
+    image_set: ImageSet
+    folder: Path
+    processes: Processes
+
+    def natural(
+        self, splits: Sequence[tuple[str, npt.NDArray[np.int64]]], progress: Progress, readings: bool = True
+    ) -> list[Versions]:
+        """Return the natural images of named splits, whose success is a right prediction."""
+        batches = [Batch(split, self.image_set.pixels[ids], readings) for split, ids in splits]
+        found = self._observe(batches, progress)
+        return [self._natural(split, ids, seen) for (split, ids), seen in zip(splits, found, strict=True)]
+
+    def attacked(
+        self, groups: Sequence[tuple[str, AttackedImages]], progress: Progress, readings: bool = True
+    ) -> list[Versions]:
+        """Return attacked images with the split that each group belongs to."""
+        batches = [Batch(f"{split}-{a.attack}", a.pixels, readings) for split, a in groups]
+        found = self._observe(batches, progress)
+        return [self._attacked(split, a, seen) for (split, a), seen in zip(groups, found, strict=True)]
+
+    def _observe(self, batches: list[Batch], progress: Progress) -> list[Observed]:
+        return observe(self.classifier, self.weights, batches, self.folder, self.processes, progress)
+
+    def _natural(self, split: str, ids: npt.NDArray[np.int64], seen: Observed) -> Versions:
+        labels, zeros = self.image_set.labels[ids], np.zeros(len(ids))
+        right = seen.trace.predictions == labels
+        return Versions(split, "", ids, labels, seen.trace, seen.readings, right, zeros, zeros, zeros)
+
+    def _attacked(self, split: str, found: AttackedImages, seen: Observed) -> Versions:
+        labels = self.image_set.labels[found.ids]
+        norms = (found.linf, found.l2, found.l0)
+        return Versions(split, found.attack, found.ids, labels, seen.trace, seen.readings, found.success, *norms)

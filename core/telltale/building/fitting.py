@@ -1,0 +1,199 @@
+"""Choosing the detectors' settings and fitting them, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.analysis.opened import RUNNING_SUSPICION
+from telltale.base.files import load_arrays, load_json, save_arrays, save_json, whole
+from telltale.base.parameters import ParameterValue
+from telltale.base.processes import Processes, Work
+from telltale.base.progress import Progress, counted
+from telltale.building.versions import Versions, labels_of
+from telltale.bundle.fitted import ReferenceFiles, detector_file, save_detectors
+from telltale.detectors.base import Detector, Labels, macro_auc
+from telltale.detectors.fusion import FUSED, Fusion
+from telltale.detectors.knn_score import KnnScoreDetector
+from telltale.detectors.registry import DETECTORS, get_detector
+from telltale.detectors.trajectory import TrajectoryDetector
+from telltale.evidence.evidence import Evidence
+from telltale.evidence.readings import PixelReadings
+from telltale.models.trace import Trace
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A fitted detector and how its settings were chosen.
+
+    Attributes
+    ----------
+    detector : Detector
+    selected_by : str
+        In words, with the figure.
+    """
+
+    detector: Detector
+    selected_by: str
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What detectors are fitted on: natural images of the fit split and successful attacks on them.
+
+    Attributes
+    ----------
+    trace : Trace of n images
+    readings : PixelReadings of the n images
+    labels : Labels
+    error_trace : Trace of m misclassified natural images of the same split
+    error_readings : PixelReadings of the m images
+    """
+
+    trace: Trace
+    readings: PixelReadings
+    labels: Labels
+    error_trace: Trace
+    error_readings: PixelReadings
+
+    @classmethod
+    def of(cls, versions: Sequence[Versions]) -> Examples:
+        """Join the versions of one split: its natural images and the attacks on them."""
+        (natural,) = (v for v in versions if not v.attack)
+        errors = natural.take(np.flatnonzero(~natural.success))
+        kept = [v.succeeded() for v in versions]
+        return cls(
+            Trace.concatenate([v.trace for v in kept]),
+            PixelReadings.concatenate([v.readings for v in kept]),
+            labels_of(kept),
+            errors.trace,
+            errors.readings,
+        )
+
+
+@dataclass(frozen=True)
+class _DetectorJob:
+    name: str
+    reference: ReferenceFiles
+    examples: Examples
+    macro_attacks: tuple[str, ...]
+
+
+def choose_detectors(
+    reference: ReferenceFiles,
+    examples: Examples,
+    macro_attacks: tuple[str, ...],
+    processes: Processes,
+    progress: Progress,
+    beside: Work[Any] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Choose every registered detector's settings on the fit split and fit it there.
+
+    Parameters
+    ----------
+    reference : ReferenceFiles
+        Its folder receives the detectors; those that are there already are not fitted again.
+    examples : Examples
+    macro_attacks : tuple of str
+        Attacks over whose held-out macro-AUC settings are compared.
+    processes : Processes
+    progress : callable
+    beside : Work, optional
+        Done as soon as processes have nothing else to do: one detector takes longer than all others.
+
+    Returns
+    -------
+    dict of str to dict
+        ``{"parameters", "selected_by"}`` per detector, the parameters of the running suspicion's LSTM, and
+        ``{"selected_by", "errors"}`` of the fusion.
+    """
+    files = {name: reference.folder / f"{name}.json" for name in DETECTORS}
+    # Neighbours on every layer take longest.
+    names = sorted(DETECTORS, key=lambda name: name != KnnScoreDetector.name)
+    jobs = [_DetectorJob(name, reference, examples, macro_attacks) for name in names if not files[name].exists()]
+    choosing = Work(_choose, jobs, counted(progress, "Choosing the settings of the detectors", len(jobs)))
+    processes.run(choosing, *([] if beside is None else [beside]))
+    chosen = {name: load_json(file) for name, file in files.items()}
+    running = chosen[TrajectoryDetector.name].pop(RUNNING_SUSPICION)
+    return chosen | {RUNNING_SUSPICION: running, FUSED: _fuse(reference.folder, examples, macro_attacks)}
+
+
+def _fuse(folder: Path, examples: Examples, macro_attacks: tuple[str, ...]) -> dict[str, Any]:
+    """Fit the fusion to the detectors' held-out scores and write it beside them."""
+    kept = {name: load_arrays(folder / _held_out_file(name)) for name in DETECTORS}
+    scores, errors = ({name: arrays[key] for name, arrays in kept.items()} for key in ("held_out", "errors"))
+    fusion, selected_by = Fusion.fit(scores, examples.labels, errors, macro_attacks)
+    with whole(folder / detector_file(FUSED)) as partial:
+        save_arrays(partial, fusion.arrays())
+    return {"selected_by": selected_by, "errors": len(examples.error_trace)}
+
+
+def _held_out_file(name: str) -> str:
+    return f"{name}-held-out.safetensors"
+
+
+def _choose(job: _DetectorJob) -> None:
+    examples, folder = job.examples, job.reference.folder
+    evidence = Evidence(job.reference.read(), examples.trace, examples.readings)
+    selected = select(get_detector(job.name), evidence, examples.labels, job.macro_attacks)
+    detector = selected.detector
+    errors = Evidence(evidence.reference, examples.error_trace, examples.error_readings)
+    held_out = held_out_scores(detector, evidence, examples.labels)
+    with whole(folder / _held_out_file(job.name)) as partial:
+        save_arrays(partial, {"held_out": held_out, "errors": detector.score(errors)})
+    entry: dict[str, object] = {"parameters": dict(detector.settings), "selected_by": selected.selected_by}
+    save_detectors(folder, {job.name: detector})
+    if isinstance(detector, TrajectoryDetector):
+        running = fit_running_suspicion(evidence, examples.labels, detector)
+        save_detectors(folder, {RUNNING_SUSPICION: running})
+        entry[RUNNING_SUSPICION] = {"parameters": dict(running.settings)}
+    with whole(folder / f"{job.name}.json") as partial:
+        save_json(partial, entry)
+
+
+def select(kind: type[Detector], evidence: Evidence, labels: Labels, macro_attacks: tuple[str, ...]) -> Selected:
+    """Compare a detector's candidate settings by grouped cross-validation, then fit the best on everything."""
+    candidates = kind.candidates(evidence)
+    if len(candidates) == 1:
+        return Selected(kind(**candidates[0]).fit(evidence, labels), "no settings to choose")
+    folds = list(labels.folds())[: kind.selection_folds]
+    parts = [(evidence.take(a), labels.take(a), evidence.take(b), labels.take(b)) for a, b in folds]
+    watched = np.isin(labels.attacks, ["", *macro_attacks])
+
+    def quality(settings: dict[str, ParameterValue]) -> float:
+        found = []
+        for (fit, fit_labels, held_out, held_labels), (_, rows) in zip(parts, folds, strict=True):
+            scores = kind(**settings).fit(fit, fit_labels).score(held_out)
+            keep = np.flatnonzero(watched[rows])
+            found.append(macro_auc(scores[keep], held_labels.take(keep)))
+        return float(np.mean(found))
+
+    qualities = [quality(dict(settings)) for settings in candidates]
+    best = int(np.argmax(qualities))
+    detector = kind(**candidates[best]).fit(evidence, labels)
+    where = "one image-grouped fold" if len(folds) == 1 else f"{len(folds)} image-grouped folds"
+    how = f"best of {len(candidates)} settings: macro-AUC {qualities[best]:.4f} on {where} of the fit split"
+    return Selected(detector, how)
+
+
+def held_out_scores(detector: Detector, evidence: Evidence, labels: Labels) -> npt.NDArray[np.float64]:
+    """Score every image by a detector of the same settings that was fitted without that image, shape (n,)."""
+    scores = np.empty(len(labels))
+    for fit, held_out in labels.folds():
+        fitted = type(detector)(**detector.settings).fit(evidence.take(fit), labels.take(fit))
+        scores[held_out] = fitted.score(evidence.take(held_out))
+    return scores
+
+
+def fit_running_suspicion(evidence: Evidence, labels: Labels, chosen: TrajectoryDetector) -> TrajectoryDetector:
+    """Return the LSTM whose state after every layer is shown: the chosen detector itself where it is one."""
+    if chosen.settings["architecture"] == "lstm":
+        return chosen
+    running = TrajectoryDetector(**{**chosen.settings, "architecture": "lstm"})
+    running.fit(evidence, labels)
+    return running

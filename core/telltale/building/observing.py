@@ -1,0 +1,141 @@
+"""Running many images through the classifier: traces and feature responses, in worker processes, resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.base.files import load_arrays, save_arrays, whole
+from telltale.base.images import to_floats
+from telltale.base.processes import Processes, Work
+from telltale.base.progress import Progress, counted
+from telltale.evidence.readings import PixelReadings
+from telltale.evidence.response import feature_responses
+from telltale.evidence.squeezing import squeezed_distances
+from telltale.models.classifier import Architecture, Classifier
+from telltale.models.trace import Trace
+from telltale.models.training import load_weights
+
+CHUNK = 500
+RESPONDED_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that are run through the classifier together.
+
+    Attributes
+    ----------
+    name : str
+        Names the files in which the results are kept.
+    pixels : array of uint8, shape (n, C, H, W)
+    readings : bool
+        Whether `PixelReadings` are wanted beside the trace.
+    """
+
+    name: str
+    pixels: npt.NDArray[np.uint8]
+    readings: bool
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a classifier makes of n images.
+
+    Attributes
+    ----------
+    trace : Trace
+    readings : PixelReadings
+        NaN where none were wanted.
+    """
+
+    trace: Trace
+    readings: PixelReadings
+
+
+@dataclass(frozen=True)
+class _Job:
+    file: Path
+    weights: Path
+    architecture: dict[str, int]
+    pixels: npt.NDArray[np.uint8]
+    readings: bool
+
+
+def observe(
+    classifier: Classifier,
+    weights: Path,
+    batches: Sequence[Batch],
+    folder: Path,
+    processes: Processes,
+    progress: Progress,
+) -> list[Observed]:
+    """Trace batches of images.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    weights : Path
+        Its weights, which the worker processes read.
+    batches : sequence of Batch
+    folder : Path
+        Finished chunks are kept here; a later call with the same folder does not repeat them.
+    processes : Processes
+    progress : callable
+
+    Returns
+    -------
+    list of Observed
+        In the order of `batches`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    architecture = asdict(classifier.architecture)
+    planned = [_jobs(batch, weights, architecture, folder) for batch in batches]
+    missing = [job for jobs in planned for job in jobs if not job.file.exists()]
+    processes.run(Work(_observe, missing, counted(progress, "Tracing images", len(missing))))
+    return [_gather([job.file for job in jobs], classifier.layers) for jobs in planned]
+
+
+def _jobs(batch: Batch, weights: Path, architecture: dict[str, int], folder: Path) -> list[_Job]:
+    starts = range(0, len(batch.pixels), CHUNK)
+    return [
+        _Job(
+            folder / f"{batch.name}-{start}.safetensors",
+            weights,
+            architecture,
+            np.array(batch.pixels[start : start + CHUNK]),
+            batch.readings,
+        )
+        for start in starts
+    ]
+
+
+def _observe(job: _Job) -> None:
+    classifier = load_weights(Architecture(**job.architecture), job.weights)
+    images = to_floats(job.pixels)
+    trace = classifier.trace(images)
+    arrays: dict[str, npt.NDArray[Any]] = {"logits": trace.logits}
+    arrays |= {f"activations.{i}": activations for i, activations in enumerate(trace.activations)}
+    if job.readings:
+        parts = [images[start : start + RESPONDED_AT_ONCE] for start in range(0, len(images), RESPONDED_AT_ONCE)]
+        arrays["mean_entropy"] = np.concatenate([feature_responses(classifier, part).mean_entropy for part in parts])
+        arrays["squeezed"] = squeezed_distances(classifier, images, trace.probabilities)
+    with whole(job.file) as partial:
+        save_arrays(partial, arrays)
+
+
+def _gather(files: Sequence[Path], layers: tuple[str, ...]) -> Observed:
+    parts = [load_arrays(file) for file in files]
+    traces = [Trace(layers, tuple(p[f"activations.{i}"] for i in range(len(layers))), p["logits"]) for p in parts]
+    return Observed(Trace.concatenate(traces), PixelReadings.concatenate([_readings(p) for p in parts]))
+
+
+def _readings(arrays: Mapping[str, npt.NDArray[np.float64]]) -> PixelReadings:
+    if "mean_entropy" in arrays:
+        return PixelReadings(arrays["mean_entropy"], arrays["squeezed"])
+    return PixelReadings.unknown(len(arrays["logits"]))

@@ -1,0 +1,325 @@
+"""A bundle as everything else sees it: a model's name, data, fitted arrays and stored scores. Never imports torch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from telltale.attacks.registry import ATTACKS
+from telltale.base import files
+from telltale.base.display import Drawn
+from telltale.base.errors import DamagedBundleError, InputError
+from telltale.base.parameters import ParameterValue
+from telltale.base.places import PRECOMPUTED
+from telltale.bundle import store
+from telltale.bundle.manifest import Manifest, check_name
+from telltale.bundle.verify import check_at_load
+from telltale.data.image_set import ImageSet
+from telltale.data.sources import KNOWN_SOURCES, find_image_set
+from telltale.data.splits import Splits
+from telltale.recipes import RECIPES
+from telltale.scores.calibration import Calibration
+
+BUNDLES_VARIABLE = "TELLTALE_BUNDLES"
+
+WEIGHTS_FILE = "weights.safetensors"
+SPLITS_FILE = "splits.safetensors"
+SCORES_FILE = "scores.parquet"
+MAPS_FILE = "maps.safetensors"
+DENSITY_MAP_FILE = "density_map.safetensors"
+REFERENCE_FILE = "reference.safetensors"
+CALIBRATION_FILE = "calibration.safetensors"
+DETECTORS_FOLDER = "detectors"
+
+_OPENED: WeakValueDictionary[str, Bundle] = WeakValueDictionary()
+
+
+@dataclass(frozen=True)
+class DensityMap:
+    """The hidden states of the training images on a 2-D class map.
+
+    Attributes
+    ----------
+    points : array of float32, shape (n_train, 2)
+        In order of ``splits.train``.
+    labels : array of int64, shape (n_train,)
+    means : array of float64, shape (C, 2)
+    covariances : array of float64, shape (C, 2, 2)
+    """
+
+    points: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    means: npt.NDArray[np.float64]
+    covariances: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bundle(Drawn):
+    """A model with its data reference and everything fitted to them; files are read on first use.
+
+    Attributes
+    ----------
+    folder : Path
+    id : str
+        SHA-256 (hex) of the manifest, which holds the checksums of all other files: part of every cache key.
+    manifest : Manifest
+    """
+
+    folder: Path
+    id: str
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """Name of the bundle and of its folder."""
+        return self.manifest.name
+
+    @property
+    def seed(self) -> int:
+        """Seed under which it was built."""
+        return self.manifest.seed
+
+    @property
+    def macro_attacks(self) -> tuple[str, ...] | None:
+        """Attacks behind the macro figures; all where None."""
+        attacks = self.manifest.notes.get("macro_attacks")
+        return None if attacks is None else tuple(attacks)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of one image."""
+        return self.manifest.data.image_shape
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of every class, by label."""
+        return self.manifest.data.class_names
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the L traced layers, in order."""
+        return self.manifest.layers
+
+    @property
+    def image_set(self) -> ImageSet | None:
+        """The data it was built on, or None where `data_problem` says why it is not at hand."""
+        return self._data[0]
+
+    @property
+    def data_problem(self) -> str | None:
+        """Why the data set is not at hand, in one sentence, or None. The network is never asked."""
+        return self._data[1]
+
+    @cached_property
+    def splits(self) -> Splits:
+        """Image ids of train, fit, calibration and test."""
+        return Splits.from_arrays(self.arrays(SPLITS_FILE))
+
+    @cached_property
+    def scores(self) -> pa.Table:
+        """Stored scores, one row per evaluated image version; the columns are listed in docs/design.md."""
+        return files.load_table(self.path(SCORES_FILE))
+
+    @cached_property
+    def maps(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Maps ``"umap"`` and ``"pca"`` of the training images, each float32 (L, n_train, 2)."""
+        return self.arrays(MAPS_FILE)
+
+    @cached_property
+    def density_map(self) -> DensityMap:
+        """The class map of the hidden states."""
+        arrays = self.arrays(DENSITY_MAP_FILE)
+        try:
+            return DensityMap(arrays["points"], arrays["labels"], arrays["means"], arrays["covariances"])
+        except KeyError as error:
+            raise DamagedBundleError(f"The file '{DENSITY_MAP_FILE}' of bundle '{self.name}' lacks {error}.") from error
+
+    def calibration(self, detector: str) -> Calibration | None:
+        """Return the calibration of one detector, or None where it has none."""
+        scores = self._calibration_scores.get(detector)
+        return None if scores is None else Calibration.of(scores)
+
+    def attack_parameters(self, attack: str) -> dict[str, ParameterValue]:
+        """Return the parameters behind the stored scores of an attack, which suit the images.
+
+        An attack without any takes those that it shares with `AttackSpec.parameters_of`; empty if that has none.
+        """
+        stored = {entry["name"]: entry.get("parameters", {}) for entry in self.manifest.attacks}
+        spec = ATTACKS.get(attack)
+        if attack in stored or spec is None or spec.parameters_of is None:
+            return dict(stored.get(attack, {}))
+        own = {parameter.name for parameter in spec.parameters}
+        return {name: value for name, value in stored.get(spec.parameters_of, {}).items() if name in own}
+
+    def arrays(self, file: str) -> dict[str, npt.NDArray[Any]]:
+        """Read the named arrays of a safetensors file of the bundle.
+
+        Parameters
+        ----------
+        file : str
+            Path relative to the folder, as listed in the manifest.
+
+        Raises
+        ------
+        DamagedBundleError
+            If it is not listed or unreadable.
+        """
+        return files.load_arrays(self.path(file))
+
+    def array(self, file: str) -> npt.NDArray[Any]:
+        """Map a ``.npy`` file of the bundle into memory, read-only.
+
+        Raises
+        ------
+        DamagedBundleError
+            If it is not listed or unreadable.
+        """
+        return files.open_array(self.path(file))
+
+    def json(self, file: str) -> dict[str, Any]:
+        """Read a JSON object of the bundle.
+
+        Raises
+        ------
+        DamagedBundleError
+            If it is not listed or unreadable.
+        """
+        return files.load_json(self.path(file))
+
+    def path(self, file: str) -> Path:
+        """Return where a listed file of the bundle lies.
+
+        Raises
+        ------
+        DamagedBundleError
+            If the manifest does not list it.
+        """
+        if file not in self.manifest.files:
+            raise DamagedBundleError(f"The bundle '{self.name}' has no file '{file}'; build it again.")
+        return self.folder / file
+
+    @cached_property
+    def _calibration_scores(self) -> dict[str, npt.NDArray[np.float64]]:
+        return self.arrays(CALIBRATION_FILE)
+
+    @cached_property
+    def _data(self) -> tuple[ImageSet | None, str | None]:
+        reference = self.manifest.data
+        # A folder that has moved since may lie among the data folders by the name that everyone knows.
+        namesake = [self.name] if self.name in KNOWN_SOURCES else []
+        try:
+            image_set = find_image_set(reference.fingerprint, reference.source, *namesake)
+        except InputError as error:
+            reason = str(error)
+            return None, f"The images of '{self.name}' are not on this machine: {reason[:1].lower()}{reason[1:]}"
+        if image_set is None:
+            return None, (
+                f"The data set '{reference.source}' on this machine is not the one that '{self.name}' was built on: "
+                "their fingerprints differ."
+            )
+        return image_set, None
+
+
+def bundle_folders() -> tuple[Path, ...]:
+    """Folders in which bundles are looked for: those in ``TELLTALE_BUNDLES``, then the shipped ones."""
+    listed = os.environ.get(BUNDLES_VARIABLE, "").split(os.pathsep)
+    return (*(Path(folder).expanduser() for folder in listed if folder), PRECOMPUTED)
+
+
+def list_bundles() -> tuple[str, ...]:
+    """Return the names of all bundles that can be found, in alphabetical order, damaged ones included."""
+    names = set()
+    for folder in bundle_folders():
+        if folder.is_dir():
+            names |= {entry.name.removesuffix(store.REPLACED_SUFFIX) for entry in folder.iterdir() if entry.is_dir()}
+    return tuple(sorted(name for name in names if _search(name) is not None))
+
+
+def find_bundle(name_or_path: str | Path) -> Path:
+    """Return the folder of a bundle.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name, looked for in `bundle_folders`, or a path.
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle; the message lists those present.
+    """
+    is_path = isinstance(name_or_path, Path) or os.sep in name_or_path
+    folder = store.find_folder(Path(name_or_path)) if is_path else _search(str(name_or_path))
+    if folder is None:
+        present = ", ".join(list_bundles()) or "none"
+        known = f" 'python -m telltale build {name_or_path} --data ...' makes it." if name_or_path in RECIPES else ""
+        raise InputError(f"There is no bundle '{name_or_path}'; bundles present: {present}.{known}")
+    return folder
+
+
+def load_bundle(name_or_path: str | Path) -> Bundle:
+    """Open a bundle after checking that its files are the ones it was built with.
+
+    Every file is checked for presence and size each time, and the content of those under 32 MB when a bundle is
+    first opened; `verify_bundle` checks all of them. The same bundle, unchanged, is returned as the same object.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name, looked for in `bundle_folders`, or a path.
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle, or it has another format version.
+    DamagedBundleError
+        If the manifest or a file is damaged or missing.
+    """
+    folder = find_bundle(name_or_path).resolve()
+    text = store.read_manifest_bytes(folder)
+    bundle = _open(folder, text)
+    check_at_load(folder, bundle.manifest, hashed=False)
+    _OPENED[bundle.id] = bundle
+    return bundle
+
+
+def opened_bundle(name: str, bundle_id: str) -> Bundle:
+    """Return the bundle of a content id: one that this process has opened, from wherever, or the one of that name.
+
+    Raises
+    ------
+    InputError
+        If neither has that id.
+    """
+    opened = _OPENED.get(bundle_id)
+    if opened is not None:
+        return opened
+    bundle = load_bundle(name)
+    if bundle.id != bundle_id:
+        raise InputError(f"The bundle '{name}' here is not the one that computed this result: open that one first.")
+    return bundle
+
+
+@lru_cache(maxsize=8)
+def _open(folder: Path, text: bytes) -> Bundle:
+    manifest = Manifest.parse(text.decode("utf-8", errors="replace"))
+    check_at_load(folder, manifest, hashed=True)
+    return Bundle(folder, hashlib.sha256(text).hexdigest(), manifest)
+
+
+def _search(name: str) -> Path | None:
+    try:
+        check_name(name)
+    except InputError:
+        return None
+    candidates = (store.find_folder(folder / name) for folder in bundle_folders())
+    return next((folder for folder in candidates if folder is not None), None)

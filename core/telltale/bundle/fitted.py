@@ -1,0 +1,184 @@
+"""What is fitted once per bundle, as files: the reference set and the detectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.base.files import load_arrays, save_arrays, whole
+from telltale.base.parameters import ParameterValue
+from telltale.bundle.bundle import DETECTORS_FOLDER, REFERENCE_FILE, SPLITS_FILE
+from telltale.data.splits import Splits
+from telltale.detectors.base import Arrays, Detector
+from telltale.detectors.fitted_detectors import FittedDetectors
+from telltale.detectors.fusion import FUSED, Fusion
+from telltale.detectors.registry import get_detector
+from telltale.evidence.density import ClassDensities
+from telltale.evidence.influence import SoftmaxHead
+from telltale.evidence.reference import Reference
+from telltale.evidence.trajectory import Pivots
+from telltale.models.trace import Trace
+
+
+@dataclass(frozen=True)
+class ReferenceFiles:
+    """Where to find a reference set, small enough to be sent to a process.
+
+    Attributes
+    ----------
+    folder : Path
+        A bundle's folder, or one that is being filled.
+    layers : tuple of str
+    classes : int
+    """
+
+    folder: Path
+    layers: tuple[str, ...]
+    classes: int
+
+    def read(self) -> Reference:
+        """Load it."""
+        splits = Splits.from_arrays(load_arrays(self.folder / SPLITS_FILE))
+        arrays = load_arrays(self.folder / REFERENCE_FILE)
+        return reference_from_arrays(arrays, splits.train, self.layers, self.classes)
+
+
+@dataclass(frozen=True)
+class FittedFiles:
+    """Where to find everything that scores an image, small enough to be sent to a process.
+
+    Attributes
+    ----------
+    reference : ReferenceFiles
+        Its folder holds the detectors too.
+    settings : str
+        JSON object of every detector's settings by name, in the order of the stored scores.
+    """
+
+    reference: ReferenceFiles
+    settings: str
+
+    @classmethod
+    def of(cls, reference: ReferenceFiles, settings: Mapping[str, Mapping[str, object]]) -> FittedFiles:
+        """Describe a folder."""
+        return cls(reference, json.dumps(settings))
+
+    @property
+    def folder(self) -> Path:
+        """Where everything lies."""
+        return self.reference.folder
+
+    def paths(self) -> tuple[str, ...]:
+        """Return every file, relative to the folder."""
+        detectors = (file.name for file in sorted((self.folder / DETECTORS_FOLDER).iterdir()))
+        return (SPLITS_FILE, REFERENCE_FILE, *(f"{DETECTORS_FOLDER}/{name}" for name in detectors))
+
+    def read(self) -> tuple[Reference, FittedDetectors]:
+        """Load the reference set and the detectors."""
+
+        def load(name: str) -> Arrays | None:
+            file = self.folder / detector_file(name)
+            return load_arrays(file) if file.exists() else None
+
+        return self.reference.read(), restore_detectors(json.loads(self.settings), load)
+
+
+def save_reference(folder: Path, splits: Splits, reference: Reference, half: bool) -> None:
+    """Write what `ReferenceFiles` reads into a folder; the reference set appears last and whole.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing.
+    splits : Splits
+        Whose training images are those of the reference set.
+    reference : Reference
+    half : bool
+        Whether activations and logits are stored in half precision.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_arrays(folder / SPLITS_FILE, splits.to_arrays())
+    with whole(folder / REFERENCE_FILE) as partial:
+        save_arrays(partial, reference_arrays(reference, half))
+
+
+def reference_arrays(reference: Reference, half: bool) -> Arrays:
+    """Return everything that `reference_from_arrays` needs beside the splits.
+
+    Parameters
+    ----------
+    reference : Reference
+    half : bool
+        Whether activations and logits are stored in half precision; they must already hold no more than that.
+    """
+    precision = np.float16 if half else np.float32
+    arrays: Arrays = {"labels": reference.labels, "logits": reference.trace.logits.astype(precision)}
+    for i, activations in enumerate(reference.trace.activations):
+        arrays[f"activations.{i}"] = activations.astype(precision)
+        arrays[f"centroid.{i}"] = reference.pivots.centroid[i]
+        arrays[f"medoid.{i}"] = reference.pivots.medoid[i]
+    arrays["head.weights"] = reference.head.weights
+    arrays["head.damping"] = np.array([reference.head.damping])
+    arrays.update({f"density.{key}": value for key, value in reference.densities.to_arrays().items()})
+    return arrays
+
+
+def reference_from_arrays(
+    arrays: Arrays, ids: npt.NDArray[np.int64], layers: tuple[str, ...], classes: int
+) -> Reference:
+    """Rebuild a reference set."""
+
+    def per_layer(prefix: str) -> tuple[npt.NDArray[np.float32], ...]:
+        return tuple(arrays[f"{prefix}.{i}"].astype(np.float32, copy=False) for i in range(len(layers)))
+
+    densities = {k.removeprefix("density."): v for k, v in arrays.items() if k.startswith("density.")}
+    logits = arrays["logits"].astype(np.float32, copy=False)
+    return Reference(
+        ids,
+        arrays["labels"],
+        classes,
+        Trace(layers, per_layer("activations"), logits),
+        Pivots(per_layer("centroid"), per_layer("medoid")),
+        SoftmaxHead(arrays["head.weights"], float(arrays["head.damping"][0])),
+        ClassDensities.from_arrays(densities),
+    )
+
+
+def in_half_precision(trace: Trace) -> Trace:
+    """Round a trace to what half precision can hold, still as float32."""
+    rounded = [a.astype(np.float16).astype(np.float32) for a in (*trace.activations, trace.logits)]
+    return Trace(trace.layers, tuple(rounded[:-1]), rounded[-1])
+
+
+def restore_detectors(
+    settings: Mapping[str, Mapping[str, ParameterValue]], load: Callable[[str], Arrays | None]
+) -> FittedDetectors:
+    """Rebuild detectors, in the order of their settings, and the fusion where it was stored.
+
+    Parameters
+    ----------
+    settings : mapping of str to mapping
+        By detector.
+    load : callable
+        Returns what was stored under a detector's name, or None.
+    """
+    found = {name: get_detector(name)(**values).restore(load(name) or {}) for name, values in settings.items()}
+    arrays = load(FUSED)
+    return FittedDetectors(found, None if arrays is None else Fusion.restore(tuple(settings), arrays))
+
+
+def detector_file(name: str) -> str:
+    """Path of a detector's arrays inside a bundle."""
+    return f"{DETECTORS_FOLDER}/{name}.safetensors"
+
+
+def save_detectors(folder: Path, detectors: Mapping[str, Detector]) -> None:
+    """Write the arrays of every detector."""
+    (folder / DETECTORS_FOLDER).mkdir(exist_ok=True)
+    for name, detector in detectors.items():
+        save_arrays(folder / detector_file(name), detector.arrays())

@@ -1,0 +1,73 @@
+"""``python -m telltale cases``: the saved cases on the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from telltale.base.errors import InputError
+
+cases = typer.Typer(help="List, export and import saved cases.", rich_markup_mode=None)
+
+FORMATS = (".zip", ".html")
+CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="A case's id, as 'cases list' prints it.")]
+
+
+@cases.command("list")
+def list_cases(
+    words: Annotated[list[str] | None, typer.Argument(help="Words that must occur.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag that it must carry; repeatable.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="How many to print.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """List saved cases, the latest first."""
+    from telltale.cases import wording
+    from telltale.cases.store import open_store
+
+    found = open_store().find(" ".join(words or []), tags or [], most=most)
+    records = [saved.record for saved in found.cases]
+    if as_json:
+        sys.stdout.write(json.dumps({"total": found.total, "cases": [r.to_json() for r in records]}) + "\n")
+        return
+    widest = max((len(record.id) for record in records), default=0)  # an id that is cut cannot be asked for
+    table = Table(Column("id", min_width=widest), "saved", "what", "tags", "note")
+    for record in records:
+        table.add_row(
+            record.id, wording.moment(record.saved_at), wording.sentence(record), ", ".join(record.tags), record.note
+        )
+    Console().print(table)
+
+
+@cases.command("export")
+def export_case(
+    case_id: CaseArgument,
+    out: Annotated[Path, typer.Option("--out", help="File to write: .zip (a case) or .html (a report).")],
+) -> None:
+    """Write a case as a zip that can be imported and rerun, or as a report."""
+    from telltale.cases.exporting import to_zip
+    from telltale.cases.report import to_html
+    from telltale.cases.store import open_store
+
+    if out.suffix.lower() not in FORMATS:
+        raise InputError(f"--out must name a .zip or .html file; got '{out}'.")
+    saved = open_store().get(case_id)
+    out.write_bytes(to_zip(saved) if out.suffix.lower() == ".zip" else to_html(saved).encode())
+    Console().print(f"Wrote {out}.", soft_wrap=True)
+
+
+@cases.command("import")
+def import_case(file: Annotated[Path, typer.Argument(metavar="FILE", help="A zip that was exported.")]) -> None:
+    """Take a case from a zip; whatever is wrong with it is said, and then nothing is taken."""
+    from telltale.cases.importing import MOST_BYTES, from_zip
+    from telltale.cases.store import open_store
+
+    with file.open("rb") as opened:
+        saved = from_zip(opened.read(MOST_BYTES + 1))
+    open_store().save(saved)
+    Console().print(f"Imported {saved.record.id}: {saved.record.title}.", soft_wrap=True)

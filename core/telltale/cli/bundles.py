@@ -1,0 +1,82 @@
+"""Commands on bundles: list, build, train, verify."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from telltale.base.errors import DamagedBundleError
+from telltale.bundle import find_bundle, list_bundles, verify_bundle
+from telltale.bundle.summary import BundleSummary, folder_problems, summarise
+from telltale.cli.options import DataOption, JsonOption, NameArgument
+from telltale.cli.output import late, print_record, progress, text
+
+
+def bundles(as_json: JsonOption = False) -> None:
+    """List the bundles that are present."""
+    rows = [summarise(name) for name in list_bundles()]
+    table = Table("bundle", "title", "classes", "references", "test accuracy", "size", caption_justify="left")
+    for row in rows:
+        table.add_row(*_bundle_cells(row))
+    problems = folder_problems()
+    table.caption = "\n".join([remark for row in rows for remark in _bundle_remarks(row)] + list(problems)) or None
+    print_record({"bundles": [asdict(row) for row in rows], "problems": problems}, table, as_json)
+
+
+def build(
+    name: NameArgument,
+    data: DataOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write; precomputed/NAME by default.")] = None,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="At most 10,000 training images as references, in half precision.")
+    ] = False,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="Where finished stages are kept, and stay for the next build.")
+    ] = None,
+) -> None:
+    """Build a bundle: attack, trace, fit and calibrate everything around a trained classifier."""
+    with progress() as report:
+        folder = late("telltale.building.build", "build")(
+            name, data=data, out=out, compact=compact, work=work, progress=report
+        )
+    Console().print(f"Built {folder}.", soft_wrap=True)
+
+
+def train(
+    name: NameArgument,
+    data: DataOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File of weights to write.")] = None,
+) -> None:
+    """Train a classifier; one that was stopped goes on after its last finished epoch."""
+    with progress() as report:
+        file = late("telltale.models.training", "train")(name, data=data, out=out, progress=report)
+    Console().print(f"Trained {file}.", soft_wrap=True)
+
+
+def verify(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Compare every file of a bundle with the checksums it was built with."""
+    reports = verify_bundle(find_bundle(name))
+    bad = [report for report in reports if report.state != "ok"]
+    table = Table("file", "state")
+    for report in reports:
+        table.add_row(report.file, report.state)
+    print_record({"bundle": name, "ok": not bad, "files": [asdict(report) for report in reports]}, table, as_json)
+    if bad:
+        listed = ", ".join(f"{report.file} ({report.state})" for report in bad)
+        raise DamagedBundleError(f"The bundle '{name}' is not as it was built: {listed}.")
+
+
+def _bundle_cells(row: BundleSummary) -> tuple[str, ...]:
+    kept = "-" if row.references is None else f"{row.references:,} of {row.training_images:,}"
+    size = "-" if row.size_bytes is None else f"{row.size_bytes / 1e6:.1f} MB"
+    return (row.name, text(row.title), text(row.classes), kept, text(row.accuracy), size)
+
+
+def _bundle_remarks(row: BundleSummary) -> list[str]:
+    command = [] if row.images_command is None else [f"'{row.images_command}' brings the images."]
+    return [f"{row.name}: {remark}" for remark in [*filter(None, [row.problem]), *row.lacks, *command]]

@@ -1,0 +1,65 @@
+"""Commands on training labels: list those that are probably wrong, and try how well planted errors are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from telltale.bundle import load_bundle
+from telltale.cli.options import DataOption, JsonOption, NameArgument
+from telltale.cli.output import late, pairs_table, print_record, progress, text
+
+
+def label_errors(
+    name: NameArgument,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many of the list to print.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """List the training images whose label is probably wrong, the most suspicious first."""
+    bundle = load_bundle(name)
+    with progress() as report:
+        reference = late("telltale.analysis.opened", "load_reference")(bundle)
+        found = late("telltale.model_errors.suspicious", "suspicious_images")(reference, report)
+    rows = list(found.records(count))
+    table = Table("rank", "image", "label", "neighbours say", "suspicion", "self-influence", "disagreement")
+    for row in rows:
+        named = (bundle.class_names[int(row[key])] for key in ("label", "neighbour_label"))
+        figures = (text(row[key]) for key in ("suspicion", "self_influence", "disagreement"))
+        table.add_row(str(row["rank"]), str(row["image_id"]), *named, *figures)
+    record = {"bundle": name, "ranked": len(found), "k": found.k, "method": found.method, "images": rows}
+    print_record(record, table, as_json)
+
+
+def planted_errors(
+    name: Annotated[str, typer.Argument(metavar="RECIPE", help="digits, mnist, cifar10 or another recipe.")],
+    data: DataOption = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many labels are flipped.")] = 100,
+    seed: Annotated[int, typer.Option("--seed", help="Seeds the choice of images and labels.")] = 0,
+    head_only: Annotated[
+        bool, typer.Option("--head-only", help="Keep the recipe's network; only its softmax head learns anew.")
+    ] = False,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Other than the recipe's.")] = None,
+    width: Annotated[int | None, typer.Option("--width", min=1, help="Base width other than the recipe's.")] = None,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="Where the network is kept; training goes on from there.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Flip training labels on purpose, learn from them, and count how many the list of label errors finds."""
+    with progress() as report:
+        found = late("telltale.studies.planted", "plant_errors")(
+            name,
+            report,
+            data=data,
+            count=count,
+            seed=seed,
+            head_only=head_only,
+            epochs=epochs,
+            width=width,
+            work=work,
+        )
+    record = found.to_json()
+    print_record(record, pairs_table({key: value for key, value in record.items() if key != "ranks"}), as_json)

@@ -1,0 +1,88 @@
+"""The command line: every command prints one table, or one JSON object with ``--json``.
+
+Exit status 0 means done, 2 that something handed in was wrong (one sentence on stderr), 1 a fault of Telltale's own.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+
+import typer
+
+from telltale.base.errors import TelltaleError
+from telltale.cases.commands import cases
+from telltale.cli.bundles import build, bundles, train, verify
+from telltale.cli.images import analyse, attack
+from telltale.cli.labels import label_errors, planted_errors
+from telltale.cli.measuring import bench, evaluate, growth
+from telltale.cli.tables import reproduce
+
+BAD_INPUT = 2
+FAULT = 1
+INTERRUPTED = 130
+PROGRAM = "python -m telltale"
+
+COMMANDS = (
+    bundles,
+    build,
+    train,
+    verify,
+    attack,
+    analyse,
+    evaluate,
+    bench,
+    label_errors,
+    planted_errors,
+    growth,
+    reproduce,
+)
+
+app = typer.Typer(
+    help="Telltale: see, trace and catch adversarial images.", add_completion=False, rich_markup_mode=None
+)
+app.add_typer(cases, name="cases")
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    if not sys.warnoptions:  # stderr is for the one sentence
+        warnings.simplefilter("ignore")
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(
+            args=list(arguments) if arguments is not None else None,
+            prog_name=PROGRAM,
+            standalone_mode=False,
+        )
+    except TelltaleError as error:
+        return _complain(str(error), BAD_INPUT)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("Interrupted.", INTERRUPTED)
+    except OSError as error:
+        return _complain(f"'{error.filename}' cannot be used: {error.strerror}.", BAD_INPUT)
+    except Exception as error:
+        # The argument parser's own errors are told by what they can do: its classes are not public in every version.
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            return _complain(error.format_message(), BAD_INPUT)
+        return _complain(f"Telltale failed: {type(error).__name__}: {error}", FAULT)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(message: str, status: int) -> int:
+    sys.stderr.write(" ".join(message.split()) + "\n")
+    return status

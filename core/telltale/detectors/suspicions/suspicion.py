@@ -1,0 +1,85 @@
+"""A detector's score as a differentiable function of the pixels."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from telltale.base.errors import InputError
+from telltale.detectors.base import Detector
+from telltale.detectors.suspicions.registry import SUSPICIONS
+from telltale.evidence.reference import Reference
+from telltale.models.classifier import Classifier
+
+
+class Suspicion(Protocol):
+    """How suspicious images are to one detector."""
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images (n, C, H, W) in [0, 1] to suspicions (n,); higher = more suspicious.
+
+        Differentiable with respect to the images, each of which is judged as if it were alone.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class View:
+    """One differentiable forward pass.
+
+    Attributes
+    ----------
+    activations : tuple of L Tensors, shape (n, d_l)
+        Pooled activation of every layer, as in `telltale.models.trace.Trace`.
+    logits : Tensor, shape (n, C)
+    """
+
+    activations: tuple[torch.Tensor, ...]
+    logits: torch.Tensor
+
+    @property
+    def hidden(self) -> torch.Tensor:
+        """Input of the softmax head, shape (n, d)."""
+        return self.activations[-1]
+
+    @property
+    def predictions(self) -> torch.Tensor:
+        """Predicted classes, int64, shape (n,)."""
+        return self.logits.argmax(1)
+
+    def of_predicted(self, per_class: torch.Tensor) -> torch.Tensor:
+        """Pick the predicted class's column of (n, C)."""
+        return per_class.gather(1, self.predictions[:, None])[:, 0]
+
+
+def view(classifier: Classifier, images: torch.Tensor) -> View:
+    """Pass images (n, C, H, W) through the classifier and keep what detectors read."""
+    pooled = tuple(maps.mean((2, 3)) for maps in classifier.feature_maps(images))
+    return View(pooled, classifier.network.head(pooled[-1]))
+
+
+def suspicion_of(classifier: Classifier, reference: Reference, detector: Detector) -> Suspicion:
+    """Build the suspicion of a fitted detector.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    reference : Reference
+        The classifier's own training images.
+    detector : Detector
+        Fitted or restored.
+
+    Raises
+    ------
+    InputError
+        If nothing about the detector can be differentiated.
+    """
+    if detector.name not in SUSPICIONS:
+        raise InputError(f"The detector '{detector.name}' cannot be aimed at; these can: {', '.join(SUSPICIONS)}.")
+    module, _, function = SUSPICIONS[detector.name].partition(":")
+    factory: Callable[[Classifier, Reference, Any], Suspicion] = getattr(importlib.import_module(module), function)
+    return factory(classifier, reference, detector)

@@ -1,0 +1,113 @@
+"""The tasks that the engine runs, by name. Importing this imports no torch: each adapter imports what it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from telltale.analysis.kept import load
+from telltale.base.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from telltale.attacks.base import RandomTarget
+    from telltale.engine.checkpoint import Checkpoint
+
+    Image = npt.NDArray[np.float32]
+
+REGISTRY: Mapping[str, str] = {
+    name: f"telltale.engine.tasks:{name}"
+    for name in ("analyse", "attack", "respond", "sweep", "survive", "live", "explain_errors", "suspicious_images")
+}
+
+
+def resolve(task: str) -> str:
+    """Return the ``module:function`` path of a registered task, or the path itself where one is given.
+
+    Raises
+    ------
+    InputError
+        If `task` is neither.
+    """
+    if task in REGISTRY:
+        return REGISTRY[task]
+    module, colon, function = task.partition(":")
+    if not (colon and function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        raise InputError(f"The engine has no task {task!r}; it accepts {', '.join(REGISTRY)}.")
+    return task
+
+
+def analyse(checkpoint: Checkpoint, bundle: str, image: Image, alpha: float) -> Any:
+    """Return the `Analysis` of one image (C, H, W)."""
+    from telltale.analysis import analyse as analysis
+
+    checkpoint(0.05, "reading the layers")
+    return analysis.analyse_image(load(bundle), image, alpha)
+
+
+def attack(
+    checkpoint: Checkpoint,
+    bundle: str,
+    image: Image,
+    attack: str,
+    parameters: Mapping[str, object],
+    seed: int,
+    target: int | RandomTarget | None = None,
+) -> Any:
+    """Return the `AttackResult` of one image (C, H, W)."""
+    from telltale.analysis import analyse as analysis
+
+    return analysis.attack_image(load(bundle), image, attack, parameters, seed, target, checkpoint)
+
+
+def respond(checkpoint: Checkpoint, bundle: str, image: Image, levels: int, patch: int) -> Any:
+    """Return the `ResponseView` of one image (C, H, W) at other settings than the detector's."""
+    from telltale.analysis import analyse as analysis
+
+    checkpoint(0.05, "following the response back to the pixels")
+    return analysis.respond(load(bundle), image, levels, patch)
+
+
+def sweep(checkpoint: Checkpoint, bundle: str, natural: Image, attacked: Image, strengths: tuple[float, ...]) -> Any:
+    """Return one `SweepPoint` per strength on the line from the natural to the attacked image."""
+    from telltale.analysis import analyse as analysis
+
+    return analysis.sweep(load(bundle), natural, attacked, strengths, checkpoint)
+
+
+def survive(checkpoint: Checkpoint, bundle: str, attacked: Image, label: int, target: int) -> Any:
+    """Return one `SavedReading` per file format of an attacked image (C, H, W)."""
+    from telltale.analysis import survival
+
+    checkpoint(0.05, "saving the image and opening it again")
+    return survival.survival(load(bundle), attacked, label, target)
+
+
+def live(
+    checkpoint: Checkpoint,
+    bundle: str,
+    attack: str,
+    parameters: Mapping[str, object],
+    seed: int,
+    ids: npt.NDArray[np.int64],
+) -> Any:
+    """Return the `LiveScores` of freshly attacked images beside their natural versions."""
+    from telltale.analysis import analyse as analysis
+
+    return analysis.live_scores(load(bundle), attack, parameters, seed, ids, checkpoint)
+
+
+def explain_errors(checkpoint: Checkpoint, bundle: str) -> Any:
+    """Return the `ErrorReasons` of everything that the bundle's model misreads by itself."""
+    from telltale.model_errors import reasons
+
+    return reasons.explain_errors(load(bundle), checkpoint)
+
+
+def suspicious_images(checkpoint: Checkpoint, bundle: str) -> Any:
+    """Return the `SuspiciousImages`: the bundle's training images, the least trustworthy label first."""
+    from telltale.model_errors import suspicious
+
+    return suspicious.suspicious_images(load(bundle).reference, checkpoint)

@@ -1,0 +1,151 @@
+"""What one worker process remembers: loaded bundles, cancelled runs, the run in progress. Torch is imported inside."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from telltale.analysis.kept import load
+from telltale.base.errors import CancelledError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+REPORT_SECONDS = 0.2
+REMEMBERED_CANCELS = 1000
+SECONDS_BEFORE_ABANDON = 10.0
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run as sent to a worker; opaque to the scheduler, so that nothing inside is taken for a graph."""
+
+    run_id: str
+    topic: str
+    path: str
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run; errors travel as values so that no foreign class is needed to read them."""
+
+    value: Any = None
+    error: BaseException | None = None
+    cancelled: bool = False
+
+
+@dataclass
+class _State:
+    cancelled: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    preloads: dict[str, str | None] = field(default_factory=dict)  # bundle: None while loading, "" or a fault after
+    running: str | None = None
+
+
+_state = _State()
+_one_at_a_time = threading.Lock()
+
+
+def run_call(call: Call) -> Outcome:
+    """Run one task to its end, whatever end that is."""
+    with _one_at_a_time:
+        _state.running = call.run_id
+        try:
+            checkpoint = _Checkpoint(call.run_id, call.topic)
+            checkpoint(0.0)
+            return Outcome(value=_function(call.path)(checkpoint, **call.kwargs))
+        except CancelledError:
+            return Outcome(cancelled=True)
+        except (Exception, SystemExit) as error:
+            return Outcome(error=portable_error(error))
+        finally:
+            _state.running = None
+            _state.cancelled.pop(call.run_id, None)
+
+
+class _Checkpoint:
+    def __init__(self, run_id: str, topic: str) -> None:
+        from distributed import get_worker
+
+        self._run_id = run_id
+        self._topic = topic
+        self._worker = get_worker()
+        self._reported_at = -1.0
+        self._fraction = 0.0
+
+    def __call__(self, fraction: float, message: str = "") -> None:
+        if self._run_id in _state.cancelled:
+            raise CancelledError("The work was cancelled.")
+        self._fraction = max(self._fraction, min(1.0, float(fraction)))
+        now = time.monotonic()
+        if now - self._reported_at < REPORT_SECONDS:
+            return
+        self._reported_at = now
+        self._worker.log_event(self._topic, {"run": self._run_id, "fraction": self._fraction, "message": message})
+
+
+def _function(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
+
+
+def portable_error(error: BaseException) -> BaseException:
+    """Return an error that a process without torch can read: the same one where that is safe, else its text."""
+    kind = type(error)
+    safe = kind.__module__ in ("builtins", "telltale.base.errors") and all(
+        arg is None or isinstance(arg, str | int | float) for arg in error.args
+    )
+    if isinstance(error, SystemExit) or not safe:
+        portable: BaseException = RuntimeError(f"{kind.__name__}: {error}")
+    else:
+        portable = kind(*error.args)
+    portable.add_note("In the worker:\n" + "".join(traceback.format_exception(error)))
+    return portable
+
+
+def cancel(run_id: str) -> None:
+    """Make the next checkpoint of a run raise; kept for a while, for a run that has yet to arrive here."""
+    _state.cancelled[run_id] = None
+    while len(_state.cancelled) > REMEMBERED_CANCELS:
+        _state.cancelled.popitem(last=False)
+
+
+def abandon(run_id: str) -> None:
+    """End this process if it is still busy with a run that ignores its cancellation; a fresh one takes its place."""
+    if _state.running == run_id:
+        os._exit(70)
+
+
+def report(bundle: str, dask_worker: Any) -> dict[str, str | int | bool]:
+    """Return whether this worker holds `bundle`, and start loading it on the first call.
+
+    Parameters
+    ----------
+    bundle : str
+        Name of a bundle; empty for none.
+    dask_worker : distributed.Worker
+        Handed in by ``Client.run``. Loading takes its task thread, so that no task runs half-loaded.
+    """
+    if bundle not in _state.preloads:
+        _state.preloads[bundle] = None
+        dask_worker.executors["default"].submit(_preload, bundle)
+    fault = _state.preloads[bundle]
+    return {"pid": os.getpid(), "ready": fault == "", "fault": fault or ""}
+
+
+def _preload(bundle: str) -> None:
+    try:
+        if bundle:
+            load(bundle)
+        _state.preloads[bundle] = ""
+    except InputError as error:
+        _state.preloads[bundle] = str(error)
+    except Exception as error:
+        _state.preloads[bundle] = f"{type(error).__name__}: {error}"

@@ -1,0 +1,64 @@
+"""Which way of searching, measuring and solving a reference set's size calls for; each says its name."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.evidence.approximate import ApproximateIndex
+from telltale.evidence.curvature import ConjugateInfluence
+from telltale.evidence.distances import SquaredDistances
+from telltale.evidence.influence import HeadInfluence, SoftmaxHead
+from telltale.evidence.mapped_distances import MappedDistances
+from telltale.evidence.most_influential import Influence
+from telltale.evidence.neighbours import NeighbourIndex, Processing
+from telltale.evidence.sparse_influence import SparseInfluence
+
+Floats = npt.NDArray[np.float32]
+
+APPROXIMATE_FROM = 100_000  # training images
+FACTORED_WEIGHTS = 8_192  # a whole Hessian of more is too slow to factor
+CONJUGATE_WEIGHTS = 60_000
+PASS_PRODUCTS = 3 * 10**9  # multiplications of one pass over all images and weights that a query can wait for
+
+
+def make_index(activations: Floats, processing: Processing) -> NeighbourIndex:
+    """Return an exact index, or an approximate one with its recall measured."""
+    if len(activations) < APPROXIMATE_FROM:
+        return NeighbourIndex(activations, processing)
+    return ApproximateIndex.train(activations, processing)
+
+
+def make_distances(activations: Floats) -> SquaredDistances:
+    """Return exact distances, by one product in memory or by a pass over a mapped file."""
+    if len(activations) < APPROXIMATE_FROM:
+        return SquaredDistances(activations, np.float64)
+    return MappedDistances(activations)
+
+
+def make_influence(head: SoftmaxHead, hidden: Floats, labels: npt.NDArray[np.int64]) -> Influence:
+    """Return the most exact influence that answers within about a second; see `influence_kind`."""
+    return influence_kind(head.weights.size, len(hidden))(head, hidden, labels)
+
+
+def influence_kind(
+    weights: int, references: int
+) -> type[HeadInfluence] | type[ConjugateInfluence] | type[SparseInfluence]:
+    """Choose by the head's number of weights C (d + 1) and the number of training images."""
+    if weights * references > PASS_PRODUCTS or weights > CONJUGATE_WEIGHTS:
+        return SparseInfluence
+    return HeadInfluence if weights <= FACTORED_WEIGHTS else ConjugateInfluence
+
+
+def describe_index(index: NeighbourIndex) -> dict[str, object]:
+    """Return what a manifest's notes keep about a neighbour index: how it searches, and its measured recall."""
+    if not isinstance(index, ApproximateIndex):
+        return {"method": index.method, "recall": 1.0}
+    recall = index.recall
+    return {
+        "method": index.method,
+        "recall": recall.share,
+        "recall_at": recall.k,
+        "recall_queries": recall.queries,
+        "recall_held_out": recall.held_out,
+    }

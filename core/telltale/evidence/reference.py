@@ -1,0 +1,100 @@
+"""The reference set: the classifier's own training images and everything fitted to them once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.evidence.by_size import describe_index, make_distances, make_index, make_influence
+from telltale.evidence.density import ClassDensities
+from telltale.evidence.distances import SquaredDistances
+from telltale.evidence.influence import SoftmaxHead
+from telltale.evidence.mahalanobis import TiedGaussians
+from telltale.evidence.most_influential import Influence
+from telltale.evidence.neighbours import NeighbourIndex, Processing
+from telltale.evidence.trajectory import Pivots
+from telltale.models.trace import Trace
+
+
+@dataclass
+class Reference:
+    """Training images as seen by the classifier.
+
+    Attributes
+    ----------
+    ids : array of int64, shape (N,)
+        Data-set ids.
+    labels : array of int64, shape (N,)
+        True classes.
+    classes : int
+    trace : Trace of the N images
+    pivots : Pivots
+    head : SoftmaxHead
+    densities : ClassDensities
+    """
+
+    ids: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    classes: int
+    trace: Trace
+    pivots: Pivots
+    head: SoftmaxHead
+    densities: ClassDensities
+    _indices: dict[tuple[str, Processing], NeighbourIndex] = field(default_factory=dict, repr=False)
+    _distances: dict[str, SquaredDistances] = field(default_factory=dict, repr=False)
+    _influence: Influence | None = field(default=None, repr=False)
+    _gaussians: TiedGaussians | None = field(default=None, repr=False)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the traced layers."""
+        return self.trace.layers
+
+    def index(self, layer: str, processing: Processing = "none") -> NeighbourIndex:
+        """Return the neighbour index of one layer, exact or, for very many images, approximate; built on first use.
+
+        As many are kept as there are layers, and one: choosing among all layers and processings asks for thrice that.
+        """
+        key = (layer, processing)
+        found = self._indices.pop(key, None) or make_index(self.activations(layer), processing)
+        while len(self._indices) > len(self.layers):
+            del self._indices[next(iter(self._indices))]
+        self._indices[key] = found  # last, as the one used last
+        return found
+
+    def distances(self, layer: str) -> SquaredDistances:
+        """Return the float64 distances to one layer's activations, prepared on first use."""
+        if layer not in self._distances:
+            self._distances[layer] = make_distances(self.activations(layer))
+        return self._distances[layer]
+
+    @property
+    def influence(self) -> Influence:
+        """Influence through the softmax head, as exact as the size allows; built on first use."""
+        if self._influence is None:
+            self._influence = make_influence(self.head, self.trace.hidden, self.labels)
+        return self._influence
+
+    @property
+    def gaussians(self) -> TiedGaussians:
+        """Class means with one tied covariance per layer; fitted on first use."""
+        if self._gaussians is None:
+            self._gaussians = TiedGaussians.fit(self.trace, self.labels, self.classes)
+        return self._gaussians
+
+    def describe_indices(self) -> dict[str, dict[str, object]]:
+        """Return, for a manifest's notes, how every layer's neighbours are found and with what measured recall."""
+        return {layer: describe_index(self.index(layer)) for layer in self.layers}
+
+    def prepare(self) -> None:
+        """Build now what would otherwise be built for the first image."""
+        for layer in self.layers:
+            self.index(layer)
+            self.distances(layer)
+        _ = self.influence
+
+    def activations(self, layer: str) -> npt.NDArray[np.float32]:
+        """Pooled activations of one layer, shape (N, d)."""
+        return self.trace.activations[self.layers.index(layer)]

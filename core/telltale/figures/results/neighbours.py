@@ -1,0 +1,79 @@
+"""The training images that decided, on the map of all of them, and their votes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from telltale.analysis.results import Analysis
+from telltale.figures import palette
+from telltale.figures.bars import class_bars
+from telltale.figures.embedding import mark, training_map
+from telltale.figures.points import positions_of
+from telltale.figures.results.shown import Shown, mark_name
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+Ids = npt.NDArray[np.int64]
+MAPS = ("umap", "pca")
+LOOKS = {
+    "nearest": ("nearest", palette.NEUTRAL, "circle"),
+    "helpful": ("most helpful", palette.HELPFUL, "triangle-up"),
+    "harmful": ("most harmful", palette.HARMFUL, "triangle-down"),
+}
+
+
+def listed_ids(analysis: Analysis, layer: int, k: int) -> dict[str, Ids]:
+    """Return the data-set ids of the k nearest on one layer, the k most helpful and the k most harmful."""
+    return {
+        "nearest": analysis.neighbours.ids[layer, :k],
+        "helpful": analysis.influence.helpful_ids[:k],
+        "harmful": analysis.influence.harmful_ids[:k],
+    }
+
+
+def layer_map(bundle: Bundle, method: str, layer: int) -> go.Figure:
+    """Return the map of the training images on one layer; the same for every image."""
+    points = np.asarray(bundle.maps[method][layer])
+    labels = np.asarray(bundle.density_map.labels)
+    return training_map(points, labels, bundle.splits.train, bundle.class_names)
+
+
+def marked_map(
+    base: go.Figure, bundle: Bundle, shown: Shown, ids: Mapping[str, Ids], method: str, layer: int
+) -> go.Figure:
+    """Return a copy of a layer's map with the lists of training images and each image on top.
+
+    Parameters
+    ----------
+    base : Figure
+        `layer_map` of the same bundle, method and layer.
+    bundle : Bundle
+    shown : Shown
+    ids : mapping
+        `listed_ids` of one image.
+    method : {"umap", "pca"}
+    layer : int
+        Row of `Bundle.layers`.
+    """
+    figure = go.Figure(base)
+    figure.update_layout(uirevision=f"{bundle.id}-{method}-{layer}")
+    points = np.asarray(bundle.maps[method][layer])
+    for kind, (name, colour, symbol) in LOOKS.items():
+        rows = positions_of(ids[kind], bundle.splits.train)
+        mark(figure, name, points[rows], colour, symbol, 12, ids[kind])
+    for name, analysis in shown:
+        place = np.asarray(analysis.neighbours.positions[method][layer])
+        mark(figure, mark_name(name), place[None], palette.IMAGE_COLOURS[name], palette.MAP_SYMBOLS[name], 20)
+    return figure
+
+
+def votes(shown: Shown, class_names: Sequence[str]) -> go.Figure:
+    """Return each image's weighted votes behind the kNN score, per class."""
+    groups = [(name, analysis.neighbours.votes.tolist(), palette.IMAGE_COLOURS[name]) for name, analysis in shown]
+    return class_bars(class_names, groups, "share of votes")

@@ -1,0 +1,177 @@
+"""Recipes: the declared choices behind every bundle that can be trained and built by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from telltale.base.errors import InputError
+from telltale.base.parameters import ParameterValue
+from telltale.data.splits import SplitSizes
+
+
+@dataclass(frozen=True)
+class AttackPlan:
+    """How one attack is run for a bundle.
+
+    Attributes
+    ----------
+    name : str
+    fit, test : int
+        Images attacked in each split; slow attacks take fewer.
+    parameters : dict of str to value
+        Other than the attack's defaults.
+    random_target : bool
+        Whether the attack aims at a random other class of each image.
+    """
+
+    name: str
+    fit: int
+    test: int
+    parameters: dict[str, ParameterValue] = field(default_factory=dict)
+    random_target: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that is chosen, not computed, about a bundle.
+
+    Attributes
+    ----------
+    name, title, source : str
+        Folder name, name shown to people, data set.
+    sizes : SplitSizes
+    base_width, depth : int
+        Of the `SmallResNet`.
+    epochs : int
+    learning_rate, weight_decay : float
+    batch_size : int
+    attacks : tuple of AttackPlan
+    macro_attacks : tuple of str
+        Attacks over which settings are compared and the macro-AUC is reported.
+    mixed_precision : bool
+        Train in bfloat16 on every core or on CUDA: faster, and not to the last bit the same on every machine.
+    shift : int
+        Largest random shift of a training image, in pixels.
+    flip : bool
+        Whether training images are mirrored at random.
+    seed : int
+    """
+
+    name: str
+    title: str
+    source: str
+    sizes: SplitSizes
+    base_width: int
+    depth: int
+    epochs: int
+    attacks: tuple[AttackPlan, ...]
+    macro_attacks: tuple[str, ...]
+    learning_rate: float = 0.05
+    weight_decay: float = 5e-4
+    batch_size: int = 64
+    mixed_precision: bool = False
+    shift: int = 0
+    flip: bool = False
+    seed: int = 0
+
+
+FAST = ("fgsm", "bim", "pgd", "pgd_l2", "mifgsm", "deepfool", "gradient")
+
+DIGITS = Recipe(
+    name="digits",
+    title="Handwritten digits",
+    source="digits",
+    sizes=SplitSizes(fit=200, calibration=350, test=350),
+    base_width=16,
+    depth=2,
+    epochs=30,
+    attacks=(
+        *(AttackPlan(name, fit=200, test=350) for name in FAST),
+        AttackPlan("cw", fit=100, test=150),
+        *(AttackPlan(name, fit=50, test=100) for name in ("jsma", "ead", "boundary", "lbfgs")),
+        AttackPlan("onepixel", fit=50, test=50),
+    ),
+    macro_attacks=("fgsm", "bim", "pgd", "mifgsm", "deepfool", "cw"),
+)
+
+# Photographs are fooled by changes that nobody sees: 8 of 255 levels is the usual budget for colour images this small.
+EPS, STEP = 8 / 255, 2 / 255
+PHOTOGRAPH_ATTACKS = (
+    AttackPlan("fgsm", 400, 500, {"eps": EPS}),
+    AttackPlan("bim", 400, 500, {"eps": EPS, "step": STEP, "steps": 10}),
+    AttackPlan("pgd", 400, 500, {"eps": EPS, "step": STEP, "steps": 10}),
+    AttackPlan("pgd_l2", 400, 500, {"eps": 0.5, "step": 0.1, "steps": 10}),
+    AttackPlan("mifgsm", 400, 500, {"eps": EPS, "step": STEP, "steps": 10}),
+    AttackPlan("deepfool", 400, 500),
+    AttackPlan("gradient", 200, 300),
+    AttackPlan("cw", 200, 300),
+    AttackPlan("jsma", 40, 60),
+    AttackPlan("ead", 40, 60),
+    AttackPlan("boundary", 20, 40, {"steps": 300}),
+    AttackPlan("lbfgs", 20, 40, {"steps": 20, "binary_search_steps": 3}),
+    AttackPlan("onepixel", 20, 40, {"steps": 30, "popsize": 50}),
+)
+
+CIFAR10 = Recipe(
+    name="cifar10",
+    title="CIFAR-10 photographs",
+    source="cifar10",
+    sizes=SplitSizes(fit=400, calibration=600, test=10_000),
+    base_width=32,
+    depth=2,
+    epochs=28,
+    attacks=PHOTOGRAPH_ATTACKS,
+    macro_attacks=DIGITS.macro_attacks,
+    learning_rate=0.2,
+    batch_size=128,
+    mixed_precision=True,
+    shift=4,
+    flip=True,
+)
+
+MNIST = replace(
+    CIFAR10,
+    name="mnist",
+    title="MNIST digits",
+    source="mnist",
+    base_width=16,
+    epochs=6,
+    shift=2,
+    flip=False,
+    attacks=DIGITS.attacks,
+)
+
+FASHION_MNIST = replace(
+    CIFAR10,
+    name="fashion_mnist",
+    title="Fashion-MNIST clothes",
+    source="fashion_mnist",
+    epochs=20,
+    shift=2,
+    attacks=DIGITS.attacks,
+)
+
+SVHN = replace(CIFAR10, name="svhn", title="Street View house numbers", source="svhn", epochs=16, shift=2, flip=False)
+
+CIFAR100 = replace(
+    CIFAR10,
+    name="cifar100",
+    title="CIFAR-100 photographs",
+    source="cifar100",
+    sizes=SplitSizes(fit=500, calibration=1000, test=10_000),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (DIGITS, CIFAR10, CIFAR100, MNIST, FASHION_MNIST, SVHN)}
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return a recipe by name.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in RECIPES:
+        raise InputError(f"There is no recipe '{name}'; there are {', '.join(RECIPES)}.")
+    return RECIPES[name]

@@ -1,0 +1,141 @@
+"""Test images to start with, each chosen from the stored scores because it teaches something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.attacks.registry import ATTACKS
+from telltale.detectors.fusion import FUSED
+from telltale.scores.table import Scored, natural_test_ids
+
+Lesson: TypeAlias = Literal["sure", "borderline", "error", "false_alarm", "noticed", "missed"]
+Columns: TypeAlias = dict[str, npt.NDArray[np.generic]]
+SCORE = "score_"
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One test image and what it teaches.
+
+    Attributes
+    ----------
+    lesson : {"sure", "borderline", "error", "false_alarm", "noticed", "missed"}
+    image_id : int
+    attack : str
+        The attack to be shown with it; "" where the natural image is the lesson.
+    label, prediction : int
+        The data set's class, and the class that the natural or attacked image was read as.
+    confidence : float
+    noticing, detectors : int
+        How many calibrated detectors called it adversarial when it was scored, and of how many.
+    """
+
+    lesson: Lesson
+    image_id: int
+    attack: str
+    label: int
+    prediction: int
+    confidence: float
+    noticing: int
+    detectors: int
+
+
+def teaching_samples(bundle: Scored, alpha: float = ALPHA) -> tuple[Sample, ...]:
+    """Choose test images by rule, no image twice; a lesson for which there is none is left out.
+
+    - sure: the most usual natural image of all (`natural_test_ids`);
+    - borderline: read correctly with the least confidence;
+    - error: read wrongly, without an attack, with the most confidence;
+    - false alarm: natural and read correctly, but called adversarial by the most detectors;
+    - noticed and missed: no detector objects to the natural image, and the most or the fewest notice the attacked one;
+      among equals the smallest change (L2). What the fused verdict calls adversarial is missed only where it misses
+      nothing.
+
+    Parameters
+    ----------
+    bundle : Scored
+    alpha : float
+        False-positive rate at which the detectors judge.
+
+    Returns
+    -------
+    tuple of Sample
+    """
+    columns = _test_rows(bundle)
+    noticing, detectors = _noticing(bundle, columns, alpha)
+    chosen: list[Sample] = []
+    for lesson, rows in _rankings(bundle, columns, noticing, _alarms(bundle, columns, FUSED, alpha)):
+        taken = {sample.image_id for sample in chosen}
+        row = next((int(row) for row in rows if int(columns["image_id"][row]) not in taken), None)
+        if row is not None:
+            chosen.append(_sample(lesson, columns, row, int(noticing[row]), detectors))
+    return tuple(chosen)
+
+
+def _rankings(
+    bundle: Scored, columns: Columns, noticing: npt.NDArray[np.int64], fused: npt.NDArray[np.bool_]
+) -> Iterator[tuple[Lesson, list[int]]]:
+    """Yield for every lesson the rows that could teach it, the best first."""
+    kind, ids = columns["kind"], columns["image_id"]
+    confidence = columns["confidence"].astype(np.float64)
+    natural = np.flatnonzero(kind == "natural")
+    errors = np.flatnonzero(kind == "natural_error")
+    calm = set(ids[natural][noticing[natural] == 0].tolist())
+    shown = np.isin(columns["attack"], list(ATTACKS)) & np.isin(ids, list(calm))
+    fooled = np.flatnonzero((kind == "adversarial") & shown)
+    usual = {int(image_id): place for place, image_id in enumerate(natural_test_ids(bundle.scores))}
+    yield "sure", sorted(natural.tolist(), key=lambda row: usual[int(ids[row])])
+    yield "borderline", _ordered(natural, confidence[natural])
+    yield "error", _ordered(errors, -confidence[errors])
+    yield "false_alarm", _ordered(natural, -noticing[natural], -confidence[natural])
+    size = columns["l2"].astype(np.float64)
+    yield "noticed", _ordered(fooled, -noticing[fooled], size[fooled])
+    yield "missed", _ordered(fooled, fused[fooled], noticing[fooled], size[fooled])
+
+
+def _ordered(rows: npt.NDArray[np.int64], *keys: npt.NDArray[np.generic]) -> list[int]:
+    """Return the rows in ascending order of the first key, equal ones by the next."""
+    return [int(row) for row in rows[np.lexsort(keys[::-1])]]
+
+
+def _sample(lesson: Lesson, columns: Columns, row: int, noticing: int, detectors: int) -> Sample:
+    return Sample(
+        lesson,
+        int(columns["image_id"][row]),
+        str(columns["attack"][row]),
+        int(columns["label"][row]),
+        int(columns["prediction"][row]),
+        float(columns["confidence"][row]),
+        noticing,
+        detectors,
+    )
+
+
+def _test_rows(bundle: Scored) -> Columns:
+    table = bundle.scores
+    test = np.asarray(table.column("split").to_numpy(zero_copy_only=False) == "test")
+    return {name: table.column(name).to_numpy(zero_copy_only=False)[test] for name in table.column_names}
+
+
+def _noticing(bundle: Scored, columns: Columns, alpha: float) -> tuple[npt.NDArray[np.int64], int]:
+    """Return how many detectors call each row adversarial, and how many are calibrated; the fused verdict apart."""
+    names = [name.removeprefix(SCORE) for name in columns if name.startswith(SCORE) and name != SCORE + FUSED]
+    count, calibrated = np.zeros(len(columns["kind"]), dtype=np.int64), 0
+    for name in names:
+        count += _alarms(bundle, columns, name, alpha)
+        calibrated += bundle.calibration(name) is not None
+    return count, calibrated
+
+
+def _alarms(bundle: Scored, columns: Columns, detector: str, alpha: float) -> npt.NDArray[np.bool_]:
+    """Return which rows one detector calls adversarial; none where it was not scored or is not calibrated."""
+    calibration = bundle.calibration(detector) if SCORE + detector in columns else None
+    if calibration is None:
+        return np.zeros(len(columns["kind"]), dtype=np.bool_)
+    return np.asarray(columns[SCORE + detector].astype(np.float64) >= calibration.threshold(alpha))

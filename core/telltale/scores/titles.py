@@ -1,0 +1,79 @@
+"""Names and numbers as people read them, the same on pages, in figures and in notebooks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import telltale.attacks.registry as attack_registry
+import telltale.detectors.registry as detector_registry
+from telltale.base.parameters import Parameter
+from telltale.detectors.fusion import Fusion
+
+LONGEST_DECIMAL = len("0.0001")
+SMALLEST_SHARE = 1e-4
+
+
+def attack_title(name: str) -> str:
+    """Return the name shown to people; an unknown attack keeps its registry name."""
+    spec = attack_registry.ATTACKS.get(name)
+    return name if spec is None else spec.title
+
+
+def detector_title(name: str) -> str:
+    """Return the name shown to people; an unknown detector keeps its registry name."""
+    if name == Fusion.name:
+        return Fusion.title
+    detector = detector_registry.DETECTORS.get(name)
+    return name if detector is None else detector.title
+
+
+def verdict_title(adversarial: bool | None) -> str:
+    """Return what one detector says of an image; None stands for a detector without calibration."""
+    if adversarial is None:
+        return "Not calibrated"
+    return "Adversarial" if adversarial else "Looks natural"
+
+
+def kind_title(kind: str) -> str:
+    """Return what the fused verdict takes an image for; see `telltale.scores.verdicts.FusedVerdict.kind`."""
+    if kind == "error":
+        return "Probably wrong, not attacked"
+    return verdict_title(None if kind == "uncalibrated" else kind == "adversarial")
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with no more digits than it needs."""
+    if not math.isfinite(share):
+        return "unknown"
+    return "under 0.01 %" if 0.0 < share < SMALLEST_SHARE else f"{100 * share:.3g} %"
+
+
+def number(value: float | None) -> str:
+    """Return a number with four significant digits, or a dash."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.4g}"
+
+
+def settings(parameters: Mapping[str, object], declared: Sequence[Parameter] = ()) -> str:
+    """Return parameters as "budget ε (L∞) 0.1, steps 20", under the labels that were declared for them."""
+    labels = {parameter.name: parameter.label for parameter in declared}
+    named = ((_within_sentence(labels.get(name, name)), setting(value)) for name, value in parameters.items())
+    return ", ".join(f"{name} {value}" for name, value in named)
+
+
+def setting(value: object) -> str:
+    """Return the value of a parameter as people write it: also as a share of 255 grey levels, such as 8/255."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if not isinstance(value, float):
+        return str(value)
+    text, levels = f"{value:g}", round(255 * value)
+    in_levels = 0 < levels < 255 and math.isclose(255 * value, levels, rel_tol=1e-6)
+    return f"{levels}/255" if in_levels and len(text) > LONGEST_DECIMAL else text
+
+
+def _within_sentence(label: str) -> str:
+    """Return a label as it is written within a sentence: "L1 weight β" keeps its capital, "Step size" does not."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label

@@ -1,0 +1,1 @@
+"""Measured comparisons: papers' tables, other libraries, growth, planted errors."""

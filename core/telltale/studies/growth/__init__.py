@@ -1,0 +1,1 @@
+"""Cost and memory up to 1.28 million references."""

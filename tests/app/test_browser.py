@@ -1,0 +1,376 @@
+"""The app as people meet it: a real server, the shipped bundle and a real browser, in wide and in narrow windows."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from support.running_app import running_app
+from support.shipped import correct_test_ids, images_of, shipped
+from telltale.analysis.analyse import analyse_image, attack_image
+from telltale.analysis.reading import count_noticing
+from telltale.analysis.results import Analysis
+from telltale.base.images import to_bytes
+from telltale.base.processes import use_one_thread
+from telltale.bundle import load_bundle
+from telltale.bundle.summary import images_command
+from telltale.data.photographs import PHOTOGRAPHS, photograph_for
+from telltale.scores.titles import percent
+from telltale.studies.tables.layout import Grid
+from telltale_app import catalogue, words
+from telltale_app.words import number
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {
+    "Workbench": "",
+    "Feature responses": "feature-responses",
+    "Trajectories": "trajectories",
+    "Neighbours & influence": "neighbours",
+    "Hidden-state density": "hidden-state-density",
+    "Detectors & ROC": "detectors",
+    "Paper tables": "paper-tables",
+    "About": "about",
+    "Lessons": "lessons",
+    "Misclassifications": "misclassifications",
+    "Cases": "cases",
+}
+WITHOUT_CASE = ("Detectors & ROC", "Paper tables", "About", "Cases", "Lessons", "Misclassifications")
+ARGUMENTS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+PATIENCE = 60_000
+SLOWEST_DRAWING = 10.0
+
+# Figures whose margins Plotly had to widen, for which it draws them a second time.
+DRAWN_TWICE = """
+() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(figure => ['l', 'r', 't', 'b']
+  .filter(side => figure._fullLayout._size[side] > figure._fullLayout.margin[side] + 1)
+  .map(side => `${figure.closest('[class*="st-key-"]').className}: ${side} ${figure._fullLayout._size[side]}`))
+"""
+
+# What a browser says that these pages cannot help, each with its reason.
+NOT_OURS = {
+    r"404 .*/media/[0-9a-f]+\.png$": "A picture gave way to the next one before the browser had asked for it.",
+    r"Image source error - .*/media/[0-9a-f]+\.png at ": "Streamlit's own words for the same.",
+}
+
+
+def chromium() -> str:
+    """Return the browser's path; without one nothing here can run, which is a fault where all checks must run."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        reason = "There is no Chromium on this machine; the pages were not looked at in a browser."
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running server whose workers hold the shipped bundle."""
+    chromium()
+    nothing = str(tmp_path_factory.mktemp("nothing"))  # a machine to which no images were brought
+    with running_app(TELLTALE_DATA=nothing, HF_HOME=nothing, TELLTALE_CACHE=nothing) as app:
+        yield app.address
+        assert "Traceback" not in app.log.read_text(), app.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """One person's tab, and what the browser complained about in it."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+
+    def settle(self) -> None:
+        """Wait until nothing runs and nothing is missing."""
+        self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=PATIENCE)
+        self.page.wait_for_selector("h1", timeout=PATIENCE)
+        self.page.wait_for_function("() => !document.querySelector('[data-testid=\"stSkeleton\"]')", timeout=PATIENCE)
+
+    def text(self) -> str:
+        """Return everything that can be read on the page."""
+        return re.sub(r"\s+", " ", self.page.locator('[data-testid="stMain"]').inner_text())
+
+    def check(self) -> None:
+        """No error is shown, and nothing is wider than the window."""
+        for kind in ("stException", "stAlertContentError"):
+            shown = self.page.locator(f'[data-testid="{kind}"]')
+            assert shown.count() == 0, shown.first.inner_text()
+        for selector in ("html", '[data-testid="stMain"]'):
+            wide, room = self.page.eval_on_selector(selector, "e => [e.scrollWidth, e.clientWidth]")
+            assert wide <= room + 1, f"{selector} is {wide} px wide in {room} px at {self.page.url}"
+
+
+@pytest.fixture
+def open_tab(server: str, browser: Any) -> Iterator[Any]:
+    """Open tabs, each of a person of its own; afterwards no tab may have complained."""
+    visits = []
+
+    def opened(path: str, viewport: dict[str, int]) -> Visit:
+        page = browser.new_context(viewport=viewport).new_page()
+        visit = Visit(page)
+        page.on("console", lambda message: visit.complaints.append(console_line(message)))
+        page.on("pageerror", lambda error: visit.complaints.append(f"uncaught: {error}"))
+        page.on("requestfailed", lambda request: visit.complaints.append(f"error: failed {request.url}"))
+        visits.append(visit)
+        page.goto(path if path.startswith("http") else f"{server}/{path}", timeout=PATIENCE)
+        visit.settle()
+        return visit
+
+    yield opened
+    for visit in visits:
+        visit.page.context.close()
+    loud = [line for visit in visits for line in visit.complaints if line.startswith(("error", "warning", "uncaught"))]
+    assert not [line for line in loud if not any(re.search(known, line) for known in NOT_OURS)]
+
+
+def console_line(message: Any) -> str:
+    return f"{message.type}: {message.text} at {message.location.get('url', '')}"
+
+
+def pixels_of(visit: Visit, alt: str) -> np.ndarray:
+    """Return the pixels (C, H, W) of the picture with this text alternative, as the browser received them."""
+    picture = visit.page.locator(f'img[alt^="{alt}"]')
+    answer = visit.page.request.get(urljoin(visit.page.url, picture.get_attribute("src")))
+    shown = Image.open(io.BytesIO(answer.body()))
+    assert shown.format == "PNG"
+    array = np.asarray(shown)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def enlarged(image: np.ndarray, size: int) -> np.ndarray:
+    scale = size // image.shape[-1]
+    return np.kron(to_bytes(image), np.ones((1, scale, scale), np.uint8))
+
+
+def case_query(image_id: int) -> str:
+    return f"bundle=digits&image=test-{image_id}&attack=pgd~eps~0.1~seed~0&alpha=0.05"
+
+
+def analyses(image_id: int) -> tuple[Analysis, Analysis]:
+    """Return what core says of an image and of its attack with PGD's defaults."""
+    image = images_of([image_id])[0]
+    attack = attack_image(shipped(), image, "pgd", seed=0)
+    return analyse_image(shipped(), image), analyse_image(shipped(), attack.images[0])
+
+
+def readings(analysis: Analysis) -> list[str]:
+    """Return how a page writes every verdict."""
+    return [f"score {number(v.score)}, p = {v.p_value:.3f}, threshold {number(v.threshold)}" for v in analysis.verdicts]
+
+
+def assert_says_what_core_says(visit: Visit, image_id: int) -> None:
+    natural, attacked = analyses(image_id)
+    text = visit.text()
+    noticing, calibrated = count_noticing(attacked.verdicts)
+    assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)
+    assert f"Natural: read as {natural.prediction.name}" in text
+    assert f"Attacked: read as {attacked.prediction.name}" in text
+    for reading in readings(natural) + readings(attacked):
+        assert reading in text, reading
+    linf = float(np.abs(attacked.image - natural.image).max())
+    assert f"L∞ {linf:.3f}" in text
+
+
+def show_test_images(visit: Visit) -> None:
+    """Go from the samples, with which the picker starts, to the gallery of all test images."""
+    visit.page.locator('[class*="st-key-image-source"]').get_by_text("Test images").click()
+    visit.page.wait_for_selector("text=no. ", timeout=PATIENCE)
+    visit.settle()
+
+
+def test_pick_attack_and_follow_the_case_through_every_page(open_tab: Any) -> None:
+    visit = open_tab("", WIDE)
+    page = visit.page
+    show_test_images(visit)
+    button = page.locator('[class*="st-key-pick-"] button:visible').nth(3)
+    image_id = int(button.inner_text().removeprefix("no. "))
+    button.click()
+    page.wait_for_url(f"**image=test-{image_id}*", timeout=PATIENCE)
+    visit.settle()
+    page.locator('[data-testid="stBaseButton-primaryFormSubmit"]').click()
+    page.wait_for_url("**attack=pgd*", timeout=PATIENCE)
+    page.wait_for_selector("text=What the attack did", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+    assert_says_what_core_says(visit, image_id)
+    link = page.url
+    natural, attacked = analyses(image_id)
+    main = page.locator('[data-testid="stMain"]')
+    for title in list(PAGES)[1:]:
+        main.evaluate("main => { main.scrollTop = main.scrollHeight; }")
+        page.locator('[data-testid="stSidebarNavLink"]', has_text=title).click()
+        page.wait_for_url(f"**/{PAGES[title]}?*", timeout=PATIENCE)
+        page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
+        visit.settle()
+        visit.check()
+        page.wait_for_function("() => [...document.querySelectorAll('.js-plotly-plot')].every(e => e._fullLayout)")
+        assert page.evaluate(DRAWN_TWICE) == [], title
+        assert main.evaluate("main => main.scrollTop") == 0, f"{title} opens where the page before was scrolled to"
+        assert f"image=test-{image_id}" in page.url and "attack=pgd" in page.url, title
+        if title not in WITHOUT_CASE:
+            text = visit.text()
+            assert f"Test image {image_id}, read as {natural.prediction.name}" in text
+            assert f"it is read as {attacked.prediction.name}" in text
+    stranger = open_tab(link, WIDE)
+    stranger.page.wait_for_selector("text=What the attack did", timeout=PATIENCE)
+    stranger.settle()
+    stranger.check()
+    assert_says_what_core_says(stranger, image_id)
+
+
+@pytest.mark.parametrize("title", list(PAGES))
+def test_every_page_fits_a_phone(open_tab: Any, title: str) -> None:
+    image_id = int(correct_test_ids(9)[4])
+    visit = open_tab(f"{PAGES[title]}?{case_query(image_id)}", NARROW)
+    visit.page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_model_is_chosen_by_keyboard_from_a_list_that_says_what_each_lacks(
+    open_tab: Any, viewport: dict[str, int]
+) -> None:
+    visit = open_tab("", viewport)
+    page = visit.page
+    if viewport is NARROW:
+        page.locator('[data-testid="stExpandSidebarButton"]').click()
+    page.locator(".st-key-models button:visible").focus()
+    page.keyboard.press("Enter")
+    dialog = page.locator('[role="dialog"]')
+    dialog.locator(".st-key-model-cifar10 button:visible").wait_for(timeout=PATIENCE)
+    said = re.sub(r"\s+", " ", dialog.inner_text())
+    for name in ("digits", "cifar10"):
+        assert f"{percent(load_bundle(name).manifest.accuracies['test'])} of test images right" in said
+    assert "The images of 'cifar10' are not on this machine" in said
+    assert str(images_command(load_bundle("cifar10"))) in said
+    box = dialog.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= viewport["width"] + 1
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.closest('.st-key-model-cifar10') !== null"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url("**bundle=cifar10*", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+
+
+def test_a_photograph_is_cut_by_keyboard_attacked_and_followed_without_its_images(open_tab: Any) -> None:
+    visit = open_tab("?bundle=cifar10", WIDE)
+    page = visit.page
+    first = page.url
+    use_one_thread()  # as the engine's workers compute
+    colour = shipped("cifar10")
+    slider = page.locator('.st-key-crop-left-chelsea input[type="range"]')
+    for _ in range(3):
+        slider.press("ArrowRight")
+    page.wait_for_function("url => location.href !== url", arg=first, timeout=PATIENCE)
+    visit.settle()
+    chelsea = PHOTOGRAPHS[0]
+    left = int(slider.get_attribute("value"))
+    assert left == chelsea.square.left + 3
+    moved = replace(chelsea, square=replace(chelsea.square, left=left))
+    image = photograph_for(moved, colour.bundle.image_shape)
+    natural = analyse_image(colour, image)
+    for reading in readings(natural):
+        page.wait_for_selector(f"text={reading}", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+    assert f"Natural: read as {natural.prediction.name}" in visit.text()
+    page.locator('[data-testid="stBaseButton-primaryFormSubmit"]').click()
+    page.wait_for_selector("text=What the attack did", timeout=PATIENCE)
+    visit.settle()
+    attacked = analyse_image(colour, attack_image(colour, image, "pgd", seed=0).images[0])
+    for reading in readings(attacked):
+        assert reading in visit.text(), reading
+    for alt, shown in (("Natural image", natural.image), ("Attacked image", attacked.image)):
+        received = pixels_of(visit, alt)
+        assert np.array_equal(received, enlarged(shown, received.shape[-1])), alt
+    page.locator('[data-testid="stSidebarNavLink"]', has_text="Neighbours").click()
+    page.wait_for_url("**/neighbours?*", timeout=PATIENCE)
+    page.wait_for_selector("text=Most harmful", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+    text = visit.text()
+    assert "python -m telltale build cifar10 --data" in text
+    assert page.locator('img[alt*="not on this machine"]').count() == 3 * 8
+    near = attacked.neighbours
+    for image_id, distance in zip(near.ids[-1, :8], near.distances[-1, :8], strict=True):
+        assert f"no. {image_id} d = {distance:.3g}" in text
+
+
+@pytest.mark.parametrize("title", ["Workbench", "Neighbours & influence", "Detectors & ROC"])
+def test_colour_fits_a_phone_without_its_images(open_tab: Any, title: str) -> None:
+    visit = open_tab(f"{PAGES[title]}?bundle=cifar10&attack=pgd~eps~0.1~seed~0", NARROW)
+    visit.page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_figure_that_is_marked_in_a_paper_table_shows_what_lies_behind_it(
+    open_tab: Any, viewport: dict[str, int]
+) -> None:
+    stored = catalogue.stored_tables()
+    assert stored, "full runs of the papers' tables come with the project"
+    visit = open_tab("paper-tables", viewport)
+    page = visit.page
+    grid = Grid.of(catalogue.stored_cells(stored[0]))
+    table = page.locator(".st-key-paper-grid .dvn-scroller")
+    for row in (1, 0):
+        table.click(position={"x": 250, "y": 40 + 70 * row + 30})
+        page.wait_for_selector(f"h3:has-text('{grid.rows[row]} / ')", timeout=PATIENCE)
+    visit.settle()
+    visit.check()
+    chosen = page.locator("h3").first.inner_text().split(" / ")
+    cell = grid.cells[(chosen[0], chosen[1])]
+    metric = page.locator('[data-testid="stMetric"]', has_text="Ours")
+    assert words.figure(cell.ours) in metric.inner_text()
+    assert (page.locator(".js-plotly-plot").count() > 0) == (len(cell.fpr) > 0)
+
+
+def test_an_image_is_drawn_soon_after_the_click(open_tab: Any, record_property: Any) -> None:
+    visit = open_tab("", WIDE)
+    show_test_images(visit)
+    taken = []
+    for turn in (5, 6, 7, 5):
+        button = visit.page.locator('[class*="st-key-pick-"] button:visible').nth(turn)
+        expected = readings(analyse_image(shipped(), images_of([int(button.inner_text().removeprefix("no. "))])[0]))
+        started = time.monotonic()
+        button.click()
+        for reading in expected:
+            visit.page.wait_for_selector(f"text={reading}", timeout=PATIENCE)
+        taken.append(time.monotonic() - started)
+        visit.settle()
+    record_property("click_to_drawn_seconds", [round(seconds, 2) for seconds in taken])
+    print(f"click to drawn: {', '.join(f'{seconds:.2f} s' for seconds in taken)}")
+    assert max(taken) < SLOWEST_DRAWING

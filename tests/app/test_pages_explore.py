@@ -1,0 +1,151 @@
+"""Choosing what to look at: samples that teach, a pasted link, and pinned cases beside the current one."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_pages import ATTACKED, PAGES, bundle, engine, open_app, show, text_of  # noqa: F401  # the fixtures are used
+
+from support.fake_analysis import FakeBundle, FakeEngine
+from telltale.scores.samples import teaching_samples
+from telltale_app import pins, words
+from telltale_app.panels import pinned
+
+
+def table_of(app: AppTest) -> dict[str, dict[str, str]]:
+    """Return the comparison: row by row, cells by column."""
+    frame = app.table[0].value
+    names = frame[""].tolist()
+    return {name: frame.iloc[row].to_dict() for row, name in enumerate(names)}
+
+
+def choose(app: AppTest, attack: str) -> AppTest:
+    """Attack the current image with the usual settings of another attack."""
+    box = next(box for box in app.selectbox if box.label == "Attack")
+    box.select(attack)
+    app.run()
+    next(button for button in app.button if button.label == "Attack").click()
+    return app.run()
+
+
+def test_a_sample_opens_its_case_attack_included(engine: FakeEngine, bundle: FakeBundle) -> None:  # noqa: F811
+    app = open_app()
+    for sample in teaching_samples(bundle):  # type: ignore[arg-type]  # a stand-in
+        app.button(key=f"pick-sample-{sample.lesson}").click().run()
+        assert not app.exception
+        assert app.query_params["image"] == f"test-{sample.image_id}"
+        assert app.query_params["attack"].split("~")[0] == (sample.attack or "none")
+    assert "of 5 detectors notice" in text_of(app)
+
+
+def test_samples_need_images(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    show(monkeypatch, FakeBundle(False, colour=True))
+    app = open_app()
+    app.session_state["image-source-cifar10"] = "Start here"
+    app.run()
+    assert not app.exception and "choose a photograph or upload" in text_of(app)
+
+
+@pytest.mark.parametrize(
+    "link", ["https://x.org/telltale/?bundle=digits&image=test-171&attack=pgd~eps~0.2&alpha=0.1", "?image=test-171"]
+)
+def test_a_pasted_link_opens_its_case(engine: FakeEngine, link: str) -> None:  # noqa: F811
+    app = open_app()
+    app.session_state["image-source-digits"] = "Link"
+    app.run()
+    app.text_input(key="pasted-link").set_value(f"  {link} ").run()
+    assert not app.exception and not app.error
+    assert app.query_params["image"] == "test-171"
+    assert app.query_params["attack"].startswith("pgd~eps~0.2~" if "attack" in link else "none")
+
+
+@pytest.mark.parametrize("link", ["nonsense", "https://x.org/?attack=pgd", "https://[x"])
+def test_what_is_no_link_of_a_case_is_said_in_a_sentence(engine: FakeEngine, link: str) -> None:  # noqa: F811
+    app = open_app()
+    before = app.query_params["image"]
+    app.session_state["image-source-digits"] = "Link"
+    app.run()
+    app.text_input(key="pasted-link").set_value(link).run()
+    assert not app.exception
+    assert [error.value for error in app.error] == [
+        "This is not the link of a case: it names neither a model nor an image. The image chosen before stays."
+    ]
+    assert app.query_params["image"] == before
+
+
+def test_a_pinned_attack_stands_beside_the_next_one(engine: FakeEngine) -> None:  # noqa: F811
+    app = open_app(**ATTACKED)
+    assert not app.table
+    app.button(key="pin").click().run()
+    assert "This case is pinned." in "".join(info.value for info in app.info)
+    app = choose(app, "fgsm")
+    assert not app.exception and not app.error
+    table = table_of(app)
+    assert list(table["read as"]) == ["", "Natural", "A: PGD", "B: FGSM", pinned.COMPARED]
+    assert [table["read as"][name] for name in ("Natural", "A: PGD", "B: FGSM")] == ["7", "0", "0"]
+    assert "budget ε (L∞) 0.2, step size 0.01, steps 20, random start on; seed 3" in text_of(app)
+    assert table["L∞"]["Natural"] == "–" and table["L∞"]["A: PGD"] != "–"
+    assert table["read as"][pinned.COMPARED] == table["kNN score"][pinned.COMPARED] == pinned.SAME
+    assert "Adversarial, p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.010" in table["kNN score"]["B: FGSM"]
+    assert "Looks natural, p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.400" in table["kNN score"]["Natural"]
+    assert table["Feature response entropy"]["A: PGD"].endswith("Not calibrated")
+
+
+def test_what_differs_between_pinned_cases_is_marked(engine: FakeEngine) -> None:  # noqa: F811
+    app = open_app(**ATTACKED)
+    app.button(key="pin").click().run()
+    app.button(key="pick-sample-sure").click().run()
+    table = table_of(app)
+    assert list(table["read as"]) == ["", "A: PGD", "B: natural", pinned.COMPARED]
+    assert table["kNN score"][pinned.COMPARED] == table["L∞"][pinned.COMPARED] == pinned.OTHER
+    assert table["NNIF"][pinned.COMPARED] == pinned.SAME  # the stand-in for NNIF never notices
+
+
+def test_pins_travel_in_the_link_and_can_be_let_go(engine: FakeEngine) -> None:  # noqa: F811
+    app = open_app(**ATTACKED)
+    app.button(key="pin").click().run()
+    app = choose(app, "fgsm")
+    shown, text = table_of(app), str(app.query_params["pin"])
+    assert text.startswith("digits!test-167!pgd~eps~0.2~")
+    again = open_app(**{name: str(app.query_params[name]) for name in ("bundle", "image", "attack", "alpha", "pin")})
+    assert table_of(again) == shown
+    again.switch_page(PAGES[2]).run()
+    assert again.query_params["pin"] == text
+    app.button(key="unpin-all").click().run()
+    assert "pin" not in app.query_params and not app.table
+
+
+def test_the_oldest_pin_makes_room(engine: FakeEngine) -> None:  # noqa: F811
+    app = open_app(**ATTACKED)
+    for attack in ("fgsm", "bim", "deepfool"):
+        app.button(key="pin").click().run()
+        app = choose(app, attack)
+    assert [name for name in table_of(app)["read as"]][1:-1] == ["Natural", "A: FGSM", "B: BIM", "C: DeepFool"]
+    assert pins.MOST == 2
+
+
+@pytest.mark.parametrize("text", ["nonsense", "digits!test-3", "!!!", "digits!png-A!pgd!9,/etc!x!y!z"])
+def test_forged_pins_raise_nothing(engine: FakeEngine, text: str) -> None:  # noqa: F811
+    app = open_app(**ATTACKED, pin=text)
+    assert not app.exception and not app.error
+
+
+def test_the_fused_card_needs_no_statistics(engine: FakeEngine) -> None:  # noqa: F811
+    text = text_of(open_app(**ATTACKED))
+    assert "#### :orange[:material/warning: Adversarial]" in text
+    assert "About **1 in 100** natural images looks at least as suspicious." in text  # p = 0.01
+    assert "#### :blue[:material/check_circle: Looks natural]" in text
+    assert "Speaks for an attack: kNN score, Trajectory and I-defender." in text
+    assert "Against: kNN score, Trajectory and I-defender." in text  # the natural image's
+
+
+@pytest.mark.parametrize(("p_value", "said"), [(0.9, "Most natural"), (0.5, "1 in 2"), (0.0029, "1 in 345")])
+def test_p_values_are_counted_in_images(p_value: float, said: str) -> None:
+    assert said in words.rarity(p_value)
+
+
+@pytest.mark.parametrize(
+    ("change", "colour", "said"), [(8 / 255, True, "8/255"), (0.0314, True, "8.0/255"), (0.1, False, "0.1")]
+)
+def test_changes_of_a_pixel_are_written_as_their_field_writes_them(change: float, colour: bool, said: str) -> None:
+    assert words.pixel_change(change, colour) == said

@@ -1,0 +1,338 @@
+"""The page on the model's own errors against a stand-in engine: filters, linked selections, one click to a case."""
+
+# ruff: noqa: F811, ARG005  # fixtures are imported by name; stand-ins take what the real ones take
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_pages import bundle, engine, open_app, show, text_of  # noqa: F401  # fixtures
+
+import telltale.bundle
+from support.fake_analysis import LAYERS, FakeBundle, FakeEngine
+from telltale.analysis.opened import load_reference
+from telltale.figures.embedding import MOST_POINTS
+from telltale.figures.errors import confusion_matrix, errors_map
+from telltale.model_errors.evaluated import evaluated_images
+from telltale.model_errors.reasons import ErrorReasons
+from telltale.model_errors.suspicious import SuspiciousImages, suspicious_images
+from telltale_app.panels import error_choice, selection
+
+PAGE = "app_pages/misclassifications.py"
+LABELS_TAB = "Suspicious training images"
+HARMFUL = 3
+
+
+def reasons_of(bundle: FakeBundle) -> ErrorReasons:
+    """Return made-up reasons, the first label the most doubtful."""
+    errors = evaluated_images(bundle.scores).errors()
+    count = len(errors)
+    harmful = np.arange(count * HARMFUL).reshape(count, HARMFUL) % 120
+    return ErrorReasons(
+        ids=errors.ids,
+        true_share=np.linspace(0.0, 0.5, count),
+        predicted_share=np.linspace(1.0, 0.5, count),
+        departures=np.arange(count) % len(LAYERS) - 1,
+        harmful_ids=harmful,
+        harmful_labels=harmful % 10,
+        harmful_values=-np.ones((count, HARMFUL)),
+        label_error=np.linspace(0.95, 0.3, count),
+        positions={name: np.zeros((count, len(LAYERS), 2), np.float32) for name in ("umap", "pca")},
+        k=20,
+        pivot="centroid",
+        distance="l2",
+    )
+
+
+def ranked() -> SuspiciousImages:
+    ids = np.arange(120)[::-1].copy()
+    shares = np.linspace(1.0, 0.0, 120)
+    return SuspiciousImages(ids, ids % 10, shares, shares / 9, shares, (ids + 1) % 10, shares, 20, "exact")
+
+
+@pytest.fixture(autouse=True)
+def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the stand-in engine answer what this page asks."""
+    monkeypatch.setattr(
+        FakeEngine, "_explain_errors", lambda _, bundle: reasons_of(telltale.bundle.load_bundle(bundle)), raising=False
+    )
+    monkeypatch.setattr(FakeEngine, "_suspicious_images", lambda _, bundle: ranked(), raising=False)
+
+
+def table_of(app: AppTest) -> pd.DataFrame:
+    return app.dataframe[0].value
+
+
+def open_labels(**query: str) -> AppTest:
+    app = open_app(**query)
+    app.session_state["misclassifications-tab"] = LABELS_TAB
+    return app.switch_page(PAGE).run()
+
+
+@pytest.mark.parametrize(
+    ("colour", "with_data"), [(False, True), (True, True), (True, False)], ids=["digits", "cifar10", "without its data"]
+)
+def test_both_tabs_open(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, colour: bool, with_data: bool) -> None:
+    show(monkeypatch, FakeBundle(with_data, colour=colour))
+    app = open_app(PAGE)
+    for tab in ("Model errors", LABELS_TAB):
+        app.session_state["misclassifications-tab"] = tab
+        app.run()
+        assert not app.exception and not app.error and not app.warning
+        assert len(app.dataframe) == 1 and app.get("download_button")
+        assert ("not on this machine" in text_of(app)) != with_data
+
+
+def test_the_summary_and_the_table_say_what_the_scores_say(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_app(PAGE)
+    evaluated = evaluated_images(bundle.scores)
+    errors = evaluated.errors()
+    assert f"The model misreads **{len(errors)}** of {len(evaluated)} natural images" in text_of(app)
+    frame = table_of(app)
+    assert sorted(frame["image"]) == sorted(errors.ids)
+    by_image = frame.set_index("image")
+    for image_id, label, prediction in zip(errors.ids, errors.labels, errors.predictions, strict=True):
+        row = by_image.loc[image_id]
+        assert (row["true class"], row["read as"]) == (bundle.class_names[label], bundle.class_names[prediction])
+    assert frame["label error"].is_monotonic_decreasing
+    assert dict((metric.label, metric.value) for metric in app.metric)["Doubtful labels"] == "1"
+
+
+def test_without_images_what_needs_none_is_shown_and_nothing_is_computed(
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    show(monkeypatch, FakeBundle(False, colour=True))
+    app = open_app(PAGE)
+    assert list(table_of(app).columns) == ["image", "split", "true class", "read as", "confidence"]
+    assert "explain_errors" not in [task for task, _ in engine.submitted]
+    assert not [button for button in app.button if "open" in (button.key or "")]
+
+
+def test_filters_narrow_table_and_file(engine: FakeEngine) -> None:
+    app = open_app(PAGE)
+    before = len(table_of(app))
+    app.multiselect[0].select(3).run()
+    assert set(table_of(app)["true class"]) == {"3"} and len(table_of(app)) == before / 2
+    app.slider(key="errors-confidence").set_value((95, 100)).run()
+    assert "No error passes these filters" in text_of(app) and not app.dataframe
+    app.slider(key="errors-confidence").set_value((90, 90)).run()
+    assert len(table_of(app)) == before / 2
+    app.get("button_group")
+    app.session_state["errors-splits"] = ["test"]
+    app.run()
+    assert set(table_of(app)["split"]) == {"test"}
+
+
+def test_a_chosen_cell_and_a_lasso_narrow_the_errors_together(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_app(PAGE)
+    ids = evaluated_images(bundle.scores).errors().ids
+    app.session_state["errors-lasso"] = {"scope": bundle.id, "ids": ids[:3].tolist()}
+    app.run()
+    assert sorted(table_of(app)["image"]) == sorted(ids[:3])
+    app.session_state["errors-cell"] = {"scope": bundle.id, "ids": [3, 4]}
+    app.run()
+    assert set(table_of(app)["true class"]) == {"3"} and set(table_of(app)["image"]) <= set(ids[:3])
+    assert "Only **3** read as **4** and inside the lasso." in text_of(app)
+    app.button(key="errors-clear").click().run()
+    assert len(table_of(app)) == len(ids)
+    app.session_state["errors-lasso"] = {"scope": "another model", "ids": []}
+    app.run()
+    assert len(table_of(app)) == len(ids)
+
+
+def test_what_a_chart_reports_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        {"curve_number": 0, "customdata": 7},
+        {"curve_number": 1, "customdata": [5]},
+        {"curve_number": 1, "customdata": {"0": 3, "1": 4}},  # as the browser sends a row of an array
+        {"curve_number": 1},
+    ]
+    session: dict[str, Any] = {"chart": {"selection": {"points": points}}}
+    monkeypatch.setattr(selection.st, "session_state", session)
+    selection._take("chart", "kept", "scope")
+    assert selection.selected("kept", "scope").tolist() == [7, 5, 3, 4]
+    assert selection.selected("kept", "another") is None
+    places = selection.Places(np.zeros((3, 2)), np.array([3, 5, 9]))
+    selection._take_inside("chart", "kept", "scope", places)
+    assert selection.selected("kept", "scope").tolist() == [3, 5], "a click selects nothing but what has a place"
+    session["chart"] = {"selection": {"points": []}}
+    for take in (lambda *name: selection._take(*name), lambda *name: selection._take_inside(*name, places)):
+        take("chart", "kept", "scope")
+        assert selection.selected("kept", "scope") is None
+
+
+def test_an_outline_selects_all_that_lie_inside_it_drawn_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    places = selection.Places(points, np.arange(1000, 1500))
+    angles = np.linspace(0, 2 * np.pi, 400)
+    lasso = {"x": np.cos(angles).tolist(), "y": np.sin(angles).tolist()}
+    drawn = [{"curve_number": 0, "customdata": 1003}]
+    session: dict[str, Any] = {"chart": {"selection": {"points": drawn, "lasso": [lasso], "box": []}}}
+    monkeypatch.setattr(selection.st, "session_state", session)
+    selection._take_inside("chart", "kept", "scope", places)
+    radii = np.linalg.norm(points, axis=1)
+    assert not ((radii > 0.999) & (radii < 1.001)).any(), "none lies between the circle and its polygon"
+    assert selection.selected("kept", "scope").tolist() == (1000 + np.flatnonzero(radii < 1)).tolist()
+    session["chart"]["selection"] = {"points": [], "lasso": [], "box": [{"x": [0.5, -1], "y": [0, 2]}]}
+    selection._take_inside("chart", "kept", "scope", places)
+    in_box = (points[:, 0] > -1) & (points[:, 0] < 0.5) & (points[:, 1] > 0) & (points[:, 1] < 2)
+    assert selection.selected("kept", "scope").tolist() == (1000 + np.flatnonzero(in_box)).tolist()
+    session["chart"]["selection"]["box"] = [{"x": [50, 51], "y": [0, 2]}]
+    selection._take_inside("chart", "kept", "scope", places)
+    assert selection.selected("kept", "scope").tolist() == [], "nothing inside is not the same as no outline"
+
+
+def test_one_click_opens_an_error_in_the_workbench(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_app(PAGE)
+    key = next(button.key for button in app.button if (button.key or "").startswith("errors-open-test-"))
+    app.button(key=key).click().run()
+    assert not app.exception
+    assert app.query_params["image"] == key.removeprefix("errors-open-")
+    assert [title.value for title in app.title] == ["Workbench"]
+
+
+def test_the_first_row_says_why(engine: FakeEngine, bundle: FakeBundle) -> None:
+    first = reasons_of(bundle)
+    text = text_of(open_app(PAGE))
+    assert f"**Image {first.ids[0]}.** Its label says **3**; the model reads **4** (90 %)." in text
+    assert "Of its 20 nearest training images, 0 are of class 3 and 20 of class 4." in text
+    assert "never ends nearer to 4" in text and "Label-error score 0.95: look whether the label is right." in text
+    for image_id in first.harmful_ids[0]:
+        assert f"no. {image_id}" in text
+
+
+def test_the_current_case_says_why_where_it_is_one_of_the_errors(engine: FakeEngine, bundle: FakeBundle) -> None:
+    rows = table_of(open_app(PAGE))
+    (test,) = np.flatnonzero(rows["split"] == "test")[-1:]
+    assert test > 0
+    shown = text_of(open_app(PAGE, image=f"test-{rows['image'][test]}"))
+    assert f"**Image {rows['image'][test]}.**" in shown
+    assert f"**Image {rows['image'][0]}.**" not in shown
+
+
+@pytest.mark.parametrize(
+    "clicked", [{"rows": [1], "columns": [], "cells": []}, {"rows": [], "columns": [], "cells": [(1, "confidence")]}]
+)
+def test_a_click_anywhere_in_a_row_says_why(engine: FakeEngine, bundle: FakeBundle, clicked: dict[str, list]) -> None:
+    app = open_app(PAGE)
+    app.session_state["errors-table-digits"] = {"selection": clicked}
+    app.run()
+    second = table_of(app)["image"].iloc[1]
+    assert f"**Image {second}.**" in text_of(app)
+
+
+def test_cancelled_work_leaves_the_rest_and_starts_only_when_asked(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_app()
+    app.session_state[f"stopped-explain_errors-{bundle.id}"] = True
+    app.switch_page(PAGE).run()
+    assert "Looking into every error was cancelled." in text_of(app)
+    assert "The reasons behind it were not looked into." in text_of(app)
+    assert "not on this machine" not in text_of(app) and "images at hand" not in text_of(app)
+    assert len(table_of(app)) == 6 and "explain_errors" not in [task for task, _ in engine.submitted]
+    app.button(key="again-explain_errors").click().run()
+    assert "label error" in table_of(app)
+
+
+def test_slow_work_ends_in_its_result(engine: FakeEngine) -> None:
+    engine.seconds = 0.8
+    app = open_app(PAGE)
+    assert "label error" in table_of(app)
+    assert not [button for button in app.button if button.label == "Cancel"]
+
+
+def test_a_model_without_errors_says_so(engine: FakeEngine, bundle: FakeBundle) -> None:
+    table = bundle.scores.to_pandas()
+    import pyarrow as pa
+
+    bundle.scores = pa.Table.from_pandas(table[table["kind"] != "natural_error"], preserve_index=False)
+    app = open_app(PAGE)
+    assert not app.exception and "there is nothing to explain here" in text_of(app)
+
+
+def test_suspicious_images_come_in_order_with_both_labels(engine: FakeEngine) -> None:
+    app = open_labels()
+    frame = table_of(app)
+    assert frame["image"].tolist() == list(range(119, 19, -1)) and frame["rank"].tolist() == list(range(1, 101))
+    text = text_of(app)
+    assert "The **120** of 300 training images that this compact model keeps are ranked here" in text
+    assert "**9**  \nneighbours say **0**" in text
+    app.selectbox(key="suspicious-label-digits").select(4).run()
+    assert set(table_of(app)["given label"]) == {"4"} and len(table_of(app)) == 12
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_the_shipped_models_open_with_their_own_list(
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("TELLTALE_DATA", str(tmp_path))  # decoding 60,000 images is not what is tested
+    real = telltale.bundle.bundle.load_bundle(name)
+    show(monkeypatch, real)
+    found = suspicious_images(load_reference(real), lambda *_: None)
+    monkeypatch.setattr(FakeEngine, "_suspicious_images", lambda _, bundle: found)
+    app = open_labels(bundle=name)
+    assert not app.exception and not app.error
+    assert table_of(app)["image"].tolist() == found.ids[:100].tolist()
+
+
+def test_the_file_holds_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(selection.st, "download_button", lambda _label, data, *_, **__: given.append(data))
+    frame = pd.DataFrame({"image": [5, 7], "read as": ["cat", 'a "dog", wet']})
+    selection.download(frame, "errors.csv", "key")
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(given[0])), frame)
+
+
+def test_a_lasso_on_the_neighbours_map_becomes_table_figures_and_file(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_app("app_pages/neighbours.py")
+    assert "inside the lasso" not in text_of(app)
+    app.session_state["map-lasso"] = {"scope": bundle.id, "ids": [13, 3, 3, 23, 4, 10**6]}
+    app.run()
+    assert not app.exception
+    frame = next(table.value for table in app.dataframe if "lists" in table.value)
+    found = sorted(zip(frame["image"], frame["class"], strict=True))
+    assert found == [(3, "3"), (4, "4"), (13, "3"), (23, "3")]
+    assert (frame["lists"] == "").is_monotonic_increasing, "what is on a list comes first"
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert (shown["Training images"], shown["Classes"], shown["Most frequent"]) == ("4", "2", "3")
+    app.button(key="map-open-train-13").click().run()
+    assert app.query_params["image"] == "train-13"
+
+
+def test_a_matrix_cell_knows_its_classes_and_numbers_stand_where_they_belong() -> None:
+    counts = np.array([[50, 2, 0], [7, 60, 1], [0, 0, 70]])
+    figure = confusion_matrix(counts, ["cat", "dog", "frog"])
+    cells = figure.data[-1]
+    assert len(cells.x) == 6, "the diagonal cannot be chosen"
+    for x, y, (true, read), text in zip(cells.x, cells.y, cells.customdata, cells.text, strict=True):
+        assert (y, x) == (["cat", "dog", "frog"][true], ["cat", "dog", "frog"][read])
+        assert int(text) == counts[true, read]
+    written = {(note.y, note.x): int(note.text) for note in figure.layout.annotations}
+    assert written == {(r, c): counts[r, c] for r in range(3) for c in range(3) if counts[r, c]}
+
+
+def test_all_errors_are_on_the_map_and_few_of_many_training_images() -> None:
+    draws = np.random.default_rng(0)
+    training = (draws.normal(size=(5000, 2)), np.arange(5000) % 2, np.arange(5000))
+    places = draws.normal(size=(4, 2))
+    figure = errors_map(training, (places, np.array([7, 5, 6, 9])), ["a"] * 4, ["cat", "dog"])
+    assert sum(len(trace.customdata) for trace in figure.data[:-1]) == MOST_POINTS
+    assert figure.data[-1].customdata.tolist() == [7, 5, 6, 9]
+    np.testing.assert_array_equal(np.stack([figure.data[-1].x, figure.data[-1].y], axis=1), places)
+
+
+def test_the_confusion_matrix_is_kept_once_for_each_theme(bundle: FakeBundle) -> None:
+    evaluated = evaluated_images(bundle.scores)
+    for colour in ("#0c1519", "#e8eef0", "#0c1519"):
+        figure = error_choice._confusion(evaluated, bundle, bundle.id, colour)
+        assert {note.font.color for note in figure.layout.annotations} == {colour}
+        assert figure.layout.xaxis.tickfont.color == figure.layout.yaxis.title.font.color == colour

@@ -1,0 +1,127 @@
+"""The pages with the shipped bundle and the real engine: what is said equals what the engine answers."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import telltale.bundle
+import telltale.engine
+from telltale.analysis.reading import count_noticing
+from telltale.analysis.results import Analysis
+from telltale.model_errors.evaluated import evaluated_images
+from telltale.scores.table import natural_test_ids
+from telltale_app import words
+
+MAIN = str(Path(__file__).resolve().parents[2] / "app" / "telltale_app" / "main.py")
+PAGES = (
+    "feature_responses",
+    "trajectories",
+    "neighbours",
+    "hidden_state_density",
+    "detectors",
+    "paper_tables",
+    "about",
+    "lessons",
+    "cases",
+)
+
+
+@pytest.fixture(scope="module")
+def image_id() -> int:
+    return int(natural_test_ids(telltale.bundle.load_bundle("digits").scores, label=7)[0])
+
+
+@pytest.fixture(scope="module")
+def app(image_id: int) -> AppTest:
+    app = AppTest.from_file(MAIN, default_timeout=120)
+    app.query_params["image"] = f"test-{image_id}"
+    app.query_params["attack"] = "pgd~eps~0.2~seed~1"
+    return app.run()
+
+
+def analyse(image_id: int, eps: float) -> tuple[Analysis, Analysis]:
+    engine = telltale.engine.get_engine()
+    image_set = telltale.bundle.load_bundle("digits").image_set
+    assert image_set is not None
+    image = image_set.images([image_id])[0]
+    parameters = {"eps": eps, "step": 0.01, "steps": 20, "random_start": True}
+    attack = engine.submit(
+        "attack", bundle="digits", image=image, attack="pgd", parameters=parameters, seed=1, target=None
+    ).result(120)
+    jobs = [engine.submit("analyse", bundle="digits", image=i, alpha=0.05) for i in (image, attack.images[0])]
+    natural, attacked = (job.result(120) for job in jobs)
+    return natural, attacked
+
+
+def test_workbench_says_what_the_engine_answers(app: AppTest, image_id: int) -> None:
+    assert not app.exception and not app.error
+    natural, attacked = analyse(image_id, 0.2)
+    text = said(app)
+    noticing, calibrated = count_noticing(attacked.verdicts)
+    assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)
+    assert f"**Natural**: read as **{natural.prediction.name}**" in text
+    assert f"**Attacked**: read as **{attacked.prediction.name}**" in text
+    assert attacked.image_sha256[:12] in text
+    for verdict in attacked.verdicts:
+        assert f"score {verdict.score:.4g}, p = {verdict.p_value:.3f}, threshold {verdict.threshold:.4g}" in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens(app: AppTest, page: str) -> None:
+    app.switch_page(f"app_pages/{page}.py").run()
+    assert not app.exception and not app.error
+    assert not app.warning
+
+
+def test_pages_never_import_torch(app: AppTest) -> None:
+    loaded = {name for name, module in sys.modules.items() if name.startswith("app.") and module is not None}
+    assert loaded
+    for name in loaded:
+        assert "torch" not in vars(sys.modules[name])
+
+
+def test_an_image_that_is_misread_by_itself_is_said_to_be_so_and_no_other(app: AppTest) -> None:
+    bundle = telltale.bundle.load_bundle("digits")
+    wrong = evaluated_images(bundle.scores).errors()
+    row = int(np.flatnonzero(wrong.splits == "test")[0])
+    label, read = (bundle.class_names[int(found[row])] for found in (wrong.labels, wrong.predictions))
+    misread = AppTest.from_file(MAIN, default_timeout=120)
+    misread.query_params["image"] = f"test-{wrong.ids[row]}"
+    text = said(misread.run())
+    assert f"The data set says {label}: the model errs on this image" in text
+    assert f"**Natural**: read as **{read}**" in text
+    assert "The model misreads this image by itself." in text
+    misread.switch_page("app_pages/trajectories.py").run()
+    assert f"wrongly: the label says {label}" in said(misread)
+    app.switch_page("app_pages/workbench.py").run()
+    assert "misreads this image" not in said(app) and "The data set says" not in said(app)
+
+
+def said(app: AppTest) -> str:
+    text = "\n".join(element.value for kind in ("markdown", "caption") for element in app.get(kind))
+    return text.replace(words.NO_BREAK, " ")
+
+
+def test_another_model_brings_its_own_usual_attack() -> None:
+    app = AppTest.from_file(MAIN, default_timeout=240)
+    app.query_params["bundle"] = "digits"
+    app.run()
+    assert steps(app) == telltale.bundle.load_bundle("digits").attack_parameters("pgd")["steps"]
+    app.button(key="models").click().run()
+    app.button(key="model-cifar10").click().run()
+    assert steps(app) == telltale.bundle.load_bundle("cifar10").attack_parameters("pgd")["steps"] != 20
+    votes = "Votes of the neighbours"
+    app.switch_page("app_pages/neighbours.py").run()
+    assert votes in [header.value for header in app.header]
+    assert "how unusual the predicted class's share is" in said(app)
+
+
+def steps(app: AppTest) -> int:
+    (found,) = (field for field in (*app.number_input, *app.slider) if field.label == "Steps")
+    return int(found.value)

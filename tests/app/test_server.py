@@ -1,0 +1,174 @@
+"""The server as it is deployed: readiness, liveness, its one line of greeting, and what it leaves behind."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from telltale_app import serving
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = tomllib.loads((ROOT / "app" / ".streamlit" / "config.toml").read_text())
+CAPTION_STRENGTH = 0.6  # Streamlit writes captions in the text's colour, see-through
+CHOSEN_STRENGTH = 0.1  # and lays the accent over the ground of a chosen segment
+
+
+class FakeEngine:
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def status(self) -> dict[str, object]:
+        return {"ready": not self.reason, "reason": self.reason, "workers": 2, "expected": 2}
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("", 200), ("1 of 2 workers hold the bundle 'digits'; the others are loading it.", 503)]
+)
+def test_readiness_follows_the_engine(reason: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "get_engine", lambda: FakeEngine(reason))
+    response = asyncio.run(serving.ready(None))  # type: ignore[arg-type]
+    assert response.status_code == code
+    assert response.headers["cache-control"] == "no-store"
+    assert json.loads(response.body) == {"ready": not reason, "reason": reason, "workers": 2, "expected": 2}
+
+
+def get(address: str) -> tuple[int, str]:
+    try:
+        with urlopen(address, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+    except (URLError, ConnectionError):
+        return 0, ""
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
+    start = time.monotonic()
+    while not (value := condition()):
+        assert time.monotonic() - start < seconds, "gave up waiting"
+        time.sleep(0.05)
+    return value
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_real_start_serves_at_once_reports_readiness_and_leaves_no_process(tmp_path: Path) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    log = tmp_path / "log"
+    environment = {**os.environ, "TELLTALE_BUNDLE": "", "TELLTALE_WORKERS": "1"}
+    command = [sys.executable, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port)]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        seen = set()
+        wait_for(lambda: seen.add(get(address + "/ready")[0]) or 200 in seen)
+        assert 503 in seen, "the route answers before the workers are there"
+        assert seen <= {0, 200, 503}
+        assert json.loads(get(address + "/ready")[1])["ready"] is True
+        assert get(address + "/_stcore/health") == (200, "ok")
+        assert "<title>" in get(address + "/")[1]
+        assert f"Telltale is at http://localhost:{port}\n" in log.read_text()
+        main = psutil.Process(process.pid)
+        libraries = {Path(entry.path).name for entry in main.memory_maps()}
+        assert not any(name.startswith("libtorch") for name in libraries), "torch came into the server process"
+        left = [child.pid for child in main.children(recursive=True)]
+        assert len(left) == 2, "a scheduler and a worker"
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        wait_for(lambda: not any(psutil.pid_exists(pid) for pid in left), 5)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: str, second: str) -> float:
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def blended(over: str, under: str, strength: float) -> str:
+    """Return the colour that shows where one lies see-through over another."""
+    pairs = [(int(over[at : at + 2], 16), int(under[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(strength * front + (1 - strength) * back):02x}" for front, back in pairs)
+
+
+def test_the_contrast_formula_agrees_with_the_known_extremes() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_the_white_label_of_a_filled_button_can_be_read_where_there_is_one() -> None:
+    assert contrast("#ffffff", CONFIG["theme"]["light"]["primaryColor"]) >= 4.5
+    typed = [path for path in (ROOT / "app").rglob("*.py") if 'type="primary"' in path.read_text()]
+    assert typed == [], "telltale_app.emphasis knows the theme"
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_text_accents_and_chart_colours_can_be_read_on_their_background(name: str) -> None:
+    theme = CONFIG["theme"][name]
+    sidebar = theme["sidebar"]
+    surfaces = [part[key] for part in (theme, sidebar) for key in ("backgroundColor", "secondaryBackgroundColor")]
+    for surface in surfaces:
+        for colour in (theme["textColor"], theme["linkColor"]):
+            assert contrast(colour, surface) >= 4.5, (colour, surface)
+        caption = blended(theme["textColor"], surface, CAPTION_STRENGTH)
+        assert contrast(caption, surface) >= 4.5, (caption, surface)
+        assert contrast(theme["primaryColor"], surface) >= 4.5, surface
+        chosen = blended(theme["primaryColor"], surface, CHOSEN_STRENGTH)
+        assert contrast(theme["primaryColor"], chosen) >= 4.5, "the label of a chosen segment"
+    for colour in theme["chartCategoricalColors"]:
+        assert contrast(colour, theme["backgroundColor"]) >= 3, colour
+    assert len(set(theme["chartCategoricalColors"])) == 8
+
+
+def test_the_configuration_is_that_of_a_public_server_and_loads_nothing_from_elsewhere() -> None:
+    assert CONFIG["browser"] == {"gatherUsageStats": False}
+    assert CONFIG["client"]["toolbarMode"] == "viewer"
+    assert CONFIG["client"]["showErrorDetails"] == "none"
+    assert CONFIG["server"]["maxUploadSize"] == 10
+    assert CONFIG["server"]["fileWatcherType"] == "none"
+    assert CONFIG["server"]["enableXsrfProtection"] is True
+    assert "http" not in json.dumps(CONFIG)
+
+
+def imports_its_own_modules(package: Path) -> bool:
+    """Return whether importing a package of this project imports modules inside it."""
+    name = ".".join(package.parent.relative_to(ROOT).parts)
+    tree = ast.parse(package.read_text())
+    return any(isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{name}.") for node in tree.body)
+
+
+def test_two_first_visitors_cannot_import_the_same_package_at_once() -> None:
+    command = "import sys, telltale_app.serving; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+    packages = [path for path in (ROOT / "core").rglob("__init__.py") if imports_its_own_modules(path)]
+    names = {".".join(path.parent.relative_to(ROOT).parts) for path in packages}
+    assert {"telltale.attacks", "telltale.bundle", "telltale.engine"} <= names
+    assert names - set(loaded.stdout.split()) == {"telltale.cli"}, "the server never imports the command line"

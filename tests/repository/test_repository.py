@@ -1,0 +1,157 @@
+"""Rules that hold for the source as a whole, each with the harm that breaking it does."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPUTING = {"torch", "torchvision", "captum", "torchattacks", "foolbox"}
+UNSAFE_READERS = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """Yield the top-level package of every import under `node`."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in child.names)
+        elif isinstance(child, ast.ImportFrom) and child.level == 0 and child.module:
+            yield child.module.partition(".")[0]
+
+
+def imports_at_load(module: ast.Module) -> Iterator[str]:
+    """Yield what importing the module imports: functions and ``if TYPE_CHECKING`` blocks are left out."""
+    pending: list[ast.AST] = list(module.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from imports(node)
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            pending += node.orelse
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            pending += ast.iter_child_nodes(node)
+
+
+def calls(node: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """Yield every call with its dotted name."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Call):
+            yield ast.unparse(child.func), child
+
+
+def offenders(found: dict[Path, set[str]]) -> dict[str, set[str]]:
+    return {str(path.relative_to(ROOT)): names for path, names in found.items() if names}
+
+
+def test_these_rules_can_fail() -> None:
+    module = ast.parse(
+        "import torch.nn as nn\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import captum\n"
+        "def f():\n    from streamlit import image\n    st.image(x)\nclass A:\n    import pickle\n"
+    )
+    assert set(imports(module)) == {"torch", "typing", "captum", "streamlit", "pickle"}
+    assert set(imports_at_load(module)) == {"torch", "typing", "pickle"}
+    assert [name for name, _ in calls(module)] == ["st.image"]
+
+
+def test_the_library_knows_nothing_of_the_pages() -> None:
+    # Notebooks and the command line use the library without a browser.
+    assert not offenders({path: {"streamlit", "telltale_app"} & set(imports(tree(path))) for path in sources("core")})
+
+
+def test_pages_compute_nothing() -> None:
+    # Torch in the server process would be shared by sessions, whose hooks corrupt each other's gradients unnoticed.
+    # A type annotation needs no torch at run time, so TYPE_CHECKING blocks are allowed.
+    found = {}
+    for path in sources("app"):
+        inside = (node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        found[path] = COMPUTING & {*imports_at_load(tree(path)), *(name for node in inside for name in imports(node))}
+    assert not offenders(found)
+
+
+def test_the_engine_imports_no_torch_at_load() -> None:
+    assert not offenders(
+        {path: COMPUTING & set(imports_at_load(tree(path))) for path in sources("core/telltale/engine")}
+    )
+
+
+def test_every_image_goes_through_the_lossless_helper() -> None:
+    # st.image turns arrays into JPEG, which shows a perturbation of 1/255 as up to 7/255.
+    def bare(path: Path) -> set[str]:
+        return {name for name, _ in calls(tree(path)) if name.endswith(".image") and not name.startswith("self.")}
+
+    shown = [path for path in sources("app") if path != ROOT / "app" / "telltale_app" / "pictures.py"]
+    assert not offenders({path: bare(path) for path in shown})
+    direct = {path: re.findall(r"from streamlit import .*\bimage\b", path.read_text()) for path in shown}
+    assert not offenders({path: set(lines) for path, lines in direct.items()})
+
+
+def test_nothing_is_read_by_unpickling() -> None:
+    # A pickle runs whatever its author wrote; bundles and models come from strangers.
+    for path in sources("core", "app"):
+        assert not UNSAFE_READERS & set(imports(tree(path))), path
+        for name, call in calls(tree(path)):
+            assert name not in {"torch.load", "torch.save"}, f"{path}: {name}"
+            if name in {"np.load", "numpy.load"}:
+                allow = next((word.value for word in call.keywords if word.arg == "allow_pickle"), None)
+                assert allow is None or (isinstance(allow, ast.Constant) and allow.value is False), path
+
+
+def test_no_deprecated_width_argument() -> None:
+    for path in sources("app"):
+        assert "use_container_width" not in path.read_text(), path
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned_exactly_on_a_line_of_its_own(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
+    packages = [line for line in lines if line != "-r requirements.txt"]
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][0-9A-Za-z.]*", line) for line in packages), lines
+    assert len({line.partition("==")[0].lower() for line in packages}) == len(packages)
+
+
+def test_every_package_that_is_imported_is_required() -> None:
+    known = packages_distributions()
+    required = {line.partition("==")[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    imported = {name for path in sources("core", "app") for name in imports(tree(path))}
+    foreign = imported - set(sys.stdlib_module_names) - {"telltale", "telltale_app", "tests"}
+    missing = {name for name in foreign if not required & {owner.lower() for owner in known.get(name, [])}}
+    assert not missing
+
+
+def test_the_readme_starts_with_the_two_commands() -> None:
+    readme = ROOT / "README.md"
+    if not readme.exists():
+        return
+    blocks = re.findall(r"```[a-z]*\n(.*?)```", readme.read_text(), re.DOTALL)
+    words = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    assert [word for word in words if word.startswith("make")][:2] == ["make app", "make test"]
+
+
+def test_the_procfile_serves_the_address_that_the_host_gives() -> None:
+    process, _, command = (ROOT / "Procfile").read_text().strip().partition(": ")
+    assert process == "web"
+    for part in ("app/server.py", "--server.port $PORT", "--server.address 0.0.0.0", "--server.headless true"):
+        assert part in command
+
+
+def test_continuous_integration_can_be_run() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert "set -euo pipefail" in script.read_text()
+    assert script.read_text().rstrip().endswith("make test")

@@ -1,0 +1,40 @@
+"""The shipped bundles, opened once for every test that measures it."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.analysis.opened import LoadedBundle, open_bundle
+from telltale.base.images import FloatImages
+from telltale.base.processes import use_one_thread
+
+
+@functools.cache
+def shipped(name: str = "digits") -> LoadedBundle:
+    """Return a bundle with its model, computing on one thread as the engine's workers do."""
+    use_one_thread()
+    return open_bundle(name)
+
+
+@functools.cache
+def columns() -> dict[str, npt.NDArray[np.generic]]:
+    """Return the stored scores, one array per column."""
+    table = shipped().bundle.scores
+    return {name: np.asarray(table[name].to_pylist()) for name in table.column_names}
+
+
+def images_of(ids: npt.ArrayLike) -> FloatImages:
+    """Return data-set images by id."""
+    image_set = shipped().bundle.image_set
+    assert image_set is not None
+    return image_set.images(np.asarray(ids))
+
+
+def correct_test_ids(count: int) -> npt.NDArray[np.int64]:
+    """Return test images that the model reads correctly, spread over the split."""
+    stored = columns()
+    ids = stored["image_id"][(stored["split"] == "test") & (stored["kind"] == "natural")]
+    return np.asarray(ids[np.linspace(0, len(ids) - 1, count).astype(int)], dtype=np.int64)

@@ -1,0 +1,59 @@
+"""A tiny classifier, trained within seconds, for every test that needs gradients of something that has learned."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from torch import nn
+
+from telltale.base.images import FloatImages
+from telltale.data import digits
+from telltale.data.image_set import ImageSet
+from telltale.models.classifier import Architecture, Classifier
+
+TRAINING_IMAGES = 300
+
+
+@functools.cache
+def tiny_digits() -> ImageSet:
+    """Return scikit-learn's digits at 32x32."""
+    return digits.load()
+
+
+@functools.cache
+def tiny_classifier() -> Classifier:
+    """Return a `SmallResNet` of width 4 trained on the first 300 digits, in evaluation mode."""
+    torch.set_num_threads(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        classifier = Classifier(Architecture(1, 32, 32, 10, base_width=4, depth=1))
+        _train(classifier)
+    return classifier
+
+
+def tiny_images(count: int) -> tuple[FloatImages, np.ndarray]:
+    """Return held-out images that the tiny classifier gets right, with their labels."""
+    data = tiny_digits()
+    ids = np.arange(TRAINING_IMAGES, TRAINING_IMAGES + 4 * count + 40)
+    images = data.images(ids)
+    right = tiny_classifier().predict(images) == data.labels[ids]
+    return images[right][:count], data.labels[ids][right][:count]
+
+
+def _train(classifier: Classifier, epochs: int = 25, batch_size: int = 32) -> None:
+    data = tiny_digits()
+    images = torch.from_numpy(data.images(np.arange(TRAINING_IMAGES)))
+    labels = torch.from_numpy(data.labels[:TRAINING_IMAGES])
+    optimiser = torch.optim.Adam(classifier.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    classifier.train()
+    for _ in range(epochs):
+        for batch in torch.randperm(TRAINING_IMAGES).split(batch_size):
+            optimiser.zero_grad(set_to_none=True)
+            nn.functional.cross_entropy(classifier(images[batch]), labels[batch]).backward()
+            optimiser.step()
+        schedule.step()
+    optimiser.zero_grad(set_to_none=True)
+    classifier.eval()
