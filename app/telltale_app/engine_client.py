@@ -12,10 +12,11 @@ import numpy.typing as npt
 import streamlit as st
 
 import telltale.engine
-from telltale.analysis.results import Analysis, ResponseView, SavedReading, SweepPoint
+from telltale.analysis.results import Analysis, SavedReading, SweepPoint
 from telltale.attacks.base import AttackResult, RandomTarget
 from telltale.base.errors import CancelledError, InputError, TelltaleError
 from telltale.base.parameters import ParameterValue
+from telltale.kinds.response import ResponseView
 from telltale_app import state, words
 
 if TYPE_CHECKING:

@@ -17,6 +17,8 @@ from telltale_app.papers import Paper
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
+    from telltale.analysis.results import Analysis
+
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
 SCROLL_UP = "if (!location.hash) document.querySelector('[data-testid=stMain]').scrollTop = 0;"
 MAP_CONFIG = {
@@ -89,8 +91,12 @@ def current_analysis(waiting: DeltaGenerator | None = None) -> CaseAnalysis:
         return analyse(state.current())
 
 
-def evidence_case() -> CaseAnalysis:
-    """Analyse the current case and say in one strip what it is; offers an attack where there is none."""
+def evidence_case(kind: type[object] | None = None) -> CaseAnalysis:
+    """Analyse the current case and say in one strip what it is; offers an attack where there is none.
+
+    The page ends there with the reason where the evidence that it is about, named by the type of its view, is not
+    available.
+    """
     slot = st.container()
     case = current_analysis()
     with slot.container(border=True, horizontal=True, vertical_alignment="center"):
@@ -106,7 +112,19 @@ def evidence_case() -> CaseAnalysis:
             )
         else:
             page_link("app_pages/workbench.py", "Change the case", ":material/science:")
+    if kind is not None and unavailable_note(case.natural, kind):
+        st.stop()
     return case
+
+
+def unavailable_note(analysis: Analysis, kind: type[object]) -> bool:
+    """Say why a kind of evidence is not available, where it is not; return whether that was so."""
+    try:
+        analysis.view(kind)
+    except InputError as error:
+        st.info(f"Not available for this model: {error}", icon=":material/do_not_disturb_on:")
+        return True
+    return False
 
 
 def case_words(case: CaseAnalysis) -> str:

@@ -19,6 +19,11 @@ from telltale.engine.cache import fingerprint
 from telltale.evidence.neighbours import Neighbours
 from telltale.evidence.placing import PLACED_BETWEEN, place_on_map
 from telltale.evidence.trajectory import DISTANCES, PIVOTS
+from telltale.kinds.density import DensityView
+from telltale.kinds.influence import InfluenceView
+from telltale.kinds.neighbours import NeighboursView
+from telltale.kinds.response import ResponseView
+from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores.verdicts import Verdict
 
 ALPHA = 0.05
@@ -59,16 +64,16 @@ def shapes(analysis: Analysis) -> Iterator[tuple[str, Any, tuple[int, ...], type
     f4, f8, i8, u1 = np.float32, np.float64, np.int64, np.uint8
     yield "image", analysis.image, (1, height, width), f4
     yield "probabilities", analysis.prediction.probabilities, (C,), f8
-    response = analysis.response
+    response = analysis.view(ResponseView)
     yield "response", response.response, (height, width), f4
     yield "grey", response.grey, (height, width), u1
     side = height - response.patch + 1
     yield "entropy", response.entropy, (side, side), f4
     for pivot in PIVOTS:
         for distance in DISTANCES:
-            yield f"{pivot} {distance}", analysis.trajectory.distances[pivot, distance], (n_layers, C), f4
-    yield "suspicion", analysis.trajectory.suspicion, (n_layers,), f8
-    near = analysis.neighbours
+            yield f"{pivot} {distance}", analysis.view(TrajectoryView).distances[pivot, distance], (n_layers, C), f4
+    yield "suspicion", analysis.view(TrajectoryView).suspicion, (n_layers,), f8
+    near = analysis.view(NeighboursView)
     k = near.ids.shape[1]
     yield "ids", near.ids, (n_layers, k), i8
     yield "labels", near.labels, (n_layers, k), i8
@@ -77,7 +82,7 @@ def shapes(analysis: Analysis) -> Iterator[tuple[str, Any, tuple[int, ...], type
     yield "score_ids", near.score_ids, (near.score_k,), i8
     for name in ("umap", "pca"):
         yield name, near.positions[name], (n_layers, 2), f4
-    influence = analysis.influence
+    influence = analysis.view(InfluenceView)
     m = len(influence.helpful_ids)
     for side_name in ("helpful", "harmful"):
         for part, shape, dtype in (
@@ -88,10 +93,10 @@ def shapes(analysis: Analysis) -> Iterator[tuple[str, Any, tuple[int, ...], type
             ("distances", (n_layers, m), f4),
         ):
             yield f"{side_name}_{part}", getattr(influence, f"{side_name}_{part}"), shape, dtype
-    yield "log_density", analysis.density.log_density, (C,), f8
+    yield "log_density", analysis.view(DensityView).log_density, (C,), f8
     for keep in (0.95, 0.99):
-        yield f"TH {keep}", analysis.density.thresholds[keep], (C,), f8
-    yield "position", analysis.density.position, (2,), f4
+        yield f"TH {keep}", analysis.view(DensityView).thresholds[keep], (C,), f8
+    yield "position", analysis.view(DensityView).position, (2,), f4
 
 
 def test_every_array_has_its_documented_shape_and_dtype(analysis: Analysis) -> None:
@@ -107,21 +112,23 @@ def test_every_array_has_its_documented_shape_and_dtype(analysis: Analysis) -> N
 
 
 def test_parts_agree_with_each_other(analysis: Analysis) -> None:
-    prediction, near = analysis.prediction, analysis.neighbours
+    prediction, near = analysis.prediction, analysis.view(NeighboursView)
     assert prediction.label == prediction.probabilities.argmax()
     assert prediction.confidence == prediction.probabilities[prediction.label]
     assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-12)
     assert prediction.name == shipped().bundle.class_names[prediction.label]
     assert near.votes.sum() == pytest.approx(1, abs=1e-12) and near.votes.min() >= 0
     assert analysis.verdict("knn_score").score == pytest.approx(1 - near.votes[prediction.label], abs=1e-12)
-    assert analysis.response.mean_entropy == pytest.approx(analysis.response.entropy.astype(float).mean(), abs=1e-9)
-    assert analysis.trajectory.suspicion.min() >= 0 and analysis.trajectory.suspicion.max() <= 1  # type: ignore[union-attr]
+    assert analysis.view(ResponseView).mean_entropy == pytest.approx(
+        analysis.view(ResponseView).entropy.astype(float).mean(), abs=1e-9
+    )
+    assert analysis.view(TrajectoryView).suspicion.min() >= 0 and analysis.view(TrajectoryView).suspicion.max() <= 1  # type: ignore[union-attr]
     stops = dict(analysis.timings_ms)
     assert stops.pop("total") >= sum(stops.values()) > 0
 
 
 def test_neighbours_are_those_of_a_brute_force_search(analysis: Analysis) -> None:
-    reference, near = shipped().reference, analysis.neighbours
+    reference, near = shipped().reference, analysis.view(NeighboursView)
     trace = shipped().classifier.trace(analysis.image[None])
     for row, (query, points) in enumerate(zip(trace.activations, reference.trace.activations, strict=True)):
         distances = cdist(query.astype(np.float64), points.astype(np.float64))[0]
@@ -133,7 +140,7 @@ def test_neighbours_are_those_of_a_brute_force_search(analysis: Analysis) -> Non
 
 def test_influence_is_that_of_the_formula_written_out(analysis: Analysis) -> None:
     """-grad L_test . H^-1 . grad of the mean training loss, with a Hessian summed image by image."""
-    reference, influence = shipped().reference, analysis.influence
+    reference, influence = shipped().reference, analysis.view(InfluenceView)
     weights, damping = reference.head.weights, reference.head.damping
     features = np.c_[reference.trace.hidden.astype(np.float64), np.ones(len(reference.labels))]
     logits = features @ weights.T
@@ -166,7 +173,7 @@ def test_influence_is_that_of_the_formula_written_out(analysis: Analysis) -> Non
 
 
 def test_influential_images_lie_where_it_is_said(analysis: Analysis) -> None:
-    reference, influence = shipped().reference, analysis.influence
+    reference, influence = shipped().reference, analysis.view(InfluenceView)
     trace = shipped().classifier.trace(analysis.image[None])
     rows = np.searchsorted(reference.ids, influence.helpful_ids)
     np.testing.assert_array_equal(reference.ids[rows], influence.helpful_ids)
@@ -223,7 +230,7 @@ def test_an_image_of_the_training_set_is_its_own_nearest_neighbour() -> None:
     loaded = shipped()
     row = 17
     found = analyse_image(loaded, images_of([loaded.reference.ids[row]])[0], ALPHA)
-    last = found.neighbours
+    last = found.view(NeighboursView)
     assert last.ids[-1, 0] == loaded.reference.ids[row]
     np.testing.assert_allclose(last.distances[:, 0], 0, atol=1e-4)
     for name, place in last.positions.items():
@@ -248,15 +255,17 @@ def test_a_sweep_begins_and_ends_at_the_two_analyses(natural: Analysis, attacked
     assert tuple(point.strength for point in points) == strengths
     for point, end in ((points[0], natural), (points[2], attacked)):
         assert fingerprint(point.prediction) == fingerprint(end.prediction)
-        assert fingerprint(point.trajectory) == fingerprint(end.trajectory)
+        assert fingerprint(point.view(TrajectoryView)) == fingerprint(end.view(TrajectoryView))
     assert points[0].linf == 0
     assert points[2].linf == pytest.approx(np.abs(attacked.image - natural.image).max())
     halfway = round_to_8_bits(natural.image + np.float32(0.5) * (attacked.image - natural.image))
-    assert fingerprint(points[1].trajectory) == fingerprint(analyse_image(shipped(), halfway, ALPHA).trajectory)
+    assert fingerprint(points[1].view(TrajectoryView)) == fingerprint(
+        analyse_image(shipped(), halfway, ALPHA).view(TrajectoryView)
+    )
 
 
 def test_respond_at_the_analysis_own_settings_is_the_analysis_response(natural: Analysis) -> None:
-    own = natural.response
+    own = natural.view(ResponseView)
     assert fingerprint(respond(shipped(), natural.image, own.levels, own.patch)) == fingerprint(own)
     coarse = respond(shipped(), natural.image, 8, 7)
     assert coarse.entropy.shape == (26, 26) and coarse.grey.max() < 8

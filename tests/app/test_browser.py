@@ -27,6 +27,7 @@ from telltale.base.processes import use_one_thread
 from telltale.bundle import load_bundle
 from telltale.bundle.summary import images_command
 from telltale.data.photographs import PHOTOGRAPHS, photograph_for
+from telltale.kinds.neighbours import NeighboursView
 from telltale.scores.titles import percent
 from telltale.studies.tables.layout import Grid
 from telltale_app import catalogue, words
@@ -323,7 +324,7 @@ def test_a_photograph_is_cut_by_keyboard_attacked_and_followed_without_its_image
     text = visit.text()
     assert "python -m telltale build cifar10 --data" in text
     assert page.locator('img[alt*="not on this machine"]').count() == 3 * 8
-    near = attacked.neighbours
+    near = attacked.view(NeighboursView)
     for image_id, distance in zip(near.ids[-1, :8], near.distances[-1, :8], strict=True):
         assert f"no. {image_id} d = {distance:.3g}" in text
 

@@ -13,6 +13,7 @@ from test_browser import NARROW, PATIENCE, WIDE, Visit, analyses, browser, open_
 from support.shipped import images_of, shipped
 from telltale.analysis.analyse import analyse_image
 from telltale.analysis.reading import count_noticing
+from telltale.kinds.neighbours import NeighboursView
 from telltale.scores.calibration import Calibration
 from telltale.scores.table import select_scores
 from telltale.scores.titles import percent
@@ -123,7 +124,7 @@ def test_find_why_an_image_is_misclassified(open_tab: Any) -> None:  # noqa: F81
     ]
     names = shipped().bundle.class_names
     assert [(names[row["label"]], names[row["prediction"]]) for row in rows] == [(found[2], found[3])]
-    near = analyse_image(shipped(), images_of([int(found[1])])[0]).neighbours.labels[-1, : int(found[4])]
+    near = analyse_image(shipped(), images_of([int(found[1])])[0]).view(NeighboursView).labels[-1, : int(found[4])]
     assert [int(found[5]), int(found[7])] == [int((near == names.index(found[group])).sum()) for group in (6, 8)]
     assert "Most harmful training images" in visit.text()
     assert hand.clicks <= MOST_CLICKS

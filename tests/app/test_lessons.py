@@ -16,6 +16,8 @@ from support.fake_analysis import FakeBundle, FakeEngine
 from support.fake_app import fake_app
 from support.shipped import images_of, shipped
 from telltale.analysis.analyse import analyse_image, attack_image, sweep
+from telltale.kinds.neighbours import NeighboursView
+from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores import metrics
 from telltale.scores.table import select_scores
 from telltale_app import case as cases
@@ -310,13 +312,13 @@ def test_neighbours_change_sides_with_the_layers(real: dict[tuple[str, int], Cas
     own = case.natural.prediction.label
     assert neighbours.near_of_class(case.natural, -1, own) > neighbours.K / 2
     assert neighbours.near_of_class(case.attacked, -1, case.rival) > neighbours.K / 2
-    labels = case.bundle.image_set.labels[case.attacked.neighbours.ids[-1, : neighbours.K]]
+    labels = case.bundle.image_set.labels[case.attacked.view(NeighboursView).ids[-1, : neighbours.K]]
     assert neighbours.near_of_class(case.attacked, -1, case.rival) == (labels == case.rival).sum()
 
 
 def test_classes_part_along_the_layers(real: dict[tuple[str, int], CaseAnalysis]) -> None:
     case = real["departing", 0]
-    own, path = case.natural.prediction.label, case.natural.trajectory
+    own, path = case.natural.prediction.label, case.natural.view(TrajectoryView)
     table = path.distances[path.pivot, path.distance] * (1.0 if path.distance == "cosine" else -1.0)
     ahead = table[:, own] - np.delete(table, own, axis=1).max(1)
     assert ahead[-1] > 0 and ahead[0] < ahead[-1] / 2

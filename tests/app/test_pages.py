@@ -25,6 +25,7 @@ from support.fake_app import fake_app
 from support.paper_cells import CELLS, RATES, TABLE, store
 from telltale.attacks.registry import ATTACKS
 from telltale.bundle.summary import BundleSummary
+from telltale.kinds.neighbours import NeighboursView
 from telltale.scores import titles
 from telltale.studies.tables import results
 from telltale.studies.tables.registry import TABLES
@@ -322,7 +323,7 @@ def test_images_that_are_missing_leave_class_id_distance_and_one_command(
 
 def engine_neighbours(app: AppTest) -> list[tuple[int, int, float]]:
     """Return id, class and distance of the nearest five training images, as the stand-in engine answers."""
-    near = analyse(np.zeros((3, 32, 32), np.float32), 0.05, {"knn_score": 0.0}).neighbours
+    near = analyse(np.zeros((3, 32, 32), np.float32), 0.05, {"knn_score": 0.0}).view(NeighboursView)
     return [(int(near.ids[-1, i]), int(near.labels[-1, i]), float(near.distances[-1, i])) for i in range(5)]
 
 

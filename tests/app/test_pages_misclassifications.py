@@ -35,18 +35,20 @@ def reasons_of(bundle: FakeBundle) -> ErrorReasons:
     count = len(errors)
     harmful = np.arange(count * HARMFUL).reshape(count, HARMFUL) % 120
     return ErrorReasons(
-        ids=errors.ids,
-        true_share=np.linspace(0.0, 0.5, count),
-        predicted_share=np.linspace(1.0, 0.5, count),
-        departures=np.arange(count) % len(LAYERS) - 1,
-        harmful_ids=harmful,
-        harmful_labels=harmful % 10,
-        harmful_values=-np.ones((count, HARMFUL)),
-        label_error=np.linspace(0.95, 0.3, count),
-        positions={name: np.zeros((count, len(LAYERS), 2), np.float32) for name in ("umap", "pca")},
-        k=20,
-        pivot="centroid",
-        distance="l2",
+        errors.ids,
+        {
+            "true_share": np.linspace(0.0, 0.5, count),
+            "predicted_share": np.linspace(1.0, 0.5, count),
+            "departures": np.arange(count) % len(LAYERS) - 1,
+            "harmful_ids": harmful,
+            "harmful_labels": harmful % 10,
+            "harmful_values": -np.ones((count, HARMFUL)),
+            "label_error": np.linspace(0.95, 0.3, count),
+            "positions": {name: np.zeros((count, len(LAYERS), 2), np.float32) for name in ("umap", "pca")},
+            "k": 20,
+            "pivot": "centroid",
+            "distance": "l2",
+        },
     )
 
 

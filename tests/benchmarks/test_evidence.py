@@ -33,9 +33,11 @@ def reference(photographs: Photographs) -> Reference:
         labels,
         classes,
         trace,
-        fit_pivots(trace, labels, classes),
-        fit_head(trace.hidden, labels, classes, 1e-3),
-        ClassDensities.fit(trace.hidden, labels, classes, MixtureSettings(1, "diag", width), seed=0),
+        {
+            "trajectory": fit_pivots(trace, labels, classes),
+            "influence": fit_head(trace.hidden, labels, classes, 1e-3),
+            "density": ClassDensities.fit(trace.hidden, labels, classes, MixtureSettings(1, "diag", width), seed=0),
+        },
     )
     fitted.prepare()
     return fitted

@@ -24,6 +24,7 @@ from telltale.analysis.opened import LoadedBundle, open_bundle
 from telltale.attacks.attack import attack_images
 from telltale.base import processes
 from telltale.base.errors import InputError
+from telltale.base.files import save_arrays
 from telltale.base.processes import Processes
 from telltale.building.build import build_recipe
 from telltale.building.fitting import held_out_scores, select
@@ -40,7 +41,7 @@ from telltale.detectors.fusion import FUSED
 from telltale.detectors.mahalanobis import MahalanobisDetector
 from telltale.detectors.registry import DETECTORS, get_detector
 from telltale.evidence.evidence import Evidence
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.models.trace import Trace
 from telltale.models.training import train
 from telltale.recipes import AttackPlan, Recipe
@@ -246,7 +247,7 @@ def by_hand(loaded: LoadedBundle, split: str, attack: str) -> tuple[tuple[Eviden
     count = len(ids) + int(result.fooled.sum())
     names = np.repeat(["", attack], [len(ids), count - len(ids)])
     labels = Labels(names != "", names, np.concatenate([ids, chosen[result.fooled]]))
-    evidence = Evidence(loaded.reference, Trace.concatenate(traces), PixelReadings.unknown(count))
+    evidence = Evidence(loaded.reference, Trace.concatenate(traces), Readings())
     return (evidence, labels), float(result.fooled.mean())
 
 
@@ -331,8 +332,8 @@ def test_maps_are_repeatable_in_any_process_and_hold_every_training_image(tmp_pa
     fitted = reference()
     files = ReferenceFiles(tmp_path, fitted.layers, fitted.classes)
     nobody = np.empty(0, dtype=np.int64)
-    files.save_arrays(tmp_path / SPLITS_FILE, Splits(fitted.ids, nobody, nobody, nobody).to_arrays())
-    files.save_arrays(tmp_path / REFERENCE_FILE, reference_arrays(fitted, half=False))
+    save_arrays(tmp_path / SPLITS_FILE, Splits(fitted.ids, nobody, nobody, nobody).to_arrays())
+    save_arrays(tmp_path / REFERENCE_FILE, reference_arrays(fitted, half=False))
     drawn = LayerMaps(files, 0, tmp_path / "maps")
     with Processes() as processes:
         processes.run(drawn.work(silent))

@@ -22,7 +22,7 @@ from telltale.building.fitting import select
 from telltale.detectors import registry
 from telltale.detectors.base import Detector, Labels, macro_auc
 from telltale.evidence.evidence import Evidence
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale_app import catalogue
 
 NAMES = tuple(registry.DETECTORS)
@@ -191,10 +191,10 @@ def test_evidence_of_another_shape_or_not_finite_never_reaches_a_detector() -> N
         Evidence(
             known(),
             replace(trace, activations=(*trace.activations[:2], trace.activations[0])),
-            PixelReadings.unknown(1),
+            Readings(),
         )
     with pytest.raises(InputError, match=r"^Activations and logits must be finite\.$"):
-        Evidence(known(), replace(trace, logits=np.full_like(trace.logits, np.nan)), PixelReadings.unknown(1))
+        Evidence(known(), replace(trace, logits=np.full_like(trace.logits, np.nan)), Readings())
 
 
 @pytest.mark.parametrize("name", NAMES)

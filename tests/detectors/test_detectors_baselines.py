@@ -28,7 +28,7 @@ from telltale.evidence.lid import LARGEST, draw_minibatch, lid_estimates
 from telltale.evidence.mahalanobis import TiedGaussian, TiedGaussians
 from telltale.evidence.mahalanobis_step import score_gradients, stepped_scores, stepping
 from telltale.evidence.neighbours import NeighbourIndex
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 
 
 @functools.cache
@@ -315,7 +315,7 @@ def test_evidence_of_images_takes_the_step_through_their_network() -> None:
     images, _ = tiny_images(2)
     trace = tiny_classifier().trace(images)
     layers = tiny_known(trace.layers)
-    evidence = Evidence(layers, trace, PixelReadings.unknown(2), stepping(tiny_classifier(), images))
+    evidence = Evidence(layers, trace, Readings(), stepping(tiny_classifier(), images))
     expected = stepped_scores(tiny_classifier(), tiny_gaussians(), images, 0.01)
     np.testing.assert_array_equal(evidence.mahalanobis(tiny_gaussians(), 0.01), expected)
 

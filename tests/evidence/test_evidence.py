@@ -16,7 +16,7 @@ from telltale.evidence import evidence as evidence_module
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.neighbours import PROCESSINGS
 from telltale.evidence.ranks import ranks_and_distances
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.evidence.trajectory import DISTANCES, PIVOTS
 
 COUNT = 12
@@ -88,7 +88,7 @@ def test_parts_ask_the_whole_so_that_nothing_is_computed_twice(monkeypatch) -> N
 def test_readings_are_taken_when_asked_for_and_once() -> None:
     calls = []
 
-    def read() -> PixelReadings:
+    def read() -> Readings:
         calls.append(1)
         return readings(np.linspace(1, 2, 3 * COUNT))
 
@@ -96,8 +96,8 @@ def test_readings_are_taken_when_asked_for_and_once() -> None:
     part = complete.take(slice(0, 5))
     _ = complete.influential, complete.log_density, complete.trajectory("medoid", "l2"), part.predictions
     assert not calls
-    np.testing.assert_array_equal(part.mean_entropy, np.linspace(1, 2, 3 * COUNT)[:5])
-    _ = complete.mean_entropy, part.mean_entropy, part.squeezed
+    np.testing.assert_array_equal(part.readings["mean_entropy"], np.linspace(1, 2, 3 * COUNT)[:5])
+    _ = complete.readings["mean_entropy"], part.readings["mean_entropy"], part.readings["squeezed"]
     assert len(calls) == 1
 
 

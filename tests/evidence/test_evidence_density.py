@@ -15,7 +15,6 @@ from sklearn.mixture import GaussianMixture
 
 from telltale.base.errors import InputError
 from telltale.base.processes import Processes
-from telltale.building.referencing import COMPONENTS, HiddenStates, choose_densities, fit_candidates
 from telltale.evidence.density import (
     COVARIANCES,
     ClassDensities,
@@ -25,6 +24,9 @@ from telltale.evidence.density import (
     held_out_log_density,
     keep_rate,
 )
+from telltale.kinds.density import COMPONENTS, DensityKind
+from telltale.kinds.kind import Fitting
+from telltale.models.trace import Trace
 
 CLASSES, WIDTH = 3, 4
 
@@ -159,6 +161,10 @@ def known_shape(kind: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarra
     return points.astype(np.float32), labels
 
 
+def hidden_only(hidden: np.ndarray) -> Trace:
+    return Trace(("hidden",), (hidden,), np.zeros((len(hidden), 2), dtype=np.float32))
+
+
 @pytest.mark.parametrize(
     ("kind", "components", "covariance"),
     [("three clusters", 3, None), ("correlated", 1, "full"), ("round", 1, "diag")],
@@ -166,9 +172,11 @@ def known_shape(kind: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarra
 def test_the_shape_with_the_largest_held_out_likelihood_is_chosen(tmp_path: Path, kind, components, covariance) -> None:
     (hidden, labels), (other, truth) = known_shape(kind, 200, 0), known_shape(kind, 300, 1)
     with Processes() as processes:
-        states = HiddenStates(hidden, labels, 2, other, truth)
-        fit_candidates(states, 0, tmp_path, processes)
-    chosen = choose_densities(states, tmp_path)
+        fitting = Fitting(labels, 2, hidden_only(hidden), hidden_only(other), truth, 0, tmp_path)
+        work = DensityKind().prepare(fitting)
+        assert work is not None
+        processes.run(work)
+    chosen = DensityKind().fit(fitting)
     assert chosen.settings.components == components
     assert covariance is None or chosen.settings.covariance == covariance
     # The figure it was chosen by, from scikit-learn alone: PCA, one mixture per class, its mean log density.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from support.tiny import tiny_classifier, tiny_images
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.evidence.squeezing import SQUEEZERS, median_2x2, non_local_means, reduce_bits, squeezed_distances
 
 
@@ -57,8 +57,8 @@ def test_distances_are_those_between_softmax_outputs() -> None:
 
 
 def test_readings_are_joined_and_parted_in_step() -> None:
-    parts = [PixelReadings(np.full(n, float(n)), np.full((n, 2), -float(n))) for n in (2, 3)]
-    joined = PixelReadings.concatenate(parts)
-    np.testing.assert_array_equal(joined.mean_entropy, [2, 2, 3, 3, 3])
+    parts = [Readings({"one": np.full(n, float(n)), "two": np.full((n, 2), -float(n))}) for n in (2, 3)]
+    joined = Readings.concatenate(parts)
+    np.testing.assert_array_equal(joined["one"], [2, 2, 3, 3, 3])
     part = joined.take(np.array([4, 0]))
-    np.testing.assert_array_equal(part.squeezed, [[-3, -3], [-2, -2]])
+    np.testing.assert_array_equal(part["two"], [[-3, -3], [-2, -2]])

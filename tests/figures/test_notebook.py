@@ -27,6 +27,7 @@ from telltale.analysis.results import Analysis, Comparison
 from telltale.base.errors import InputError
 from telltale.bundle.bundle import opened_bundle
 from telltale.figures.notebook.html import attack_html, bundle_html
+from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores.evaluation import evaluate_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,7 +130,7 @@ def test_the_verdicts_hold_every_p_value_and_no_marker_without_calibration(pair:
 
 def test_one_image_alone_is_compared_with_its_nearest_other_class(pair: Comparison) -> None:
     figure = pair.natural.figures.trajectory()
-    view = pair.natural.trajectory
+    view = pair.natural.view(TrajectoryView)
     table = view.distances[view.pivot, view.distance]
     own = pair.natural.prediction.label
     last = np.delete(table[-1], own)

@@ -22,11 +22,14 @@ from telltale.bundle import load_bundle
 from telltale.cli import main
 from telltale.data.splits import SplitSizes
 from telltale.evidence.influence import SoftmaxHead, fit_head
+from telltale.evidence.label_doubt import label_error_score
+from telltale.kinds.neighbours import NeighboursView
+from telltale.kinds.trajectory import NO_LAYER
 from telltale.model_errors import label_votes, suspicious
 from telltale.model_errors import self_influence as self_influence_module
 from telltale.model_errors.evaluated import evaluated_images
 from telltale.model_errors.label_votes import leave_one_out_votes
-from telltale.model_errors.reasons import NO_LAYER, ErrorReasons, explain_errors, label_error_score
+from telltale.model_errors.reasons import ErrorReasons, explain_errors
 from telltale.model_errors.self_influence import BLOCKS, WHOLE, self_influence
 from telltale.model_errors.suspicious import rank_labels, suspicious_images
 from telltale.studies.planted import Plan, flip_labels, measure
@@ -195,28 +198,30 @@ def test_reasons_are_those_of_brute_force() -> None:
     reference = loaded.reference
     trace = loaded.classifier.trace(loaded.bundle.image_set.images(errors.ids))
     np.testing.assert_array_equal(found.ids, errors.ids)
-    near = NearestNeighbors(n_neighbors=found.k, algorithm="brute").fit(reference.trace.hidden.astype(np.float64))
+    near = NearestNeighbors(n_neighbors=found["k"], algorithm="brute").fit(reference.trace.hidden.astype(np.float64))
     rows = near.kneighbors(trace.hidden.astype(np.float64), return_distance=False)
-    np.testing.assert_allclose(found.true_share, (reference.labels[rows] == errors.labels[:, None]).mean(1))
-    np.testing.assert_allclose(found.predicted_share, (reference.labels[rows] == errors.predictions[:, None]).mean(1))
+    np.testing.assert_allclose(found["true_share"], (reference.labels[rows] == errors.labels[:, None]).mean(1))
+    np.testing.assert_allclose(
+        found["predicted_share"], (reference.labels[rows] == errors.predictions[:, None]).mean(1)
+    )
     influence = reference.influence.values(trace.hidden, errors.labels)
     for i, values in enumerate(influence):
-        expected = np.argsort(values, kind="stable")[: found.harmful_ids.shape[1]]
-        np.testing.assert_array_equal(found.harmful_ids[i], reference.ids[expected])
-        np.testing.assert_allclose(found.harmful_values[i], values[expected], rtol=1e-4)
-    assert (found.harmful_values < 0).all()
-    for i, layer in enumerate(found.departures):
+        expected = np.argsort(values, kind="stable")[: found["harmful_ids"].shape[1]]
+        np.testing.assert_array_equal(found["harmful_ids"][i], reference.ids[expected])
+        np.testing.assert_allclose(found["harmful_values"][i], values[expected], rtol=1e-4)
+    assert (found["harmful_values"] < 0).all()
+    for i, layer in enumerate(found["departures"]):
         assert layer == first_lasting(found, i, trace, errors)
 
 
 def first_lasting(found: ErrorReasons, i: int, trace: object, errors: object) -> int:
     """Walk back from the last layer while the predicted class's pivot is nearer, or more similar."""
-    pivots = shipped().reference.pivots.of(found.pivot)
+    pivots = shipped().reference.pivots.of(found["pivot"])
     layer = len(pivots)
     while layer > 0:
         own = trace.activations[layer - 1][i].astype(np.float64)
         right, wrong = (pivots[layer - 1][c].astype(np.float64) for c in (errors.labels[i], errors.predictions[i]))
-        if found.distance == "l2":
+        if found["distance"] == "l2":
             nearer = np.linalg.norm(own - wrong) < np.linalg.norm(own - right)
         else:
             nearer = own @ wrong / np.linalg.norm(wrong) > own @ right / np.linalg.norm(right)
@@ -230,9 +235,9 @@ def test_errors_lie_on_the_maps_where_the_neighbours_page_puts_them() -> None:
     from telltale.analysis.analyse import analyse_image
 
     loaded, found = shipped(), reasons()
-    view = analyse_image(loaded, loaded.bundle.image_set.images(found.ids[:1])[0]).neighbours
+    view = analyse_image(loaded, loaded.bundle.image_set.images(found.ids[:1])[0]).view(NeighboursView)
     for name, places in view.positions.items():
-        np.testing.assert_allclose(found.positions[name][0], places, atol=1e-5)
+        np.testing.assert_allclose(found["positions"][name][0], places, atol=1e-5)
 
 
 def test_a_model_without_errors_has_empty_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,8 +247,9 @@ def test_a_model_without_errors_has_empty_reasons(monkeypatch: pytest.MonkeyPatc
     everything = evaluated_images(loaded.bundle.scores)
     monkeypatch.setattr(module, "evaluated_images", lambda _: everything.take(~everything.wrong))
     found = explain_errors(loaded, silent)
-    assert len(found.ids) == 0 and found.harmful_ids.shape[0] == 0
-    assert all(places.shape == (0, len(loaded.bundle.layers), 2) for places in found.positions.values())
+    assert len(found) == 0 and "harmful_ids" not in found
+    with pytest.raises(InputError, match="says anything of 'harmful_ids'"):
+        found["harmful_ids"]
 
 
 def test_flipped_labels_are_all_wrong_and_the_others_untouched() -> None:

@@ -12,7 +12,7 @@ from telltale.base.processes import Processes, Work
 from telltale.building.versions import Versions
 from telltale.bundle.fitted import ReferenceFiles
 from telltale.detectors.fusion import FUSED
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.evidence.squeezing import SQUEEZERS
 from telltale.studies.tables.trials import Trial, run_trials
 
@@ -32,7 +32,9 @@ def versions(split: str, noise: float) -> Versions:
     ids = getattr(bundle.splits, split)[:60]
     generator = np.random.default_rng(0)
     images = np.clip(images_of(ids) + generator.normal(0, noise, (60, 1, 32, 32)).astype(np.float32), 0, 1)
-    readings = PixelReadings(generator.normal(2 + noise, 0.1, 60), np.zeros((60, len(SQUEEZERS))))
+    readings = Readings(
+        {"mean_entropy": generator.normal(2 + noise, 0.1, 60), "squeezed": np.zeros((60, len(SQUEEZERS)))}
+    )
     trace, zeros = shipped().classifier.trace(images), np.zeros(60)
     success = trace.predictions == bundle.image_set.labels[ids] if noise == 0 else np.ones(60, dtype=bool)
     attack = "noise" if noise else ""

@@ -8,7 +8,7 @@ from telltale.detectors.base import Labels
 from telltale.evidence.density import ClassDensities, MixtureSettings
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.influence import fit_head
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.evidence.squeezing import SQUEEZERS
 from telltale.evidence.trajectory import fit_pivots
@@ -53,16 +53,20 @@ def reference(count: int = 120, seed: int = 0) -> Reference:
         labels,
         CLASSES,
         trace,
-        fit_pivots(trace, labels, CLASSES),
-        fit_head(trace.hidden, labels, CLASSES, 1e-2),
-        ClassDensities.fit(trace.hidden, labels, CLASSES, MixtureSettings(1, "full", WIDTHS[-1]), seed=0),
+        {
+            "trajectory": fit_pivots(trace, labels, CLASSES),
+            "influence": fit_head(trace.hidden, labels, CLASSES, 1e-2),
+            "density": ClassDensities.fit(
+                trace.hidden, labels, CLASSES, MixtureSettings(1, "full", WIDTHS[-1]), seed=0
+            ),
+        },
     )
 
 
-def readings(entropy: np.ndarray) -> PixelReadings:
+def readings(entropy: np.ndarray) -> Readings:
     """Return readings whose squeezed distances grow with the entropy."""
     squeezed = np.repeat(np.abs(entropy - 1.5)[:, None], len(SQUEEZERS), axis=1) if entropy.ndim == 1 else entropy
-    return PixelReadings(entropy, squeezed)
+    return Readings({"mean_entropy": entropy, "squeezed": squeezed})
 
 
 def mixed(known: Reference, count: int, seed: int, separable: bool = True) -> tuple[Evidence, Labels]:

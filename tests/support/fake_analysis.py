@@ -13,24 +13,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from telltale.analysis.results import (
-    Analysis,
-    DensityView,
-    InfluenceView,
-    LiveScores,
-    NeighboursView,
-    Prediction,
-    ResponseView,
-    SavedReading,
-    SweepPoint,
-    TrajectoryView,
-)
+from telltale.analysis.results import Analysis, LiveScores, Prediction, SavedReading, SweepPoint
 from telltale.attacks.base import AttackResult
 from telltale.base.errors import CancelledError, InputError
 from telltale.base.images import image_sha256, round_to_8_bits
 from telltale.data.image_set import ImageSet
 from telltale.data.splits import Splits
 from telltale.engine.jobs import JobStatus
+from telltale.kinds.density import DensityView
+from telltale.kinds.influence import InfluenceView
+from telltale.kinds.neighbours import NeighboursView
+from telltale.kinds.response import ResponseView
+from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores.calibration import Calibration
 from telltale.scores.verdicts import FusedVerdict, Verdict
 
@@ -108,6 +102,7 @@ class FakeBundle:
             means=rng.normal(size=(10, 2)),
             covariances=np.stack([np.eye(2)] * 10),
         )
+        self.training_labels = images.labels[:120]
         self.manifest = SimpleNamespace(
             title="Fake pictures",
             seed=0,
@@ -176,12 +171,7 @@ def analyse(image: np.ndarray, alpha: float, scores: dict[str, float]) -> Analys
     )
     uncalibrated = (*verdicts[:-1], Verdict(verdicts[-1].detector, verdicts[-1].score, None, None, None, alpha, 0))
     ranks = rng.random((len(LAYERS), M)).astype(np.float32)
-    return Analysis(
-        "digits",
-        "f" * 64,
-        image_sha256(image),
-        image,
-        prediction,
+    views = (
         respond(image),
         trajectory(image),
         NeighboursView(
@@ -214,6 +204,14 @@ def analyse(image: np.ndarray, alpha: float, scores: dict[str, float]) -> Analys
         DensityView(
             np.linspace(-40, -2, 10), {0.95: np.full(10, -25.0), 0.99: np.full(10, -30.0)}, np.zeros(2, np.float32)
         ),
+    )
+    return Analysis(
+        "digits",
+        "f" * 64,
+        image_sha256(image),
+        image,
+        prediction,
+        {view.kind: view for view in views},
         uncalibrated,
         fuse(scores, alpha),
         {"total": 40.0},

@@ -25,7 +25,7 @@ from telltale.evidence.density import ClassDensities, MixtureSettings
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.influence import fit_head
 from telltale.evidence.mahalanobis_step import stepping
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.evidence.response import feature_responses
 from telltale.evidence.squeezing import squeezed_distances
@@ -41,9 +41,12 @@ def tiny_reference() -> Reference:
     labels = tiny_digits().labels[ids]
     trace = tiny_classifier().trace(tiny_digits().images(ids))
     densities = ClassDensities.fit(trace.hidden, labels, 10, MixtureSettings(2, "full", 8), seed=0)
-    return Reference(
-        ids, labels, 10, trace, fit_pivots(trace, labels, 10), fit_head(trace.hidden, labels, 10, 1e-2), densities
-    )
+    fitted = {
+        "trajectory": fit_pivots(trace, labels, 10),
+        "influence": fit_head(trace.hidden, labels, 10, 1e-2),
+        "density": densities,
+    }
+    return Reference(ids, labels, 10, trace, fitted)
 
 
 def tiny_evidence(images: FloatImages) -> Evidence:
@@ -52,7 +55,8 @@ def tiny_evidence(images: FloatImages) -> Evidence:
     trace = classifier.trace(images)
     entropy = feature_responses(classifier, images).mean_entropy
     squeezed = squeezed_distances(classifier, images, trace.probabilities)
-    return Evidence(tiny_reference(), trace, PixelReadings(entropy, squeezed), stepping(classifier, images))
+    readings = Readings({"mean_entropy": entropy, "squeezed": squeezed})
+    return Evidence(tiny_reference(), trace, readings, stepping(classifier, images))
 
 
 @functools.cache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from telltale.scores.contests import NATURAL_ERRORS, contest, opponent_title, opponents, scored_detectors
-from telltale.scores.table import attacks_in
+from telltale.scores.contests import NATURAL_ERRORS, contest, opponent_title, opponents
+from telltale.scores.table import attacks_in, scored_detectors
 from telltale_app import catalogue, layout
 from telltale_app.panels import controls, roc
 from telltale_app.panels.live import live_run

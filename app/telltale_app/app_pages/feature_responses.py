@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from telltale.kinds.response import ResponseView
 from telltale_app import layout
 from telltale_app.panels import responses
 from telltale_app.papers import RESPONSE
@@ -13,8 +14,8 @@ layout.opening(
     "Where the network looked: strong colours mark the pixels that drive its last convolutional features. "
     "A fooled network tends to look at a wider, busier region, which the entropy map shows.",
 )
-current = layout.evidence_case()
-own_view = current.natural.response
+current = layout.evidence_case(ResponseView)
+own_view = current.natural.view(ResponseView)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     chosen_levels = st.select_slider(
         "Grey levels",

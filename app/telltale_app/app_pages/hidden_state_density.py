@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from telltale.kinds.density import DensityView
 from telltale_app import layout
 from telltale_app.panels import density
 from telltale_app.papers import DENSITY
@@ -13,7 +14,7 @@ layout.opening(
     "How usual the network's last hidden state is for each class: a marker above its class's bar is a state that "
     "natural images of that class have, one below it is a state that they hardly ever have.",
 )
-current = layout.evidence_case()
+current = layout.evidence_case(DensityView)
 st.markdown(density.density_words(current))
 st.caption(density.score_words(current.bundle))
 st.header("Density for each class", anchor="class-densities")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from telltale.kinds.influence import InfluenceView
+from telltale.kinds.neighbours import NeighboursView
 from telltale_app import layout
 from telltale_app.panels import neighbours
 from telltale_app.panels.missing import missing_images_note
@@ -14,7 +16,7 @@ layout.opening(
     "The training images behind the answer: the nearest ones, and the ones that most helped or harmed it. Those that "
     "help a natural image tend to lie near it; after an attack they tend to lie farther off.",
 )
-current = layout.evidence_case()
+current = layout.evidence_case(NeighboursView)
 bundle = current.bundle
 images = dict(current.views())
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -29,24 +31,22 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         bind="query-params",
         width=220,
     )
-    most = min(current.natural.neighbours.ids.shape[1], len(current.natural.influence.helpful_ids), 50)
+    most = min(current.natural.view(NeighboursView).ids.shape[1], 50)
     k = st.slider("How many", 1, most, min(8, most), key="k", bind="query-params", width=260)
 analysis = images[image or "natural"]
 layer = bundle.layers.index(layer_name)
-lists = neighbours.training_lists(analysis, layer, int(k))
+lists = neighbours.training_lists(analysis, layer, int(k), len(bundle.splits.train))
 st.markdown(neighbours.overlap_words(lists, image or "natural"))
 missing_images_note(bundle, "Each training image is named by class, id and distance instead.")
 neighbours.show_lists(bundle, lists)
+layout.unavailable_note(analysis, InfluenceView)
 with st.expander("All numbers as a table", icon=":material/table:"):
     neighbours.show_table(bundle, lists)
 st.header("Where they lie", anchor="where-they-lie")
 neighbours.show_map(current, lists, layer)
 neighbours.show_votes(current)
 layout.how_computed(
-    f"Neighbours are found by Euclidean distance of pooled activations. Influence is computed through the softmax head "
-    f"({analysis.influence.method}): how much the loss of the predicted class would change if one training image were "
-    f"removed, for all {analysis.influence.n_train:,} references. Its detector (NNIF) looks at where the most "
-    "influential images lie among the neighbours.",
+    "Neighbours are found by Euclidean distance of pooled activations. " + neighbours.influence_words(analysis),
     INFLUENCE,
     f"Features are frozen: this is influence through the last layer. {neighbours.reference_words(bundle)} "
     f"The votes follow {KNN.reference} Positive influence means helpful, as in the authors' code."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from telltale.figures.results.trajectory import DISTANCES
+from telltale.kinds.trajectory import TrajectoryView
 from telltale_app import layout
 from telltale_app.panels import trajectory
 from telltale_app.papers import TRAJECTORY
@@ -14,8 +15,8 @@ layout.opening(
     "An image's path through the network: how far it is from each class after every layer. "
     "A natural image approaches one class; an attacked one starts there and crosses over.",
 )
-current = layout.evidence_case()
-own_variant = current.natural.trajectory
+current = layout.evidence_case(TrajectoryView)
+own_variant = current.natural.view(TrajectoryView)
 with st.container(horizontal=True):
     pivot = st.segmented_control(
         "Pivot",

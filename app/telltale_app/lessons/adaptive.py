@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from telltale.analysis.results import Analysis
+from telltale.kinds.density import DensityView
 from telltale_app import catalogue, words
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.lessons import cases
@@ -36,7 +37,7 @@ def _others(case: CaseAnalysis) -> str:
 
 def _density(case: CaseAnalysis) -> str:
     analysis = _attacked(case)
-    return f"{float(analysis.density.log_density[analysis.prediction.label]):.1f}"
+    return f"{float(analysis.view(DensityView).log_density[analysis.prediction.label]):.1f}"
 
 
 def _noticed_choices(case: CaseAnalysis) -> Choices:

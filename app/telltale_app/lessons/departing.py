@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from telltale.figures.points import evenly
+from telltale.kinds.trajectory import TrajectoryView
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.lessons import cases
 from telltale_app.lessons.facts import natural, p_value
@@ -15,7 +16,7 @@ DETECTOR = "trajectory"
 
 
 def _departure(case: CaseAnalysis) -> str | None:
-    own = case.natural.trajectory
+    own = case.natural.view(TrajectoryView)
     return departure_words(case, (own.pivot, own.distance))[1]
 
 

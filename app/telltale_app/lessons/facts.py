@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from telltale.analysis.reading import count_noticing
 from telltale.analysis.results import Analysis
+from telltale.kinds.trajectory import TrajectoryView
 from telltale_app import catalogue, words
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.lessons.lesson import Fact, Facts
@@ -67,9 +68,9 @@ SHARED: Facts = {
     "fused_natural": _fused(natural),
     "layers": lambda case: str(len(case.bundle.layers)),
     "last_layer": lambda case: case.bundle.layers[-1],
-    "departure": lambda case: departure_words(case, (case.natural.trajectory.pivot, case.natural.trajectory.distance))[
-        0
-    ],
+    "departure": lambda case: departure_words(
+        case, (case.natural.view(TrajectoryView).pivot, case.natural.view(TrajectoryView).distance)
+    )[0],
 }
 
 

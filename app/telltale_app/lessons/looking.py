@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from telltale.kinds.response import ResponseView
 from telltale.scores import metrics, table
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.lessons import cases
@@ -21,7 +22,7 @@ def reference_auc(case: CaseAnalysis) -> float:
 
 def _entropies(case: CaseAnalysis) -> str:
     assert case.attacked is not None
-    before, after = case.natural.response.mean_entropy, case.attacked.response.mean_entropy
+    before, after = case.natural.view(ResponseView).mean_entropy, case.attacked.view(ResponseView).mean_entropy
     moved = "rose" if after > before else "fell" if after < before else "stayed"
     return f"The mean entropy {moved}: {before:.3f} bits before the attack, {after:.3f} after"
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from telltale.analysis.results import Analysis
 from telltale.figures.points import shared_ids
+from telltale.kinds.influence import InfluenceView
+from telltale.kinds.neighbours import NeighboursView
 from telltale_app import words
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.lessons import cases
@@ -33,7 +35,7 @@ def _attacked(case: CaseAnalysis) -> Analysis:
 
 def near_of_class(analysis: Analysis, layer: int, label: int) -> int:
     """Return how many of the K nearest training images on one layer belong to a class."""
-    return int((analysis.neighbours.labels[layer, :K] == label).sum())
+    return int((analysis.view(NeighboursView).labels[layer, :K] == label).sum())
 
 
 def _near(choose: Choose, of: Choose) -> Fact:
@@ -46,14 +48,14 @@ def _near_halfway(of: Choose) -> Fact:
 
 def _typical_rank(choose: Choose) -> Fact:
     """Return the fact of the middle one of the most helpful images' ranks among the neighbours, in percent."""
-    return lambda case: words.percent(float(np.median(choose(case).influence.helpful_ranks[LAST, :K])))
+    return lambda case: words.percent(float(np.median(choose(case).view(InfluenceView).helpful_ranks[LAST, :K])))
 
 
 def _overlap(choose: Choose) -> Fact:
     def fact(case: CaseAnalysis) -> str:
         analysis = choose(case)
-        near = analysis.neighbours.ids[LAST, :K]
-        return str(len(shared_ids(near, analysis.influence.helpful_ids[:K])))
+        near = analysis.view(NeighboursView).ids[LAST, :K]
+        return str(len(shared_ids(near, analysis.view(InfluenceView).helpful_ids[:K])))
 
     return fact
 

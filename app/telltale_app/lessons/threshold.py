@@ -9,7 +9,7 @@ import streamlit as st
 
 from telltale.detectors.fusion import FUSED
 from telltale.scores import contests
-from telltale.scores.table import share_at_least
+from telltale.scores.table import scored_detectors, share_at_least
 from telltale_app import catalogue, words
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.lessons import cases
@@ -31,7 +31,7 @@ def by_auc(bundle: Bundle) -> list[str]:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _by_auc(_bundle: Bundle, bundle_id: str) -> list[str]:  # noqa: ARG001  # the id is the key
-    names = [name for name in contests.scored_detectors(_bundle.scores) if name != FUSED]
+    names = [name for name in scored_detectors(_bundle.scores) if name != FUSED]
     return sorted(names, key=lambda name: roc.auc(_bundle, _against_all(_bundle, name)))
 
 

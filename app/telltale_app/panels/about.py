@@ -10,8 +10,7 @@ import streamlit as st
 
 from telltale.bundle.summary import training_images
 from telltale.scores import titles
-from telltale.scores.contests import scored_detectors
-from telltale.scores.table import success_rows
+from telltale.scores.table import scored_detectors, success_rows
 from telltale_app import catalogue, words
 from telltale_app.papers import PAPERS
 

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from telltale.figures.results.density import class_densities, class_map, marked_class_map
+from telltale.kinds.density import DensityView
 from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
 
@@ -20,12 +21,12 @@ def density_words(case: CaseAnalysis) -> str:
     sentences = []
     for image, analysis in case.views():
         label = analysis.prediction.label
-        value = float(analysis.density.log_density[label])
-        keep = max(analysis.density.thresholds, default=None)
+        value = float(analysis.view(DensityView).log_density[label])
+        keep = max(analysis.view(DensityView).thresholds, default=None)
         if keep is None:
             sentences.append(f"The {image} image has log density {value:.1f} for its predicted class.")
             continue
-        threshold = float(analysis.density.thresholds[keep][label])
+        threshold = float(analysis.view(DensityView).thresholds[keep][label])
         verdict = ":material/check_circle: usual" if value >= threshold else ":material/warning: **unusual**"
         sentences.append(
             f"The {image} image is {verdict} for its predicted class **{analysis.prediction.name}**: log density "
@@ -50,8 +51,8 @@ def show_class_densities(case: CaseAnalysis) -> None:
     figure = class_densities(case.views(), case.bundle.class_names)
     said = words.listed(
         [
-            f"{image} {float(analysis.density.log_density[analysis.prediction.label]):.1f} nats for its predicted "
-            f"class {analysis.prediction.name}"
+            f"{image} {float(analysis.view(DensityView).log_density[analysis.prediction.label]):.1f} nats for its "
+            f"predicted class {analysis.prediction.name}"
             for image, analysis in case.views()
         ]
     )

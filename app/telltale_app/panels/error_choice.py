@@ -109,7 +109,7 @@ def show_map(errors: Errors) -> None:
     layer = bundle.layers.index(layer_name)
     selection.selectable_map(
         _map(errors, bundle.id, str(method), layer),
-        Places(reasons.positions[str(method)][:, layer], reasons.ids),
+        Places(reasons["positions"][str(method)][:, layer], reasons.ids),
         f"{words.MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread among training images",
         f"errors-map-{bundle.name}-{method}-{layer}",
         LASSO,
@@ -128,8 +128,8 @@ def _map(_errors: Errors, bundle_id: str, method: str, layer: int) -> go.Figure:
     frame = _errors.frame
     readings = [f"{true}, read as {read}" for true, read in zip(frame["true class"], frame["read as"], strict=True)]
     return errors_map(
-        (np.asarray(bundle.maps[method][layer]), np.asarray(bundle.density_map.labels), bundle.splits.train),
-        (reasons.positions[method][:, layer], reasons.ids),
+        (np.asarray(bundle.maps[method][layer]), bundle.training_labels, bundle.splits.train),
+        (reasons["positions"][method][:, layer], reasons.ids),
         readings,
         bundle.class_names,
     )

@@ -68,20 +68,20 @@ def _figures(errors: Errors, rows: npt.NDArray[np.int64]) -> list[tuple[str, str
             "Softmax probability of the wrong answer.",
         ),
     ]
-    if reasons is None:
+    if reasons is None or "label_error" not in reasons:
         return figures
-    likely = int((reasons.label_error[rows] >= LIKELY_LABEL_ERROR).sum())
+    likely = int((reasons["label_error"][rows] >= LIKELY_LABEL_ERROR).sum())
     return [
         *figures,
         (
             "Agree with label",
-            words.percent(float(reasons.true_share[rows].mean())),
-            f"Mean share of the {reasons.k} nearest training images, on the last layer, that have the true class.",
+            words.percent(float(reasons["true_share"][rows].mean())),
+            f"Mean share of the {reasons['k']} nearest training images, on the last layer, that have the true class.",
         ),
         (
             "Agree with model",
-            words.percent(float(reasons.predicted_share[rows].mean())),
-            f"Mean share of the {reasons.k} nearest training images, on the last layer, that have the read class.",
+            words.percent(float(reasons["predicted_share"][rows].mean())),
+            f"Mean share of the {reasons['k']} nearest training images, on the last layer, that have the read class.",
         ),
         (
             "Doubtful labels",
@@ -92,7 +92,7 @@ def _figures(errors: Errors, rows: npt.NDArray[np.int64]) -> list[tuple[str, str
 
 
 def _columns(errors: Errors) -> dict[str, object]:
-    k = "k" if errors.reasons is None else errors.reasons.k
+    k = "k" if errors.reasons is None or "k" not in errors.reasons else errors.reasons["k"]
 
     def share(explained: str, label: str | None = None) -> object:
         return st.column_config.ProgressColumn(label, format="percent", min_value=0.0, max_value=1.0, help=explained)
@@ -128,7 +128,7 @@ def _show_reasons(errors: Errors, row: int) -> None:
             selection.open_button(errors.bundle, item.reference, "errors-open-chosen")
         with right:
             st.markdown(f"**Image {item.image_id}.** {reason_words(errors, row)}")
-            if errors.reasons is not None:
+            if errors.reasons is not None and "harmful_ids" in errors.reasons:
                 _harmful(errors, errors.reasons, row)
 
 
@@ -136,7 +136,7 @@ def _harmful(errors: Errors, reasons: ErrorReasons, row: int) -> None:
     true = errors.name(int(errors.wrong.labels[row]))
     st.markdown(f":material/thumb_down: **Most harmful training images**: without them {true} would gain support.")
     with st.grid("auto", min_column_width=84, gap="xsmall"):
-        for image_id, label in zip(reasons.harmful_ids[row], reasons.harmful_labels[row], strict=True):
+        for image_id, label in zip(reasons["harmful_ids"][row], reasons["harmful_labels"][row], strict=True):
             with st.container(gap="xxsmall"):
                 name = errors.name(int(label))
                 said, caption = f"Training image {image_id}, class {name}, harmful", f"**{name}**  \nno. {image_id}"

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from telltale.kinds.trajectory import NO_LAYER
 from telltale.model_errors.evaluated import Evaluated, evaluated_images
-from telltale.model_errors.reasons import LIKELY_LABEL_ERROR, NO_LAYER, ErrorReasons
+from telltale.model_errors.reasons import LIKELY_LABEL_ERROR, ErrorReasons
 from telltale_app import words
 
 if TYPE_CHECKING:
@@ -58,13 +59,18 @@ class Errors:
         return pd.DataFrame(columns if self.reasons is None else columns | self._reason_columns(self.reasons))
 
     def _reason_columns(self, reasons: ErrorReasons) -> dict[str, object]:
-        return {
-            "label error": reasons.label_error,
-            "neighbours of true class": reasons.true_share,
-            "neighbours of read class": reasons.predicted_share,
-            "departs at": [self.layer(int(layer)) for layer in reasons.departures],
-            "most harmful training images": [" ".join(str(i) for i in row[:3]) for row in reasons.harmful_ids],
-        }
+        columns: dict[str, object] = {}
+        if "label_error" in reasons:
+            columns["label error"] = reasons["label_error"]
+            columns["neighbours of true class"] = reasons["true_share"]
+            columns["neighbours of read class"] = reasons["predicted_share"]
+        if "departures" in reasons:
+            columns["departs at"] = [self.layer(int(layer)) for layer in reasons["departures"]]
+        if "harmful_ids" in reasons:
+            columns["most harmful training images"] = [
+                " ".join(str(i) for i in row[:3]) for row in reasons["harmful_ids"]
+            ]
+        return columns
 
     def layer(self, index: int) -> str:
         """Return a layer's name."""
@@ -110,23 +116,43 @@ def reason_words(errors: Errors, row: int) -> str:
         if errors.bundle.image_set is None:
             return f"{text} The reasons behind it need the image itself, which is not on this machine."
         return f"{text} The reasons behind it were not looked into."
-    agreeing, others = (round(reasons.k * float(share[row])) for share in (reasons.true_share, reasons.predicted_share))
-    text += f" Of its {reasons.k} nearest training images, {agreeing} are of class {true} and {others} of class {read}."
-    layer = int(reasons.departures[row])
+    said = (
+        _neighbour_words(reasons, row, true, read),
+        _departure_words(errors, reasons, row, read),
+        _label_words(reasons, row),
+    )
+    return " ".join([text, *filter(None, said)])
+
+
+def _neighbour_words(reasons: ErrorReasons, row: int, true: str, read: str) -> str:
+    if "true_share" not in reasons:
+        return ""
+    k = reasons["k"]
+    agreeing, others = (round(k * float(share[row])) for share in (reasons["true_share"], reasons["predicted_share"]))
+    return f"Of its {k} nearest training images, {agreeing} are of class {true} and {others} of class {read}."
+
+
+def _departure_words(errors: Errors, reasons: ErrorReasons, row: int, read: str) -> str:
+    if "departures" not in reasons:
+        return ""
+    layer, count = int(reasons["departures"][row]), len(errors.bundle.layers)
     if layer == NO_LAYER:
-        text += f" Its path through the layers never ends nearer to {read}: the last layer alone decides."
-    else:
-        count = len(errors.bundle.layers)
-        text += f" From **{errors.layer(layer)}** (layer {layer + 1} of {count}) on it stays nearer to {read}."
-    score = float(reasons.label_error[row])
+        return f"Its path through the layers never ends nearer to {read}: the last layer alone decides."
+    return f"From **{errors.layer(layer)}** (layer {layer + 1} of {count}) on it stays nearer to {read}."
+
+
+def _label_words(reasons: ErrorReasons, row: int) -> str:
+    if "label_error" not in reasons:
+        return ""
+    score = float(reasons["label_error"][row])
     if score >= LIKELY_LABEL_ERROR:
-        return f"{text} :material/label_off: Label-error score {score:.2f}: look whether the label is right."
-    return f"{text} Label-error score {score:.2f}."
+        return f":material/label_off: Label-error score {score:.2f}: look whether the label is right."
+    return f"Label-error score {score:.2f}."
 
 
 def departure_words(errors: Errors) -> str:
     """Return by which trajectories departures are read; empty while they are not known."""
-    if errors.reasons is None:
+    if errors.reasons is None or "departures" not in errors.reasons:
         return ""
-    measure = "Euclidean distance" if errors.reasons.distance == "l2" else "cosine similarity"
-    return f" Departures follow the trajectory detector's own variant: {errors.reasons.pivot}, {measure}."
+    measure = "Euclidean distance" if errors.reasons["distance"] == "l2" else "cosine similarity"
+    return f" Departures follow the trajectory detector's own variant: {errors.reasons['pivot']}, {measure}."

@@ -59,7 +59,7 @@ def _frame(bundle: Bundle, rows: Ids, lists: Mapping[str, Sequence[TrainingImage
     frame = pd.DataFrame(
         {
             "image": ids,
-            "class": names[np.asarray(bundle.density_map.labels)[rows]],
+            "class": names[bundle.training_labels[rows]],
             "lists": [", ".join(kind for kind, known in members.items() if int(i) in known) for i in ids],
         }
     )

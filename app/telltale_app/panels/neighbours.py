@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -14,6 +15,8 @@ from telltale.detectors.tails import BOTH
 from telltale.figures.embedding import MOST_POINTS
 from telltale.figures.points import shared_ids
 from telltale.figures.results.neighbours import layer_map, listed_ids, marked_map, votes
+from telltale.kinds.influence import InfluenceView
+from telltale.kinds.neighbours import NeighboursView
 from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.panels import selection
@@ -37,31 +40,35 @@ PROCESSINGS = {"none": "plain activations", "l2": "L2-normalised", "pca_whiten":
 WEIGHTINGS = {"knn": "equal votes", "wknn": "votes weighted by 1/rank", "dwknn": "votes weighted by 1/d²"}
 
 
-def training_lists(analysis: Analysis, layer: int, k: int) -> dict[str, tuple[TrainingImage, ...]]:
-    """Return the three lists of one image, each with what its members are besides."""
-    near, influence = analysis.neighbours, analysis.influence
+Numbers = npt.NDArray[np.generic]
+
+
+def training_lists(analysis: Analysis, layer: int, k: int, references: int) -> dict[str, tuple[TrainingImage, ...]]:
+    """Return the lists of one image, each with what its members are besides; only the nearest without influence."""
+    near, influence = analysis.view(NeighboursView), analysis.find(InfluenceView)
     ids = listed_ids(analysis, layer, k)
     shared = {kind: {other: set(shared_ids(mine, ids[other]).tolist()) for other in ids} for kind, mine in ids.items()}
-    columns = {
+    columns: dict[str, tuple[Numbers, Numbers, Numbers, Numbers | None]] = {
         "nearest": (
             near.labels[layer],
             near.distances[layer],
-            np.arange(len(ids["nearest"])) / influence.n_train,
+            np.arange(len(ids["nearest"])) / references,
             None,
         ),
-        "helpful": (
+    }
+    if influence is not None:
+        columns["helpful"] = (
             influence.helpful_labels,
             influence.helpful_distances[layer],
             influence.helpful_ranks[layer],
             influence.helpful_values,
-        ),
-        "harmful": (
+        )
+        columns["harmful"] = (
             influence.harmful_labels,
             influence.harmful_distances[layer],
             influence.harmful_ranks[layer],
             influence.harmful_values,
-        ),
-    }
+        )
     lists: dict[str, tuple[TrainingImage, ...]] = {}
     for kind, (labels, distances, ranks, values) in columns.items():
         lists[kind] = tuple(
@@ -81,6 +88,8 @@ def training_lists(analysis: Analysis, layer: int, k: int) -> dict[str, tuple[Tr
 def overlap_words(lists: dict[str, tuple[TrainingImage, ...]], image: str) -> str:
     """Return in words how many of the nearest images are among the influential ones."""
     nearest = lists["nearest"]
+    if "helpful" not in lists:
+        return f"The {len(nearest)} nearest training images of the {image} image."
     helpful = sum("helpful" in item.also for item in nearest)
     harmful = sum("harmful" in item.also for item in nearest)
     return (
@@ -90,10 +99,22 @@ def overlap_words(lists: dict[str, tuple[TrainingImage, ...]], image: str) -> st
     )
 
 
+def influence_words(analysis: Analysis) -> str:
+    """Return how influence is computed, or why it is not."""
+    influence = analysis.find(InfluenceView)
+    if influence is None:
+        return "Influence is not available here."
+    return (
+        f"Influence is computed through the softmax head ({influence.method}): how much the loss of the predicted "
+        f"class would change if one training image were removed, for all {influence.n_train:,} references. Its "
+        "detector (NNIF) looks at where the most influential images lie among the neighbours."
+    )
+
+
 def show_lists(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> None:
-    """Show the three lists as rows of cards."""
-    for kind, title in KINDS.items():
-        st.markdown(f"{ICONS[kind]} **{title}**: {MEANINGS[kind]}")
+    """Show the lists as rows of cards."""
+    for kind in lists:
+        st.markdown(f"{ICONS[kind]} **{KINDS[kind]}**: {MEANINGS[kind]}")
         cards(bundle, lists[kind], kind)
 
 
@@ -198,12 +219,12 @@ def head_words(bundle: Bundle) -> str:
 
 def show_votes(case: CaseAnalysis) -> None:
     """Show the weighted votes behind the kNN score."""
-    near = case.natural.neighbours
+    near = case.natural.view(NeighboursView)
     st.header("Votes of the neighbours", anchor=False)
     said = words.listed(
         [
-            f"{image}: {words.percent(float(analysis.neighbours.votes[analysis.prediction.label]))} for the predicted "
-            f"class {analysis.prediction.name}"
+            f"{image}: {words.percent(float(analysis.view(NeighboursView).votes[analysis.prediction.label]))} for the "
+            f"predicted class {analysis.prediction.name}"
             for image, analysis in case.views()
         ]
     )

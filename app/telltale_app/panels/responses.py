@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from telltale.analysis.results import ResponseView
 from telltale.figures.results.responses import entropy_maps, entropy_reference, mean_entropy, response_maps
+from telltale.kinds.response import ResponseView
 from telltale.scores import metrics
 from telltale_app import engine_client, layout, words
 from telltale_app.analyses import CaseAnalysis
@@ -24,7 +24,7 @@ def responses_of(case: CaseAnalysis, levels: int, patch: int) -> list[ResponseVi
     """Return the response of each image with the chosen settings, as analysed where they are the detector's own."""
     found = []
     for _, analysis in case.views():
-        own = analysis.response
+        own = analysis.view(ResponseView)
         if (own.levels, own.patch) == (levels, patch):
             found.append(own)
         else:
@@ -70,7 +70,10 @@ def show_mean_entropy(case: CaseAnalysis, found: list[ResponseView]) -> None:
     st.markdown(direction_words(auc, case.bundle.image_shape[0] == 1))
     said = words.listed([f"this image, {name} {view.mean_entropy:.3f} bits" for name, view in _named(found)])
     layout.chart(mean_entropy(case.bundle.scores, _named(found)), f"Mean entropy: {said}", "mean-entropy")
-    if (found[0].levels, found[0].patch) != (case.natural.response.levels, case.natural.response.patch):
+    if (found[0].levels, found[0].patch) != (
+        case.natural.view(ResponseView).levels,
+        case.natural.view(ResponseView).patch,
+    ):
         st.caption("The reference was computed with the detector's own levels and patch, not with those chosen above.")
 
 

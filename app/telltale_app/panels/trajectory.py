@@ -21,6 +21,7 @@ from telltale.figures.results.trajectory import (
     suspicion,
 )
 from telltale.figures.trajectory import sweep
+from telltale.kinds.trajectory import TrajectoryView
 from telltale_app import catalogue, engine_client, layout, pictures, state, words
 from telltale_app.analyses import CaseAnalysis, analyse
 
@@ -35,7 +36,7 @@ def departure_words(case: CaseAnalysis, variant: Variant) -> tuple[str, str | No
     if case.attacked is None or case.rival is None:
         return f"The path ends at class **{names[own]}**, the one that is predicted; there is no departure.", None
     index = departure(case.views(), variant)
-    layers = case.attacked.trajectory.layers
+    layers = case.attacked.view(TrajectoryView).layers
     if index is None:
         return (
             f":material/help: By this measure the path never ends nearer to class **{names[case.rival]}**, although "
@@ -82,7 +83,7 @@ def show_distances(case: CaseAnalysis, variant: Variant) -> None:
     own, rival = compared_classes(case.views(), variant)
     figures = pivot_distances(case.views(), names, variant)
     for column, (image, analysis) in zip(st.columns(len(figures), gap="medium"), case.views(), strict=True):
-        last = analysis.trajectory.distances[variant][-1]
+        last = analysis.view(TrajectoryView).distances[variant][-1]
         with column:
             st.subheader(f"{image.capitalize()} image", anchor=f"{image}-image")
             alt = (
@@ -110,7 +111,10 @@ def show_path_and_suspicion(case: CaseAnalysis, variant: Variant) -> None:
 def _show_suspicion(case: CaseAnalysis) -> None:
     st.subheader("The LSTM's running suspicion", anchor="running-suspicion")
     said = words.listed(
-        [f"{image} {words.percent(float(analysis.trajectory.suspicion[-1]))}" for image, analysis in case.views()]
+        [
+            f"{image} {words.percent(float(analysis.view(TrajectoryView).suspicion[-1]))}"
+            for image, analysis in case.views()
+        ]
     )
     layout.chart(suspicion(case.views()), f"Suspicion after the last layer: {said}", "suspicion")
     st.caption(
@@ -167,7 +171,7 @@ def show_sweep(variant: Variant) -> None:
 
 
 def _last_layer(points: Sequence[SweepPoint], variant: Variant, label: int) -> list[float]:
-    return [float(point.trajectory.distances[variant][-1, label]) for point in points]
+    return [float(point.view(TrajectoryView).distances[variant][-1, label]) for point in points]
 
 
 def strength_words(point: SweepPoint, colour: bool) -> str:

@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from telltale.analysis.observing import observe_images
 from telltale.analysis.opened import LoadedBundle, open_bundle
 from telltale.analysis.results import (
     Analysis,
-    DensityView,
-    InfluenceView,
     LiveScores,
-    NeighboursView,
     Prediction,
-    ResponseView,
     SweepPoint,
-    TrajectoryView,
+    Unavailable,
 )
 from telltale.attacks.attack import attack_images
 from telltale.attacks.base import AttackResult, RandomTarget
+from telltale.base.clock import Clock
 from telltale.base.errors import InputError
 from telltale.base.images import image_sha256, round_to_8_bits
 from telltale.base.progress import Progress, Share
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
-from telltale.detectors.knn_score import KnnScoreDetector
-from telltale.detectors.trajectory import TrajectoryDetector
-from telltale.evidence.evidence import Evidence
-from telltale.evidence.mahalanobis_step import stepping
-from telltale.evidence.placing import place_on_map
-from telltale.evidence.readings import PixelReadings
-from telltale.evidence.response import Responses, feature_responses
-from telltale.evidence.squeezing import squeezed_distances
-from telltale.evidence.trajectory import DISTANCES, PIVOTS
 from telltale.models.trace import Trace
 from telltale.scores.calibration import check_alpha, fused_kind, uncalibrated_verdict
 from telltale.scores.verdicts import FusedVerdict, Verdict
 
-__all__ = ["analyse_image", "attack_image", "live_scores", "open_bundle", "respond", "sweep"]
+__all__ = ["analyse_image", "attack_image", "live_scores", "open_bundle", "sweep"]
 
 Image = npt.NDArray[np.float32]
-SHOWN_NEIGHBOURS = 50
-SHOWN_INFLUENTIAL = 50
 MAX_STRENGTH = 4.0
 SCORED_AT_ONCE = 8
 
@@ -66,24 +51,14 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
         If the image or alpha is not accepted.
     """
     check_alpha(alpha)
-    clock = _Clock()
+    clock = Clock()
     batch = _batch(loaded, image)
-    with clock.timed("trace"):
-        trace = loaded.classifier.trace(batch)
-    with clock.timed("response"):
-        responses = feature_responses(loaded.classifier, batch)
-    with clock.timed("squeezing"):
-        squeezed = squeezed_distances(loaded.classifier, batch, trace.probabilities)
-    readings = PixelReadings(responses.mean_entropy, squeezed)
-    evidence = Evidence(loaded.reference, trace, readings, stepping(loaded.classifier, batch))
-    with clock.timed("trajectory"):
-        trajectory = _trajectory_view(loaded, evidence)
-    with clock.timed("neighbours"):
-        neighbours = _neighbours_view(loaded, evidence)
-    with clock.timed("influence"):
-        influence = _influence_view(evidence)
-    with clock.timed("density"):
-        density = _density_view(loaded, evidence)
+    observed = observe_images(loaded.classifier, batch, clock=clock)
+    evidence = loaded.evidence_from(batch, observed)
+    views: dict[str, object] = {name: Unavailable(reason) for name, reason in loaded.reference.missing.items()}
+    for kind in loaded.available:
+        with clock.timed(kind.name):
+            views[kind.name] = kind.view(loaded.seen(kind, evidence, observed.details.get(kind.name)))
     with clock.timed("verdicts"):
         scores = loaded.fitted.score(evidence)
         verdicts = tuple(_verdict(loaded, name, float(values[0]), alpha) for name, values in scores.items())
@@ -93,12 +68,8 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
         bundle_id=loaded.bundle.id,
         image_sha256=image_sha256(batch[0]),
         image=batch[0],
-        prediction=_prediction(loaded, trace),
-        response=_response_view(responses),
-        trajectory=trajectory,
-        neighbours=neighbours,
-        influence=influence,
-        density=density,
+        prediction=_prediction(loaded, observed.trace),
+        evidence=views,
         verdicts=verdicts,
         fused=fused,
         timings_ms=clock.report(),
@@ -135,11 +106,6 @@ def predict_image(loaded: LoadedBundle, image: Image) -> Prediction:
     return _prediction(loaded, loaded.classifier.trace(_batch(loaded, image)))
 
 
-def respond(loaded: LoadedBundle, image: Image, levels: int, patch: int) -> ResponseView:
-    """Return the feature response of one image (C, H, W) at chosen grey levels and patch size."""
-    return _response_view(feature_responses(loaded.classifier, _batch(loaded, image), levels, patch))
-
-
 def sweep(
     loaded: LoadedBundle,
     natural: Image,
@@ -171,9 +137,10 @@ def sweep(
             checkpoint(done / len(strengths), f"strength {strength:g}")
         images = round_to_8_bits(np.clip(start + np.float32(strength) * (end - start), 0.0, 1.0))
         trace = loaded.classifier.trace(images)
-        evidence = Evidence(loaded.reference, trace, PixelReadings.unknown(1))
+        evidence = loaded.evidence_of(trace)
         linf = float(np.abs(images - start).max())
-        points.append(SweepPoint(strength, linf, _prediction(loaded, trace), _trajectory_view(loaded, evidence)))
+        views = {kind.name: kind.view(loaded.seen(kind, evidence)) for kind in loaded.available if kind.followed}
+        points.append(SweepPoint(strength, linf, _prediction(loaded, trace), views))
     return tuple(points)
 
 
@@ -250,7 +217,7 @@ def _scores_of_many(
     for start in range(0, len(images), SCORED_AT_ONCE):
         if checkpoint is not None:
             checkpoint(start / len(images), "scoring")
-        parts.append(loaded.fitted.score_all(loaded.evidence(images[start : start + SCORED_AT_ONCE])[0]))
+        parts.append(loaded.fitted.score_all(loaded.evidence(images[start : start + SCORED_AT_ONCE])))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -276,79 +243,6 @@ def _prediction(loaded: LoadedBundle, trace: Trace) -> Prediction:
     return Prediction(label, loaded.bundle.class_names[label], float(probabilities[label]), probabilities)
 
 
-def _response_view(responses: Responses) -> ResponseView:
-    return ResponseView(
-        response=responses.maps[0],
-        grey=responses.grey[0],
-        entropy=responses.entropy[0],
-        mean_entropy=float(responses.mean_entropy[0]),
-        levels=responses.levels,
-        patch=responses.patch,
-        method=responses.method,
-    )
-
-
-def _trajectory_view(loaded: LoadedBundle, evidence: Evidence) -> TrajectoryView:
-    detector = loaded.detectors["trajectory"]
-    assert isinstance(detector, TrajectoryDetector)
-    return TrajectoryView(
-        layers=evidence.trace.layers,
-        distances={(p, d): evidence.trajectory(p, d)[0] for p in PIVOTS for d in DISTANCES},
-        pivot=detector.pivot,
-        distance=detector.distance,
-        suspicion=loaded.suspicion(evidence)[0],
-    )
-
-
-def _neighbours_view(loaded: LoadedBundle, evidence: Evidence) -> NeighboursView:
-    detector = loaded.detectors["knn_score"]
-    assert isinstance(detector, KnnScoreDetector)
-    reference = loaded.reference
-    count = min(SHOWN_NEIGHBOURS, len(reference.labels))
-    found = [evidence.neighbours(layer, "none", count) for layer in reference.layers]
-    rows = np.stack([n.rows[0] for n in found])
-    voters = detector.neighbours(evidence)
-    return NeighboursView(
-        layers=reference.layers,
-        ids=reference.ids[rows],
-        labels=reference.labels[rows],
-        distances=np.stack([n.distances[0] for n in found]).astype(np.float32),
-        votes=detector.votes(evidence)[0],
-        score_layer=detector.layer_name(evidence),
-        processing=detector.processing,
-        weighting=detector.weighting,
-        score_k=voters.rows.shape[1],
-        score_ids=reference.ids[voters.rows[0]],
-        positions={name: place_on_map(found, coordinates) for name, coordinates in loaded.bundle.maps.items()},
-    )
-
-
-def _influence_view(evidence: Evidence) -> InfluenceView:
-    reference, found = evidence.reference, evidence.influential
-    m = min(SHOWN_INFLUENTIAL, found.helpful.shape[1])
-    helpful, harmful = found.helpful[0, :m], found.harmful[0, :m]
-    return InfluenceView(
-        helpful_ids=reference.ids[helpful],
-        harmful_ids=reference.ids[harmful],
-        helpful_labels=reference.labels[helpful],
-        harmful_labels=reference.labels[harmful],
-        helpful_values=found.helpful_values[0, :m],
-        harmful_values=found.harmful_values[0, :m],
-        helpful_ranks=found.helpful_ranks[0, :, :m],
-        harmful_ranks=found.harmful_ranks[0, :, :m],
-        helpful_distances=found.helpful_distances[0, :, :m],
-        harmful_distances=found.harmful_distances[0, :, :m],
-        method=reference.influence.method,
-        n_train=len(reference.labels),
-    )
-
-
-def _density_view(loaded: LoadedBundle, evidence: Evidence) -> DensityView:
-    chart = loaded.density_chart
-    thresholds = {float(keep): row for keep, row in zip(chart.keep_rates, chart.thresholds, strict=True)}
-    return DensityView(evidence.log_density[0], thresholds, chart.position(evidence.trace.hidden)[0])
-
-
 def _part(checkpoint: Progress | None, start: float, end: float) -> Progress | None:
     """Return the checkpoint of a stage that spans a part of the work."""
     if checkpoint is None:
@@ -358,18 +252,3 @@ def _part(checkpoint: Progress | None, start: float, end: float) -> Progress | N
 
 def _silent(checkpoint: Progress | None) -> Share | None:
     return None if checkpoint is None else lambda fraction: checkpoint(fraction, "")
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._parts: dict[str, float] = {}
-
-    @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self._parts[name] = 1000.0 * (time.perf_counter() - start)
-
-    def report(self) -> dict[str, float]:
-        return {**self._parts, "total": 1000.0 * (time.perf_counter() - self._start)}

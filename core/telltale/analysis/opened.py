@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from telltale.bundle.bundle import DENSITY_MAP_FILE, REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
-from telltale.bundle.fitted import detector_file, reference_from_arrays, restore_detectors
-from telltale.detectors.base import Arrays, Detector
+from telltale.analysis.observing import Observed, observe_images
+from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
+from telltale.bundle.fitted import reference_from_arrays, restore_detectors
+from telltale.detectors.base import Detector
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
 from telltale.detectors.suspicions.defence import Defence
-from telltale.detectors.trajectory import TrajectoryDetector
-from telltale.evidence.density import DensityChart
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.mahalanobis_step import stepping
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
-from telltale.evidence.response import Responses, feature_responses
-from telltale.evidence.squeezing import squeezed_distances
+from telltale.kinds.kind import Kind, Seen
+from telltale.kinds.registry import KINDS
 from telltale.models.classifier import Architecture, Classifier
+from telltale.models.trace import Trace
 from telltale.models.training import load_weights
 from telltale.scores.calibration import Calibration
-
-RUNNING_SUSPICION = "running_suspicion"
-RUNNING_FILE = "running_calibration.safetensors"
+from telltale.scores.table import scored_detectors
 
 
 @dataclass
@@ -41,23 +40,18 @@ class LoadedBundle:
     reference : Reference
     fitted : FittedDetectors
         In the order of the stored scores.
-    running : TrajectoryDetector
-        The LSTM whose score after every layer is shown as running suspicion.
-    running_calibrations : tuple of L Calibration
-        Its scores on natural calibration images, per layer.
     calibrations : dict of str to Calibration or None
         Per detector, of the fused score, and of the score of natural errors.
-    density_chart : DensityChart
+    opened : mapping of str to object
+        What every available kind of evidence has read for its views, by name.
     """
 
     bundle: Bundle
     classifier: Classifier
     reference: Reference
     fitted: FittedDetectors
-    running: TrajectoryDetector
-    running_calibrations: tuple[Calibration, ...]
     calibrations: dict[str, Calibration | None]
-    density_chart: DensityChart
+    opened: Mapping[str, object]
 
     @cached_property
     def defence(self) -> Defence:
@@ -69,19 +63,26 @@ class LoadedBundle:
         """Every fitted detector by name."""
         return self.fitted.detectors
 
-    def suspicion(self, evidence: Evidence) -> npt.NDArray[np.float64]:
-        """1 - p-value of the running LSTM's score after every layer, shape (n, L)."""
-        scores = self.running.running_scores(evidence)
-        assert scores is not None
-        pairs = zip(self.running_calibrations, scores.T, strict=True)
-        return np.array([[1.0 - c.p_value(float(s)) for s in layer] for c, layer in pairs]).T
+    @property
+    def available(self) -> tuple[Kind, ...]:
+        """The kinds of evidence that this bundle has."""
+        return tuple(kind for name, kind in KINDS.items() if name not in self.reference.missing)
 
-    def evidence(self, images: npt.NDArray[np.float32]) -> tuple[Evidence, Responses]:
-        """Trace images (n, C, H, W) and return their evidence with the feature responses behind it."""
-        responses, trace = feature_responses(self.classifier, images), self.classifier.trace(images)
-        squeezed = squeezed_distances(self.classifier, images, trace.probabilities)
-        readings = PixelReadings(responses.mean_entropy, squeezed)
-        return Evidence(self.reference, trace, readings, stepping(self.classifier, images)), responses
+    def evidence(self, images: npt.NDArray[np.float32]) -> Evidence:
+        """Look at images (n, C, H, W) and return their evidence."""
+        return self.evidence_from(images, observe_images(self.classifier, images))
+
+    def evidence_from(self, images: npt.NDArray[np.float32], observed: Observed) -> Evidence:
+        """Return the evidence about images (n, C, H, W) that have been looked at."""
+        return Evidence(self.reference, observed.trace, observed.readings, stepping(self.classifier, images))
+
+    def evidence_of(self, trace: Trace) -> Evidence:
+        """Return what a trace alone tells."""
+        return Evidence(self.reference, trace, Readings())
+
+    def seen(self, kind: Kind, evidence: Evidence, detail: object = None) -> Seen:
+        """Return images as a kind of evidence finds them."""
+        return Seen(evidence, self.fitted, self.opened.get(kind.name), detail)
 
 
 def open_bundle(name: str) -> LoadedBundle:
@@ -94,21 +95,16 @@ def open_bundle(name: str) -> LoadedBundle:
     """
     bundle = load_bundle(name)
     entries = bundle.manifest.detectors
-    columns = [c.removeprefix("score_") for c in bundle.scores.column_names if c.startswith("score_")]
+    columns = scored_detectors(bundle.scores)
     names = [name for name in columns if name != FUSED]
-    known = restore_detectors({key: entries[key]["parameters"] for key in names}, lambda name: _arrays(bundle, name))
-    running = TrajectoryDetector(**bundle.manifest.notes[RUNNING_SUSPICION])
-    running.restore(bundle.arrays(detector_file(RUNNING_SUSPICION)))
-    chart = bundle.arrays(DENSITY_MAP_FILE)
+    reference = load_reference(bundle)
     loaded = LoadedBundle(
         bundle,
         load_weights(Architecture(**bundle.manifest.architecture), bundle.path(WEIGHTS_FILE)),
-        load_reference(bundle),
-        known,
-        running,
-        tuple(Calibration.of(scores) for scores in bundle.arrays(RUNNING_FILE)["scores"].T),
+        reference,
+        restore_detectors({key: entries[key]["parameters"] for key in names}, bundle.detector_arrays),
         {key: bundle.calibration(key) for key in (*columns, ERROR_SCORE)},
-        DensityChart(**{key: chart[key] for key in ("origin", "axes", "keep_rates", "thresholds")}),
+        {name: kind.open(bundle) for name, kind in KINDS.items() if name not in reference.missing},
     )
     # Building indices and factors now makes the first image as fast as the next.
     loaded.reference.prepare()
@@ -118,10 +114,9 @@ def open_bundle(name: str) -> LoadedBundle:
 def load_reference(bundle: Bundle) -> Reference:
     """Rebuild the reference set of a bundle."""
     return reference_from_arrays(
-        bundle.arrays(REFERENCE_FILE), bundle.splits.train, bundle.layers, len(bundle.class_names)
+        bundle.arrays(REFERENCE_FILE),
+        bundle.splits.train,
+        bundle.layers,
+        len(bundle.class_names),
+        bundle.notes.get("missing", {}),
     )
-
-
-def _arrays(bundle: Bundle, name: str) -> Arrays | None:
-    file = detector_file(name)
-    return bundle.arrays(file) if file in bundle.manifest.files else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from telltale.base.display import Drawn
 from telltale.base.errors import InputError
 from telltale.scores.verdicts import FusedVerdict, Verdict
 
+View = TypeVar("View")
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -39,146 +41,33 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class ResponseView:
-    """Feature response and local entropy of one image (Amirian 2018, Eqs. 3 and 4).
+class Unavailable:
+    """Stands for a kind of evidence that cannot be had.
 
     Attributes
     ----------
-    response : array of float32, shape (H, W)
-        Grey guided-backprop response before rescaling; signed.
-    grey : array of uint8, shape (H, W)
-        The response rescaled to the 8-bit grey levels whose entropy is taken.
-    entropy : array of float32, shape (H - p + 1, W - p + 1)
-        Entropy in bits of the grey-level histogram in every interior p x p patch.
-    mean_entropy : float
-        Mean over the patches, in bits.
-    levels, patch : int
-        Grey levels and patch side used.
-    method : str
-        ``"guided backprop"``, or ``"plain gradient"`` for a network without ReLU modules.
+    reason : str
+        One sentence.
     """
 
-    response: FloatArray
-    grey: npt.NDArray[np.uint8]
-    entropy: FloatArray
-    mean_entropy: float
-    levels: int
-    patch: int
-    method: str
+    reason: str
 
 
-@dataclass(frozen=True)
-class TrajectoryView:
-    """Path of one image through the layers in pivot-distance space (Carrara 2018).
+def view_of(evidence: Mapping[str, object], kind: type[View]) -> View:
+    """Return the view of a type out of everything that was found.
 
-    Attributes
-    ----------
-    layers : tuple of str, length L
-    distances : mapping of (pivot, distance) to array of float32, shape (L, C)
-        For pivot in {"centroid", "medoid"} and distance in {"l2", "cosine"}. ``cosine`` is a similarity:
-        larger is nearer.
-    pivot, distance : str
-        The variant that the trajectory detector uses.
-    suspicion : array of float64, shape (L,)
-        1 - p-value of the LSTM's score after each layer: near 1 where hardly any held-out natural image looked as
-        suspicious after the same layer.
+    Raises
+    ------
+    InputError
+        If it is not available.
     """
-
-    layers: tuple[str, ...]
-    distances: Mapping[tuple[str, str], FloatArray]
-    pivot: str
-    distance: str
-    suspicion: DoubleArray
-
-
-@dataclass(frozen=True)
-class NeighboursView:
-    """Nearest training images of one image on every layer.
-
-    Attributes
-    ----------
-    layers : tuple of str, length L
-    ids : array of int64, shape (L, k)
-        Data-set ids of training images, nearest first (Euclidean distance, unprocessed activations).
-    labels : array of int64, shape (L, k)
-        Their true classes.
-    distances : array of float32, shape (L, k)
-    votes : array of float64, shape (C,)
-        The kNN-score detector's weighted share of votes per class (Carrara 2017, Eq. 2).
-    score_layer, processing, weighting : str
-        The detector's settings behind `votes`.
-    score_k : int
-    score_ids : array of int64, shape (score_k,)
-        The training images that voted, nearest first in the detector's own space.
-    positions : mapping of {"umap", "pca"} to array of float32, shape (L, 2)
-        Place of the image on each layer's map: mean of its nearest neighbours' coordinates, weighted by 1/distance.
-    """
-
-    layers: tuple[str, ...]
-    ids: IntArray
-    labels: IntArray
-    distances: FloatArray
-    votes: DoubleArray
-    score_layer: str
-    processing: str
-    weighting: str
-    score_k: int
-    score_ids: IntArray
-    positions: Mapping[str, FloatArray]
-
-
-@dataclass(frozen=True)
-class InfluenceView:
-    """Training images that most helped or harmed the prediction, through the softmax head (Cohen 2020).
-
-    Attributes
-    ----------
-    helpful_ids, harmful_ids : array of int64, shape (M,)
-        Data-set ids, strongest first.
-    helpful_labels, harmful_labels : array of int64, shape (M,)
-    helpful_values, harmful_values : array of float64, shape (M,)
-        Influence on the loss of the predicted class when the training image is removed: positive raises the loss.
-    helpful_ranks, harmful_ranks : array of float32, shape (L, M)
-        Share of all training images that lie nearer than this one, per layer, in [0, 1).
-    helpful_distances, harmful_distances : array of float32, shape (L, M)
-        Euclidean distance per layer.
-    method : str
-        How the curvature was computed.
-    n_train : int
-        Number of training images ranked (all of them).
-    """
-
-    helpful_ids: IntArray
-    harmful_ids: IntArray
-    helpful_labels: IntArray
-    harmful_labels: IntArray
-    helpful_values: DoubleArray
-    harmful_values: DoubleArray
-    helpful_ranks: FloatArray
-    harmful_ranks: FloatArray
-    helpful_distances: FloatArray
-    harmful_distances: FloatArray
-    method: str
-    n_train: int
-
-
-@dataclass(frozen=True)
-class DensityView:
-    """How usual the hidden state is for each class (Zheng & Hong 2018).
-
-    Attributes
-    ----------
-    log_density : array of float64, shape (C,)
-        log p(H | class) in nats.
-    thresholds : mapping of float to array of float64, shape (C,)
-        Per-class rejection threshold TH_c, keyed by the nominal keep rate (0.95, 0.99).
-    position : array of float32, shape (2,)
-        The hidden state on the bundle's 2-D class map (see `Bundle.density_map`).
-    """
-
-    log_density: DoubleArray
-    thresholds: Mapping[float, DoubleArray]
-    position: FloatArray
+    for found in evidence.values():
+        if isinstance(found, kind):
+            return found
+    name = getattr(kind, "kind", kind.__name__)
+    missing = evidence.get(name)
+    reason = missing.reason if isinstance(missing, Unavailable) else f"This holds no evidence of kind '{name}'."
+    raise InputError(reason)
 
 
 @dataclass(frozen=True)
@@ -193,8 +82,9 @@ class Analysis(Drawn):
     image_sha256 : str
     image : array of float32, shape (C, H, W)
     prediction : Prediction
-    response, trajectory, neighbours, influence, density
-        The five kinds of evidence.
+    evidence : mapping of str to object
+        What every kind of evidence shows of the image, by the kind's name (`telltale.kinds`); `Unavailable` where a
+        kind is not available. `view` finds one by its type.
     verdicts : tuple of Verdict
         One per detector.
     fused : FusedVerdict or None
@@ -208,14 +98,24 @@ class Analysis(Drawn):
     image_sha256: str
     image: FloatArray
     prediction: Prediction
-    response: ResponseView
-    trajectory: TrajectoryView
-    neighbours: NeighboursView
-    influence: InfluenceView
-    density: DensityView
+    evidence: Mapping[str, object]
     verdicts: tuple[Verdict, ...]
     fused: FusedVerdict | None
     timings_ms: Mapping[str, float]
+
+    def view(self, kind: type[View]) -> View:
+        """Return what one kind of evidence shows, by the type of its view, such as `TrajectoryView`.
+
+        Raises
+        ------
+        InputError
+            If the kind is not available; the sentence says why.
+        """
+        return view_of(self.evidence, kind)
+
+    def find(self, kind: type[View]) -> View | None:
+        """Return what one kind of evidence shows, or None where it is not available; see `view`."""
+        return next((view for view in self.evidence.values() if isinstance(view, kind)), None)
 
     def verdict(self, detector: str) -> Verdict:
         """Return the verdict of one detector, or the fused one, by name."""
@@ -268,13 +168,18 @@ class SweepPoint:
     linf : float
         Largest pixel change from the natural image.
     prediction : Prediction
-    trajectory : TrajectoryView
+    evidence : mapping of str to object
+        As in `Analysis`, of the kinds that are followed along an attack.
     """
 
     strength: float
     linf: float
     prediction: Prediction
-    trajectory: TrajectoryView
+    evidence: Mapping[str, object]
+
+    def view(self, kind: type[View]) -> View:
+        """Return what one kind of evidence shows; see `Analysis.view`."""
+        return view_of(self.evidence, kind)
 
 
 @dataclass(frozen=True)

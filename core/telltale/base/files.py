@@ -66,6 +66,21 @@ def load_arrays(path: Path) -> dict[str, AnyArray]:
         raise _unreadable(path) from error
 
 
+def load_one_array(path: Path, name: str) -> AnyArray:
+    """Read one of the arrays written by `save_arrays`, and no other.
+
+    Raises
+    ------
+    DamagedBundleError
+        If the file is missing, not safetensors, or lacks the array.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return np.asarray(file.get_tensor(name))
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path) from error
+
+
 def load_metadata(path: Path) -> dict[str, str]:
     """Read the words that `save_arrays` wrote beside the arrays.
 

@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from telltale.analysis.opened import RUNNING_SUSPICION
-from telltale.base.files import file_sha256, load_arrays
+from telltale.base.files import file_sha256
 from telltale.base.origin import code_sha256, library_versions
 from telltale.base.places import PRECOMPUTED
 from telltale.base.processes import Processes, Work, use_one_thread
 from telltale.base.progress import Progress, part
 from telltale.building.attacking import attack_splits
 from telltale.building.collecting import Collector
-from telltale.building.fitting import Examples, choose_detectors
+from telltale.building.fitting import Examples, choose_detectors, readable
 from telltale.building.maps import LayerMaps
 from telltale.building.observing import Batch, observe
 from telltale.building.referencing import fit_reference
@@ -30,11 +29,9 @@ from telltale.building.versions import Versions
 from telltale.building.writing import Built, Fitted, write_files
 from telltale.bundle import store
 from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE
-from telltale.bundle.fitted import FittedFiles, ReferenceFiles, detector_file, in_half_precision, save_reference
+from telltale.bundle.fitted import FittedFiles, ReferenceFiles, in_half_precision, save_reference
 from telltale.data.sources import load_image_set
 from telltale.data.splits import Splits, SplitSizes
-from telltale.detectors.registry import DETECTORS
-from telltale.detectors.trajectory import TrajectoryDetector
 from telltale.evidence.reference import Reference
 from telltale.models.classifier import Classifier
 from telltale.models.trace import Trace
@@ -164,7 +161,7 @@ class _Stages:
         natural, attacked = self._observe()
         train_accuracy = self._fit_reference(natural[0])
         folder = self.fitted_folder
-        files = ReferenceFiles(folder / "model", self.classifier.layers, len(self.image_set.class_names))
+        files = ReferenceFiles.filled(folder / "model", self.classifier.layers, len(self.image_set.class_names))
         maps = LayerMaps(files, self.recipe.seed, folder / "maps")
         fitted = self._fit(files, natural, attacked, beside=maps.work(self._part(0.82, 0.89)))
         versions = [*natural, *attacked]
@@ -236,13 +233,11 @@ class _Stages:
         examples = Examples.of([versions for versions in (*natural, *attacked) if versions.split == "fit"])
         watched, progress = self.recipe.macro_attacks, self._part(0.7, 0.82)
         chosen = choose_detectors(files, examples, watched, self.processes, progress, beside)
-        fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in DETECTORS})
-        running = TrajectoryDetector(**chosen[RUNNING_SUSPICION]["parameters"])
-        running.restore(load_arrays(files.folder / detector_file(RUNNING_SUSPICION)))
-        return Fitted(fitted, running, chosen)
+        fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in readable(files)})
+        return Fitted(fitted, chosen)
 
     def _reference(self, trace: Trace, held_out: Versions) -> Reference:
-        self.progress(0.65, "Fitting pivots, softmax head and mixtures")
+        self.progress(0.65, "Fitting the reference set")
         labels = self.image_set.labels
         rows = _sample(labels[self.splits.train], COMPACT_REFERENCES, self.recipe.seed) if self.compact else slice(None)
         seen = in_half_precision(trace.take(rows)) if self.compact else trace

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from telltale.analysis.observing import Observed
 from telltale.base.processes import Processes
 from telltale.base.progress import Progress
 from telltale.building.attacking import AttackedImages
-from telltale.building.observing import Batch, Observed, observe
+from telltale.building.observing import Batch, observe
 from telltale.building.versions import Versions
 from telltale.data.image_set import ImageSet
 from telltale.models.classifier import Classifier

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from telltale.analysis.opened import RUNNING_SUSPICION
 from telltale.base.files import load_arrays, load_json, save_arrays, save_json, whole
 from telltale.base.parameters import ParameterValue
 from telltale.base.processes import Processes, Work
@@ -21,10 +20,11 @@ from telltale.detectors.base import Detector, Labels, macro_auc
 from telltale.detectors.fusion import FUSED, Fusion
 from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.registry import DETECTORS, get_detector
-from telltale.detectors.trajectory import TrajectoryDetector
 from telltale.evidence.evidence import Evidence
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.models.trace import Trace
+
+COMPANIONS = "companions"
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,17 @@ class Examples:
     Attributes
     ----------
     trace : Trace of n images
-    readings : PixelReadings of the n images
+    readings : Readings of the n images
     labels : Labels
     error_trace : Trace of m misclassified natural images of the same split
-    error_readings : PixelReadings of the m images
+    error_readings : Readings of the m images
     """
 
     trace: Trace
-    readings: PixelReadings
+    readings: Readings
     labels: Labels
     error_trace: Trace
-    error_readings: PixelReadings
+    error_readings: Readings
 
     @classmethod
     def of(cls, versions: Sequence[Versions]) -> Examples:
@@ -69,7 +69,7 @@ class Examples:
         kept = [v.succeeded() for v in versions]
         return cls(
             Trace.concatenate([v.trace for v in kept]),
-            PixelReadings.concatenate([v.readings for v in kept]),
+            Readings.concatenate([v.readings for v in kept]),
             labels_of(kept),
             errors.trace,
             errors.readings,
@@ -109,23 +109,31 @@ def choose_detectors(
     Returns
     -------
     dict of str to dict
-        ``{"parameters", "selected_by"}`` per detector, the parameters of the running suspicion's LSTM, and
-        ``{"selected_by", "errors"}`` of the fusion.
+        ``{"parameters", "selected_by"}`` per detector, ``{"owner", "parameters"}`` per companion under `COMPANIONS`,
+        and ``{"selected_by", "errors"}`` of the fusion.
     """
-    files = {name: reference.folder / f"{name}.json" for name in DETECTORS}
+    known = readable(reference)
+    files = {name: reference.folder / f"{name}.json" for name in known}
     # Neighbours on every layer take longest.
-    names = sorted(DETECTORS, key=lambda name: name != KnnScoreDetector.name)
+    names = sorted(known, key=lambda name: name != KnnScoreDetector.name)
     jobs = [_DetectorJob(name, reference, examples, macro_attacks) for name in names if not files[name].exists()]
     choosing = Work(_choose, jobs, counted(progress, "Choosing the settings of the detectors", len(jobs)))
     processes.run(choosing, *([] if beside is None else [beside]))
     chosen = {name: load_json(file) for name, file in files.items()}
-    running = chosen[TrajectoryDetector.name].pop(RUNNING_SUSPICION)
-    return chosen | {RUNNING_SUSPICION: running, FUSED: _fuse(reference.folder, examples, macro_attacks)}
+    beside_them = [chosen[name].pop(COMPANIONS) for name in known]
+    companions = {name: entry for found in beside_them for name, entry in found.items()}
+    return chosen | {COMPANIONS: companions, FUSED: _fuse(known, reference.folder, examples, macro_attacks)}
 
 
-def _fuse(folder: Path, examples: Examples, macro_attacks: tuple[str, ...]) -> dict[str, Any]:
+def readable(reference: ReferenceFiles) -> tuple[str, ...]:
+    """Return the detectors that find all the evidence that they read."""
+    missing = {kind for kind, _ in reference.missing}
+    return tuple(name for name, kind in DETECTORS.items() if not missing & set(kind.reads))
+
+
+def _fuse(known: Sequence[str], folder: Path, examples: Examples, macro_attacks: tuple[str, ...]) -> dict[str, Any]:
     """Fit the fusion to the detectors' held-out scores and write it beside them."""
-    kept = {name: load_arrays(folder / _held_out_file(name)) for name in DETECTORS}
+    kept = {name: load_arrays(folder / _held_out_file(name)) for name in known}
     scores, errors = ({name: arrays[key] for name, arrays in kept.items()} for key in ("held_out", "errors"))
     fusion, selected_by = Fusion.fit(scores, examples.labels, errors, macro_attacks)
     with whole(folder / detector_file(FUSED)) as partial:
@@ -148,10 +156,11 @@ def _choose(job: _DetectorJob) -> None:
         save_arrays(partial, {"held_out": held_out, "errors": detector.score(errors)})
     entry: dict[str, object] = {"parameters": dict(detector.settings), "selected_by": selected.selected_by}
     save_detectors(folder, {job.name: detector})
-    if isinstance(detector, TrajectoryDetector):
-        running = fit_running_suspicion(evidence, examples.labels, detector)
-        save_detectors(folder, {RUNNING_SUSPICION: running})
-        entry[RUNNING_SUSPICION] = {"parameters": dict(running.settings)}
+    companions = detector.companions(evidence, examples.labels)
+    save_detectors(folder, companions)
+    entry[COMPANIONS] = {
+        name: {"owner": job.name, "parameters": dict(companion.settings)} for name, companion in companions.items()
+    }
     with whole(folder / f"{job.name}.json") as partial:
         save_json(partial, entry)
 
@@ -188,12 +197,3 @@ def held_out_scores(detector: Detector, evidence: Evidence, labels: Labels) -> n
         fitted = type(detector)(**detector.settings).fit(evidence.take(fit), labels.take(fit))
         scores[held_out] = fitted.score(evidence.take(held_out))
     return scores
-
-
-def fit_running_suspicion(evidence: Evidence, labels: Labels, chosen: TrajectoryDetector) -> TrajectoryDetector:
-    """Return the LSTM whose state after every layer is shown: the chosen detector itself where it is one."""
-    if chosen.settings["architecture"] == "lstm":
-        return chosen
-    running = TrajectoryDetector(**{**chosen.settings, "architecture": "lstm"})
-    running.fit(evidence, labels)
-    return running

@@ -14,14 +14,13 @@ from telltale.base.processes import Processes
 from telltale.base.progress import Progress, part
 from telltale.building.attacking import attack_splits
 from telltale.building.collecting import Collector
-from telltale.building.fitting import Examples, choose_detectors
+from telltale.building.fitting import Examples, choose_detectors, readable
 from telltale.building.scoring import score_versions
 from telltale.building.versions import Versions
 from telltale.bundle.bundle import REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
 from telltale.bundle.fitted import FittedFiles, ReferenceFiles
 from telltale.bundle.manifest import Manifest
 from telltale.data.image_set import ImageSet
-from telltale.detectors.registry import DETECTORS
 from telltale.recipes import AttackPlan
 from telltale.scores.evaluation import Evaluation, evaluate_table
 
@@ -144,7 +143,7 @@ class _Work:
         for name in (SPLITS_FILE, REFERENCE_FILE):
             shutil.copyfile(self.loaded.bundle.path(name), files.folder / name)
         chosen = choose_detectors(files, Examples.of(versions), attacks, self.processes, progress)
-        return FittedFiles.of(files, {name: chosen[name]["parameters"] for name in DETECTORS})
+        return FittedFiles.of(files, {name: chosen[name]["parameters"] for name in readable(files)})
 
     def evaluate(
         self,
@@ -161,4 +160,5 @@ class _Work:
 
 
 def _reference_files(loaded: LoadedBundle, folder: Path) -> ReferenceFiles:
-    return ReferenceFiles(folder, loaded.bundle.layers, len(loaded.bundle.class_names))
+    missing = tuple(loaded.reference.missing.items())
+    return ReferenceFiles(folder, loaded.bundle.layers, len(loaded.bundle.class_names), missing)

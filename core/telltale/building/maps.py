@@ -14,13 +14,11 @@ from telltale.base.files import load_arrays, save_arrays, whole
 from telltale.base.processes import Work
 from telltale.base.progress import Progress, counted
 from telltale.bundle.fitted import ReferenceFiles
-from telltale.evidence.density import DensityChart, class_thresholds
 from telltale.evidence.neighbours import NeighbourIndex
 from telltale.evidence.placing import PLACED_BETWEEN, place_between
 
 NEIGHBOURS = 15
 SAMPLE = 10_000
-KEEP_RATES = (0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -86,40 +84,6 @@ def umap_of(activations: npt.NDArray[np.float32], seed: int, sample: int = SAMPL
     places = np.empty((n, 2), dtype=np.float32)
     places[seen], places[others] = anchors, place_between(nearest, anchors)
     return places
-
-
-def density_chart(
-    hidden: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-    log_density: npt.NDArray[np.float64],
-    predictions: npt.NDArray[np.int64],
-) -> tuple[DensityChart, dict[str, npt.NDArray[np.float64]]]:
-    """Flatten the hidden states and find the thresholds of held-out natural images.
-
-    Parameters
-    ----------
-    hidden : array of float32, shape (N, d)
-        Of the training images, with their true classes `labels` (N,).
-    log_density : array of float64, shape (n, C)
-        Of held-out natural images, with their `predictions` (n,).
-
-    Returns
-    -------
-    DensityChart, dict of arrays
-        The chart, and everything the bundle's density map stores.
-    """
-    pca = PCA(2, svd_solver="full").fit(hidden.astype(np.float64))
-    thresholds = np.stack([class_thresholds(log_density, predictions, keep) for keep in KEEP_RATES])
-    chart = DensityChart(pca.mean_, pca.components_, np.array(KEEP_RATES), thresholds)
-    points = chart.position(hidden)
-    groups = [points[labels == c].astype(np.float64) for c in range(log_density.shape[1])]
-    return chart, {
-        "points": points,
-        "labels": labels,
-        "means": np.stack([g.mean(0) for g in groups]),
-        "covariances": np.stack([np.cov(g, rowvar=False) for g in groups]),
-        **vars(chart),
-    }
 
 
 def _umap(activations: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:

@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from telltale.analysis.observing import Observed, observe_images
 from telltale.base.files import load_arrays, save_arrays, whole
 from telltale.base.images import to_floats
 from telltale.base.processes import Processes, Work
 from telltale.base.progress import Progress, counted
-from telltale.evidence.readings import PixelReadings
-from telltale.evidence.response import feature_responses
-from telltale.evidence.squeezing import squeezed_distances
+from telltale.evidence.readings import Readings
 from telltale.models.classifier import Architecture, Classifier
 from telltale.models.trace import Trace
 from telltale.models.training import load_weights
 
 CHUNK = 500
-RESPONDED_AT_ONCE = 50
+READING = "reading."
 
 
 @dataclass(frozen=True)
@@ -35,27 +34,12 @@ class Batch:
         Names the files in which the results are kept.
     pixels : array of uint8, shape (n, C, H, W)
     readings : bool
-        Whether `PixelReadings` are wanted beside the trace.
+        Whether `Readings` are wanted beside the trace.
     """
 
     name: str
     pixels: npt.NDArray[np.uint8]
     readings: bool
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What a classifier makes of n images.
-
-    Attributes
-    ----------
-    trace : Trace
-    readings : PixelReadings
-        NaN where none were wanted.
-    """
-
-    trace: Trace
-    readings: PixelReadings
 
 
 @dataclass(frozen=True)
@@ -118,13 +102,10 @@ def _jobs(batch: Batch, weights: Path, architecture: dict[str, int], folder: Pat
 def _observe(job: _Job) -> None:
     classifier = load_weights(Architecture(**job.architecture), job.weights)
     images = to_floats(job.pixels)
-    trace = classifier.trace(images)
-    arrays: dict[str, npt.NDArray[Any]] = {"logits": trace.logits}
-    arrays |= {f"activations.{i}": activations for i, activations in enumerate(trace.activations)}
-    if job.readings:
-        parts = [images[start : start + RESPONDED_AT_ONCE] for start in range(0, len(images), RESPONDED_AT_ONCE)]
-        arrays["mean_entropy"] = np.concatenate([feature_responses(classifier, part).mean_entropy for part in parts])
-        arrays["squeezed"] = squeezed_distances(classifier, images, trace.probabilities)
+    seen = observe_images(classifier, images, job.readings)
+    arrays: dict[str, npt.NDArray[Any]] = {"logits": seen.trace.logits}
+    arrays |= {f"activations.{i}": activations for i, activations in enumerate(seen.trace.activations)}
+    arrays |= {READING + name: values for name, values in seen.readings.arrays.items()}
     with whole(job.file) as partial:
         save_arrays(partial, arrays)
 
@@ -132,10 +113,8 @@ def _observe(job: _Job) -> None:
 def _gather(files: Sequence[Path], layers: tuple[str, ...]) -> Observed:
     parts = [load_arrays(file) for file in files]
     traces = [Trace(layers, tuple(p[f"activations.{i}"] for i in range(len(layers))), p["logits"]) for p in parts]
-    return Observed(Trace.concatenate(traces), PixelReadings.concatenate([_readings(p) for p in parts]))
+    return Observed(Trace.concatenate(traces), Readings.concatenate([_readings(p) for p in parts]), {})
 
 
-def _readings(arrays: Mapping[str, npt.NDArray[np.float64]]) -> PixelReadings:
-    if "mean_entropy" in arrays:
-        return PixelReadings(arrays["mean_entropy"], arrays["squeezed"])
-    return PixelReadings.unknown(len(arrays["logits"]))
+def _readings(arrays: Mapping[str, npt.NDArray[np.float64]]) -> Readings:
+    return Readings({name.removeprefix(READING): v for name, v in arrays.items() if name.startswith(READING)})

@@ -18,6 +18,20 @@ from telltale.bundle.fitted import FittedFiles
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
 from telltale.evidence.reference import Reference
+from telltale.kinds.registry import KINDS
+from telltale.scores.table import (
+    ATTACK,
+    CONFIDENCE,
+    IMAGE_ID,
+    KIND,
+    L0,
+    L2,
+    LABEL,
+    LINF,
+    PREDICTION,
+    SPLIT,
+    score_column,
+)
 
 CHUNK = 250
 
@@ -72,26 +86,26 @@ def score_table(part: Versions, reference: Reference, detectors: FittedDetectors
     """Score the image versions of one group; see `score_versions`."""
     evidence, n = part.evidence(reference), len(part)
     predictions = evidence.predictions
-    own = np.arange(n), predictions
     columns: dict[str, npt.NDArray[np.generic] | list[str]] = {
-        "image_id": part.ids,
-        "split": [part.split] * n,
-        "kind": part.kinds,
-        "attack": [part.attack] * n,
-        "label": part.labels,
-        "prediction": predictions,
-        "confidence": evidence.trace.probabilities[own],
-        "linf": part.linf,
-        "l2": part.l2,
-        "l0": part.l0,
-        "mean_entropy": evidence.mean_entropy,
-        "log_density": evidence.log_density[own],
+        IMAGE_ID: part.ids,
+        SPLIT: [part.split] * n,
+        KIND: part.kinds,
+        ATTACK: [part.attack] * n,
+        LABEL: part.labels,
+        PREDICTION: predictions,
+        CONFIDENCE: evidence.trace.probabilities[np.arange(n), predictions],
+        LINF: part.linf,
+        L2: part.l2,
+        L0: part.l0,
     }
+    for name, kind in KINDS.items():
+        if name not in reference.missing:
+            columns.update(kind.columns(evidence))
     scores = detectors.score(evidence)
-    columns.update({f"score_{name}": values for name, values in scores.items()})
+    columns.update({score_column(name): values for name, values in scores.items()})
     fused = detectors.fuse(scores)
     if fused is not None:
-        columns[f"score_{FUSED}"] = fused.attack
+        columns[score_column(FUSED)] = fused.attack
         if fused.error is not None:
             columns[ERROR_SCORE] = fused.error
     return pa.table({key: pa.array(value) for key, value in columns.items()})

@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from telltale.detectors.base import Labels
 from telltale.evidence.evidence import Evidence
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.models.trace import Trace
-
-NATURAL, NATURAL_ERROR, ADVERSARIAL, FAILED = "natural", "natural_error", "adversarial", "failed"
+from telltale.scores.table import ADVERSARIAL, FAILED, NATURAL, NATURAL_ERROR
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Versions:
     ids, labels : array of int64, shape (n,)
         Data-set ids and true classes.
     trace : Trace of the n images
-    readings : PixelReadings of the n images
+    readings : Readings of the n images
     success : array of bool, shape (n,)
         Whether the attack succeeded; for natural images, whether the prediction is right.
     linf, l2, l0 : array of float64, shape (n,)
@@ -40,7 +39,7 @@ class Versions:
     ids: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     trace: Trace
-    readings: PixelReadings
+    readings: Readings
     success: npt.NDArray[np.bool_]
     linf: npt.NDArray[np.float64]
     l2: npt.NDArray[np.float64]

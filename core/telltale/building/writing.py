@@ -12,25 +12,26 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from telltale.analysis.opened import RUNNING_FILE, RUNNING_SUSPICION
 from telltale.attacks.registry import get_attack
 from telltale.base import files
 from telltale.base.origin import library_versions
 from telltale.base.parameters import validate_parameters
-from telltale.building.maps import density_chart
-from telltale.building.versions import NATURAL, Versions
-from telltale.bundle.bundle import CALIBRATION_FILE, DENSITY_MAP_FILE, MAPS_FILE, SCORES_FILE, WEIGHTS_FILE
-from telltale.bundle.fitted import FittedFiles
+from telltale.building.fitting import COMPANIONS
+from telltale.building.versions import Versions
+from telltale.bundle.bundle import CALIBRATION_FILE, MAPS_FILE, SCORES_FILE, WEIGHTS_FILE
+from telltale.bundle.fitted import FittedFiles, detector_file
 from telltale.bundle.manifest import DataReference, Manifest
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import lasting_source
+from telltale.detectors.base import Detector
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
 from telltale.detectors.registry import DETECTORS
-from telltale.detectors.trajectory import TrajectoryDetector
-from telltale.evidence.density import DensityChart, keep_rate
 from telltale.evidence.reference import Reference
+from telltale.kinds.kind import Finished, Finishing
+from telltale.kinds.registry import KINDS
 from telltale.models.classifier import Classifier
 from telltale.recipes import AttackPlan, Recipe
+from telltale.scores.table import KIND, NATURAL, SPLIT, score_column
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,11 @@ class Fitted:
     ----------
     files : FittedFiles
         Everything fitted, in a folder of its own.
-    running : TrajectoryDetector
-        The LSTM behind the running suspicion.
     selection : dict of str to object
         Settings of every detector and of the fusion, and how they were chosen.
     """
 
     files: FittedFiles
-    running: TrajectoryDetector
     selection: dict[str, Any]
 
 
@@ -99,36 +97,41 @@ def write_files(empty: Path, built: Built) -> Manifest:
     files.save_table(empty / SCORES_FILE, built.scores)
     files.save_arrays(empty / MAPS_FILE, built.maps)
     files.save_arrays(empty / CALIBRATION_FILE, _calibration_scores(built.scores))
-    files.save_arrays(empty / RUNNING_FILE, {"scores": _running_calibration(built)})
-    chart, arrays = _density_chart(built)
-    files.save_arrays(empty / DENSITY_MAP_FILE, arrays)
-    return _manifest(built, chart)
+    finished = _finish(built)
+    for found in finished:
+        for file, arrays in found.files.items():
+            files.save_arrays(empty / file, arrays)
+    return _manifest(built, {name: note for found in finished for name, note in found.notes.items()})
 
 
 def _calibration_scores(scores: pa.Table) -> dict[str, npt.NDArray[np.float64]]:
     """Return the stored scores of the correctly classified calibration images, by detector."""
-    rows = scores.filter((pc.field("split") == "calibration") & (pc.field("kind") == NATURAL))
-    columns = {name: f"score_{name}" for name in (*DETECTORS, FUSED)} | {ERROR_SCORE: ERROR_SCORE}
+    rows = scores.filter((pc.field(SPLIT) == "calibration") & (pc.field(KIND) == NATURAL))
+    columns = {name: score_column(name) for name in (*DETECTORS, FUSED)} | {ERROR_SCORE: ERROR_SCORE}
     return {name: rows[column].to_numpy() for name, column in columns.items() if column in rows.column_names}
 
 
-def _running_calibration(built: Built) -> npt.NDArray[np.float64]:
-    evidence = built.natural[1].succeeded().evidence(built.reference)
-    running = built.fitted.running.running_scores(evidence)
-    assert running is not None
-    return running
-
-
-def _density_chart(built: Built) -> tuple[DensityChart, dict[str, npt.NDArray[np.float64]]]:
-    """Take thresholds from fit and calibration images: neither has shaped the mixtures themselves."""
+def _finish(built: Built) -> list[Finished]:
+    """Let every kind of evidence say what the bundle stores about it."""
     reference = built.reference
-    held_out = [versions.succeeded().evidence(reference) for versions in built.natural[:2]]
-    log_density = np.concatenate([evidence.log_density for evidence in held_out])
-    predictions = np.concatenate([evidence.predictions for evidence in held_out])
-    return density_chart(reference.trace.hidden, reference.labels, log_density, predictions)
+    fit, calibration, test = (versions.succeeded().evidence(reference) for versions in built.natural)
+    with_errors = built.natural[2].evidence(reference)
+    finishing = Finishing(reference, fit, calibration, test, with_errors, _companions(built.fitted))
+    return [kind.finish(finishing) for name, kind in KINDS.items() if name not in reference.missing]
 
 
-def _manifest(built: Built, chart: DensityChart) -> Manifest:
+def _companions(fitted: Fitted) -> dict[str, Detector]:
+    """Read what detectors have fitted beside themselves."""
+    found = {}
+    for owner, kind in DETECTORS.items():
+        for name, entry in fitted.selection[COMPANIONS].items():
+            if entry["owner"] == owner:
+                arrays = files.load_arrays(fitted.files.folder / detector_file(name))
+                found[name] = kind(**entry["parameters"]).restore(arrays)
+    return found
+
+
+def _manifest(built: Built, notes: dict[str, object]) -> Manifest:
     recipe, image_set, selection = built.recipe, built.image_set, built.fitted.selection
     shape = tuple(int(side) for side in image_set.pixels.shape[1:])
     source = lasting_source(built.source)
@@ -141,9 +144,9 @@ def _manifest(built: Built, chart: DensityChart) -> Manifest:
         architecture=asdict(built.classifier.architecture),
         accuracies={"train": built.train_accuracy} | {part.split: part.accuracy for part in built.natural},
         attacks=tuple(_attack_entry(plan, built.attacked) for plan in recipe.attacks),
-        detectors={name: selection[name] for name in DETECTORS},
+        detectors={name: selection[name] for name in DETECTORS if name in selection},
         versions=library_versions(),
-        notes=_notes(built, chart),
+        notes=notes | _notes(built),
     )
 
 
@@ -157,28 +160,12 @@ def _attack_entry(plan: AttackPlan, attacked: tuple[Versions, ...]) -> dict[str,
     return {"name": plan.name, "parameters": parameters, "random_target": plan.random_target, **counts}
 
 
-def _notes(built: Built, chart: DensityChart) -> dict[str, object]:
-    reference = built.reference
+def _notes(built: Built) -> dict[str, object]:
+    missing = dict(built.reference.missing)
     return {
         "macro_attacks": list(built.recipe.macro_attacks),
         "training_images": built.training_images,
         "calibration_images": int(built.natural[1].success.sum()),
-        "keep_rates": _keep_rates(reference, chart, built.natural[2].succeeded()),
-        "head": {"damping": reference.head.damping, "agreement": _agreement(reference, built.natural[2])},
-        "mixtures": asdict(reference.densities.settings),
-        RUNNING_SUSPICION: dict(built.fitted.running.settings),
         FUSED: built.fitted.selection[FUSED],
-        "indices": reference.describe_indices(),
+        **({"missing": missing} if missing else {}),
     }
-
-
-def _keep_rates(reference: Reference, chart: DensityChart, natural: Versions) -> dict[str, float]:
-    """Share of natural images that the thresholds of each nominal keep rate really keep."""
-    log_density = reference.densities.log_density(natural.trace.hidden)
-    pairs = zip(chart.keep_rates, chart.thresholds, strict=True)
-    return {f"{keep:g}": keep_rate(log_density, natural.trace.predictions, row) for keep, row in pairs}
-
-
-def _agreement(reference: Reference, natural: Versions) -> float:
-    """How often the refitted softmax head predicts what the network does."""
-    return float((reference.head.probabilities(natural.trace.hidden).argmax(1) == natural.trace.predictions).mean())

@@ -26,6 +26,7 @@ from telltale.bundle.verify import check_at_load
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import KNOWN_SOURCES, find_image_set
 from telltale.data.splits import Splits
+from telltale.kinds.density import DENSITY_MAP_FILE
 from telltale.recipes import RECIPES
 from telltale.scores.calibration import Calibration
 
@@ -35,7 +36,6 @@ WEIGHTS_FILE = "weights.safetensors"
 SPLITS_FILE = "splits.safetensors"
 SCORES_FILE = "scores.parquet"
 MAPS_FILE = "maps.safetensors"
-DENSITY_MAP_FILE = "density_map.safetensors"
 REFERENCE_FILE = "reference.safetensors"
 CALIBRATION_FILE = "calibration.safetensors"
 DETECTORS_FOLDER = "detectors"
@@ -82,6 +82,11 @@ class Bundle(Drawn):
     def name(self) -> str:
         """Name of the bundle and of its folder."""
         return self.manifest.name
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the manifest notes besides."""
+        return self.manifest.notes
 
     @property
     def seed(self) -> int:
@@ -133,6 +138,11 @@ class Bundle(Drawn):
     def maps(self) -> dict[str, npt.NDArray[np.float32]]:
         """Maps ``"umap"`` and ``"pca"`` of the training images, each float32 (L, n_train, 2)."""
         return self.arrays(MAPS_FILE)
+
+    @cached_property
+    def training_labels(self) -> npt.NDArray[np.int64]:
+        """True class of every reference image, in order of ``splits.train``."""
+        return files.load_one_array(self.path(REFERENCE_FILE), "labels")
 
     @cached_property
     def density_map(self) -> DensityMap:
@@ -194,6 +204,11 @@ class Bundle(Drawn):
             If it is not listed or unreadable.
         """
         return files.load_json(self.path(file))
+
+    def detector_arrays(self, name: str) -> dict[str, npt.NDArray[Any]] | None:
+        """Read what was fitted under a detector's name, or return None where nothing was."""
+        file = f"{DETECTORS_FOLDER}/{name}.safetensors"
+        return self.arrays(file) if file in self.manifest.files else None
 
     def path(self, file: str) -> Path:
         """Return where a listed file of the bundle lies.

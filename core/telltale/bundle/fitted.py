@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.files import load_arrays, save_arrays, whole
+from telltale.base.files import load_arrays, load_json, save_arrays, save_json, whole
 from telltale.base.parameters import ParameterValue
 from telltale.bundle.bundle import DETECTORS_FOLDER, REFERENCE_FILE, SPLITS_FILE
 from telltale.data.splits import Splits
@@ -18,11 +18,11 @@ from telltale.detectors.base import Arrays, Detector
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.detectors.fusion import FUSED, Fusion
 from telltale.detectors.registry import get_detector
-from telltale.evidence.density import ClassDensities
-from telltale.evidence.influence import SoftmaxHead
 from telltale.evidence.reference import Reference
-from telltale.evidence.trajectory import Pivots
+from telltale.kinds.registry import KINDS
 from telltale.models.trace import Trace
+
+MISSING_FILE = "missing.json"  # of a folder that is being filled; a bundle notes it in its manifest
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,25 @@ class ReferenceFiles:
         A bundle's folder, or one that is being filled.
     layers : tuple of str
     classes : int
+    missing : tuple of (str, str)
+        Kinds of evidence that have nothing here, each with the reason.
     """
 
     folder: Path
     layers: tuple[str, ...]
     classes: int
+    missing: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def filled(cls, folder: Path, layers: tuple[str, ...], classes: int) -> ReferenceFiles:
+        """Describe a folder that `save_reference` has written."""
+        return cls(folder, layers, classes, tuple(sorted(load_json(folder / MISSING_FILE).items())))
 
     def read(self) -> Reference:
         """Load it."""
         splits = Splits.from_arrays(load_arrays(self.folder / SPLITS_FILE))
         arrays = load_arrays(self.folder / REFERENCE_FILE)
-        return reference_from_arrays(arrays, splits.train, self.layers, self.classes)
+        return reference_from_arrays(arrays, splits.train, self.layers, self.classes, dict(self.missing))
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,7 @@ def save_reference(folder: Path, splits: Splits, reference: Reference, half: boo
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_arrays(folder / SPLITS_FILE, splits.to_arrays())
+    save_json(folder / MISSING_FILE, dict(reference.missing))
     with whole(folder / REFERENCE_FILE) as partial:
         save_arrays(partial, reference_arrays(reference, half))
 
@@ -120,33 +129,24 @@ def reference_arrays(reference: Reference, half: bool) -> Arrays:
     arrays: Arrays = {"labels": reference.labels, "logits": reference.trace.logits.astype(precision)}
     for i, activations in enumerate(reference.trace.activations):
         arrays[f"activations.{i}"] = activations.astype(precision)
-        arrays[f"centroid.{i}"] = reference.pivots.centroid[i]
-        arrays[f"medoid.{i}"] = reference.pivots.medoid[i]
-    arrays["head.weights"] = reference.head.weights
-    arrays["head.damping"] = np.array([reference.head.damping])
-    arrays.update({f"density.{key}": value for key, value in reference.densities.to_arrays().items()})
+    for name, fitted in reference.fitted.items():
+        arrays |= KINDS[name].arrays(fitted)
     return arrays
 
 
 def reference_from_arrays(
-    arrays: Arrays, ids: npt.NDArray[np.int64], layers: tuple[str, ...], classes: int
+    arrays: Arrays,
+    ids: npt.NDArray[np.int64],
+    layers: tuple[str, ...],
+    classes: int,
+    missing: Mapping[str, str] | None = None,
 ) -> Reference:
     """Rebuild a reference set."""
-
-    def per_layer(prefix: str) -> tuple[npt.NDArray[np.float32], ...]:
-        return tuple(arrays[f"{prefix}.{i}"].astype(np.float32, copy=False) for i in range(len(layers)))
-
-    densities = {k.removeprefix("density."): v for k, v in arrays.items() if k.startswith("density.")}
-    logits = arrays["logits"].astype(np.float32, copy=False)
-    return Reference(
-        ids,
-        arrays["labels"],
-        classes,
-        Trace(layers, per_layer("activations"), logits),
-        Pivots(per_layer("centroid"), per_layer("medoid")),
-        SoftmaxHead(arrays["head.weights"], float(arrays["head.damping"][0])),
-        ClassDensities.from_arrays(densities),
-    )
+    activations = tuple(arrays[f"activations.{i}"].astype(np.float32, copy=False) for i in range(len(layers)))
+    trace = Trace(layers, activations, arrays["logits"].astype(np.float32, copy=False))
+    restored = {name: kind.restore(arrays, len(layers)) for name, kind in KINDS.items()}
+    fitted = {name: part for name, part in restored.items() if part is not None}
+    return Reference(ids, arrays["labels"], classes, trace, fitted, missing or {})
 
 
 def in_half_precision(trace: Trace) -> Trace:

@@ -19,6 +19,9 @@ from telltale.cases.record import (
     VerdictNumbers,
     finite_or_none,
 )
+from telltale.kinds.density import DensityView
+from telltale.kinds.response import ResponseView
+from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores.verdicts import FusedVerdict, Verdict
 
 SHOWN_CLASSES = 5
@@ -56,7 +59,7 @@ def case_numbers(
 
 def image_numbers(analysis: Analysis, class_names: tuple[str, ...]) -> ImageNumbers:
     """Return what is stored of one image's analysis; wall times are left out, because no rerun repeats them."""
-    prediction = analysis.prediction
+    prediction, density, path = analysis.prediction, analysis.find(DensityView), analysis.find(TrajectoryView)
     likeliest = np.argsort(-prediction.probabilities, kind="stable")[:SHOWN_CLASSES]
     return ImageNumbers(
         image_sha256=analysis.image_sha256,
@@ -64,9 +67,9 @@ def image_numbers(analysis: Analysis, class_names: tuple[str, ...]) -> ImageNumb
         prediction=prediction.name,
         confidence=float(prediction.confidence),
         top=tuple(ClassShare(class_names[c], float(prediction.probabilities[c])) for c in likeliest),
-        mean_entropy=float(analysis.response.mean_entropy),
-        log_density=finite_or_none(float(analysis.density.log_density[prediction.label])),
-        suspicion=tuple(analysis.trajectory.suspicion.tolist()),
+        mean_entropy=float(analysis.view(ResponseView).mean_entropy),
+        log_density=None if density is None else finite_or_none(float(density.log_density[prediction.label])),
+        suspicion=() if path is None else tuple(path.suspicion.tolist()),
         verdicts=tuple(_verdict_numbers(verdict) for verdict in analysis.verdicts),
         fused=None if analysis.fused is None else _fused_numbers(analysis.fused),
     )

@@ -76,9 +76,10 @@ class Labels:
 class Detector(ABC):
     """Base of all detectors.
 
-    A subclass declares `name`, `title`, `paper`, `summary` and `parameters`, may lower `selection_folds` (how many
-    folds its settings are compared on) where fitting is slow, and writes `_fit`, `_score`, `_arrays`
-    and `_restore`. `score` is **higher = more likely adversarial**, always.
+    A subclass declares `name`, `title`, `paper`, `summary`, `parameters` and `reads`, the kinds of evidence that it
+    cannot do without (`telltale.kinds`; a bundle that lacks one leaves the detector out). It may lower
+    `selection_folds` (how many folds its settings are compared on) where fitting is slow, and writes `_fit`, `_score`,
+    `_arrays` and `_restore`. `score` is **higher = more likely adversarial**, always.
 
     Parameters
     ----------
@@ -96,6 +97,7 @@ class Detector(ABC):
     paper: ClassVar[str]
     summary: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
     selection_folds: ClassVar[int] = FOLDS
 
     def __init__(self, **settings: ParameterValue) -> None:
@@ -127,6 +129,11 @@ class Detector(ABC):
         self._fit(evidence, labels)
         self._fitted = True
         return self
+
+    def companions(self, evidence: Evidence, labels: Labels) -> dict[str, Detector]:
+        """Fit what is shown beside this fitted detector, by the name under which a bundle keeps it; usually nothing."""
+        del evidence, labels
+        return {}
 
     def score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         """Score images; higher = more likely adversarial.

@@ -28,6 +28,7 @@ class FeatureResponseDetector(Detector):
         "Trace and Detect Adversarial Attacks on CNNs using Feature Response Maps"
     )
     summary = "Measures how scattered the image regions are that drive the last convolutional stage."
+    reads = ("response",)
 
     parameters = (TAILS_PARAMETER,)
 
@@ -38,15 +39,15 @@ class FeatureResponseDetector(Detector):
         return [{"tails": tails} for tails in TAILS]
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
-        self.natural_ = np.sort(evidence.mean_entropy[~labels.adversarial])
+        self.natural_ = np.sort(evidence.readings["mean_entropy"][~labels.adversarial])
         weights = labels.balanced_weights()
-        auc = roc_auc_score(labels.adversarial, evidence.mean_entropy, sample_weight=weights)
+        auc = roc_auc_score(labels.adversarial, evidence.readings["mean_entropy"], sample_weight=weights)
         self.direction_ = 1.0 if auc >= 0.5 else -1.0
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         if self.settings["tails"] == UPPER:
-            return self.direction_ * evidence.mean_entropy
-        return outwardness(self.natural_, evidence.mean_entropy)
+            return self.direction_ * evidence.readings["mean_entropy"]
+        return outwardness(self.natural_, evidence.readings["mean_entropy"])
 
     def _arrays(self) -> Arrays:
         return {"direction": np.array([self.direction_]), "natural": self.natural_}

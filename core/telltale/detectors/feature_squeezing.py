@@ -29,6 +29,7 @@ class FeatureSqueezingDetector(Detector):
     title = "Feature squeezing"
     paper = "Xu, Evans & Qi (2018), Feature Squeezing: Detecting Adversarial Examples in Deep Neural Networks"
     summary = "Asks whether the answer survives fewer bits and some smoothing."
+    reads = ("squeezing",)
     parameters = (
         Parameter("bits", "choice", "5", choices=BITS, help="Bits kept per pixel by the bit-depth squeezer."),
         TAILS_PARAMETER,
@@ -50,7 +51,7 @@ class FeatureSqueezingDetector(Detector):
     def _moved(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         names = list(SQUEEZERS)
         columns = [names.index(name) for name in (f"bits_{self.settings['bits']}", *SMOOTHING)]
-        return np.asarray(evidence.squeezed[:, columns].max(1))
+        return np.asarray(evidence.readings["squeezed"][:, columns].max(1))
 
     def _arrays(self) -> Arrays:
         return {"natural": self.natural_}

@@ -26,6 +26,7 @@ class KernelDensityDetector(Detector):
     title = "Kernel density"
     paper = "Feinman, Curtin, Shintre & Gardner (2017), Detecting Adversarial Samples from Artifacts"
     summary = "Asks how many training images of the predicted class lie close by."
+    reads = ("trajectory",)  # the centroids
     parameters = (
         Parameter(
             "bandwidth",

@@ -28,6 +28,7 @@ class KnnScoreDetector(Detector):
     title = "kNN score"
     paper = "Carrara et al. (2017), Detecting adversarial example attacks to deep neural networks"
     summary = "Asks the nearest training images whether they share the predicted class."
+    reads = ("neighbours",)
     parameters = (
         Parameter("layer", "int", -1, -1000, 1000, help="Layer index; -1 is the input of the softmax head."),
         Parameter("processing", "choice", "pca_whiten", choices=PROCESSINGS, help="Applied to the activations first."),

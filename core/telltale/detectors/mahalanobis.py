@@ -27,6 +27,7 @@ class MahalanobisDetector(Detector):
         "A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks"
     )
     summary = "Asks on every layer how far the nearest class is, in units of the classes' own spread."
+    reads = ("density",)  # class means and a covariance ask as much of every class as its density does
     parameters = (
         Parameter(
             "step",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from telltale.detectors.sequence_networks import TrajectoryLstm, TrajectoryMlp
 
 ARCHITECTURES = ("lstm", "mlp")
+RUNNING_SUSPICION = "running_suspicion"
 SEEN_SEQUENCES = 900_000  # in all epochs together: few sequences are seen more often, never less than in the paper
 
 
@@ -34,6 +35,7 @@ class TrajectoryDetector(Detector):
     title = "Trajectory"
     paper = "Carrara et al. (2018), Adversarial examples detection in features distance spaces"
     summary = "Follows the image through the layers by its distances to one pivot per class."
+    reads = ("trajectory",)
     parameters = (
         Parameter("architecture", "choice", "lstm", choices=ARCHITECTURES, help="Network that reads the trajectory."),
         Parameter("pivot", "choice", "medoid", choices=PIVOTS, help="Reference point of a class on a layer."),
@@ -74,6 +76,13 @@ class TrajectoryDetector(Detector):
         with torch.inference_mode():
             logits = self.network_.running_logits(torch.from_numpy(self._sequences(evidence)))  # type: ignore[operator]
         return np.asarray(logits.double().numpy())
+
+    def companions(self, evidence: Evidence, labels: Labels) -> dict[str, Detector]:
+        """Fit the LSTM whose state after every layer is shown: this detector itself where it is one."""
+        if self.settings["architecture"] == "lstm":
+            return {RUNNING_SUSPICION: self}
+        running = TrajectoryDetector(**{**self.settings, "architecture": "lstm"})
+        return {RUNNING_SUSPICION: running.fit(evidence, labels)}
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
         from telltale.detectors.sequence_networks import train_network

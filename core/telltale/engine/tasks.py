@@ -64,10 +64,10 @@ def attack(
 
 def respond(checkpoint: Checkpoint, bundle: str, image: Image, levels: int, patch: int) -> Any:
     """Return the `ResponseView` of one image (C, H, W) at other settings than the detector's."""
-    from telltale.analysis import analyse as analysis
+    from telltale.kinds import response
 
     checkpoint(0.05, "following the response back to the pixels")
-    return analysis.respond(load(bundle), image, levels, patch)
+    return response.respond(load(bundle).classifier, image, levels, patch)
 
 
 def sweep(checkpoint: Checkpoint, bundle: str, natural: Image, attacked: Image, strengths: tuple[float, ...]) -> Any:

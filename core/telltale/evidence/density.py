@@ -18,6 +18,7 @@ from telltale.base.errors import InputError
 Covariance: TypeAlias = Literal["full", "diag"]
 COVARIANCES: tuple[Covariance, ...] = ("full", "diag")
 RIDGE = 1e-4  # of the mean variance; without it a dead channel would have infinite density
+KEEP_RATES = (0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,40 @@ def class_thresholds(
     own = log_density[np.arange(len(predictions)), predictions]
     groups = [own[predictions == c] for c in range(log_density.shape[1])]
     return np.array([np.quantile(group if group.size else own, 1.0 - keep, method="lower") for group in groups])
+
+
+def density_chart(
+    hidden: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    log_density: npt.NDArray[np.float64],
+    predictions: npt.NDArray[np.int64],
+) -> tuple[DensityChart, dict[str, npt.NDArray[np.float64]]]:
+    """Flatten the hidden states and find the thresholds of held-out natural images.
+
+    Parameters
+    ----------
+    hidden : array of float32, shape (N, d)
+        Of the training images, with their true classes `labels` (N,).
+    log_density : array of float64, shape (n, C)
+        Of held-out natural images, with their `predictions` (n,).
+
+    Returns
+    -------
+    DensityChart, dict of arrays
+        The chart, and everything the bundle's density map stores.
+    """
+    pca = PCA(2, svd_solver="full").fit(hidden.astype(np.float64))
+    thresholds = np.stack([class_thresholds(log_density, predictions, keep) for keep in KEEP_RATES])
+    chart = DensityChart(pca.mean_, pca.components_, np.array(KEEP_RATES), thresholds)
+    points = chart.position(hidden)
+    groups = [points[labels == c].astype(np.float64) for c in range(log_density.shape[1])]
+    return chart, {
+        "points": points,
+        "labels": labels,
+        "means": np.stack([g.mean(0) for g in groups]),
+        "covariances": np.stack([np.cov(g, rowvar=False) for g in groups]),
+        **vars(chart),
+    }
 
 
 def keep_rate(

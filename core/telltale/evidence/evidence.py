@@ -14,7 +14,7 @@ from telltale.base.errors import InputError
 from telltale.evidence.mahalanobis import TiedGaussians
 from telltale.evidence.neighbours import Neighbours, Processing, Weighting, class_votes
 from telltale.evidence.ranks import ranks_and_distances
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.evidence.trajectory import DistanceKind, PivotKind, trajectories
 from telltale.models.trace import Index, Trace
@@ -61,7 +61,7 @@ class Evidence:
     ----------
     reference : Reference
     trace : Trace of the n images
-    readings : PixelReadings of the n images, or a callable that returns them
+    readings : Readings of the n images, or a callable that returns them
         A callable is run on first use, so that nothing is backpropagated for detectors that do not ask.
     stepped : callable, optional
         Takes `TiedGaussians` and a step in pixel units and returns their scores (n, L) after it; only who has the
@@ -77,7 +77,7 @@ class Evidence:
         self,
         reference: Reference,
         trace: Trace,
-        readings: PixelReadings | Callable[[], PixelReadings],
+        readings: Readings | Callable[[], Readings],
         stepped: Stepped | None = None,
     ) -> None:
         if trace.layers != reference.layers:
@@ -105,21 +105,11 @@ class Evidence:
         return self.trace.predictions
 
     @cached_property
-    def readings(self) -> PixelReadings:
+    def readings(self) -> Readings:
         """What was measured on the pixels."""
         if self._whole is not None:
             return self._whole[0].readings.take(self._whole[1])
         return (self._readings() if callable(self._readings) else self._readings).check(len(self))
-
-    @property
-    def mean_entropy(self) -> npt.NDArray[np.float64]:
-        """Mean local entropy of the feature responses in bits, shape (n,)."""
-        return self.readings.mean_entropy
-
-    @property
-    def squeezed(self) -> npt.NDArray[np.float64]:
-        """L1 distance between the softmax outputs before and after each squeezer, shape (n, S)."""
-        return self.readings.squeezed
 
     def trajectory(self, pivot: PivotKind, distance: DistanceKind) -> npt.NDArray[np.float32]:
         """Pivot distances, shape (n, L, C)."""

@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from telltale.base.errors import InputError
-from telltale.evidence.squeezing import SQUEEZERS
 from telltale.models.trace import Index
 
 
 @dataclass(frozen=True)
-class PixelReadings:
+class Readings:
     """Measurements that need the pixels of n images and the network.
 
     Attributes
     ----------
-    mean_entropy : array of float64, shape (n,)
-        Mean local entropy of the feature responses in bits.
-    squeezed : array of float64, shape (n, S)
-        L1 distance between the softmax outputs before and after each of `telltale.evidence.squeezing.SQUEEZERS`.
+    arrays : mapping of str to array of float64, shape (n, ...)
+        By name, such as ``mean_entropy``; the kinds of evidence say what they measure (`telltale.kinds`). Empty where
+        nothing was measured.
+
+    Examples
+    --------
+    >>> readings = Readings({"mean_entropy": np.array([1.5, 2.5])})
+    >>> readings.take(slice(1, 2))["mean_entropy"]
+    array([2.5])
     """
 
-    mean_entropy: npt.NDArray[np.float64]
-    squeezed: npt.NDArray[np.float64]
+    arrays: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
-    def take(self, index: Index) -> PixelReadings:
+    def __getitem__(self, name: str) -> npt.NDArray[np.float64]:
+        """Return one measurement of every image.
+
+        Raises
+        ------
+        InputError
+            If it was not taken.
+        """
+        if name not in self.arrays:
+            raise InputError(f"'{name}' is measured on pixels, but only traces are at hand.")
+        return self.arrays[name]
+
+    def take(self, index: Index) -> Readings:
         """Return the readings of some of the images."""
-        return PixelReadings(self.mean_entropy[index], self.squeezed[index])
+        return Readings({name: values[index] for name, values in self.arrays.items()})
 
-    def check(self, count: int) -> PixelReadings:
+    def check(self, count: int) -> Readings:
         """Return them if they are finite and of `count` images.
 
         Raises
@@ -40,19 +55,12 @@ class PixelReadings:
         InputError
             If they are not.
         """
-        for name, values, ndim in (("mean entropies", self.mean_entropy, 1), ("squeezed distances", self.squeezed, 2)):
-            if values.ndim != ndim or len(values) != count or not np.isfinite(values).all():
-                raise InputError(f"Expected {count} finite {name}, got shape {values.shape}.")
+        for name, values in self.arrays.items():
+            if values.ndim == 0 or len(values) != count or not np.isfinite(values).all():
+                raise InputError(f"Expected {count} finite readings '{name}', got shape {values.shape}.")
         return self
 
     @staticmethod
-    def unknown(count: int) -> PixelReadings:
-        """Stand for the readings of `count` images that nobody will ask for: not a number."""
-        return PixelReadings(np.full(count, np.nan), np.full((count, len(SQUEEZERS)), np.nan))
-
-    @staticmethod
-    def concatenate(parts: Sequence[PixelReadings]) -> PixelReadings:
+    def concatenate(parts: Sequence[Readings]) -> Readings:
         """Join the readings of several groups of images."""
-        return PixelReadings(
-            np.concatenate([part.mean_entropy for part in parts]), np.concatenate([part.squeezed for part in parts])
-        )
+        return Readings({name: np.concatenate([part[name] for part in parts]) for name in parts[0].arrays})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from telltale.base.errors import InputError
 from telltale.evidence.by_size import describe_index, make_distances, make_index, make_influence
 from telltale.evidence.density import ClassDensities
 from telltale.evidence.distances import SquaredDistances
@@ -16,6 +19,8 @@ from telltale.evidence.most_influential import Influence
 from telltale.evidence.neighbours import NeighbourIndex, Processing
 from telltale.evidence.trajectory import Pivots
 from telltale.models.trace import Trace
+
+Part = TypeVar("Part")
 
 
 @dataclass
@@ -30,18 +35,18 @@ class Reference:
         True classes.
     classes : int
     trace : Trace of the N images
-    pivots : Pivots
-    head : SoftmaxHead
-    densities : ClassDensities
+    fitted : mapping of str to object
+        What each kind of evidence has fitted to them, by the kind's name.
+    missing : mapping of str to str
+        Why a kind of evidence has nothing here, in one sentence, by the kind's name.
     """
 
     ids: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     classes: int
     trace: Trace
-    pivots: Pivots
-    head: SoftmaxHead
-    densities: ClassDensities
+    fitted: Mapping[str, object] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
     _indices: dict[tuple[str, Processing], NeighbourIndex] = field(default_factory=dict, repr=False)
     _distances: dict[str, SquaredDistances] = field(default_factory=dict, repr=False)
     _influence: Influence | None = field(default=None, repr=False)
@@ -71,6 +76,27 @@ class Reference:
         return self._distances[layer]
 
     @property
+    def pivots(self) -> Pivots:
+        """One reference point per class and layer; `InputError` says why where there are none."""
+        return self._part("trajectory", Pivots)
+
+    @property
+    def head(self) -> SoftmaxHead:
+        """The refitted softmax head; `InputError` says why where there is none."""
+        return self._part("influence", SoftmaxHead)
+
+    @property
+    def densities(self) -> ClassDensities:
+        """The class mixtures over the hidden state; `InputError` says why where there are none."""
+        return self._part("density", ClassDensities)
+
+    def _part(self, kind: str, expected: type[Part]) -> Part:
+        found = self.fitted.get(kind)
+        if not isinstance(found, expected):
+            raise InputError(self.missing.get(kind, f"Nothing was fitted for '{kind}' in this reference set."))
+        return found
+
+    @property
     def influence(self) -> Influence:
         """Influence through the softmax head, as exact as the size allows; built on first use."""
         if self._influence is None:
@@ -93,7 +119,8 @@ class Reference:
         for layer in self.layers:
             self.index(layer)
             self.distances(layer)
-        _ = self.influence
+        if "influence" in self.fitted:
+            _ = self.influence
 
     def activations(self, layer: str) -> npt.NDArray[np.float32]:
         """Pooled activations of one layer, shape (N, d)."""

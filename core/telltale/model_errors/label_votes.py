@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from telltale.base.errors import InputError
 from telltale.base.progress import Share
+from telltale.evidence.label_doubt import class_shares
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -79,13 +80,6 @@ def leave_one_out_votes(hidden: Floats, labels: Labels, classes: int, k: int, pr
         rival[rows] = shares.argmax(1)
         rival_share[rows] = shares.max(1)
     return LabelVotes(own, rival, rival_share, k)
-
-
-def class_shares(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
-    """Return the share of every class among labels of shape (n, k): (n, C), rows summing to 1."""
-    cells = np.arange(len(labels))[:, None] * classes + labels
-    counts = np.bincount(cells.ravel(), minlength=len(labels) * classes).reshape(-1, classes)
-    return np.asarray(counts / labels.shape[1], dtype=np.float64)
 
 
 def _without_themselves(found: Labels, rows: Labels) -> Labels:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 NATURAL_ERRORS = "natural errors"
 EVERY_ATTACK = "all attacks"
-SCORE_PREFIX = "score_"
 
 
 @dataclass(frozen=True)
@@ -54,18 +53,12 @@ def contest(scores: pa.Table, detector: str, attack: str) -> Contest:
         With the columns of `Bundle.scores`.
     detector, attack : str
     """
-    column = SCORE_PREFIX + detector
+    column = table.score_column(detector)
     natural = table.select_scores(scores, column, "natural")
     if attack == NATURAL_ERRORS:
         return Contest(detector, attack, natural, table.select_scores(scores, column, "natural_error"))
     chosen = None if attack == EVERY_ATTACK else attack
     return Contest(detector, attack, natural, table.select_scores(scores, column, "adversarial", attack=chosen))
-
-
-def scored_detectors(scores: pa.Table) -> tuple[str, ...]:
-    """Return the detectors that a table has scores of."""
-    names = [name for name in scores.column_names if name.startswith(SCORE_PREFIX)]
-    return tuple(name.removeprefix(SCORE_PREFIX) for name in names)
 
 
 def opponents(scores: pa.Table) -> tuple[str, ...]:

@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 from telltale.base.display import Drawn
 from telltale.base.errors import DamagedBundleError
 from telltale.detectors.fusion import ERROR_SCORE
-from telltale.scores.contests import SCORE_PREFIX, scored_detectors
 from telltale.scores.metrics import DetectorMetrics, evaluate_detector, macro_auc
-from telltale.scores.table import Scored
+from telltale.scores.table import SCORE_PREFIX, Scored, scored_detectors
 
 NATURAL_ERROR = "natural_error"
 

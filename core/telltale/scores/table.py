@@ -23,6 +23,27 @@ def share_at_least(values: npt.NDArray[np.floating], threshold: float) -> float:
     return float(np.mean(values >= threshold)) if len(values) else float("nan")
 
 
+# Columns of a table of scores: which image version a row is about, and what the classifier made of it. Kinds of
+# evidence add theirs (`telltale.kinds.kind.Kind.columns`), and every detector one (`score_column`).
+IMAGE_ID, SPLIT, KIND, ATTACK = "image_id", "split", "kind", "attack"
+LABEL, PREDICTION, CONFIDENCE = "label", "prediction", "confidence"
+LINF, L2, L0 = "linf", "l2", "l0"
+SCORE_PREFIX = "score_"
+
+# Kinds of image versions.
+NATURAL, NATURAL_ERROR, ADVERSARIAL, FAILED = "natural", "natural_error", "adversarial", "failed"
+
+
+def score_column(detector: str) -> str:
+    """Return the column that holds a detector's scores."""
+    return SCORE_PREFIX + detector
+
+
+def scored_detectors(scores: pa.Table) -> tuple[str, ...]:
+    """Return the detectors that a table has scores of, in its order."""
+    return tuple(name.removeprefix(SCORE_PREFIX) for name in scores.column_names if name.startswith(SCORE_PREFIX))
+
+
 class Scored(Protocol):
     """What stores scores: a bundle, as far as its scores go."""
 

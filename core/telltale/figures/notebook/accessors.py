@@ -17,8 +17,11 @@ from telltale.figures.results import density, neighbours, responses, scores, tra
 from telltale.figures.results.responses import Found
 from telltale.figures.results.shown import ALONE, Shown
 from telltale.figures.results.trajectory import Variant
+from telltale.kinds.response import ResponseView
+from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores import contests
 from telltale.scores.evaluation import Evaluation
+from telltale.scores.table import scored_detectors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,7 +73,7 @@ class ScoreFigures:
         _checked(compare, ("detectors", "attacks"), "comparison")
         chosen = self._contest(detector, against)
         if compare == "detectors":
-            rivals = [contests.contest(self._table, name, against) for name in contests.scored_detectors(self._table)]
+            rivals = [contests.contest(self._table, name, against) for name in scored_detectors(self._table)]
         else:
             single = [name for name in contests.opponents(self._table) if name != contests.EVERY_ATTACK]
             rivals = [contests.contest(self._table, chosen.detector, name) for name in single]
@@ -86,7 +89,7 @@ class ScoreFigures:
         return scores.rates_against_threshold(self._contest(detector, against), self._shown)
 
     def _contest(self, detector: str | None, against: str) -> contests.Contest:
-        scored = contests.scored_detectors(self._table)
+        scored = scored_detectors(self._table)
         name = _checked(scored[0] if detector is None else detector, scored, "scored detector")
         opponent = _checked(against, contests.opponents(self._table), "opponent")
         found = contests.contest(self._table, name, opponent)
@@ -246,10 +249,10 @@ class CaseFigures(BundleFigures):
         return density.marked_class_map(density.class_map(self._bundle), self._bundle, self._shown)
 
     def _responses(self) -> Found:
-        return [(name, analysis.response) for name, analysis in self._shown]
+        return [(name, analysis.view(ResponseView)) for name, analysis in self._shown]
 
     def _variant(self, pivot: str | None, distance: str | None) -> Variant:
-        view = self._shown[0][1].trajectory
+        view = self._shown[0][1].view(TrajectoryView)
         known = view.distances
         return (
             _checked(pivot or view.pivot, sorted({p for p, _ in known}), "pivot"),

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from telltale.figures import curves, density, palette
 from telltale.figures.embedding import add_ellipses, mark, training_map
 from telltale.figures.results.shown import Shown, mark_name
+from telltale.kinds.density import DensityView
 from telltale.scores.titles import percent
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ FAINT = 0.25
 def class_densities(shown: Shown, class_names: Sequence[str]) -> go.Figure:
     """Return log p(H | class) of each image, against every class's thresholds."""
     images = [
-        (name, analysis.density.log_density, palette.IMAGE_COLOURS[name], palette.IMAGE_SYMBOLS[name])
+        (name, analysis.view(DensityView).log_density, palette.IMAGE_COLOURS[name], palette.IMAGE_SYMBOLS[name])
         for name, analysis in shown
     ]
     thresholds = [
         (f"threshold keeping {percent(keep)}", values)
-        for keep, values in sorted(shown[0][1].density.thresholds.items())
+        for keep, values in sorted(shown[0][1].view(DensityView).thresholds.items())
     ]
     return density.class_densities(class_names, images, thresholds)
 
@@ -48,5 +49,5 @@ def marked_class_map(base: go.Figure, bundle: Bundle, shown: Shown) -> go.Figure
     figure.update_layout(uirevision=bundle.id)
     for name, analysis in shown:
         colour, symbol = palette.IMAGE_COLOURS[name], palette.MAP_SYMBOLS[name]
-        mark(figure, mark_name(name), analysis.density.position[None], colour, symbol, 20)
+        mark(figure, mark_name(name), analysis.view(DensityView).position[None], colour, symbol, 20)
     return figure

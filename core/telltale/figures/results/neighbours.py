@@ -15,6 +15,8 @@ from telltale.figures.bars import class_bars
 from telltale.figures.embedding import mark, training_map
 from telltale.figures.points import positions_of
 from telltale.figures.results.shown import Shown, mark_name
+from telltale.kinds.influence import InfluenceView
+from telltale.kinds.neighbours import NeighboursView
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -29,18 +31,18 @@ LOOKS = {
 
 
 def listed_ids(analysis: Analysis, layer: int, k: int) -> dict[str, Ids]:
-    """Return the data-set ids of the k nearest on one layer, the k most helpful and the k most harmful."""
-    return {
-        "nearest": analysis.neighbours.ids[layer, :k],
-        "helpful": analysis.influence.helpful_ids[:k],
-        "harmful": analysis.influence.harmful_ids[:k],
-    }
+    """Return the ids of the k nearest on one layer, and of the k most helpful and harmful where these are known."""
+    nearest = {"nearest": analysis.view(NeighboursView).ids[layer, :k]}
+    influence = analysis.find(InfluenceView)
+    if influence is None:
+        return nearest
+    return nearest | {"helpful": influence.helpful_ids[:k], "harmful": influence.harmful_ids[:k]}
 
 
 def layer_map(bundle: Bundle, method: str, layer: int) -> go.Figure:
     """Return the map of the training images on one layer; the same for every image."""
     points = np.asarray(bundle.maps[method][layer])
-    labels = np.asarray(bundle.density_map.labels)
+    labels = bundle.training_labels
     return training_map(points, labels, bundle.splits.train, bundle.class_names)
 
 
@@ -64,16 +66,19 @@ def marked_map(
     figure = go.Figure(base)
     figure.update_layout(uirevision=f"{bundle.id}-{method}-{layer}")
     points = np.asarray(bundle.maps[method][layer])
-    for kind, (name, colour, symbol) in LOOKS.items():
+    for kind in ids:
+        name, colour, symbol = LOOKS[kind]
         rows = positions_of(ids[kind], bundle.splits.train)
         mark(figure, name, points[rows], colour, symbol, 12, ids[kind])
     for name, analysis in shown:
-        place = np.asarray(analysis.neighbours.positions[method][layer])
+        place = np.asarray(analysis.view(NeighboursView).positions[method][layer])
         mark(figure, mark_name(name), place[None], palette.IMAGE_COLOURS[name], palette.MAP_SYMBOLS[name], 20)
     return figure
 
 
 def votes(shown: Shown, class_names: Sequence[str]) -> go.Figure:
     """Return each image's weighted votes behind the kNN score, per class."""
-    groups = [(name, analysis.neighbours.votes.tolist(), palette.IMAGE_COLOURS[name]) for name, analysis in shown]
+    groups = [
+        (name, analysis.view(NeighboursView).votes.tolist(), palette.IMAGE_COLOURS[name]) for name, analysis in shown
+    ]
     return class_bars(class_names, groups, "share of votes")

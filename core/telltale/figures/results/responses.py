@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from telltale.analysis.results import ResponseView
 from telltale.base.errors import InputError
 from telltale.figures import curves, palette
 from telltale.figures.maps import distributions, heatmap
 from telltale.figures.results.shown import mark_name
+from telltale.kinds.response import ResponseView
 from telltale.scores import table
 
 if TYPE_CHECKING:

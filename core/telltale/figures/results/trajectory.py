@@ -11,6 +11,7 @@ from telltale.analysis import reading
 from telltale.evidence.trajectory import DistanceKind, departure_layer
 from telltale.figures import curves, palette, trajectory
 from telltale.figures.results.shown import Shown
+from telltale.kinds.trajectory import TrajectoryView
 
 Variant = tuple[str, str]
 DISTANCES = {"l2": "Euclidean distance", "cosine": "cosine similarity"}
@@ -32,7 +33,7 @@ def compared_classes(shown: Shown, variant: Variant) -> tuple[int, int]:
     own, reached = first.prediction.label, last.prediction.label
     if reached != own:
         return own, reached
-    return own, reading.nearest_other(first.trajectory.distances[variant], own, variant[1] == "cosine")
+    return own, reading.nearest_other(first.view(TrajectoryView).distances[variant], own, variant[1] == "cosine")
 
 
 def departure(shown: Shown, variant: Variant) -> int | None:
@@ -41,13 +42,13 @@ def departure(shown: Shown, variant: Variant) -> int | None:
     own, reached = first.prediction.label, last.prediction.label
     if reached == own:
         return None
-    return departure_layer(last.trajectory.distances[variant], cast("DistanceKind", variant[1]), own, reached)
+    return departure_layer(last.view(TrajectoryView).distances[variant], cast("DistanceKind", variant[1]), own, reached)
 
 
 def pivot_distances(shown: Shown, class_names: Sequence[str], variant: Variant) -> dict[str, go.Figure]:
     """Return for each image its distance to both classes' pivots over the layers, on one shared axis."""
     own, rival = compared_classes(shown, variant)
-    tables = [analysis.trajectory.distances[variant] for _, analysis in shown]
+    tables = [analysis.view(TrajectoryView).distances[variant] for _, analysis in shown]
     logarithmic = variant[1] == "l2"
     limits = curves.log_limits(*tables) if logarithmic else curves.limits(*tables)
     left_at = departure(shown, variant)
@@ -57,13 +58,13 @@ def pivot_distances(shown: Shown, class_names: Sequence[str], variant: Variant) 
         lines = [(f"class {class_names[own]} (original)", split.own), (f"class {class_names[rival]}", split.rival)]
         marked = left_at is not None and analysis is shown[-1][1]
         figures[name] = trajectory.pivot_lines(
-            analysis.trajectory.layers,
+            analysis.view(TrajectoryView).layers,
             lines,
             (split.low, split.high),
             DISTANCES[variant[1]],
             limits,
             logarithmic,
-            analysis.trajectory.layers[left_at] if marked and left_at is not None else None,
+            analysis.view(TrajectoryView).layers[left_at] if marked and left_at is not None else None,
         )
     return figures
 
@@ -73,14 +74,14 @@ def path(shown: Shown, class_names: Sequence[str], variant: Variant) -> go.Figur
     own, rival = compared_classes(shown, variant)
     paths = []
     for name, analysis in shown:
-        table = analysis.trajectory.distances[variant]
+        table = analysis.view(TrajectoryView).distances[variant]
         paths.append((name, table[:, own], table[:, rival], palette.IMAGE_COLOURS[name]))
     word = DISTANCES[variant[1]]
     x, y = (f"{word} to class {class_names[label]}" for label in (own, rival))
-    return trajectory.pivot_path(shown[0][1].trajectory.layers, paths, x, y, variant[1] == "cosine")
+    return trajectory.pivot_path(shown[0][1].view(TrajectoryView).layers, paths, x, y, variant[1] == "cosine")
 
 
 def suspicion(shown: Shown) -> go.Figure:
     """Return the LSTM's running suspicion of each image."""
-    curves = [(name, analysis.trajectory.suspicion, palette.IMAGE_COLOURS[name]) for name, analysis in shown]
-    return trajectory.suspicion(shown[0][1].trajectory.layers, curves)
+    curves = [(name, analysis.view(TrajectoryView).suspicion, palette.IMAGE_COLOURS[name]) for name, analysis in shown]
+    return trajectory.suspicion(shown[0][1].view(TrajectoryView).layers, curves)

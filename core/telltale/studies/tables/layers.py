@@ -17,9 +17,8 @@ def last_layer_of_reference(reference: Reference) -> Reference:
         reference.labels,
         reference.classes,
         _last(reference.trace),
-        Pivots(reference.pivots.centroid[-1:], reference.pivots.medoid[-1:]),
-        reference.head,
-        reference.densities,
+        {**reference.fitted, "trajectory": Pivots(reference.pivots.centroid[-1:], reference.pivots.medoid[-1:])},
+        reference.missing,
     )
 
 

@@ -12,7 +12,7 @@ from telltale.building.fitting import select
 from telltale.building.versions import Versions, labels_of
 from telltale.detectors.base import Detector, Labels
 from telltale.evidence.evidence import Evidence
-from telltale.evidence.readings import PixelReadings
+from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.models.trace import Trace
 from telltale.scores.metrics import auc, auc_interval, binomial_interval, roc_curve
@@ -42,7 +42,7 @@ class LabelledEvidence:
         """Join correctly classified natural images and successful attacks."""
         parts = [natural.succeeded(), *(versions.succeeded() for versions in attacked)]
         trace = Trace.concatenate([part.trace for part in parts])
-        readings = PixelReadings.concatenate([part.readings for part in parts])
+        readings = Readings.concatenate([part.readings for part in parts])
         return cls(Evidence(reference, trace, readings), labels_of(parts))
 
     def fitted(self, kind: type[Detector]) -> Detector:

@@ -53,7 +53,7 @@ class RetrainedLab(Lab):
         folder, bundle = self.folder / "model", self.loaded.bundle
         if not (folder / REFERENCE_FILE).exists():
             save_reference(folder, bundle.splits, self._fit_reference(), half=False)
-        return ReferenceFiles(folder, self.classifier.layers, len(bundle.class_names))
+        return ReferenceFiles.filled(folder, self.classifier.layers, len(bundle.class_names))
 
     def _fit_reference(self) -> Reference:
         bundle = self.loaded.bundle
