@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from telltale.base.errors import InputError
-from telltale_app import catalogue, emphasis, pictures, state, words
+from telltale_app import catalogue, emphasis, state, words
 from telltale_app.analyses import CaseAnalysis, analyse
-from telltale_app.case import image_words, read_image
-from telltale_app.panels.models import model_button, model_list
-from telltale_app.panels.save_case import save_button
+from telltale_app.case import image_words
 from telltale_app.papers import Paper
 
 if TYPE_CHECKING:
@@ -153,25 +151,3 @@ def start_at_top(url_path: str) -> None:
         st.session_state["page-visit"] = (url_path, visits)
     with st.sidebar:
         st.html(f"<script>/* {visits} */ {SCROLL_UP}</script>", unsafe_allow_javascript=True)
-
-
-def sidebar() -> None:
-    """Show the current case and its link beside every page."""
-    case = state.current()
-    with st.sidebar:
-        st.caption("Model")
-        asked = model_button(case.bundle)
-        st.caption("Current case")
-        try:
-            image = read_image(case.image, catalogue.bundle(case.bundle))
-            pictures.show(image, alt=f"{image_words(case.image)}, before any attack", side=96)
-        except InputError:
-            st.caption("No image yet.")
-        attack = "not attacked" if case.attack is None else catalogue.attack_title(case.attack)
-        st.markdown(f"{image_words(case.image)}, {attack}")
-        with st.popover("Copy link", icon=":material/link:"):
-            st.markdown("This link opens the same case with the same numbers.")
-            st.code(state.link(), language=None, wrap_lines=True)
-        save_button()
-    if asked:
-        model_list(case.bundle)

@@ -7,9 +7,10 @@ import streamlit as st
 from telltale.base.errors import InputError
 from telltale_app import layout, pins, state
 from telltale_app.lessons import course
+from telltale_app.lessons.lesson_bar import lesson_bar
 from telltale_app.login import require_login
-from telltale_app.panels.lesson_bar import lesson_bar
 from telltale_app.places import ICON, LOGO
+from telltale_app.sidebar import show_sidebar
 
 st.set_page_config(page_title="Telltale", page_icon=ICON, layout="wide")
 st.logo(LOGO, icon_image=ICON, size="large")
@@ -111,7 +112,7 @@ try:
 except InputError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
-layout.sidebar()
+show_sidebar()
 layout.start_at_top(page.url_path)
 lesson_bar(page.url_path)
 page.run()

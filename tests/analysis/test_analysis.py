@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from support.shipped import correct_test_ids, images_of, shipped
-from telltale.analysis.analyse import analyse_image, attack_image, live_scores, respond, sweep
+from telltale.analysis.analyse import analyse_image, attack_image, live_scores, sweep
 from telltale.analysis.results import Analysis
 from telltale.base.errors import InputError
 from telltale.base.images import image_sha256, round_to_8_bits
@@ -22,7 +22,7 @@ from telltale.evidence.trajectory import DISTANCES, PIVOTS
 from telltale.kinds.density import DensityView
 from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
-from telltale.kinds.response import ResponseView
+from telltale.kinds.response import ResponseView, respond
 from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores.verdicts import Verdict
 
@@ -220,7 +220,7 @@ def test_an_image_off_the_grid_is_rounded_first(image: np.ndarray, natural: Anal
 def test_the_same_image_gives_the_same_bits_whatever_came_between(natural: Analysis, attacked: Analysis) -> None:
     for other in images_of(correct_test_ids(4)):
         analyse_image(shipped(), other, 0.2)
-    respond(shipped(), attacked.image, 16, 5)
+    respond(shipped().classifier, attacked.image, 16, 5)
     assert timeless(analyse_image(shipped(), natural.image, ALPHA)) == timeless(natural)
     assert timeless(analyse_image(shipped(), attacked.image, ALPHA)) == timeless(attacked)
     assert timeless(natural) != timeless(attacked)
@@ -266,8 +266,8 @@ def test_a_sweep_begins_and_ends_at_the_two_analyses(natural: Analysis, attacked
 
 def test_respond_at_the_analysis_own_settings_is_the_analysis_response(natural: Analysis) -> None:
     own = natural.view(ResponseView)
-    assert fingerprint(respond(shipped(), natural.image, own.levels, own.patch)) == fingerprint(own)
-    coarse = respond(shipped(), natural.image, 8, 7)
+    assert fingerprint(respond(shipped().classifier, natural.image, own.levels, own.patch)) == fingerprint(own)
+    coarse = respond(shipped().classifier, natural.image, 8, 7)
     assert coarse.entropy.shape == (26, 26) and coarse.grey.max() < 8
     np.testing.assert_array_equal(coarse.response, own.response)
 
@@ -329,7 +329,7 @@ def test_a_bad_image_is_refused_in_one_sentence(name: str) -> None:
     for call in (
         lambda: analyse_image(shipped(), image),
         lambda: attack_image(shipped(), image, "fgsm"),
-        lambda: respond(shipped(), image, 256, 3),
+        lambda: respond(shipped().classifier, image, 256, 3),
         lambda: sweep(shipped(), GREY, image, (0.0,)),
     ):
         with pytest.raises(InputError) as error:
@@ -343,8 +343,8 @@ def test_a_bad_image_is_refused_in_one_sentence(name: str) -> None:
         lambda: analyse_image(shipped(), GREY, 0.0),
         lambda: analyse_image(shipped(), GREY, 1.0),
         lambda: analyse_image(shipped(), GREY, float("nan")),
-        lambda: respond(shipped(), GREY, 1, 3),
-        lambda: respond(shipped(), GREY, 256, 4),
+        lambda: respond(shipped().classifier, GREY, 1, 3),
+        lambda: respond(shipped().classifier, GREY, 256, 4),
         lambda: sweep(shipped(), GREY, GREY, ()),
         lambda: sweep(shipped(), GREY, GREY, (0.0, 4.1)),
         lambda: sweep(shipped(), GREY, GREY, (float("nan"),)),

@@ -206,7 +206,7 @@ def test_the_first_row_says_why(engine: FakeEngine, bundle: FakeBundle) -> None:
     assert f"**Image {first.ids[0]}.** Its label says **3**; the model reads **4** (90 %)." in text
     assert "Of its 20 nearest training images, 0 are of class 3 and 20 of class 4." in text
     assert "never ends nearer to 4" in text and "Label-error score 0.95: look whether the label is right." in text
-    for image_id in first.harmful_ids[0]:
+    for image_id in first["harmful_ids"][0]:
         assert f"no. {image_id}" in text
 
 

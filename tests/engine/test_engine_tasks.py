@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from support.shipped import correct_test_ids, images_of, shipped
-from telltale.analysis.analyse import analyse_image, attack_image, live_scores, respond, sweep
+from telltale.analysis.analyse import analyse_image, attack_image, live_scores, sweep
 from telltale.analysis.survival import survival
 from telltale.base.errors import CancelledError, InputError
 from telltale.engine import Engine
 from telltale.engine.cache import fingerprint
 from telltale.engine.settings import Settings
+from telltale.kinds.response import respond
 from telltale.model_errors.reasons import explain_errors
 from telltale.model_errors.suspicious import suspicious_images
 
@@ -72,7 +73,7 @@ def test_every_task_answers_what_the_same_call_gives_in_process(engine: Engine, 
     asked = {
         "analyse": (dict(image=image, alpha=ALPHA), analyse_image(loaded, image, ALPHA)),
         "attack": (dict(image=image, attack="pgd", parameters=PGD, seed=seed, target=None), alone),
-        "respond": (dict(image=other, levels=16, patch=5), respond(loaded, other, 16, 5)),
+        "respond": (dict(image=other, levels=16, patch=5), respond(loaded.classifier, other, 16, 5)),
         "sweep": (dict(natural=image, attacked=other, strengths=(0.0, 1.0)), sweep(loaded, image, other, (0.0, 1.0))),
         "explain_errors": ({}, explain_errors(loaded, lambda *_: None)),
         "suspicious_images": ({}, suspicious_images(loaded.reference, lambda *_: None)),
@@ -88,7 +89,7 @@ def test_many_people_at_once_get_the_numbers_of_one_alone(engine: Engine, images
     loaded = shipped()
     alone = [digest(analyse_image(loaded, image, ALPHA)) for image in images]
     fooled = [digest(attack_image(loaded, images[p], "pgd", PGD, p)) for p in range(PEOPLE)]
-    answered = [digest(respond(loaded, images[p], 32, 5)) for p in range(PEOPLE)]
+    answered = [digest(respond(loaded.classifier, images[p], 32, 5)) for p in range(PEOPLE)]
     faults: list[str] = []
     together = threading.Barrier(PEOPLE)
 

@@ -11,6 +11,7 @@ import pytest
 
 from support.clouds import CLASSES, LAYERS, WIDTHS, mixed, natural_trace, readings, reference
 from telltale.base.errors import InputError
+from telltale.detectors.feature_response import FeatureResponseDetector
 from telltale.evidence import distances as distances_module
 from telltale.evidence import evidence as evidence_module
 from telltale.evidence.evidence import Evidence
@@ -50,7 +51,7 @@ def test_the_evidence_of_a_part_is_the_part_of_the_evidence(index) -> None:
     part, expected = whole().take(index), direct(index)
     assert len(part) == len(expected)
     np.testing.assert_array_equal(part.predictions, expected.predictions)
-    np.testing.assert_array_equal(part.mean_entropy, expected.mean_entropy)
+    np.testing.assert_array_equal(part.readings["mean_entropy"], expected.readings["mean_entropy"])
     np.testing.assert_allclose(part.log_density, expected.log_density, rtol=1e-12)
     for pivot in PIVOTS:
         for distance in DISTANCES:
@@ -67,7 +68,7 @@ def test_the_evidence_of_a_part_is_the_part_of_the_evidence(index) -> None:
 def test_a_part_of_a_part_is_still_a_part_of_the_whole() -> None:
     nested = whole().take(np.array([9, 3, 20, 1])).take(np.array([2, 0]))
     expected = direct(np.array([20, 9]))
-    np.testing.assert_array_equal(nested.mean_entropy, expected.mean_entropy)
+    np.testing.assert_array_equal(nested.readings["mean_entropy"], expected.readings["mean_entropy"])
     np.testing.assert_array_equal(nested.influential.helpful, expected.influential.helpful)
     np.testing.assert_array_equal(
         nested.neighbours("last", "none", 3).rows, expected.neighbours("last", "none", 3).rows
@@ -179,8 +180,15 @@ def test_other_shapes_are_refused() -> None:
         broken(logits=trace.logits[:, :2])
 
 
-@pytest.mark.parametrize("entropy", [np.ones(5), np.full(6, np.nan), np.ones((6, 1))])
+def test_readings_of_more_than_one_number_never_become_scores() -> None:
+    detector = FeatureResponseDetector().restore({"direction": np.ones(1), "natural": np.arange(6.0)})
+    given = Evidence(known(), natural_trace(6, 3)[0], Readings({"mean_entropy": np.ones((6, 1))}))
+    with pytest.raises(InputError, match=r"^feature_response must give 6 images one score each, got shape \(6, 1\)"):
+        detector.score(given)
+
+
+@pytest.mark.parametrize("entropy", [np.ones(5), np.full(6, np.nan), np.array(1.0)])
 def test_entropies_of_another_shape_or_not_finite_are_refused(entropy) -> None:
     given = Evidence(known(), natural_trace(6, 3)[0], readings(entropy))
-    with pytest.raises(InputError, match=r"^Expected 6 finite mean entropies, got shape "):
-        _ = given.mean_entropy
+    with pytest.raises(InputError, match=r"^Expected 6 finite readings 'mean_entropy', got shape "):
+        _ = given.readings["mean_entropy"]

@@ -321,7 +321,7 @@ class FakeEngine:
     def _sweep(self, bundle: str, natural: np.ndarray, attacked: np.ndarray, strengths: tuple[float, ...]) -> Any:
         images = [round_to_8_bits(np.clip(natural + np.float32(s) * (attacked - natural), 0, 1)) for s in strengths]
         return tuple(
-            SweepPoint(s, 0.1 * s, predict(image), trajectory(image))
+            SweepPoint(s, 0.1 * s, predict(image), {"trajectory": trajectory(image)})
             for s, image in zip(strengths, images, strict=True)
         )
 

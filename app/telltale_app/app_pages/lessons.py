@@ -6,8 +6,8 @@ import streamlit as st
 
 from telltale_app import layout, state
 from telltale_app.lessons import course
+from telltale_app.lessons.lesson_cards import lesson_card
 from telltale_app.lessons.registry import LESSONS
-from telltale_app.panels.lesson_cards import lesson_card
 
 layout.opening(
     "Lessons",

@@ -23,6 +23,7 @@ from telltale.base.errors import InputError
 from telltale.base.images import image_sha256, round_to_8_bits
 from telltale.base.progress import Progress, Share
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
+from telltale.models.batch import batch_of
 from telltale.models.trace import Trace
 from telltale.scores.calibration import check_alpha, fused_kind, uncalibrated_verdict
 from telltale.scores.verdicts import FusedVerdict, Verdict
@@ -52,7 +53,7 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
     """
     check_alpha(alpha)
     clock = Clock()
-    batch = _batch(loaded, image)
+    batch = batch_of(loaded.classifier, image)
     observed = observe_images(loaded.classifier, batch, clock=clock)
     evidence = loaded.evidence_from(batch, observed)
     views: dict[str, object] = {name: Unavailable(reason) for name, reason in loaded.reference.missing.items()}
@@ -91,7 +92,7 @@ def attack_image(
     """
     return attack_images(
         loaded.classifier,
-        _batch(loaded, image),
+        batch_of(loaded.classifier, image),
         attack,
         loaded.bundle.attack_parameters(attack) | dict(parameters or {}),
         targets=target if target is None or isinstance(target, str) else np.array([target]),
@@ -103,7 +104,7 @@ def attack_image(
 
 def predict_image(loaded: LoadedBundle, image: Image) -> Prediction:
     """Return the classifier's answer for one image (C, H, W), and nothing else."""
-    return _prediction(loaded, loaded.classifier.trace(_batch(loaded, image)))
+    return _prediction(loaded, loaded.classifier.trace(batch_of(loaded.classifier, image)))
 
 
 def sweep(
@@ -130,7 +131,7 @@ def sweep(
     """
     if not strengths or not all(0.0 <= s <= MAX_STRENGTH for s in strengths):
         raise InputError(f"strengths must be numbers in [0, {MAX_STRENGTH:g}], got {tuple(strengths)}.")
-    start, end = _batch(loaded, natural), _batch(loaded, attacked)
+    start, end = batch_of(loaded.classifier, natural), batch_of(loaded.classifier, attacked)
     points = []
     for done, strength in enumerate(strengths):
         if checkpoint is not None:
@@ -188,15 +189,6 @@ def live_scores(
     before = _scores_of_many(loaded, natural, _part(checkpoint, 0.6, 0.8))
     after = _scores_of_many(loaded, result.images, _part(checkpoint, 0.8, 1.0))
     return LiveScores(chosen, before, after, result.fooled, len(ids) - len(chosen))
-
-
-def _batch(loaded: LoadedBundle, image: Image) -> Image:
-    try:
-        images = np.asarray(image, dtype=np.float32)[None]
-    except (TypeError, ValueError) as error:
-        raise InputError("An image must be an array of numbers in [0, 1].") from error
-    loaded.classifier.check_images(images)
-    return round_to_8_bits(images)
 
 
 def _known_images(loaded: LoadedBundle, ids: npt.NDArray[np.int64]) -> tuple[Image, npt.NDArray[np.int64]]:

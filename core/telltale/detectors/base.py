@@ -146,10 +146,15 @@ class Detector(ABC):
         ------
         NotFittedError
             Before `fit` or `restore`.
+        InputError
+            If what it reads makes anything but one score per image.
         """
         if not self._fitted:
             raise NotFittedError(f"{self.name} must be fitted before it can score.")
-        return np.asarray(self._score(evidence), dtype=np.float64)
+        scores = np.asarray(self._score(evidence), dtype=np.float64)
+        if scores.shape != (len(evidence),):
+            raise InputError(f"{self.name} must give {len(evidence)} images one score each, got shape {scores.shape}.")
+        return scores
 
     def arrays(self) -> Arrays:
         """Return everything fitted, as float64 arrays that `restore` takes back."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.images import round_to_8_bits
 from telltale.evidence.evidence import Evidence
 from telltale.kinds.kind import Images, Kind, Observation, Seen
+from telltale.models.batch import batch_of
 from telltale.models.trace import Trace
 
 if TYPE_CHECKING:
@@ -100,6 +100,4 @@ def respond(classifier: Classifier, image: Images, levels: int, patch: int) -> R
     """
     from telltale.evidence.response import feature_responses
 
-    batch = np.asarray(image, dtype=np.float32)[None]
-    classifier.check_images(batch)
-    return response_view(feature_responses(classifier, round_to_8_bits(batch), levels, patch))
+    return response_view(feature_responses(classifier, batch_of(classifier, image), levels, patch))
