@@ -11,7 +11,7 @@ import telltale.bundle.summary as summaries
 import telltale.detectors.registry as detector_registry
 import telltale.studies.tables.registry as table_registry
 import telltale.studies.tables.results as table_results
-from telltale.attacks.base import AttackSpec
+from telltale.attacks.base import AnyAttack
 from telltale.base.errors import InputError
 from telltale.base.parameters import Parameter, ParameterValue
 from telltale.detectors.fusion import Fusion
@@ -60,7 +60,7 @@ def folder_problems() -> tuple[str, ...]:
     return summaries.folder_problems()
 
 
-def attacks() -> Mapping[str, AttackSpec]:
+def attacks() -> Mapping[str, AnyAttack]:
     """Return every attack by its registry name."""
     return attack_registry.ATTACKS
 
