@@ -91,7 +91,7 @@ def detector_summary(name: str) -> str:
 def detector_parameters(name: str) -> tuple[Parameter, ...]:
     """Return what a detector declares; nothing for an unknown one, and for the fusion, which has no settings."""
     spec = detector_registry.DETECTORS.get(name)
-    return () if spec is None else spec.parameters
+    return () if spec is None else spec.settings.parameters()
 
 
 def paper_tables() -> Mapping[str, PaperTable]:

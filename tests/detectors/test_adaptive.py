@@ -250,7 +250,8 @@ def test_an_evaluation_afresh_aims_at_the_bundles_own_detectors(tmp_path: Path) 
         InOrder(),
         lambda *_: None,
         FittedFiles.of(
-            ReferenceFiles(bundle.folder, bundle.layers, 10), {"idefender": loaded.detectors["idefender"].settings}
+            ReferenceFiles(bundle.folder, bundle.layers, 10),
+            {"idefender": loaded.detectors["idefender"].settings.values()},
         ),
     )
     images = bundle.image_set.images(ids)

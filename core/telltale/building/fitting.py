@@ -146,12 +146,12 @@ def _choose(job: _DetectorJob) -> None:
     held_out = held_out_scores(detector, evidence, examples.labels)
     with whole(folder / _held_out_file(job.name)) as partial:
         save_arrays(partial, {"held_out": held_out, "errors": detector.score(errors)})
-    entry: dict[str, object] = {"parameters": dict(detector.settings), "selected_by": selected.selected_by}
+    entry: dict[str, object] = {"parameters": detector.settings.values(), "selected_by": selected.selected_by}
     save_detectors(folder, {job.name: detector})
     if isinstance(detector, TrajectoryDetector):
         running = fit_running_suspicion(evidence, examples.labels, detector)
         save_detectors(folder, {RUNNING_SUSPICION: running})
-        entry[RUNNING_SUSPICION] = {"parameters": dict(running.settings)}
+        entry[RUNNING_SUSPICION] = {"parameters": running.settings.values()}
     with whole(folder / f"{job.name}.json") as partial:
         save_json(partial, entry)
 
@@ -185,15 +185,15 @@ def held_out_scores(detector: Detector, evidence: Evidence, labels: Labels) -> n
     """Score every image by a detector of the same settings that was fitted without that image, shape (n,)."""
     scores = np.empty(len(labels))
     for fit, held_out in labels.folds():
-        fitted = type(detector)(**detector.settings).fit(evidence.take(fit), labels.take(fit))
+        fitted = type(detector)(**detector.settings.values()).fit(evidence.take(fit), labels.take(fit))
         scores[held_out] = fitted.score(evidence.take(held_out))
     return scores
 
 
 def fit_running_suspicion(evidence: Evidence, labels: Labels, chosen: TrajectoryDetector) -> TrajectoryDetector:
     """Return the LSTM whose state after every layer is shown: the chosen detector itself where it is one."""
-    if chosen.settings["architecture"] == "lstm":
+    if chosen.settings.architecture == "lstm":
         return chosen
-    running = TrajectoryDetector(**{**chosen.settings, "architecture": "lstm"})
+    running = TrajectoryDetector(**{**chosen.settings.values(), "architecture": "lstm"})
     running.fit(evidence, labels)
     return running

@@ -43,7 +43,7 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress, plans: Sequence[Att
     InputError
         If the data set is not on this machine.
     """
-    settings = {name: dict(detector.settings) for name, detector in loaded.detectors.items()}
+    settings = {name: detector.settings.values() for name, detector in loaded.detectors.items()}
     fitted = FittedFiles.of(_reference_files(loaded, loaded.bundle.folder), settings)
     with TemporaryDirectory() as kept, Processes() as processes:
         work = _Work.of(loaded, Path(kept), processes)
@@ -122,7 +122,7 @@ class _Work:
         natural = collect.natural(splits, part(progress, 0.0, 0.12))
         correct = {versions.split: versions.ids[versions.success] for versions in natural}
         wanted = [(split, plan) for split, chosen in plans.items() for plan in chosen]
-        settings = {name: dict(detector.settings) for name, detector in loaded.detectors.items()}
+        settings = {name: detector.settings.values() for name, detector in loaded.detectors.items()}
         found = attack_splits(
             loaded.classifier,
             weights,

@@ -166,7 +166,7 @@ def _notes(built: Built, chart: DensityChart) -> dict[str, object]:
         "keep_rates": _keep_rates(reference, chart, built.natural[2].succeeded()),
         "head": {"damping": reference.head.damping, "agreement": _agreement(reference, built.natural[2])},
         "mixtures": asdict(reference.densities.settings),
-        RUNNING_SUSPICION: dict(built.fitted.running.settings),
+        RUNNING_SUSPICION: built.fitted.running.settings.values(),
         FUSED: built.fitted.selection[FUSED],
         "indices": reference.describe_indices(),
     }

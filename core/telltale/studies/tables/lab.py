@@ -159,7 +159,7 @@ class Lab:
     @property
     def _fitted(self) -> FittedFiles | None:
         """The bundle's detectors, for attacks that aim at them."""
-        settings = {name: dict(detector.settings) for name, detector in self.loaded.detectors.items()}
+        settings = {name: detector.settings.values() for name, detector in self.loaded.detectors.items()}
         return FittedFiles.of(self.reference, settings)
 
     @property
