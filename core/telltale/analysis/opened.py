@@ -11,9 +11,9 @@ import numpy.typing as npt
 from telltale.bundle.bundle import DENSITY_MAP_FILE, REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
 from telltale.bundle.fitted import detector_file, reference_from_arrays, restore_detectors
 from telltale.detectors.base import Arrays, Detector
+from telltale.detectors.defence import Defence
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
-from telltale.detectors.suspicions.defence import Defence
 from telltale.detectors.trajectory import TrajectoryDetector
 from telltale.evidence.density import DensityChart
 from telltale.evidence.evidence import Evidence

@@ -27,7 +27,7 @@ from telltale.base.progress import Share
 
 if TYPE_CHECKING:
     from telltale.attacks.budget import MeteredClassifier
-    from telltale.detectors.suspicions.defence import Defence
+    from telltale.detectors.defence import Defence
     from telltale.models.classifier import Classifier
 
 FORWARD_BATCH = 128

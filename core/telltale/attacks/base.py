@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from telltale.attacks.budget import MeteredClassifier
-    from telltale.detectors.suspicions.defence import Defence
+    from telltale.detectors.defence import Defence
 
 Norm: TypeAlias = Literal["linf", "l2", "l1", "l0"]
 IntArray: TypeAlias = npt.NDArray[np.int64]

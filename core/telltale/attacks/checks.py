@@ -12,7 +12,7 @@ from telltale.base.errors import InputError
 from telltale.base.images import FloatImages, round_to_8_bits
 
 if TYPE_CHECKING:
-    from telltale.detectors.suspicions.defence import Defence
+    from telltale.detectors.defence import Defence
     from telltale.models.classifier import Classifier
 
 

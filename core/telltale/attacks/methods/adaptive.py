@@ -10,7 +10,6 @@ import numpy as np
 from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
 from telltale.attacks.shared_parameters import eps_linf, step_linf
 from telltale.base.settings import parameter
-from telltale.detectors.suspicions.registry import SUSPICIONS
 
 if TYPE_CHECKING:
     import torch
@@ -21,11 +20,18 @@ GREY_LEVELS = 255.0
 TINY = 1e-30
 
 
+def _aimed_at() -> tuple[str, ...]:
+    """Name the detectors that can be aimed at; their registry is loaded when somebody asks, not with the attacks'."""
+    from telltale.detectors.registry import SUSPICIONS
+
+    return tuple(SUSPICIONS)
+
+
 @dataclass(frozen=True)
 class AdaptiveSettings(AttackSettings):
     """Settings of the attack."""
 
-    detector: str = parameter("idefender", choices=tuple(SUSPICIONS), help="Detector that the attack hides from.")
+    detector: str = parameter("idefender", choices=_aimed_at, help="Detector that the attack hides from.")
     weight: float = parameter(
         0.5,
         low=0.0,
