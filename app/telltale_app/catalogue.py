@@ -14,6 +14,7 @@ import telltale.studies.tables.results as table_results
 from telltale.attacks.base import AnyAttack
 from telltale.base.errors import InputError
 from telltale.base.parameters import Parameter, ParameterValue
+from telltale.detectors.base import Detector
 from telltale.detectors.fusion import Fusion
 from telltale.engine.settings import Settings
 from telltale.scores.titles import attack_title as attack_title
@@ -86,6 +87,12 @@ def detector_summary(name: str) -> str:
     """Return one sentence on what a detector asks; empty for an unknown one."""
     specs = detectors()
     return specs[name].summary if name in specs else ""
+
+
+def detector_page(name: str) -> tuple[str, str]:
+    """Return the page that shows a detector's evidence and the words of a link to it; the ROC page's for others."""
+    page, words = detector_registry.DETECTORS.get(name, Detector).page
+    return f"app_pages/{page}.py", words
 
 
 def detector_parameters(name: str) -> tuple[Parameter, ...]:

@@ -108,10 +108,7 @@ class _Work:
 
     @classmethod
     def of(cls, loaded: LoadedBundle, folder: Path, processes: Processes) -> _Work:
-        bundle = loaded.bundle
-        if bundle.image_set is None:
-            raise InputError(bundle.data_problem or "The data set of this bundle is not on this machine.")
-        return cls(loaded, bundle.image_set, folder, processes)
+        return cls(loaded, loaded.bundle.require_images(), folder, processes)
 
     def observe(self, plans: Mapping[str, Sequence[AttackPlan]], progress: Progress) -> list[Versions]:
         """Trace the natural images of every split named, attack the correctly classified ones, and trace these."""

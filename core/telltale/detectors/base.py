@@ -77,10 +77,11 @@ class Labels:
 class Detector(ABC):
     """Base of all detectors.
 
-    A subclass declares `name`, `title`, `paper` and `summary`, gives the defaults of its `settings` where it has
-    parameters (an instance of its own subclass of `Settings`), may lower `selection_folds` (how many folds its
-    settings are compared on) where fitting is slow, and writes `_fit`, `_score`, `_arrays` and `_restore`. `score` is
-    **higher = more likely adversarial**, always.
+    A subclass declares `name`, `title`, `paper` and `summary` and writes `_fit`, `_score`, `_arrays` and `_restore`.
+    Where it has parameters it gives the defaults of its `settings`, an instance of its own subclass of `Settings`. It
+    may say in `page` where its evidence is shown (the page's name in its address, and the words of a link to it), and
+    lower `selection_folds` (how many folds its settings are compared on) where fitting is slow. `score` is **higher =
+    more likely adversarial**, always.
 
     Parameters
     ----------
@@ -97,6 +98,7 @@ class Detector(ABC):
     title: ClassVar[str]
     paper: ClassVar[str]
     summary: ClassVar[str]
+    page: ClassVar[tuple[str, str]] = ("detectors", "Detectors")
     selection_folds: ClassVar[int] = FOLDS
     settings: Settings = Settings()
 

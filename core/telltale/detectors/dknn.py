@@ -46,6 +46,7 @@ class DknnDetector(Detector):
         "Deep k-Nearest Neighbors: Towards Confident, Interpretable and Robust Deep Learning"
     )
     summary = "Asks on every layer whether the nearest training images share the predicted class."
+    page = ("neighbours", "Neighbours")
     settings = DknnSettings()
 
     @classmethod

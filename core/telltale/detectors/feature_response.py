@@ -38,6 +38,7 @@ class FeatureResponseDetector(Detector):
     )
     summary = "Measures how scattered the image regions are that drive the last convolutional stage."
 
+    page = ("feature_responses", "Feature responses")
     settings = FeatureResponseSettings()
 
     @classmethod

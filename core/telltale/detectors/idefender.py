@@ -42,6 +42,7 @@ class IDefender(Detector):
     title = "I-defender"
     paper = "Zheng & Hong (2018), Robust Detection of Adversarial Attacks by Modeling the Intrinsic Properties of DNNs"
     summary = "Asks how usual the hidden state is for images of the predicted class."
+    page = ("hidden_state_density", "Density")
     settings = IDefenderSettings()
 
     @classmethod

@@ -47,6 +47,7 @@ class KnnScoreDetector(Detector):
     title = "kNN score"
     paper = "Carrara et al. (2017), Detecting adversarial example attacks to deep neural networks"
     summary = "Asks the nearest training images whether they share the predicted class."
+    page = ("neighbours", "Neighbours")
     settings = KnnScoreSettings()
 
     @classmethod

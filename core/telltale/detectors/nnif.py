@@ -51,6 +51,7 @@ class NnifDetector(Detector):
         "Cohen, Sapiro & Giryes (2020), Detecting Adversarial Samples Using Influence Functions and Nearest Neighbors"
     )
     summary = "Asks whether the training images that decided are also the nearest ones."
+    page = ("neighbours", "Influence")
     settings = NnifSettings()
 
     @classmethod

@@ -49,6 +49,7 @@ class TrajectoryDetector(Detector):
     title = "Trajectory"
     paper = "Carrara et al. (2018), Adversarial examples detection in features distance spaces"
     summary = "Follows the image through the layers by its distances to one pivot per class."
+    page = ("trajectories", "Trajectories")
     settings = TrajectorySettings()
 
     @classmethod

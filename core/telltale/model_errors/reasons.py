@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.errors import InputError
 from telltale.base.progress import Progress
 from telltale.detectors.trajectory import TrajectoryDetector
 from telltale.evidence.placing import PLACED_BETWEEN, place_between
@@ -108,9 +107,7 @@ def explain_errors(loaded: LoadedBundle, checkpoint: Progress) -> ErrorReasons:
     InputError
         If the images are not on this machine.
     """
-    images = loaded.bundle.image_set
-    if images is None:
-        raise InputError(loaded.bundle.data_problem or "The data set of this bundle is not on this machine.")
+    images = loaded.bundle.require_images()
     errors = evaluated_images(loaded.bundle.scores).errors()
     if not len(errors):
         return _no_reasons(loaded)
