@@ -21,6 +21,7 @@ from telltale.base.settings import Settings, parameter
 from telltale.building.fitting import select
 from telltale.detectors import registry
 from telltale.detectors.base import Detector, Labels, macro_auc
+from telltale.detectors.fusion import FUSED
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.readings import PixelReadings
 from telltale_app import catalogue
@@ -82,6 +83,47 @@ def test_it_says_what_it_is(name) -> None:
     assert kind.summary.endswith(".")
     assert all(parameter.help.endswith(".") for parameter in kind.settings.parameters())
     assert repr(kind()).startswith(f"{kind.__name__}(")
+
+
+# Bundles carry these; what is added goes behind.
+CARRIED = {
+    "knn_score": {"layer": -1, "processing": "pca_whiten", "weighting": "dwknn", "k": 1000, "tails": "upper"},
+    "trajectory": {"architecture": "lstm", "pivot": "medoid", "distance": "cosine", "epochs": 500, "seed": 0},
+    "idefender": {"variant": "log_density", "tails": "upper"},
+    "nnif": {"m": 50, "form": "mean", "scale": "linear", "c": 1.0},
+    "feature_response": {"tails": "upper"},
+    "feature_squeezing": {"bits": "5", "tails": "upper"},
+    "dknn": {"k": 75},
+    "lid": {"k": 20, "seed": 0, "c": 1.0},
+    "mahalanobis": {"step": 0.0, "c": 1.0},
+    "kernel_density": {"bandwidth": 0.2},
+}
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_names_and_defaults_of_settings_stay(name) -> None:
+    values = registry.DETECTORS[name]().settings.values()
+    assert list(values.items())[: len(CARRIED[name])] == list(CARRIED[name].items())
+    assert all(type(values[key]) is type(value) for key, value in CARRIED[name].items())
+
+
+def test_settings_belong_to_one_detector_alone() -> None:
+    kind = registry.DETECTORS["lid"]
+    detector = kind(k="30")
+    assert (detector.settings.k, kind().settings.k, kind.settings.k) == (30, 20, 20)
+    assert repr(detector) == "LidDetector(k=30, seed=0, c=1.0)"
+
+
+def test_every_row_links_to_a_page_that_exists() -> None:
+    pages = {name: catalogue.detector_page(name) for name in [*registry.DETECTORS, FUSED]}
+    app = Path(catalogue.__file__).parent
+    assert all((app / page).is_file() and words for page, words in pages.values())
+    shown = {"neighbours": ["knn_score", "dknn", "nnif"], "hidden_state_density": ["idefender"]}
+    shown |= {"feature_responses": ["feature_response"], "trajectories": ["trajectory"]}
+    for page, names in shown.items():
+        assert all(pages[name][0] == f"app_pages/{page}.py" for name in names)
+    assert pages["nnif"][1] == "Influence"
+    assert {pages[name] for name in ("lid", "mahalanobis", FUSED)} == {("app_pages/detectors.py", "Detectors")}
 
 
 @pytest.mark.parametrize("name", NAMES)
