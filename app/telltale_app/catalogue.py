@@ -11,9 +11,10 @@ import telltale.bundle.summary as summaries
 import telltale.detectors.registry as detector_registry
 import telltale.studies.tables.registry as table_registry
 import telltale.studies.tables.results as table_results
-from telltale.attacks.base import AttackSpec
+from telltale.attacks.base import AnyAttack
 from telltale.base.errors import InputError
 from telltale.base.parameters import Parameter, ParameterValue
+from telltale.detectors.base import Detector
 from telltale.detectors.fusion import Fusion
 from telltale.engine.settings import Settings
 from telltale.scores.titles import attack_title as attack_title
@@ -60,7 +61,7 @@ def folder_problems() -> tuple[str, ...]:
     return summaries.folder_problems()
 
 
-def attacks() -> Mapping[str, AttackSpec]:
+def attacks() -> Mapping[str, AnyAttack]:
     """Return every attack by its registry name."""
     return attack_registry.ATTACKS
 
@@ -88,10 +89,16 @@ def detector_summary(name: str) -> str:
     return specs[name].summary if name in specs else ""
 
 
+def detector_page(name: str) -> tuple[str, str]:
+    """Return the page that shows a detector's evidence and the words of a link to it; the ROC page's for others."""
+    page, words = detector_registry.DETECTORS.get(name, Detector).page
+    return f"app_pages/{page}.py", words
+
+
 def detector_parameters(name: str) -> tuple[Parameter, ...]:
     """Return what a detector declares; nothing for an unknown one, and for the fusion, which has no settings."""
     spec = detector_registry.DETECTORS.get(name)
-    return () if spec is None else spec.parameters
+    return () if spec is None else spec.settings.parameters()
 
 
 def paper_tables() -> Mapping[str, PaperTable]:

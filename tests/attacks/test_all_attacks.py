@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,65 @@ def test_importing_the_registry_imports_neither_torch_nor_attack_libraries() -> 
     root = Path(__file__).parents[2]
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout
     assert printed.strip() == "[]"
+
+
+# Links, saved cases and bundles carry these; what is added goes behind.
+CARRIED: dict[str, dict[str, object]] = {
+    "fgsm": {"eps": 0.1},
+    "bim": {"eps": 0.1, "step": 0.01, "steps": 20},
+    "pgd": {"eps": 0.1, "step": 0.01, "steps": 20, "random_start": True},
+    "pgd_l2": {"eps": 2.5, "step": 0.3, "steps": 20, "random_start": True},
+    "mifgsm": {"eps": 0.1, "step": 0.01, "steps": 20, "decay": 1.0},
+    "deepfool": {"overshoot": 0.02, "steps": 50, "candidates": 5},
+    "cw": {"confidence": 0.0, "lr": 1.0, "steps": 100, "binary_search_steps": 5, "c0": 1.0, "patience": 3},
+    "onepixel": {"pixels": 5, "steps": 50, "popsize": 100},
+    "gradient": {"steps": 100, "max_length": 10.0},
+    "ead": {
+        "beta": 0.01,
+        "confidence": 0.0,
+        "lr": 0.05,
+        "steps": 100,
+        "binary_search_steps": 5,
+        "c0": 1.0,
+        "decision": "EN",
+    },
+    "boundary": {"steps": 1000, "spherical_step": 0.2, "source_step": 0.02},
+    "lbfgs": {"c0": 0.1, "steps": 50, "binary_search_steps": 5},
+    "jsma": {"theta": 1.0, "gamma": 0.1},
+    "adaptive": {"detector": "idefender", "weight": 0.5, "eps": 0.1, "step": 0.01, "steps": 40},
+    "cw_opt": {
+        "m": 50,
+        "weight": 1.0,
+        "confidence": 0.0,
+        "lr": 0.01,
+        "steps": 100,
+        "binary_search_steps": 5,
+        "c0": 0.1,
+    },
+    "graybox": {"alpha": 0.1, "eps": 0.1, "step": 0.02, "steps": 10, "keep": 0.95},
+    "graybox_l2": {"alpha": 0.1, "eps": 2.5, "step": 0.5, "steps": 10, "keep": 0.95},
+}
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_names_and_defaults_of_parameters_stay(name: str) -> None:
+    declared = {parameter.name: parameter.default for parameter in ATTACKS[name].parameters}
+    assert list(declared.items())[: len(CARRIED[name])] == list(CARRIED[name].items())
+    assert all(type(declared[key]) is type(value) for key, value in CARRIED[name].items())
+
+
+@every_attack
+def test_settings_are_read_from_the_values_of_a_result(name: str) -> None:
+    spec = ATTACKS[name]
+    settings = spec.settings.read({}, name)
+    assert settings == spec.settings()
+    assert settings.values() == {parameter.name: parameter.default for parameter in spec.parameters}
+    assert spec.settings.read(json.loads(json.dumps(settings.values())), name) == settings
+
+
+def test_detectors_are_offered_to_the_adaptive_attack_in_the_order_of_the_pages() -> None:
+    order = "idefender trajectory knn_score nnif feature_response dknn lid mahalanobis kernel_density feature_squeezing"
+    assert ATTACKS["adaptive"].parameters[0].choices[:10] == tuple(order.split())
 
 
 @every_attack

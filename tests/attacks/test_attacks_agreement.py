@@ -18,7 +18,6 @@ from telltale.attacks.budget import metered
 from telltale.attacks.libraries import import_foolbox
 from telltale.attacks.methods.onepixel import one_pixel_class
 from telltale.attacks.randomness import isolated_randomness
-from telltale.base.parameters import validate_parameters
 from telltale.models.classifier import Classifier
 
 EPS, STEP, STEPS = 0.06, 0.01, 8
@@ -42,7 +41,7 @@ def run_raw(
             targets=None if target is None else torch.tensor([target]),
             seeds=(0,),
         )
-        return spec.run(problem, validate_parameters(spec.parameters, parameters, name))[0].detach().numpy()
+        return spec.run(problem, spec.settings.read(parameters, name))[0].detach().numpy()
 
 
 def loss_gradient(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

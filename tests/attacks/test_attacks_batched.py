@@ -145,13 +145,13 @@ def test_deepfool_goes_to_the_nearest_of_all_classes_and_not_to_the_likeliest() 
 
 def raw(name: str, classifier, images: np.ndarray, parameters: dict[str, object]) -> np.ndarray:
     """Run an attack on a batch; what comes out is neither rounded nor judged."""
-    values = {p.name: p.default for p in ATTACKS[name].parameters} | parameters
+    settings = ATTACKS[name].settings.read(parameters, name)
     with metered(classifier, len(images)) as meter:
         meter.begin(0, len(images))
         labels = torch.from_numpy(classifier.predict(images))
         inputs = torch.from_numpy(images.copy())
         problem = AttackProblem(meter, inputs, labels, None, tuple(range(len(images))))
-        return ATTACKS[name].run(problem, values).detach().numpy()
+        return ATTACKS[name].run(problem, settings).detach().numpy()
 
 
 def distances_where_both_succeed(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

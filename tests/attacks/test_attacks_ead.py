@@ -31,14 +31,10 @@ def problem_of(meter, images: np.ndarray, labels: np.ndarray, aimed: bool) -> At
 
 @functools.cache
 def ours(decision: str, aimed: bool, confidence: float) -> np.ndarray:
-    parameters = {p.name: p.default for p in ATTACKS["ead"].parameters} | {
-        "decision": decision,
-        "confidence": confidence,
-        "steps": STEPS,
-        "beta": BETA,
-    }
+    given = {"decision": decision, "confidence": confidence, "steps": STEPS, "beta": BETA}
+    settings = ATTACKS["ead"].settings.read(given, "ead")
     with metered(tiny_classifier(), IMAGES) as meter:
-        return ATTACKS["ead"].run(problem_of(meter, *tiny_images(IMAGES), aimed), parameters).numpy()
+        return ATTACKS["ead"].run(problem_of(meter, *tiny_images(IMAGES), aimed), settings).numpy()
 
 
 def foolbox_attack(decision: str, confidence: float) -> Any:

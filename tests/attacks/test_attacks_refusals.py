@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import make_dataclass
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ import torch
 from support.attack_cases import linear_problem
 from support.tiny import tiny_classifier, tiny_images
 from telltale.attacks import ATTACKS, AttackSpec, attack_images, draw_targets, get_attack
-from telltale.attacks.base import AttackProblem, Norm
+from telltale.attacks.base import AttackProblem, AttackSettings, Norm
 from telltale.attacks.budget import metered
 from telltale.attacks.randomness import stream_seed
 from telltale.base.errors import InputError
-from telltale.base.parameters import Parameter
+from telltale.base.settings import parameter
 from telltale.models.classifier import Architecture, Classifier
 
 Output = Callable[[AttackProblem], torch.Tensor]
@@ -23,15 +24,16 @@ Output = Callable[[AttackProblem], torch.Tensor]
 
 def add_attack(monkeypatch: pytest.MonkeyPatch, output: Output, norm: Norm = "l2", bound: float | None = None) -> None:
     """Put an attack of the test's own into the registry under the name 'mine'."""
-    parameters = () if bound is None else (Parameter("bound", "float", bound, 0.0, 100.0, help="Bound."),)
+    fields = [] if bound is None else [("bound", float, parameter(bound, low=0.0, high=100.0, help="Bound."))]
+    settings: type[AttackSettings] = make_dataclass("MySettings", fields, bases=(AttackSettings,), frozen=True)
     spec = AttackSpec(
         name="mine",
         title="Mine",
         norm=norm,
         paper="None.",
         summary="Does as the test says.",
-        parameters=parameters,
-        run=lambda problem, _values: output(problem),
+        settings=settings,
+        run=lambda problem, _settings: output(problem),
         budget=None if bound is None else "bound",
     )
     monkeypatch.setitem(ATTACKS, "mine", spec)

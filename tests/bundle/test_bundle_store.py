@@ -341,6 +341,7 @@ def test_a_bundle_reads_back_what_was_stored(shelf) -> None:
     assert bundle.calibration("knn").scores.tolist() == [1.0, 2.0, 3.0]
     assert bundle.calibration("absent") is None
     assert (len(bundle.image_set), bundle.data_problem) == (1797, None)
+    assert bundle.require_images() is bundle.image_set
     assert bundles.load_bundle(shelf / "tinydigits") is bundle
     with pytest.raises(DamagedBundleError, match=r"has no file 'other\.json'"):
         bundle.json("other.json")
@@ -392,6 +393,9 @@ def test_other_or_absent_data_is_said_in_words(shelf, change, sentence) -> None:
     bundle = bundles.load_bundle("tinydigits")
     assert bundle.image_set is None
     assert sentence in bundle.data_problem
+    with pytest.raises(InputError) as refused:
+        bundle.require_images()
+    assert str(refused.value) == bundle.data_problem
 
 
 def test_reading_bundles_never_imports_torch() -> None:

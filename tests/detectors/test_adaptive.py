@@ -25,6 +25,7 @@ from telltale.building.attacking import attack_splits
 from telltale.bundle.bundle import WEIGHTS_FILE, Bundle
 from telltale.bundle.fitted import FittedFiles, ReferenceFiles
 from telltale.detectors.base import Detector
+from telltale.detectors.defence import Defence
 from telltale.detectors.dknn import DknnDetector
 from telltale.detectors.feature_squeezing import FeatureSqueezingDetector
 from telltale.detectors.idefender import CLASS_QUANTILE, LOG_DENSITY, IDefender
@@ -33,14 +34,12 @@ from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
 from telltale.detectors.nnif import NnifDetector
-from telltale.detectors.registry import DETECTORS
+from telltale.detectors.registry import DETECTORS, SUSPICIONS, suspicion_of
 from telltale.detectors.suspicions import soft_votes
-from telltale.detectors.suspicions.defence import Defence
 from telltale.detectors.suspicions.density import MixtureDensities
 from telltale.detectors.suspicions.feature_response import soft_entropy
 from telltale.detectors.suspicions.nnif import _even_ranks
-from telltale.detectors.suspicions.registry import SUSPICIONS
-from telltale.detectors.suspicions.suspicion import suspicion_of, view
+from telltale.detectors.suspicions.suspicion import view
 from telltale.detectors.suspicions.tails import NaturalValues
 from telltale.detectors.tails import BOTH, TAILS, outwardness, position
 from telltale.detectors.trajectory import TrajectoryDetector
@@ -250,7 +249,8 @@ def test_an_evaluation_afresh_aims_at_the_bundles_own_detectors(tmp_path: Path) 
         InOrder(),
         lambda *_: None,
         FittedFiles.of(
-            ReferenceFiles(bundle.folder, bundle.layers, 10), {"idefender": loaded.detectors["idefender"].settings}
+            ReferenceFiles(bundle.folder, bundle.layers, 10),
+            {"idefender": loaded.detectors["idefender"].settings.values()},
         ),
     )
     images = bundle.image_set.images(ids)

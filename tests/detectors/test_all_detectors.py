@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,11 @@ from sklearn.metrics import roc_auc_score
 
 from support.clouds import CLASSES, WIDTHS, mixed, reference
 from telltale.base.errors import InputError, NotFittedError
-from telltale.base.parameters import Parameter
+from telltale.base.settings import Settings, parameter
 from telltale.building.fitting import select
 from telltale.detectors import registry
 from telltale.detectors.base import Detector, Labels, macro_auc
+from telltale.detectors.fusion import FUSED
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.readings import Readings
 from telltale_app import catalogue
@@ -80,8 +81,49 @@ def test_it_says_what_it_is(name) -> None:
         assert text and text == text.strip()
     assert re.search(r"\(20\d\d\)", kind.paper)
     assert kind.summary.endswith(".")
-    assert all(parameter.help.endswith(".") for parameter in kind.parameters)
+    assert all(parameter.help.endswith(".") for parameter in kind.settings.parameters())
     assert repr(kind()).startswith(f"{kind.__name__}(")
+
+
+# Bundles carry these; what is added goes behind.
+CARRIED = {
+    "knn_score": {"layer": -1, "processing": "pca_whiten", "weighting": "dwknn", "k": 1000, "tails": "upper"},
+    "trajectory": {"architecture": "lstm", "pivot": "medoid", "distance": "cosine", "epochs": 500, "seed": 0},
+    "idefender": {"variant": "log_density", "tails": "upper"},
+    "nnif": {"m": 50, "form": "mean", "scale": "linear", "c": 1.0},
+    "feature_response": {"tails": "upper"},
+    "feature_squeezing": {"bits": "5", "tails": "upper"},
+    "dknn": {"k": 75},
+    "lid": {"k": 20, "seed": 0, "c": 1.0},
+    "mahalanobis": {"step": 0.0, "c": 1.0},
+    "kernel_density": {"bandwidth": 0.2},
+}
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_names_and_defaults_of_settings_stay(name) -> None:
+    values = registry.DETECTORS[name]().settings.values()
+    assert list(values.items())[: len(CARRIED[name])] == list(CARRIED[name].items())
+    assert all(type(values[key]) is type(value) for key, value in CARRIED[name].items())
+
+
+def test_settings_belong_to_one_detector_alone() -> None:
+    kind = registry.DETECTORS["lid"]
+    detector = kind(k="30")
+    assert (detector.settings.k, kind().settings.k, kind.settings.k) == (30, 20, 20)
+    assert repr(detector) == "LidDetector(k=30, seed=0, c=1.0)"
+
+
+def test_every_row_links_to_a_page_that_exists() -> None:
+    pages = {name: catalogue.detector_page(name) for name in [*registry.DETECTORS, FUSED]}
+    app = Path(catalogue.__file__).parent
+    assert all((app / page).is_file() and words for page, words in pages.values())
+    shown = {"neighbours": ["knn_score", "dknn", "nnif"], "hidden_state_density": ["idefender"]}
+    shown |= {"feature_responses": ["feature_response"], "trajectories": ["trajectory"]}
+    for page, names in shown.items():
+        assert all(pages[name][0] == f"app_pages/{page}.py" for name in names)
+    assert pages["nnif"][1] == "Influence"
+    assert {pages[name] for name in ("lid", "mahalanobis", FUSED)} == {("app_pages/detectors.py", "Detectors")}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -179,10 +221,10 @@ def test_a_setting_that_is_unknown_or_out_of_range_is_refused(name) -> None:
     kind = registry.DETECTORS[name]
     with pytest.raises(InputError, match=rf"^{name} has no parameter 'colour'; it accepts .*\.$"):
         kind(colour="red")
-    for parameter in kind.parameters:
-        wrong = "nonsense" if parameter.type == "choice" else parameter.high + 1
-        with pytest.raises(InputError, match=rf"^The '{parameter.name}' parameter of {name} must be .*instead\.$"):
-            kind(**{parameter.name: wrong})
+    for declared in kind.settings.parameters():
+        wrong = "nonsense" if declared.type == "choice" else declared.high + 1
+        with pytest.raises(InputError, match=rf"^The '{declared.name}' parameter of {name} must be .*instead\.$"):
+            kind(**{declared.name: wrong})
 
 
 def test_evidence_of_another_shape_or_not_finite_never_reaches_a_detector() -> None:
@@ -205,6 +247,13 @@ def test_every_candidate_setting_is_accepted(name) -> None:
     assert len({repr(kind(**settings)) for settings in candidates}) == len(candidates)
 
 
+@dataclass(frozen=True)
+class LoudestSettings(Settings):
+    """Which way to look."""
+
+    sign: str = parameter("plus", choices=("plus", "minus"), help="Direction.")
+
+
 class LoudestLogit(Detector):
     """A detector of the test's own."""
 
@@ -212,7 +261,7 @@ class LoudestLogit(Detector):
     title = "Loudest logit"
     paper = "Nobody (2000), Nothing"
     summary = "Asks how loud the loudest logit is."
-    parameters = (Parameter("sign", "choice", "plus", choices=("plus", "minus"), help="Direction."),)
+    settings = LoudestSettings()
 
     @classmethod
     def candidates(cls, evidence):  # noqa: ARG003
@@ -223,7 +272,7 @@ class LoudestLogit(Detector):
 
     def _score(self, evidence):
         value = evidence.trace.logits.max(1) - self.offset_
-        return value if self.settings["sign"] == "plus" else -value
+        return value if self.settings.sign == "plus" else -value
 
     def _arrays(self):
         return {"offset": np.array([self.offset_])}
@@ -238,9 +287,9 @@ def test_one_registry_line_adds_a_detector_everywhere(monkeypatch) -> None:
     (evidence, labels), (fresh, fresh_labels) = problem()
     detector = select(registry.get_detector("loudest_logit"), evidence, labels, ("fgsm", "pgd")).detector
     # Attacked images lie farther from every centre, so their loudest logit is quieter.
-    assert detector.settings == {"sign": "minus"}
+    assert detector.settings.values() == {"sign": "minus"}
     assert roc_auc_score(fresh_labels.adversarial, detector.score(fresh)) > 0.8
-    restored = registry.get_detector("loudest_logit")(**detector.settings).restore(detector.arrays())
+    restored = registry.get_detector("loudest_logit")(**detector.settings.values()).restore(detector.arrays())
     np.testing.assert_array_equal(restored.score(fresh), detector.score(fresh))
     assert catalogue.detector_title("loudest_logit") == "Loudest logit"
     assert catalogue.detector_summary("loudest_logit") == LoudestLogit.summary
@@ -254,9 +303,9 @@ def test_settings_are_chosen_by_held_out_auc_over_the_watched_attacks_alone() ->
     loud = loud[labels.adversarial[loud]][:20]
     attacks[loud] = "odd"
     changed = replace(labels, attacks=attacks)
-    assert select(LoudestLogit, evidence, changed, ("fgsm", "pgd")).detector.settings == {"sign": "minus"}
+    assert select(LoudestLogit, evidence, changed, ("fgsm", "pgd")).detector.settings.values() == {"sign": "minus"}
     chosen = select(LoudestLogit, evidence, changed, ("odd",))
-    assert chosen.detector.settings == {"sign": "plus" if _auc(evidence, changed, "odd") > 0.5 else "minus"}
+    assert chosen.detector.settings.values() == {"sign": "plus" if _auc(evidence, changed, "odd") > 0.5 else "minus"}
     assert chosen.selected_by.startswith("best of 2 settings: macro-AUC 0.")
     assert "5 image-grouped folds" in chosen.selected_by
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_the_running_suspicion_belongs_to_the_chosen_lstm_or_to_one_of_its_setti
     evidence, labels = problem()
     assert fit_running_suspicion(evidence, labels, fitted("lstm")) is fitted("lstm")
     running = fit_running_suspicion(evidence, labels, fitted("mlp"))
-    assert running.settings == {**fitted("mlp").settings, "architecture": "lstm"}
+    assert running.settings == replace(fitted("mlp").settings, architecture="lstm")
     assert running.running_scores(evidence) is not None
 
 

@@ -10,6 +10,7 @@ from support.tiny import TRAINING_IMAGES, tiny_classifier, tiny_digits, tiny_ima
 from telltale.attacks import attack_images
 from telltale.base.images import FloatImages
 from telltale.detectors.base import Detector, Labels
+from telltale.detectors.defence import Defence
 from telltale.detectors.dknn import DknnDetector
 from telltale.detectors.feature_response import FeatureResponseDetector
 from telltale.detectors.feature_squeezing import FeatureSqueezingDetector
@@ -19,7 +20,6 @@ from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
 from telltale.detectors.nnif import NnifDetector
-from telltale.detectors.suspicions.defence import Defence
 from telltale.detectors.trajectory import TrajectoryDetector
 from telltale.evidence.density import ClassDensities, MixtureSettings
 from telltale.evidence.evidence import Evidence

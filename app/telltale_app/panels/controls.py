@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from telltale.attacks.base import RANDOM, AttackSpec, RandomTarget
+from telltale.attacks.base import RANDOM, AnyAttack, RandomTarget
 from telltale.base.errors import InputError
 from telltale.base.parameters import Parameter, ParameterValue, validate_parameters
 from telltale_app import catalogue, emphasis, state, words
@@ -97,7 +97,7 @@ def _draft(case: Case) -> Case:
 
 
 def _target(
-    target: int | RandomTarget | None, spec: AttackSpec, class_names: Sequence[str], own: int | None, stamp: str
+    target: int | RandomTarget | None, spec: AnyAttack, class_names: Sequence[str], own: int | None, stamp: str
 ) -> None:
     """Offer any other class, a random one, or each by name; an attack that needs a target cannot take just any."""
     open_ended = [RANDOM] if spec.random_target else [ANY_CLASS, RANDOM]
@@ -157,7 +157,7 @@ def _change(parameter: Parameter, label: str, value: float, key: str, colour: bo
     )
 
 
-def _submit(spec: AttackSpec, stamp: str, own: int | None) -> None:
+def _submit(spec: AnyAttack, stamp: str, own: int | None) -> None:
     """Take the form's values into the case, checked once more."""
     given = {p.name: st.session_state[f"p-{spec.name}-{p.name}-{stamp}"] for p in spec.parameters}
     target = st.session_state.get(f"target-{spec.name}-{stamp}-{own}", ANY_CLASS)

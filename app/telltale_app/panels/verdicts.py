@@ -13,17 +13,8 @@ from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.panels import controls
 
-LINKS = {
-    "feature_response": ("app_pages/feature_responses.py", "Feature responses"),
-    "trajectory": ("app_pages/trajectories.py", "Trajectories"),
-    "knn_score": ("app_pages/neighbours.py", "Neighbours"),
-    "dknn": ("app_pages/neighbours.py", "Neighbours"),
-    "nnif": ("app_pages/neighbours.py", "Influence"),
-    "idefender": ("app_pages/hidden_state_density.py", "Density"),
-}
 SHOWN_CONTRIBUTIONS = 3
 WHAT_CHANGED, WHO_NOTICES = "what-changed", "who-notices"  # anchors on the workbench
-FALLBACK_LINK = ("app_pages/detectors.py", "Detectors")
 
 
 def panel(case: CaseAnalysis) -> None:
@@ -85,7 +76,7 @@ def _fused_card(case: CaseAnalysis) -> None:
     with st.container(border=True, key="fused-card"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"### {catalogue.detector_title(FUSED)}", width="stretch")
-            layout.page_link(*FALLBACK_LINK, ":material/arrow_forward:")
+            layout.page_link(*catalogue.detector_page(FUSED), ":material/arrow_forward:")
         st.caption(
             f"All detectors' answers weighed into one, at {words.percent(case.case.alpha)} false alarms of its own."
         )
@@ -143,8 +134,7 @@ def _row(case: CaseAnalysis, name: str) -> None:
         for column, (image, analysis) in zip(readings, case.views(), strict=False):
             column.markdown(_reading(image, analysis.verdict(name)))
         with link:
-            page, label = LINKS.get(name, FALLBACK_LINK)
-            layout.page_link(page, label, ":material/arrow_forward:")
+            layout.page_link(*catalogue.detector_page(name), ":material/arrow_forward:")
 
 
 def _reading(image: str, verdict: Verdict) -> str:

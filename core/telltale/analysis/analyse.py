@@ -192,9 +192,7 @@ def live_scores(
 
 
 def _known_images(loaded: LoadedBundle, ids: npt.NDArray[np.int64]) -> tuple[Image, npt.NDArray[np.int64]]:
-    image_set = loaded.bundle.image_set
-    if image_set is None:
-        raise InputError(loaded.bundle.data_problem or "The data set of this bundle is not on this machine.")
+    image_set = loaded.bundle.require_images()
     ids = np.asarray(ids)
     if ids.ndim != 1 or ids.size == 0 or ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= len(image_set):
         raise InputError(f"ids must be integers in [0, {len(image_set) - 1}].")

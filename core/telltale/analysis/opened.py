@@ -13,9 +13,9 @@ from telltale.analysis.observing import Observed, observe_images
 from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
 from telltale.bundle.fitted import reference_from_arrays, restore_detectors
 from telltale.detectors.base import Detector
+from telltale.detectors.defence import Defence
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
-from telltale.detectors.suspicions.defence import Defence
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.mahalanobis_step import stepping
 from telltale.evidence.readings import Readings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from telltale.attacks.base import UNTARGETED, AttackProblem, AttackResult, AttackSpec, IntArray, Targets
+from telltale.attacks.base import UNTARGETED, AnyAttack, AttackProblem, AttackResult, AttackSettings, IntArray, Targets
 from telltale.attacks.checks import (
     check_defence,
     checked_batch_size,
@@ -23,12 +23,11 @@ from telltale.attacks.perturbation import extended_attempts, is_degenerate, pert
 from telltale.attacks.randomness import isolated_randomness, stream_seed
 from telltale.attacks.registry import get_attack
 from telltale.base.images import FloatImages, round_to_8_bits
-from telltale.base.parameters import ParameterValue, validate_parameters
 from telltale.base.progress import Share
 
 if TYPE_CHECKING:
     from telltale.attacks.budget import MeteredClassifier
-    from telltale.detectors.suspicions.defence import Defence
+    from telltale.detectors.defence import Defence
     from telltale.models.classifier import Classifier
 
 FORWARD_BATCH = 128
@@ -91,7 +90,7 @@ def attack_images(
 
     started = time.perf_counter()
     spec = get_attack(attack)
-    values = validate_parameters(spec.parameters, parameters or {}, f"attack '{spec.name}'")
+    settings = spec.settings.read(parameters or {}, f"attack '{spec.name}'")
     check_defence(spec, defence)
     natural = checked_images(classifier, images)
     seed = checked_seed(seed)
@@ -105,7 +104,7 @@ def attack_images(
             part = slice(start, start + size)
             cases = _Cases(natural[part], labels[part], targets[part], seed, defence)
             meter.begin(start, len(cases.natural))
-            attempts.append(_attack_batch(spec, values, meter, cases))
+            attempts.append(_attack_batch(spec, settings, meter, cases))
     attacked = np.concatenate(attempts)
     predictions = classifier.predict(attacked)
     linf, l2, l0 = perturbation_norms(natural, attacked)
@@ -113,7 +112,7 @@ def attack_images(
         checkpoint(1.0)
     return AttackResult(
         attack=spec.name,
-        parameters=values,
+        parameters=settings.values(),
         seed=seed,
         natural=natural,
         images=attacked,
@@ -149,25 +148,21 @@ class _Cases:
     defence: Defence | None
 
 
-def _attack_batch(
-    spec: AttackSpec, values: Mapping[str, ParameterValue], meter: MeteredClassifier, cases: _Cases
-) -> FloatImages:
+def _attack_batch(spec: AnyAttack, settings: AttackSettings, meter: MeteredClassifier, cases: _Cases) -> FloatImages:
     """Return the attacked images (n, C, H, W) on the 8-bit grid, within the budget, never degenerate."""
-    raw = _run(spec, values, meter, cases)
+    raw = _run(spec, settings, meter, cases)
     usable = ~_degenerate(raw)
     attempts = np.where(_per_image(usable), np.clip(raw, 0.0, 1.0), cases.natural)
     if spec.budget is None:
         rounded = _extended_where_needed(meter, cases, attempts)
     else:
-        bound = float(values[spec.budget])
+        bound = float(settings.values()[spec.budget])
         pairs = zip(cases.natural, attempts, strict=True)
         rounded = np.stack([round_within_budget(natural, attempt, spec.norm, bound) for natural, attempt in pairs])
     return np.where(_per_image(_degenerate(rounded)), cases.natural, rounded)
 
 
-def _run(
-    spec: AttackSpec, values: Mapping[str, ParameterValue], meter: MeteredClassifier, cases: _Cases
-) -> FloatImages:
+def _run(spec: AnyAttack, settings: AttackSettings, meter: MeteredClassifier, cases: _Cases) -> FloatImages:
     import torch
 
     problem = AttackProblem(
@@ -179,7 +174,7 @@ def _run(
         defence=cases.defence,
     )
     with isolated_randomness(problem.seeds[0]):
-        raw = spec.run(problem, values)
+        raw = spec.run(problem, settings)
     if raw.shape != problem.images.shape:
         raise ValueError(f"Attack '{spec.name}' returned shape {tuple(raw.shape)}, not {tuple(problem.images.shape)}.")
     return raw.detach().numpy().astype(np.float32)

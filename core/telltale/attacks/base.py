@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from telltale.base.display import Displayed
 from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.settings import Settings
 
 if TYPE_CHECKING:
     import torch
 
     from telltale.attacks.budget import MeteredClassifier
-    from telltale.detectors.suspicions.defence import Defence
+    from telltale.detectors.defence import Defence
 
 Norm: TypeAlias = Literal["linf", "l2", "l1", "l0"]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 RandomTarget: TypeAlias = Literal["random"]
 Targets: TypeAlias = "IntArray | RandomTarget | None"
-AttackFunction: TypeAlias = "Callable[[AttackProblem, Mapping[str, ParameterValue]], torch.Tensor]"
 
 UNTARGETED = -1
 RANDOM: RandomTarget = "random"
+
+
+@dataclass(frozen=True)
+class AttackSettings(Settings):
+    """Base of every attack's settings; see `telltale.base.settings`."""
+
+
+OfAttack = TypeVar("OfAttack", bound=AttackSettings)
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class AttackProblem:
 
 
 @dataclass(frozen=True)
-class AttackSpec:
+class AttackSpec(Generic[OfAttack]):
     """Registry entry of an attack: everything the command line, the sliders and the documentation need.
 
     Attributes
@@ -78,10 +86,10 @@ class AttackSpec:
         Reference.
     summary : str
         One sentence that says what the attack does.
-    parameters : tuple of Parameter
-        Declared parameters.
+    settings : subclass of AttackSettings
+        Declares the parameters.
     run : callable
-        ``run(problem, parameters) -> Tensor (n, C, H, W)``; may be imprecise about bounds, rounding and success,
+        ``run(problem, settings) -> Tensor (n, C, H, W)``; may be imprecise about bounds, rounding and success,
         all of which belong to `telltale.attacks.attack_images`.
     targeted : bool
         Whether a target class can be given.
@@ -105,8 +113,8 @@ class AttackSpec:
     norm: Norm
     paper: str
     summary: str
-    parameters: tuple[Parameter, ...]
-    run: AttackFunction
+    settings: type[OfAttack]
+    run: Callable[[AttackProblem, OfAttack], torch.Tensor]
     targeted: bool = False
     needs_gradients: bool = True
     budget: str | None = None
@@ -114,6 +122,14 @@ class AttackSpec:
     batched: bool = False
     needs_detectors: bool = False
     parameters_of: str | None = None
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The declared parameters, in order."""
+        return self.settings.parameters()
+
+
+AnyAttack: TypeAlias = AttackSpec[Any]
 
 
 @dataclass(frozen=True)

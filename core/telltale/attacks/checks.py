@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from telltale.attacks.base import RANDOM, UNTARGETED, AttackSpec, IntArray, Targets
+from telltale.attacks.base import RANDOM, UNTARGETED, AnyAttack, IntArray, Targets
 from telltale.attacks.randomness import draw_targets
 from telltale.base.errors import InputError
 from telltale.base.images import FloatImages, round_to_8_bits
 
 if TYPE_CHECKING:
-    from telltale.detectors.suspicions.defence import Defence
+    from telltale.detectors.defence import Defence
     from telltale.models.classifier import Classifier
 
 
-def check_defence(spec: AttackSpec, defence: Defence | None) -> None:
+def check_defence(spec: AnyAttack, defence: Defence | None) -> None:
     """Refuse an attack that aims at detectors where there are none."""
     if spec.needs_detectors and defence is None:
         raise InputError(f"Attack '{spec.name}' aims at detectors: it needs a bundle's, not a classifier alone.")
@@ -50,7 +50,7 @@ def checked_labels(classifier: Classifier, natural: FloatImages, labels: IntArra
 
 
 def checked_targets(
-    classifier: Classifier, spec: AttackSpec, natural: FloatImages, labels: IntArray, targets: Targets, seed: int
+    classifier: Classifier, spec: AnyAttack, natural: FloatImages, labels: IntArray, targets: Targets, seed: int
 ) -> IntArray:
     """Return one class other than the label per image, or -1 where the attack is to be untargeted, int64 (n,)."""
     classes = classifier.architecture.classes

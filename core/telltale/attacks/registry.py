@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telltale.attacks.base import AttackSpec
+from telltale.attacks.base import AnyAttack
 from telltale.attacks.methods import (
     adaptive,
     bim,
@@ -23,7 +23,7 @@ from telltale.attacks.methods import (
 )
 from telltale.base.errors import InputError
 
-ATTACKS: dict[str, AttackSpec] = {
+ATTACKS: dict[str, AnyAttack] = {
     "fgsm": fgsm.SPEC,
     "bim": bim.SPEC,
     "pgd": pgd.SPEC,
@@ -44,7 +44,7 @@ ATTACKS: dict[str, AttackSpec] = {
 }
 
 
-def get_attack(name: str) -> AttackSpec:
+def get_attack(name: str) -> AnyAttack:
     """Return the registry entry of an attack.
 
     Raises

@@ -19,7 +19,7 @@ from telltale.base.processes import Processes, Work
 from telltale.base.progress import Progress
 from telltale.bundle.fitted import FittedFiles
 from telltale.data.image_set import ImageSet
-from telltale.detectors.suspicions.defence import Defence
+from telltale.detectors.defence import Defence
 from telltale.models.classifier import Architecture, Classifier
 from telltale.models.training import load_weights
 from telltale.recipes import AttackPlan

@@ -154,12 +154,12 @@ def _choose(job: _DetectorJob) -> None:
     held_out = held_out_scores(detector, evidence, examples.labels)
     with whole(folder / _held_out_file(job.name)) as partial:
         save_arrays(partial, {"held_out": held_out, "errors": detector.score(errors)})
-    entry: dict[str, object] = {"parameters": dict(detector.settings), "selected_by": selected.selected_by}
+    entry: dict[str, object] = {"parameters": detector.settings.values(), "selected_by": selected.selected_by}
     save_detectors(folder, {job.name: detector})
     companions = detector.companions(evidence, examples.labels)
     save_detectors(folder, companions)
     entry[COMPANIONS] = {
-        name: {"owner": job.name, "parameters": dict(companion.settings)} for name, companion in companions.items()
+        name: {"owner": job.name, "parameters": companion.settings.values()} for name, companion in companions.items()
     }
     with whole(folder / f"{job.name}.json") as partial:
         save_json(partial, entry)
@@ -194,6 +194,6 @@ def held_out_scores(detector: Detector, evidence: Evidence, labels: Labels) -> n
     """Score every image by a detector of the same settings that was fitted without that image, shape (n,)."""
     scores = np.empty(len(labels))
     for fit, held_out in labels.folds():
-        fitted = type(detector)(**detector.settings).fit(evidence.take(fit), labels.take(fit))
+        fitted = type(detector)(**detector.settings.values()).fit(evidence.take(fit), labels.take(fit))
         scores[held_out] = fitted.score(evidence.take(held_out))
     return scores

@@ -42,7 +42,7 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress, plans: Sequence[Att
     InputError
         If the data set is not on this machine.
     """
-    settings = {name: dict(detector.settings) for name, detector in loaded.detectors.items()}
+    settings = {name: detector.settings.values() for name, detector in loaded.detectors.items()}
     fitted = FittedFiles.of(_reference_files(loaded, loaded.bundle.folder), settings)
     with TemporaryDirectory() as kept, Processes() as processes:
         work = _Work.of(loaded, Path(kept), processes)
@@ -107,10 +107,7 @@ class _Work:
 
     @classmethod
     def of(cls, loaded: LoadedBundle, folder: Path, processes: Processes) -> _Work:
-        bundle = loaded.bundle
-        if bundle.image_set is None:
-            raise InputError(bundle.data_problem or "The data set of this bundle is not on this machine.")
-        return cls(loaded, bundle.image_set, folder, processes)
+        return cls(loaded, loaded.bundle.require_images(), folder, processes)
 
     def observe(self, plans: Mapping[str, Sequence[AttackPlan]], progress: Progress) -> list[Versions]:
         """Trace the natural images of every split named, attack the correctly classified ones, and trace these."""
@@ -121,7 +118,7 @@ class _Work:
         natural = collect.natural(splits, part(progress, 0.0, 0.12))
         correct = {versions.split: versions.ids[versions.success] for versions in natural}
         wanted = [(split, plan) for split, chosen in plans.items() for plan in chosen]
-        settings = {name: dict(detector.settings) for name, detector in loaded.detectors.items()}
+        settings = {name: detector.settings.values() for name, detector in loaded.detectors.items()}
         found = attack_splits(
             loaded.classifier,
             weights,

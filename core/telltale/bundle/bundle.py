@@ -124,6 +124,19 @@ class Bundle(Drawn):
         """Why the data set is not at hand, in one sentence, or None. The network is never asked."""
         return self._data[1]
 
+    def require_images(self) -> ImageSet:
+        """Return the data it was built on.
+
+        Raises
+        ------
+        InputError
+            If it is not at hand; the sentence is `data_problem`.
+        """
+        image_set, problem = self._data
+        if image_set is None:
+            raise InputError(str(problem))
+        return image_set
+
     @cached_property
     def splits(self) -> Splits:
         """Image ids of train, fit, calibration and test."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from telltale.attacks.base import RANDOM, AttackResult, AttackSpec, RandomTarget
+from telltale.attacks.base import RANDOM, AnyAttack, AttackResult, RandomTarget
 from telltale.attacks.registry import ATTACKS, get_attack
 from telltale.base.errors import InputError
 from telltale.base.images import image_sha256
@@ -79,7 +79,7 @@ def _check_out(out: Path | None) -> None:
     check_writable(out, "--out")
 
 
-def _parse_target(target: str | None, spec: AttackSpec, bundle: Bundle) -> int | RandomTarget | None:
+def _parse_target(target: str | None, spec: AnyAttack, bundle: Bundle) -> int | RandomTarget | None:
     if target is None:
         return None
     if not spec.targeted:

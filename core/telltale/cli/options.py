@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from telltale.attacks.base import AttackSpec
+from telltale.attacks.base import AnyAttack
 from telltale.base.errors import InputError
 from telltale.base.parameters import ParameterValue, validate_parameters
 from telltale.bundle import Bundle
@@ -22,7 +22,7 @@ DataOption = Annotated[
 ]
 
 
-def attack_values(spec: AttackSpec, settings: Sequence[str], bundle: Bundle) -> dict[str, ParameterValue]:
+def attack_values(spec: AnyAttack, settings: Sequence[str], bundle: Bundle) -> dict[str, ParameterValue]:
     """Return the parameters of an attack: those given, else those behind the bundle's scores, else the defaults."""
     given = _parse_settings(settings)
     validate_parameters(spec.parameters, given, f"attack '{spec.name}'")

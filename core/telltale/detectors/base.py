@@ -13,7 +13,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from telltale.base.errors import InputError, NotFittedError
-from telltale.base.parameters import Parameter, ParameterValue, validate_parameters
+from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings
 from telltale.evidence.evidence import Evidence
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -76,10 +77,12 @@ class Labels:
 class Detector(ABC):
     """Base of all detectors.
 
-    A subclass declares `name`, `title`, `paper`, `summary`, `parameters` and `reads`, the kinds of evidence that it
-    cannot do without (`telltale.kinds`; a bundle that lacks one leaves the detector out). It may lower
-    `selection_folds` (how many folds its settings are compared on) where fitting is slow, and writes `_fit`, `_score`,
-    `_arrays` and `_restore`. `score` is **higher = more likely adversarial**, always.
+    A subclass declares `name`, `title`, `paper`, `summary` and `reads`, the kinds of evidence that it cannot do without
+    (`telltale.kinds`; a bundle that lacks one leaves the detector out), and writes `_fit`, `_score`, `_arrays` and
+    `_restore`. Where it has parameters it gives the defaults of its `settings`, an instance of its own subclass of
+    `Settings`. It may say in `page` where its evidence is shown (the page's name in its address, and the words of a
+    link to it), and lower `selection_folds` (how many folds its settings are compared on) where fitting is slow.
+    `score` is **higher = more likely adversarial**, always.
 
     Parameters
     ----------
@@ -96,16 +99,17 @@ class Detector(ABC):
     title: ClassVar[str]
     paper: ClassVar[str]
     summary: ClassVar[str]
-    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    page: ClassVar[tuple[str, str]] = ("detectors", "Detectors")
     reads: ClassVar[tuple[str, ...]] = ()
     selection_folds: ClassVar[int] = FOLDS
+    settings: Settings = Settings()
 
     def __init__(self, **settings: ParameterValue) -> None:
-        self.settings = validate_parameters(self.parameters, settings, self.name)
+        self.settings = self.settings.read(settings, self.name)
         self._fitted = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings.items())})"
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings.values().items())})"
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:

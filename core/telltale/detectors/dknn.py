@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels
 from telltale.detectors.knn_score import largest_k
 from telltale.evidence.conformal_neighbours import credibility, empirical_p_values, nonconformity
 from telltale.evidence.evidence import Evidence
 
 COUNTS = (10, 25, 50, 75, 100)
+
+
+@dataclass(frozen=True)
+class DknnSettings(Settings):
+    """Settings of the detector."""
+
+    k: int = parameter(
+        75,
+        low=1,
+        high=1_000_000,
+        help="Neighbours per layer; at most half of the training images.",
+        title="Neighbours k",
+    )
 
 
 class DknnDetector(Detector):
@@ -32,17 +47,8 @@ class DknnDetector(Detector):
     )
     summary = "Asks on every layer whether the nearest training images share the predicted class."
     reads = ("neighbours",)
-    parameters = (
-        Parameter(
-            "k",
-            "int",
-            75,
-            1,
-            1_000_000,
-            help="Neighbours per layer; at most half of the training images.",
-            title="Neighbours k",
-        ),
-    )
+    page = ("neighbours", "Neighbours")
+    settings = DknnSettings()
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -63,7 +69,7 @@ class DknnDetector(Detector):
         return credibility(self.p_values(evidence))
 
     def _nonconformity(self, evidence: Evidence) -> npt.NDArray[np.float64]:
-        k = largest_k(evidence, int(self.settings["k"]))
+        k = largest_k(evidence, self.settings.k)
         shares = [evidence.votes(layer, "none", "knn", k) for layer in evidence.reference.layers]
         return nonconformity(np.stack(shares), k)
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
 from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings
 from telltale.detectors.base import Arrays, Detector, Labels
-from telltale.detectors.tails import TAILS, TAILS_PARAMETER, UPPER, outwardness
+from telltale.detectors.tails import TAILS, UPPER, outwardness, which_tails
 from telltale.evidence.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class FeatureResponseSettings(Settings):
+    """Settings of the detector."""
+
+    tails: str = which_tails()
 
 
 class FeatureResponseDetector(Detector):
@@ -30,7 +39,8 @@ class FeatureResponseDetector(Detector):
     summary = "Measures how scattered the image regions are that drive the last convolutional stage."
     reads = ("response",)
 
-    parameters = (TAILS_PARAMETER,)
+    page = ("feature_responses", "Feature responses")
+    settings = FeatureResponseSettings()
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -45,7 +55,7 @@ class FeatureResponseDetector(Detector):
         self.direction_ = 1.0 if auc >= 0.5 else -1.0
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
-        if self.settings["tails"] == UPPER:
+        if self.settings.tails == UPPER:
             return self.direction_ * evidence.readings["mean_entropy"]
         return outwardness(self.natural_, evidence.readings["mean_entropy"])
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels
-from telltale.detectors.tails import TAILS, TAILS_PARAMETER, UPPER, outwardness
+from telltale.detectors.tails import TAILS, UPPER, outwardness, which_tails
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.squeezing import SQUEEZERS
 
 BITS = ("1", "4", "5")
 SMOOTHING = ("median_2x2", "non_local_means")
+
+
+@dataclass(frozen=True)
+class FeatureSqueezingSettings(Settings):
+    """Settings of the detector."""
+
+    bits: str = parameter("5", choices=BITS, help="Bits kept per pixel by the bit-depth squeezer.")
+    tails: str = which_tails()
 
 
 class FeatureSqueezingDetector(Detector):
@@ -30,10 +40,7 @@ class FeatureSqueezingDetector(Detector):
     paper = "Xu, Evans & Qi (2018), Feature Squeezing: Detecting Adversarial Examples in Deep Neural Networks"
     summary = "Asks whether the answer survives fewer bits and some smoothing."
     reads = ("squeezing",)
-    parameters = (
-        Parameter("bits", "choice", "5", choices=BITS, help="Bits kept per pixel by the bit-depth squeezer."),
-        TAILS_PARAMETER,
-    )
+    settings = FeatureSqueezingSettings()
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -46,11 +53,11 @@ class FeatureSqueezingDetector(Detector):
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         moved = self._moved(evidence)
-        return moved if self.settings["tails"] == UPPER else outwardness(self.natural_, moved)
+        return moved if self.settings.tails == UPPER else outwardness(self.natural_, moved)
 
     def _moved(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         names = list(SQUEEZERS)
-        columns = [names.index(name) for name in (f"bits_{self.settings['bits']}", *SMOOTHING)]
+        columns = [names.index(name) for name in (f"bits_{self.settings.bits}", *SMOOTHING)]
         return np.asarray(evidence.readings["squeezed"][:, columns].max(1))
 
     def _arrays(self) -> Arrays:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels
-from telltale.detectors.tails import TAILS, TAILS_PARAMETER, UPPER, outwardness, position
+from telltale.detectors.tails import TAILS, UPPER, outwardness, position, which_tails
 from telltale.evidence.evidence import Evidence
 
 LOG_DENSITY, CLASS_QUANTILE = "log_density", "class_quantile"
+
+
+@dataclass(frozen=True)
+class IDefenderSettings(Settings):
+    """Settings of the detector."""
+
+    variant: str = parameter(
+        LOG_DENSITY,
+        choices=(LOG_DENSITY, CLASS_QUANTILE),
+        help="Raw −log density, or its quantile within the predicted class.",
+    )
+    tails: str = which_tails()
 
 
 class IDefender(Detector):
@@ -29,16 +43,8 @@ class IDefender(Detector):
     paper = "Zheng & Hong (2018), Robust Detection of Adversarial Attacks by Modeling the Intrinsic Properties of DNNs"
     summary = "Asks how usual the hidden state is for images of the predicted class."
     reads = ("density",)
-    parameters = (
-        Parameter(
-            "variant",
-            "choice",
-            LOG_DENSITY,
-            choices=(LOG_DENSITY, CLASS_QUANTILE),
-            help="Raw −log density, or its quantile within the predicted class.",
-        ),
-        TAILS_PARAMETER,
-    )
+    page = ("hidden_state_density", "Density")
+    settings = IDefenderSettings()
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -52,13 +58,13 @@ class IDefender(Detector):
         predictions = evidence.predictions[natural]
         everything = np.sort(surprise)
         per_class = [np.sort(surprise[predictions == c]) for c in range(evidence.reference.classes)]
-        by_class = self.settings["variant"] == CLASS_QUANTILE
+        by_class = self.settings.variant == CLASS_QUANTILE
         self.natural_ = tuple(own if by_class and own.size else everything for own in per_class)
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         surprise = _surprise(evidence)
-        upper = self.settings["tails"] == UPPER
-        if upper and self.settings["variant"] == LOG_DENSITY:
+        upper = self.settings.tails == UPPER
+        if upper and self.settings.variant == LOG_DENSITY:
             return surprise
         place = position if upper else outwardness
         scores = np.empty(len(surprise))

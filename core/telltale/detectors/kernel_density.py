@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.kernel_density import class_radius, log_kernel_density
 
 BANDWIDTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class KernelDensitySettings(Settings):
+    """Settings of the detector."""
+
+    bandwidth: float = parameter(
+        0.2,
+        low=0.001,
+        high=1000.0,
+        help="Standard deviation of the kernel, in units of the classes' root mean square radius.",
+    )
 
 
 class KernelDensityDetector(Detector):
@@ -27,16 +41,7 @@ class KernelDensityDetector(Detector):
     paper = "Feinman, Curtin, Shintre & Gardner (2017), Detecting Adversarial Samples from Artifacts"
     summary = "Asks how many training images of the predicted class lie close by."
     reads = ("trajectory",)  # the centroids
-    parameters = (
-        Parameter(
-            "bandwidth",
-            "float",
-            0.2,
-            0.001,
-            1000.0,
-            help="Standard deviation of the kernel, in units of the classes' root mean square radius.",
-        ),
-    )
+    settings = KernelDensitySettings()
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -50,7 +55,7 @@ class KernelDensityDetector(Detector):
         self.radius_ = class_radius(reference.trace.hidden, reference.labels, reference.pivots.centroid[-1])
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
-        reference, bandwidth = evidence.reference, float(self.settings["bandwidth"]) * self.radius_
+        reference, bandwidth = evidence.reference, self.settings.bandwidth * self.radius_
         scores = np.empty(len(evidence))
         for c in np.unique(evidence.predictions):
             rows = evidence.predictions == c

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from telltale.base.errors import InputError
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels
-from telltale.detectors.tails import TAILS, TAILS_PARAMETER, UPPER, outwardness
+from telltale.detectors.tails import TAILS, UPPER, outwardness, which_tails
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.neighbours import PROCESSINGS, WEIGHTINGS, Neighbours, Processing, Weighting
 
 LAST_LAYER = "last"
+
+
+@dataclass(frozen=True)
+class KnnScoreSettings(Settings):
+    """Settings of the detector."""
+
+    layer: int = parameter(-1, low=-1000, high=1000, help="Layer index; -1 is the input of the softmax head.")
+    processing: Processing = parameter("pca_whiten", choices=PROCESSINGS, help="Applied to the activations first.")
+    weighting: Weighting = parameter("dwknn", choices=WEIGHTINGS, help="Weight of a neighbour: 1, 1/rank, 1/d².")
+    k: int = parameter(
+        1000,
+        low=1,
+        high=1_000_000,
+        help="Neighbours; at most half of the training images are used.",
+        title="Neighbours k",
+    )
+    tails: str = which_tails()
 
 
 class KnnScoreDetector(Detector):
@@ -29,21 +48,8 @@ class KnnScoreDetector(Detector):
     paper = "Carrara et al. (2017), Detecting adversarial example attacks to deep neural networks"
     summary = "Asks the nearest training images whether they share the predicted class."
     reads = ("neighbours",)
-    parameters = (
-        Parameter("layer", "int", -1, -1000, 1000, help="Layer index; -1 is the input of the softmax head."),
-        Parameter("processing", "choice", "pca_whiten", choices=PROCESSINGS, help="Applied to the activations first."),
-        Parameter("weighting", "choice", "dwknn", choices=WEIGHTINGS, help="Weight of a neighbour: 1, 1/rank, 1/d²."),
-        Parameter(
-            "k",
-            "int",
-            1000,
-            1,
-            1_000_000,
-            help="Neighbours; at most half of the training images are used.",
-            title="Neighbours k",
-        ),
-        TAILS_PARAMETER,
-    )
+    page = ("neighbours", "Neighbours")
+    settings = KnnScoreSettings()
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -64,28 +70,28 @@ class KnnScoreDetector(Detector):
     @property
     def processing(self) -> Processing:
         """How activations are processed."""
-        return self.settings["processing"]  # type: ignore[return-value]
+        return self.settings.processing
 
     @property
     def weighting(self) -> Weighting:
         """How neighbours are weighted."""
-        return self.settings["weighting"]  # type: ignore[return-value]
+        return self.settings.weighting
 
     def layer_name(self, evidence: Evidence) -> str:
         """Name of the layer that is searched."""
-        layers, layer = evidence.reference.layers, int(self.settings["layer"])
+        layers, layer = evidence.reference.layers, self.settings.layer
         if not -len(layers) <= layer < len(layers):
             raise InputError(f"layer must be an integer in [{-len(layers)}, {len(layers) - 1}], got {layer}.")
         return layers[layer]
 
     def neighbours(self, evidence: Evidence) -> Neighbours:
         """Return the training images that vote."""
-        k = largest_k(evidence, int(self.settings["k"]))
+        k = largest_k(evidence, self.settings.k)
         return evidence.neighbours(self.layer_name(evidence), self.processing, k)
 
     def votes(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         """Share of the vote per class, shape (n, C)."""
-        k = largest_k(evidence, int(self.settings["k"]))
+        k = largest_k(evidence, self.settings.k)
         return evidence.votes(self.layer_name(evidence), self.processing, self.weighting, k)
 
     def disagreement(self, evidence: Evidence) -> npt.NDArray[np.float64]:
@@ -98,7 +104,7 @@ class KnnScoreDetector(Detector):
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         values = self.disagreement(evidence)
-        return values if self.settings["tails"] == UPPER else outwardness(self.natural_, values)
+        return values if self.settings.tails == UPPER else outwardness(self.natural_, values)
 
     def _arrays(self) -> Arrays:
         return {"natural": self.natural_}

@@ -8,20 +8,21 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from telltale.base.parameters import Parameter
+from telltale.base.settings import parameter
 from telltale.detectors.base import Arrays, Labels
 
 Floats = npt.NDArray[np.float64]
 
-PENALTY_PARAMETER = Parameter(
-    "c",
-    "float",
-    1.0,
-    1e-6,
-    1e6,
-    help="Inverse strength of the logistic regression's L2 penalty.",
-    title="Inverse penalty C",
-)
+
+def inverse_penalty() -> float:
+    """Declare `c`, in the body of a detector's settings."""
+    return parameter(
+        1.0,
+        low=1e-6,
+        high=1e6,
+        help="Inverse strength of the logistic regression's L2 penalty.",
+        title="Inverse penalty C",
+    )
 
 
 @dataclass(frozen=True)

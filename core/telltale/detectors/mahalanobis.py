@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels
-from telltale.detectors.logistic import PENALTY_PARAMETER, LogisticScore
+from telltale.detectors.logistic import LogisticScore, inverse_penalty
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.mahalanobis import TiedGaussians
+
+
+@dataclass(frozen=True)
+class MahalanobisSettings(Settings):
+    """Settings of the detector."""
+
+    step: float = parameter(
+        0.0,
+        low=0.0,
+        high=0.1,
+        help="Step along the score's gradient sign, in [0, 1] pixel units.",
+        title="Step ε",
+        pixels=True,
+    )
+    c: float = inverse_penalty()
 
 
 class MahalanobisDetector(Detector):
@@ -28,19 +45,7 @@ class MahalanobisDetector(Detector):
     )
     summary = "Asks on every layer how far the nearest class is, in units of the classes' own spread."
     reads = ("density",)  # class means and a covariance ask as much of every class as its density does
-    parameters = (
-        Parameter(
-            "step",
-            "float",
-            0.0,
-            0.0,
-            0.1,
-            help="Step along the score's gradient sign, in [0, 1] pixel units.",
-            title="Step ε",
-            pixels=True,
-        ),
-        PENALTY_PARAMETER,
-    )
+    settings = MahalanobisSettings()
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -50,11 +55,11 @@ class MahalanobisDetector(Detector):
 
     def features(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         """Score of the nearest class on every layer, shape (n, L)."""
-        return evidence.mahalanobis(self.gaussians_, float(self.settings["step"]))
+        return evidence.mahalanobis(self.gaussians_, self.settings.step)
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
         self.gaussians_ = evidence.reference.gaussians
-        self.regression_ = LogisticScore.fit(self.features(evidence), labels, float(self.settings["c"]))
+        self.regression_ = LogisticScore.fit(self.features(evidence), labels, self.settings.c)
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         return self.regression_.score(self.features(evidence))

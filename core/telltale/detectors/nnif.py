@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels
-from telltale.detectors.logistic import PENALTY_PARAMETER, LogisticScore
+from telltale.detectors.logistic import LogisticScore, inverse_penalty
 from telltale.evidence.evidence import MAX_INFLUENTIAL, Evidence
 
 MEAN, LIST = "mean", "list"
@@ -17,6 +19,22 @@ LINEAR, LOG = "linear", "log"
 SMALLEST = 1e-5  # added before logarithms are taken: about the rank of the nearest of ImageNet's training images
 COUNTS = (*range(10, 101, 10), *range(150, 501, 50))
 LIST_COUNTS = (10, 30, 100)  # longer lists have more values than there are images to fit on
+
+
+@dataclass(frozen=True)
+class NnifSettings(Settings):
+    """Settings of the detector."""
+
+    m: int = parameter(
+        50,
+        low=1,
+        high=MAX_INFLUENTIAL,
+        help="Helpful and harmful training images taken, each.",
+        title="Influential images M",
+    )
+    form: str = parameter(MEAN, choices=(MEAN, LIST), help="Means per layer, or all values.")
+    scale: str = parameter(LINEAR, choices=(LINEAR, LOG), help="Ranks and distances, or their logarithms.")
+    c: float = inverse_penalty()
 
 
 class NnifDetector(Detector):
@@ -34,20 +52,8 @@ class NnifDetector(Detector):
     )
     summary = "Asks whether the training images that decided are also the nearest ones."
     reads = ("influence",)
-    parameters = (
-        Parameter(
-            "m",
-            "int",
-            50,
-            1,
-            MAX_INFLUENTIAL,
-            help="Helpful and harmful training images taken, each.",
-            title="Influential images M",
-        ),
-        Parameter("form", "choice", MEAN, choices=(MEAN, LIST), help="Means per layer, or all values."),
-        Parameter("scale", "choice", LINEAR, choices=(LINEAR, LOG), help="Ranks and distances, or their logarithms."),
-        PENALTY_PARAMETER,
-    )
+    page = ("neighbours", "Influence")
+    settings = NnifSettings()
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -67,20 +73,20 @@ class NnifDetector(Detector):
 
     def features(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         """Ranks and distances of the influential training images, shape (n, 4 L) or (n, 4 L M)."""
-        chosen = (self.name, self.settings["m"], self.settings["form"], self.settings["scale"])
+        chosen = (self.name, self.settings.m, self.settings.form, self.settings.scale)
         return evidence.derived(chosen, self._features)
 
     def _features(self, evidence: Evidence) -> npt.NDArray[np.float64]:
-        found, m = evidence.influential, int(self.settings["m"])
+        found, m = evidence.influential, self.settings.m
         parts = (found.helpful_ranks, found.helpful_distances, found.harmful_ranks, found.harmful_distances)
-        if self.settings["form"] == MEAN:
+        if self.settings.form == MEAN:
             values = np.hstack([part[:, :, :m].mean(2, dtype=np.float64) for part in parts])
         else:
             values = np.hstack([part[:, :, :m].reshape(len(evidence), -1).astype(np.float64) for part in parts])
-        return np.log(values + SMALLEST) if self.settings["scale"] == LOG else values
+        return np.log(values + SMALLEST) if self.settings.scale == LOG else values
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
-        self.regression_ = LogisticScore.fit(self.features(evidence), labels, float(self.settings["c"]))
+        self.regression_ = LogisticScore.fit(self.features(evidence), labels, self.settings.c)
 
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         return self.regression_.score(self.features(evidence))

@@ -1,6 +1,14 @@
-"""All detectors by name. To add one: write its file, add its line."""
+"""All detectors by name, and the suspicions of those that can be aimed at. Importing this imports no torch.
+
+To add one: write its file, and import it and add its line here. So that attacks can aim at it: write its suspicion,
+``(classifier, reference, detector) -> Suspicion``, in a file of its own, and add a function that imports it and a line
+here. A detector whose score says nothing about the direction in which to move the pixels has none.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from telltale.base.errors import InputError
 from telltale.detectors.base import Detector
@@ -14,6 +22,14 @@ from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
 from telltale.detectors.nnif import NnifDetector
 from telltale.detectors.trajectory import TrajectoryDetector
+
+if TYPE_CHECKING:
+    from telltale.detectors.suspicions.suspicion import Suspicion
+    from telltale.evidence.reference import Reference
+    from telltale.models.classifier import Classifier
+
+OfKind = TypeVar("OfKind", bound=Detector)
+SuspicionOf: TypeAlias = "Callable[[Classifier, Reference, OfKind], Suspicion]"
 
 DETECTORS: dict[str, type[Detector]] = {
     KnnScoreDetector.name: KnnScoreDetector,
@@ -40,3 +56,105 @@ def get_detector(name: str) -> type[Detector]:
     if name not in DETECTORS:
         raise InputError(f"There is no detector '{name}'; there are {', '.join(DETECTORS)}.")
     return DETECTORS[name]
+
+
+def _of_idefender() -> SuspicionOf[IDefender]:
+    from telltale.detectors.suspicions.density import density_suspicion
+
+    return density_suspicion
+
+
+def _of_trajectory() -> SuspicionOf[TrajectoryDetector]:
+    from telltale.detectors.suspicions.trajectory import trajectory_suspicion
+
+    return trajectory_suspicion
+
+
+def _of_knn_score() -> SuspicionOf[KnnScoreDetector]:
+    from telltale.detectors.suspicions.knn_score import knn_suspicion
+
+    return knn_suspicion
+
+
+def _of_nnif() -> SuspicionOf[NnifDetector]:
+    from telltale.detectors.suspicions.nnif import nnif_suspicion
+
+    return nnif_suspicion
+
+
+def _of_feature_response() -> SuspicionOf[FeatureResponseDetector]:
+    from telltale.detectors.suspicions.feature_response import response_suspicion
+
+    return response_suspicion
+
+
+def _of_dknn() -> SuspicionOf[DknnDetector]:
+    from telltale.detectors.suspicions.dknn import dknn_suspicion
+
+    return dknn_suspicion
+
+
+def _of_lid() -> SuspicionOf[LidDetector]:
+    from telltale.detectors.suspicions.lid import lid_suspicion
+
+    return lid_suspicion
+
+
+def _of_mahalanobis() -> SuspicionOf[MahalanobisDetector]:
+    from telltale.detectors.suspicions.mahalanobis import mahalanobis_suspicion
+
+    return mahalanobis_suspicion
+
+
+def _of_kernel_density() -> SuspicionOf[KernelDensityDetector]:
+    from telltale.detectors.suspicions.kernel_density import kernel_suspicion
+
+    return kernel_suspicion
+
+
+def _of_feature_squeezing() -> SuspicionOf[FeatureSqueezingDetector]:
+    from telltale.detectors.suspicions.feature_squeezing import squeezing_suspicion
+
+    return squeezing_suspicion
+
+
+def _aim(kind: type[OfKind], late: Callable[[], SuspicionOf[OfKind]]) -> tuple[str, Callable[[], SuspicionOf[Any]]]:
+    """Pair a detector's name with its suspicion, which torch comes in with; both are of one kind."""
+    return kind.name, late
+
+
+SUSPICIONS: Mapping[str, Callable[[], SuspicionOf[Any]]] = dict(
+    (
+        _aim(IDefender, _of_idefender),
+        _aim(TrajectoryDetector, _of_trajectory),
+        _aim(KnnScoreDetector, _of_knn_score),
+        _aim(NnifDetector, _of_nnif),
+        _aim(FeatureResponseDetector, _of_feature_response),
+        _aim(DknnDetector, _of_dknn),
+        _aim(LidDetector, _of_lid),
+        _aim(MahalanobisDetector, _of_mahalanobis),
+        _aim(KernelDensityDetector, _of_kernel_density),
+        _aim(FeatureSqueezingDetector, _of_feature_squeezing),
+    )
+)
+
+
+def suspicion_of(classifier: Classifier, reference: Reference, detector: Detector) -> Suspicion:
+    """Build the suspicion of a fitted detector.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    reference : Reference
+        The classifier's own training images.
+    detector : Detector
+        Fitted or restored.
+
+    Raises
+    ------
+    InputError
+        If nothing about the detector can be differentiated.
+    """
+    if detector.name not in SUSPICIONS:
+        raise InputError(f"The detector '{detector.name}' cannot be aimed at; these can: {', '.join(SUSPICIONS)}.")
+    return SUSPICIONS[detector.name]()(classifier, reference, detector)

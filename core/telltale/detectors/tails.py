@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.parameters import Parameter
+from telltale.base.settings import parameter
 
 UPPER, BOTH = "upper", "both"
 TAILS = (UPPER, BOTH)
 
-TAILS_PARAMETER = Parameter(
-    "tails",
-    "choice",
-    UPPER,
-    choices=TAILS,
-    help="Whether only high values are suspicious, or unusually low ones as well.",
-)
+
+def which_tails() -> str:
+    """Declare `tails`, in the body of a detector's settings."""
+    return parameter(
+        UPPER,
+        choices=TAILS,
+        help="Whether only high values are suspicious, or unusually low ones as well.",
+    )
 
 
 def position(natural: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

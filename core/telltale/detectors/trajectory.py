@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.parameters import ParameterValue
+from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels, macro_auc
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.trajectory import DISTANCES, PIVOTS, DistanceKind, PivotKind
@@ -21,6 +23,19 @@ if TYPE_CHECKING:
 ARCHITECTURES = ("lstm", "mlp")
 RUNNING_SUSPICION = "running_suspicion"
 SEEN_SEQUENCES = 900_000  # in all epochs together: few sequences are seen more often, never less than in the paper
+
+
+@dataclass(frozen=True)
+class TrajectorySettings(Settings):
+    """Settings of the detector."""
+
+    architecture: Literal["lstm", "mlp"] = parameter(
+        "lstm", choices=ARCHITECTURES, help="Network that reads the trajectory."
+    )
+    pivot: PivotKind = parameter("medoid", choices=PIVOTS, help="Reference point of a class on a layer.")
+    distance: DistanceKind = parameter("cosine", choices=DISTANCES, help="Euclidean distance or cosine similarity.")
+    epochs: int = parameter(500, low=1, high=5000, help="Most passes over the fit split; the best one is kept.")
+    seed: int = parameter(0, low=0, high=2**31 - 1, help="Seeds weights and sampling.")
 
 
 class TrajectoryDetector(Detector):
@@ -36,13 +51,8 @@ class TrajectoryDetector(Detector):
     paper = "Carrara et al. (2018), Adversarial examples detection in features distance spaces"
     summary = "Follows the image through the layers by its distances to one pivot per class."
     reads = ("trajectory",)
-    parameters = (
-        Parameter("architecture", "choice", "lstm", choices=ARCHITECTURES, help="Network that reads the trajectory."),
-        Parameter("pivot", "choice", "medoid", choices=PIVOTS, help="Reference point of a class on a layer."),
-        Parameter("distance", "choice", "cosine", choices=DISTANCES, help="Euclidean distance or cosine similarity."),
-        Parameter("epochs", "int", 500, 1, 5000, help="Most passes over the fit split; the best one is kept."),
-        Parameter("seed", "int", 0, 0, 2**31 - 1, help="Seeds weights and sampling."),
-    )
+    page = ("trajectories", "Trajectories")
+    settings = TrajectorySettings()
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -60,16 +70,16 @@ class TrajectoryDetector(Detector):
     @property
     def pivot(self) -> PivotKind:
         """Kind of pivot."""
-        return self.settings["pivot"]  # type: ignore[return-value]
+        return self.settings.pivot
 
     @property
     def distance(self) -> DistanceKind:
         """Kind of distance."""
-        return self.settings["distance"]  # type: ignore[return-value]
+        return self.settings.distance
 
     def running_scores(self, evidence: Evidence) -> npt.NDArray[np.float64] | None:
         """Score after every layer, shape (n, L), the last one being `score`; None for the perceptron."""
-        if self.settings["architecture"] != "lstm":
+        if self.settings.architecture != "lstm":
             return None
         import torch
 
@@ -79,9 +89,9 @@ class TrajectoryDetector(Detector):
 
     def companions(self, evidence: Evidence, labels: Labels) -> dict[str, Detector]:
         """Fit the LSTM whose state after every layer is shown: this detector itself where it is one."""
-        if self.settings["architecture"] == "lstm":
+        if self.settings.architecture == "lstm":
             return {RUNNING_SUSPICION: self}
-        running = TrajectoryDetector(**{**self.settings, "architecture": "lstm"})
+        running = TrajectoryDetector(**{**self.settings.values(), "architecture": "lstm"})
         return {RUNNING_SUSPICION: running.fit(evidence, labels)}
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
@@ -99,7 +109,7 @@ class TrajectoryDetector(Detector):
             return macro_auc(_logits(network, sequences[held_out]), labels.take(held_out))
 
         self.network_ = self._network(evidence)
-        epochs, seed = int(self.settings["epochs"]), int(self.settings["seed"])
+        epochs, seed = self.settings.epochs, self.settings.seed
         weights = labels.balanced_weights()
         train_network(self.network_, sequences[train], labels.adversarial[train], weights[train], quality, epochs, seed)
 
@@ -116,8 +126,7 @@ class TrajectoryDetector(Detector):
     def _build(self, layers: int, classes: int) -> TrajectoryLstm | TrajectoryMlp:
         from telltale.detectors.sequence_networks import build_network
 
-        architecture = self.settings["architecture"]
-        return build_network(architecture, layers, classes, int(self.settings["seed"]))  # type: ignore[arg-type]
+        return build_network(self.settings.architecture, layers, classes, self.settings.seed)
 
     def _arrays(self) -> Arrays:
         state = {f"network.{k}": v.double().numpy() for k, v in self.network_.state_dict().items()}

@@ -105,7 +105,7 @@ class TrajectoryKind(Kind):
             return Finished()
         scores = running.running_scores(finishing.calibration)
         assert scores is not None
-        return Finished({RUNNING_FILE: {"scores": scores}}, {RUNNING_SUSPICION: dict(running.settings)})
+        return Finished({RUNNING_FILE: {"scores": scores}}, {RUNNING_SUSPICION: running.settings.values()})
 
     def open(self, stored: Stored) -> RunningSuspicion | None:
         """Read the LSTM and its calibration."""

@@ -71,9 +71,7 @@ def explain_errors(loaded: LoadedBundle, checkpoint: Progress) -> ErrorReasons:
     InputError
         If the images are not on this machine.
     """
-    images = loaded.bundle.image_set
-    if images is None:
-        raise InputError(loaded.bundle.data_problem or "The data set of this bundle is not on this machine.")
+    images = loaded.bundle.require_images()
     errors = evaluated_images(loaded.bundle.scores).errors()
     parts = []
     for start in range(0, len(errors), IMAGES_AT_ONCE):

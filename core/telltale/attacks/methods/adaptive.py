@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from telltale.attacks.base import AttackProblem, AttackSpec
-from telltale.attacks.shared_parameters import EPS_LINF, STEP_LINF
-from telltale.base.parameters import Parameter, ParameterValue
-from telltale.detectors.suspicions.registry import SUSPICIONS
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
+from telltale.attacks.shared_parameters import eps_linf, step_linf
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +20,32 @@ GREY_LEVELS = 255.0
 TINY = 1e-30
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+def _aimed_at() -> tuple[str, ...]:
+    """Name the detectors that can be aimed at; their registry is loaded when somebody asks, not with the attacks'."""
+    from telltale.detectors.registry import SUSPICIONS
+
+    return tuple(SUSPICIONS)
+
+
+@dataclass(frozen=True)
+class AdaptiveSettings(AttackSettings):
+    """Settings of the attack."""
+
+    detector: str = parameter("idefender", choices=_aimed_at, help="Detector that the attack hides from.")
+    weight: float = parameter(
+        0.5,
+        low=0.0,
+        high=1.0,
+        help="0 ignores the detector; 1 does nothing but hide once the class has changed.",
+        step=0.05,
+        title="Weight of hiding",
+    )
+    eps: float = eps_linf()
+    step: float = step_linf()
+    steps: int = parameter(40, low=1, high=1000, help="Number of steps.")
+
+
+def run(problem: AttackProblem, settings: AdaptiveSettings) -> torch.Tensor:
     """Take signed steps in the `eps` ball that raise the loss and lower one detector's suspicion.
 
     Until the label has changed there is nothing to hide, and steps follow the loss alone. From then on they follow
@@ -31,9 +54,9 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
     taken too; the one kept has reached its class with the least suspicion. With weight 0 the detector is left out:
     projected gradient descent, of which the last success is kept.
     """
-    weight, eps = float(parameters["weight"]), float(parameters["eps"])
-    step, steps = float(parameters["step"]), int(parameters["steps"])
-    suspicion = problem.known_defence.suspicion(str(parameters["detector"]))
+    weight, eps = settings.weight, settings.eps
+    step, steps = settings.step, settings.steps
+    suspicion = problem.known_defence.suspicion(settings.detector)
     aimed = suspicion if weight > 0.0 else None
     problem.classifier.expect((steps + 1) * (1 if aimed is None else 2))
     bound = float(np.floor(eps * GREY_LEVELS)) / GREY_LEVELS
@@ -117,24 +140,7 @@ SPEC = AttackSpec(
     "Bryniarski, Hingun, Pachuca, Wang, Carlini: Evading Adversarial Example Detection Defenses with Orthogonal "
     "Projected Gradient Descent. ICLR 2022.",
     summary="Flips the class and hides from one detector that it knows; the weight moves it from one aim to the other.",
-    parameters=(
-        Parameter(
-            "detector", "choice", "idefender", choices=tuple(SUSPICIONS), help="Detector that the attack hides from."
-        ),
-        Parameter(
-            "weight",
-            "float",
-            0.5,
-            0.0,
-            1.0,
-            step=0.05,
-            help="0 ignores the detector; 1 does nothing but hide once the class has changed.",
-            title="Weight of hiding",
-        ),
-        EPS_LINF,
-        STEP_LINF,
-        Parameter("steps", "int", 40, 1, 1000, help="Number of steps."),
-    ),
+    settings=AdaptiveSettings,
     run=run,
     targeted=True,
     budget="eps",

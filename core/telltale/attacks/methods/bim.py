@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telltale.attacks.base import AttackProblem, AttackSpec
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
 from telltale.attacks.libraries import run_torchattacks
-from telltale.attacks.shared_parameters import EPS_LINF, STEP_LINF
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.attacks.shared_parameters import eps_linf, step_linf
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+@dataclass(frozen=True)
+class BimSettings(AttackSettings):
+    """Settings of the attack."""
+
+    eps: float = eps_linf()
+    step: float = step_linf()
+    steps: int = parameter(20, low=1, high=1000, help="Number of steps.")
+
+
+def run(problem: AttackProblem, settings: BimSettings) -> torch.Tensor:
     """Repeat small FGSM steps, clipped to the `eps` ball after each."""
     import torchattacks
 
-    steps = int(parameters["steps"])
+    steps = settings.steps
     problem.classifier.expect(steps)
-    attack = torchattacks.BIM(
-        problem.classifier, eps=float(parameters["eps"]), alpha=float(parameters["step"]), steps=steps
-    )
+    attack = torchattacks.BIM(problem.classifier, eps=settings.eps, alpha=settings.step, steps=steps)
     return run_torchattacks(attack, problem)
 
 
@@ -32,11 +39,7 @@ SPEC = AttackSpec(
     norm="linf",
     paper="Kurakin, Goodfellow, Bengio: Adversarial Examples in the Physical World. ICLR Workshop 2017.",
     summary="Repeats small FGSM steps and stays within the largest allowed change of a pixel.",
-    parameters=(
-        EPS_LINF,
-        STEP_LINF,
-        Parameter("steps", "int", 20, 1, 1000, help="Number of steps."),
-    ),
+    settings=BimSettings,
     run=run,
     targeted=True,
     budget="eps",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from telltale.attacks.base import AttackProblem, AttackSpec
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
 from telltale.attacks.gradients import lengths
 from telltale.attacks.minimising import Nearest, WeightSearch, logit_margins
-from telltale.attacks.shared_parameters import CONFIDENCE, FIRST_WEIGHT, SEARCH_STEPS
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.attacks.shared_parameters import confidence_margin, first_weight, search_steps
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +24,25 @@ BOX_ROUNDS = 4
 TINY = 1e-12
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+@dataclass(frozen=True)
+class CwSettings(AttackSettings):
+    """Settings of the attack."""
+
+    confidence: float = confidence_margin()
+    lr: float = parameter(
+        1.0,
+        low=1e-4,
+        high=1.0,
+        help="First learning rate on the distance; each image adapts its own.",
+        title="Learning rate",
+    )
+    steps: int = parameter(100, low=1, high=10000, help="Largest number of steps per search step.")
+    binary_search_steps: int = search_steps()
+    c0: float = first_weight()
+    patience: int = parameter(3, low=0, high=1000, help="Steps that bring nothing after which an image is done early.")
+
+
+def run(problem: AttackProblem, settings: CwSettings) -> torch.Tensor:
     """Minimise squared distance plus weighted logit margin for each image, and search the weight by bisection.
 
     The objective is the paper's, ‖δ‖² + c · max(margin + confidence, 0) under x + δ in [0, 1], where the margin is
@@ -37,10 +54,9 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
 
     Images that come no nearer leave the round, and those whose weight is settled leave the search.
     """
-    settings = _Settings.read(parameters)
     problem.classifier.expect(EXPECTED_STEPS)
-    search, nearest = WeightSearch(len(problem.images), float(parameters["c0"])), Nearest(problem)
-    for _ in range(int(parameters["binary_search_steps"])):
+    search, nearest = WeightSearch(len(problem.images), settings.c0), Nearest(problem)
+    for _ in range(settings.binary_search_steps):
         rows = search.open_rows()
         if len(rows) == 0:
             break
@@ -49,23 +65,6 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
         # that stop short of the boundary.
         search.narrow(rows, found, worth=limited)
     return nearest.images
-
-
-@dataclass(frozen=True)
-class _Settings:
-    confidence: float
-    rate: float
-    steps: int
-    patience: int
-
-    @classmethod
-    def read(cls, parameters: Mapping[str, ParameterValue]) -> _Settings:
-        return cls(
-            confidence=float(parameters["confidence"]),
-            rate=float(parameters["lr"]),
-            steps=int(parameters["steps"]),
-            patience=int(parameters["patience"]),
-        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class _Descent:
 
 def _descend(
     problem: AttackProblem,
-    settings: _Settings,
+    settings: CwSettings,
     rows: torch.Tensor,
     weights: torch.Tensor,
     nearest: Nearest,
@@ -134,7 +133,7 @@ def _descend(
     import torch
 
     found, limited = torch.zeros(len(rows), dtype=torch.bool), torch.zeros(len(rows), dtype=torch.bool)
-    state = _Descent.start(problem, rows, weights, settings.rate)
+    state = _Descent.start(problem, rows, weights, settings.lr)
     for _ in range(settings.steps):
         margins, gradients = _margins(problem, state, settings.confidence)
         state = _adapted(problem, state, margins, nearest)
@@ -230,22 +229,7 @@ SPEC = AttackSpec(
     norm="l2",
     paper="Carlini, Wagner: Towards Evaluating the Robustness of Neural Networks. IEEE S&P 2017.",
     summary="Searches the smallest Euclidean change that flips the class, by optimisation.",
-    parameters=(
-        CONFIDENCE,
-        Parameter(
-            "lr",
-            "float",
-            1.0,
-            1e-4,
-            1.0,
-            help="First learning rate on the distance; each image adapts its own.",
-            title="Learning rate",
-        ),
-        Parameter("steps", "int", 100, 1, 10000, help="Largest number of steps per search step."),
-        SEARCH_STEPS,
-        FIRST_WEIGHT,
-        Parameter("patience", "int", 3, 0, 1000, help="Steps that bring nothing after which an image is done early."),
-    ),
+    settings=CwSettings,
     run=run,
     targeted=True,
     batched=True,

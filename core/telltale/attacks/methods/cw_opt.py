@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telltale.attacks.base import AttackProblem, AttackSpec
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
 from telltale.attacks.minimising import Nearest, WeightSearch
-from telltale.attacks.shared_parameters import CONFIDENCE
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.attacks.shared_parameters import confidence_margin
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
@@ -17,39 +16,51 @@ if TYPE_CHECKING:
 INSIDE = 1.0 - 1e-6  # keeps black and white pixels at a finite place under the inverse of tanh
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+@dataclass(frozen=True)
+class CwOptSettings(AttackSettings):
+    """Settings of the attack."""
+
+    m: int = parameter(
+        50,
+        low=1,
+        high=500,
+        help="Helpful training images, M of Eq. 3; at most half of all are used.",
+        title="Helpful images M",
+    )
+    weight: float = parameter(
+        1.0,
+        low=0.0,
+        high=1.0,
+        help="Weight of Eq. 3; 1 is the paper, 0 is C&W-L2.",
+        step=0.05,
+        title="Weight of hiding",
+    )
+    confidence: float = confidence_margin()
+    lr: float = parameter(
+        0.01, low=1e-4, high=1.0, help="Learning rate of Adam on the variables of tanh.", title="Learning rate"
+    )
+    steps: int = parameter(100, low=1, high=10000, help="Number of steps per search step.")
+    binary_search_steps: int = parameter(
+        5, low=1, high=20, help="Steps of the search for the weight c.", title="Search steps"
+    )
+    c0: float = parameter(
+        0.1, low=1e-6, high=1e6, help="First weight c of both terms against the distance.", title="First weight c₀"
+    )
+
+
+def run(problem: AttackProblem, settings: CwOptSettings) -> torch.Tensor:
     """Minimise ‖x - x'‖² + c (l_cw(x') + weight · l_*(x')), with c searched by bisection for each image.
 
     l_cw is the hinge of Carlini & Wagner on the margin between logits; l_* the sum over the M training images most
     helpful to the *original* image of the L1 distance between its hidden state and theirs. Adam moves the variables
     of tanh, as in their paper. The nearest image that reached its class is kept.
     """
-    settings = _Settings.read(parameters)
-    problem.classifier.expect(settings.rounds * settings.steps)
-    helpful = _helpful_states(problem, int(parameters["m"]))
-    search, nearest = WeightSearch(len(problem.images), float(parameters["c0"])), Nearest(problem)
-    for _ in range(settings.rounds):
+    problem.classifier.expect(settings.binary_search_steps * settings.steps)
+    helpful = _helpful_states(problem, settings.m)
+    search, nearest = WeightSearch(len(problem.images), settings.c0), Nearest(problem)
+    for _ in range(settings.binary_search_steps):
         search.narrow(search.open_rows(), _descend(problem, settings, helpful, search.weights, nearest))
     return nearest.images
-
-
-@dataclass(frozen=True)
-class _Settings:
-    weight: float
-    confidence: float
-    rate: float
-    steps: int
-    rounds: int
-
-    @classmethod
-    def read(cls, parameters: Mapping[str, ParameterValue]) -> _Settings:
-        return cls(
-            weight=float(parameters["weight"]),
-            confidence=float(parameters["confidence"]),
-            rate=float(parameters["lr"]),
-            steps=int(parameters["steps"]),
-            rounds=int(parameters["binary_search_steps"]),
-        )
 
 
 def _helpful_states(problem: AttackProblem, m: int) -> torch.Tensor:
@@ -68,13 +79,13 @@ def _helpful_states(problem: AttackProblem, m: int) -> torch.Tensor:
 
 
 def _descend(
-    problem: AttackProblem, settings: _Settings, helpful: torch.Tensor, weights: torch.Tensor, nearest: Nearest
+    problem: AttackProblem, settings: CwOptSettings, helpful: torch.Tensor, weights: torch.Tensor, nearest: Nearest
 ) -> torch.Tensor:
     """Minimise Eq. 2 from the originals at weights c (n,); return which images reached their class, bool (n,)."""
     import torch
 
     variables = torch.atanh((2.0 * problem.images - 1.0) * INSIDE).requires_grad_()
-    optimiser = torch.optim.Adam([variables], lr=settings.rate)
+    optimiser = torch.optim.Adam([variables], lr=settings.lr)
     found = torch.zeros(len(problem.images), dtype=torch.bool)
     for _ in range(settings.steps):
         images = 0.5 * (torch.tanh(variables) + 1.0)
@@ -117,50 +128,7 @@ SPEC = AttackSpec(
     paper="Cohen, Sapiro, Giryes: Detecting Adversarial Samples Using Influence Functions and Nearest Neighbors. "
     "CVPR 2020, Eqs. 2 and 3.",
     summary="Flips the class while holding the hidden state near the training images that decided about the original.",
-    parameters=(
-        Parameter(
-            "m",
-            "int",
-            50,
-            1,
-            500,
-            help="Helpful training images, M of Eq. 3; at most half of all are used.",
-            title="Helpful images M",
-        ),
-        Parameter(
-            "weight",
-            "float",
-            1.0,
-            0.0,
-            1.0,
-            step=0.05,
-            help="Weight of Eq. 3; 1 is the paper, 0 is C&W-L2.",
-            title="Weight of hiding",
-        ),
-        CONFIDENCE,
-        Parameter(
-            "lr",
-            "float",
-            0.01,
-            1e-4,
-            1.0,
-            help="Learning rate of Adam on the variables of tanh.",
-            title="Learning rate",
-        ),
-        Parameter("steps", "int", 100, 1, 10000, help="Number of steps per search step."),
-        Parameter(
-            "binary_search_steps", "int", 5, 1, 20, help="Steps of the search for the weight c.", title="Search steps"
-        ),
-        Parameter(
-            "c0",
-            "float",
-            0.1,
-            1e-6,
-            1e6,
-            help="First weight c of both terms against the distance.",
-            title="First weight c₀",
-        ),
-    ),
+    settings=CwOptSettings,
     run=run,
     targeted=True,
     batched=True,

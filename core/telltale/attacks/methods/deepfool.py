@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telltale.attacks.base import AttackProblem, AttackSpec
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,18 @@ SMALLEST_NORM = 1e-12
 SMALLEST_GAP = 1e-4  # between two logits; closer ones change places from one batch size to the next
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+@dataclass(frozen=True)
+class DeepFoolSettings(AttackSettings):
+    """Settings of the attack."""
+
+    overshoot: float = parameter(0.02, low=0.0, high=1.0, help="Share by which each step goes beyond the boundary.")
+    steps: int = parameter(50, low=1, high=1000, help="Largest number of steps.")
+    candidates: int = parameter(
+        5, low=2, high=1000, help="How many of the likeliest classes are considered.", title="Classes considered"
+    )
+
+
+def run(problem: AttackProblem, settings: DeepFoolSettings) -> torch.Tensor:
     """Step to the nearest linearised decision boundary until the class changes.
 
     The paper's Algorithm 2: for every other class k the boundary of the linearised classifier is at distance
@@ -32,12 +43,12 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
     """
     import torch
 
-    overshoot, candidates = float(parameters["overshoot"]), int(parameters["candidates"])
+    overshoot, candidates = settings.overshoot, settings.candidates
     problem.classifier.expect(2 * EXPECTED_STEPS)
     images = problem.images.clone()
     perturbation = torch.zeros_like(images)
     rows = torch.arange(len(images))
-    for step in range(int(parameters["steps"])):
+    for step in range(settings.steps):
         rows = rows[_keeps_its_class(problem, images, rows)]
         if len(rows) == 0:
             break
@@ -97,19 +108,7 @@ SPEC = AttackSpec(
     paper="Moosavi-Dezfooli, Fawzi, Frossard: DeepFool: A Simple and Accurate Method to Fool Deep Neural Networks. "
     "CVPR 2016.",
     summary="Steps to the nearest decision boundary of the linearised classifier until the class changes.",
-    parameters=(
-        Parameter("overshoot", "float", 0.02, 0.0, 1.0, help="Share by which each step goes beyond the boundary."),
-        Parameter("steps", "int", 50, 1, 1000, help="Largest number of steps."),
-        Parameter(
-            "candidates",
-            "int",
-            5,
-            2,
-            1000,
-            help="How many of the likeliest classes are considered.",
-            title="Classes considered",
-        ),
-    ),
+    settings=DeepFoolSettings,
     run=run,
     batched=True,
 )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from telltale.attacks.base import AttackProblem, AttackSpec
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
 from telltale.attacks.minimising import Nearest, WeightSearch, logit_margins
-from telltale.attacks.shared_parameters import CONFIDENCE, FIRST_WEIGHT, SEARCH_STEPS
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.attacks.shared_parameters import confidence_margin, first_weight, search_steps
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +18,24 @@ CHECKS = 10
 PROGRESS = 1e-4
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+@dataclass(frozen=True)
+class EadSettings(AttackSettings):
+    """Settings of the attack."""
+
+    beta: float = parameter(
+        0.01, low=0.0, high=1.0, help="Weight of the L1 norm: higher changes fewer pixels.", title="L1 weight β"
+    )
+    confidence: float = confidence_margin()
+    lr: float = parameter(
+        0.05, low=1e-4, high=1.0, help="First step size; it decays with the square root.", title="Learning rate"
+    )
+    steps: int = parameter(100, low=1, high=10000, help="Iterations per search step.")
+    binary_search_steps: int = search_steps()
+    c0: float = first_weight()
+    decision: str = parameter("EN", choices=("EN", "L1"), help="Distance by which the best is kept.", title="Best by")
+
+
+def run(problem: AttackProblem, settings: EadSettings) -> torch.Tensor:
     """Minimise L1 and squared L2 distance plus weighted logit margin by accelerated shrinkage-thresholding.
 
     The paper's Algorithm 1 in its accelerated form: a gradient step on ‖δ‖² + c · max(margin + confidence, 0) from a
@@ -27,33 +43,13 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
     square root of what is left. The weight c is searched by bisection, and of all images that succeed the one with the
     least distance is kept. An image whose objective a tenth of the steps has not lowered leaves the round.
     """
-    settings = _Settings.read(parameters)
-    rounds = int(parameters["binary_search_steps"])
+    rounds = settings.binary_search_steps
     problem.classifier.expect(2 * rounds * settings.steps)
     problem.classifier.check_range = False  # the point ahead is not projected
-    search, nearest = WeightSearch(len(problem.images), float(parameters["c0"])), Nearest(problem)
+    search, nearest = WeightSearch(len(problem.images), settings.c0), Nearest(problem)
     for _ in range(rounds):
         search.narrow(search.open_rows(), _descend(problem, settings, search.weights, nearest))
     return nearest.images
-
-
-@dataclass(frozen=True)
-class _Settings:
-    beta: float
-    confidence: float
-    rate: float
-    steps: int
-    decision: str
-
-    @classmethod
-    def read(cls, parameters: Mapping[str, ParameterValue]) -> _Settings:
-        return cls(
-            beta=float(parameters["beta"]),
-            confidence=float(parameters["confidence"]),
-            rate=float(parameters["lr"]),
-            steps=int(parameters["steps"]),
-            decision=str(parameters["decision"]),
-        )
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ class _Descent:
         return _Descent(*(getattr(self, field.name)[kept] for field in fields(self)))
 
 
-def _descend(problem: AttackProblem, settings: _Settings, weights: torch.Tensor, nearest: Nearest) -> torch.Tensor:
+def _descend(problem: AttackProblem, settings: EadSettings, weights: torch.Tensor, nearest: Nearest) -> torch.Tensor:
     """Minimise the objective from the natural images and say which succeeded, bool (n,)."""
     import torch
 
@@ -121,9 +117,9 @@ def _objectives(problem: AttackProblem, state: _Descent, confidence: float) -> t
     return objectives.detach(), gradients
 
 
-def _stepped(state: _Descent, gradients: torch.Tensor, settings: _Settings, step: int) -> _Descent:
+def _stepped(state: _Descent, gradients: torch.Tensor, settings: EadSettings, step: int) -> _Descent:
     """Step, shrink and project, and look ahead along the way come."""
-    rate = settings.rate * math.sqrt(1.0 - step / settings.steps)
+    rate = settings.lr * math.sqrt(1.0 - step / settings.steps)
     images = _shrunk(state.ahead - rate * gradients - state.natural, settings.beta, state.natural)
     return replace(state, images=images, ahead=images + step / (step + 3.0) * (images - state.images))
 
@@ -134,7 +130,7 @@ def _shrunk(change: torch.Tensor, beta: float, natural: torch.Tensor) -> torch.T
 
 
 def _successful_rows(
-    problem: AttackProblem, state: _Descent, settings: _Settings, found: torch.Tensor, nearest: Nearest
+    problem: AttackProblem, state: _Descent, settings: EadSettings, found: torch.Tensor, nearest: Nearest
 ) -> torch.Tensor:
     """Offer the images that succeed to the nearest known and return their rows.
 
@@ -153,7 +149,7 @@ def _successful_rows(
     return rows[won]
 
 
-def _distances(state: _Descent, settings: _Settings) -> torch.Tensor:
+def _distances(state: _Descent, settings: EadSettings) -> torch.Tensor:
     """Return the distances by which the nearest image is chosen, shape (n,): elastic-net or L1."""
     change = (state.images - state.natural).flatten(1)
     absolute = change.abs().sum(1)
@@ -167,38 +163,7 @@ SPEC = AttackSpec(
     paper="Chen, Sharma, Zhang, Yi, Hsieh: EAD: Elastic-Net Attacks to Deep Neural Networks via Adversarial Examples. "
     "AAAI 2018.",
     summary="Searches a small and sparse change that flips the class, by optimisation under an elastic-net penalty.",
-    parameters=(
-        Parameter(
-            "beta",
-            "float",
-            0.01,
-            0.0,
-            1.0,
-            help="Weight of the L1 norm: higher changes fewer pixels.",
-            title="L1 weight β",
-        ),
-        CONFIDENCE,
-        Parameter(
-            "lr",
-            "float",
-            0.05,
-            1e-4,
-            1.0,
-            help="First step size; it decays with the square root.",
-            title="Learning rate",
-        ),
-        Parameter("steps", "int", 100, 1, 10000, help="Iterations per search step."),
-        SEARCH_STEPS,
-        FIRST_WEIGHT,
-        Parameter(
-            "decision",
-            "choice",
-            "EN",
-            choices=("EN", "L1"),
-            help="Distance by which the best is kept.",
-            title="Best by",
-        ),
-    ),
+    settings=EadSettings,
     run=run,
     targeted=True,
     batched=True,

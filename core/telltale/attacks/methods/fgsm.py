@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telltale.attacks.base import AttackProblem, AttackSpec
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
 from telltale.attacks.libraries import run_torchattacks
-from telltale.attacks.shared_parameters import EPS_LINF
-from telltale.base.parameters import ParameterValue
+from telltale.attacks.shared_parameters import eps_linf
 
 if TYPE_CHECKING:
     import torch
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+@dataclass(frozen=True)
+class FgsmSettings(AttackSettings):
+    """Settings of the attack."""
+
+    eps: float = eps_linf()
+
+
+def run(problem: AttackProblem, settings: FgsmSettings) -> torch.Tensor:
     """Move every pixel by `eps` along the sign of the loss gradient."""
     import torchattacks
 
-    return run_torchattacks(torchattacks.FGSM(problem.classifier, eps=float(parameters["eps"])), problem)
+    return run_torchattacks(torchattacks.FGSM(problem.classifier, eps=settings.eps), problem)
 
 
 SPEC = AttackSpec(
@@ -27,7 +33,7 @@ SPEC = AttackSpec(
     norm="linf",
     paper="Goodfellow, Shlens, Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
     summary="Moves every pixel by the same amount along the sign of the loss gradient, once.",
-    parameters=(EPS_LINF,),
+    settings=FgsmSettings,
     run=run,
     targeted=True,
     budget="eps",

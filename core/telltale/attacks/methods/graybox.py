@@ -6,12 +6,13 @@ the target. Attacking the target's own classifier and mixtures instead is the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from telltale.attacks.base import AttackProblem, AttackSpec, Norm
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec, Norm
 from telltale.attacks.gradients import lengths
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
@@ -24,25 +25,51 @@ PAPER = (
     "Zheng, Hong: Robust Detection of Adversarial Attacks by Modeling the Intrinsic Properties of Deep Neural "
     "Networks. NeurIPS 2018, Eq. 6."
 )
+EPS_HELP = "Largest change in the norm, in [0, 1] pixel units."
+STEP_HELP = "Length of one step, in [0, 1] pixel units."
 
 
-def attack_with(step: Step) -> Callable[[AttackProblem, Mapping[str, ParameterValue]], torch.Tensor]:
+@dataclass(frozen=True)
+class GrayboxSettings(AttackSettings):
+    """Settings of the attack in the L∞ norm."""
+
+    alpha: float = parameter(0.1, low=0.0, high=1.0, step=0.001, help="α of Eq. 6.", title="Weight of the detector α")
+    eps: float = parameter(0.1, low=0.0, high=1.0, help=EPS_HELP, title="Budget ε (L∞)", pixels=True)
+    step: float = parameter(0.02, low=0.0, high=1.0, help=STEP_HELP, title="Step size", pixels=True)
+    steps: int = parameter(10, low=1, high=1000, help="Number of steps; one of length ε is FGSM.")
+    keep: float = parameter(
+        0.95,
+        low=0.5,
+        high=0.999,
+        help="Share of each class's images that its threshold lets pass.",
+        title="Share let pass",
+    )
+
+
+@dataclass(frozen=True)
+class GrayboxL2Settings(GrayboxSettings):
+    """Settings of the attack in the Euclidean norm."""
+
+    eps: float = parameter(2.5, low=0.0, high=20.0, help=EPS_HELP, title="Budget ε (L2)")
+    step: float = parameter(0.5, low=0.0, high=20.0, help=STEP_HELP, title="Step size")
+
+
+def attack_with(step: Step) -> Callable[[AttackProblem, GrayboxSettings], torch.Tensor]:
     """Return the attack that climbs Eq. 6 by one kind of step: ``step(start, images, gradients, length, eps)``."""
 
-    def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+    def run(problem: AttackProblem, settings: GrayboxSettings) -> torch.Tensor:
         import torch
 
         from telltale.detectors.suspicions.density import MixtureDensities
 
-        defence, steps = problem.known_defence, int(parameters["steps"])
-        length, eps = float(parameters["step"]), float(parameters["eps"])
+        defence, steps = problem.known_defence, settings.steps
         densities = MixtureDensities(defence.reference.densities)
-        thresholds = torch.from_numpy(defence.thresholds(float(parameters["keep"])))
+        thresholds = torch.from_numpy(defence.thresholds(settings.keep))
         problem.classifier.expect(steps)
         images = problem.images
         for _ in range(steps):
-            gradients = _gradients(problem, densities, thresholds, float(parameters["alpha"]), images)
-            images = step(problem.images, images, gradients, length, eps)
+            gradients = _gradients(problem, densities, thresholds, settings.alpha, images)
+            images = step(problem.images, images, gradients, settings.step, settings.eps)
         return images
 
     return run
@@ -103,49 +130,16 @@ def _l2_step(
     return (start + change * (eps / lengths(change)).clamp(max=1.0)).clamp(0.0, 1.0)
 
 
-def _spec(name: str, title: str, norm: Norm, step: Step, eps: float, largest: float, parameters_of: str) -> AttackSpec:
-    pixels = norm == "linf"
+def _spec(
+    name: str, title: str, norm: Norm, step: Step, settings: type[GrayboxSettings], parameters_of: str
+) -> AttackSpec[GrayboxSettings]:
     return AttackSpec(
         name=name,
         title=title,
         norm=norm,
         paper=PAPER,
         summary="Flips the class and moves the hidden state to where an I-defender expects the other class.",
-        parameters=(
-            Parameter(
-                "alpha", "float", 0.1, 0.0, 1.0, step=0.001, help="α of Eq. 6.", title="Weight of the detector α"
-            ),
-            Parameter(
-                "eps",
-                "float",
-                eps,
-                0.0,
-                largest,
-                help="Largest change in the norm, in [0, 1] pixel units.",
-                title=f"Budget ε ({'L∞' if pixels else 'L2'})",
-                pixels=pixels,
-            ),
-            Parameter(
-                "step",
-                "float",
-                eps / 5,
-                0.0,
-                largest,
-                help="Length of one step, in [0, 1] pixel units.",
-                title="Step size",
-                pixels=pixels,
-            ),
-            Parameter("steps", "int", 10, 1, 1000, help="Number of steps; one of length ε is FGSM."),
-            Parameter(
-                "keep",
-                "float",
-                0.95,
-                0.5,
-                0.999,
-                help="Share of each class's images that its threshold lets pass.",
-                title="Share let pass",
-            ),
-        ),
+        settings=settings,
         run=attack_with(step),
         budget="eps",
         batched=True,
@@ -154,5 +148,5 @@ def _spec(name: str, title: str, norm: Norm, step: Step, eps: float, largest: fl
     )
 
 
-SPEC = _spec("graybox", "I-defender gray-box", "linf", _linf_step, 0.1, 1.0, "pgd")
-SPEC_L2 = _spec("graybox_l2", "I-defender gray-box, L2", "l2", _l2_step, 2.5, 20.0, "pgd_l2")
+SPEC = _spec("graybox", "I-defender gray-box", "linf", _linf_step, GrayboxSettings, "pgd")
+SPEC_L2 = _spec("graybox_l2", "I-defender gray-box, L2", "l2", _l2_step, GrayboxL2Settings, "pgd_l2")

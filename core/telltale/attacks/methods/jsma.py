@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telltale.attacks.base import AttackProblem, AttackSpec
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
 from telltale.attacks.pairs import best_pairs
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+@dataclass(frozen=True)
+class JsmaSettings(AttackSettings):
+    """Settings of the attack."""
+
+    theta: float = parameter(
+        1.0, low=-1.0, high=1.0, help="Change of a pixel at a time, in [0, 1] pixel units.", title="Change of a pixel θ"
+    )
+    gamma: float = parameter(
+        0.1, low=0.0, high=1.0, help="Share of the pixels, channels apart, that may change.", title="Share of pixels γ"
+    )
+
+
+def run(problem: AttackProblem, settings: JsmaSettings) -> torch.Tensor:
     """Change the two most salient features by `theta` at a time until the target's class is reached.
 
     The paper's Algorithms 2 and 3, with the derivatives of the logits, as in its experiments. A feature is one channel
@@ -22,8 +34,8 @@ def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> tor
     """
     import torch
 
-    theta, features = float(parameters["theta"]), problem.images[0].numel()
-    steps = int(float(parameters["gamma"]) * features / 2)
+    theta, features = settings.theta, problem.images[0].numel()
+    steps = int(settings.gamma * features / 2)
     problem.classifier.expect(steps)
     images = problem.images.clone()
     rows = torch.arange(len(images))
@@ -76,26 +88,7 @@ SPEC = AttackSpec(
     paper="Papernot, McDaniel, Jha, Fredrikson, Celik, Swami: The Limitations of Deep Learning in Adversarial Settings."
     " IEEE EuroS&P 2016.",
     summary="Changes two pixels at a time, those that most favour the target class over all others.",
-    parameters=(
-        Parameter(
-            "theta",
-            "float",
-            1.0,
-            -1.0,
-            1.0,
-            help="Change of a pixel at a time, in [0, 1] pixel units.",
-            title="Change of a pixel θ",
-        ),
-        Parameter(
-            "gamma",
-            "float",
-            0.1,
-            0.0,
-            1.0,
-            help="Share of the pixels, channels apart, that may change.",
-            title="Share of pixels γ",
-        ),
-    ),
+    settings=JsmaSettings,
     run=run,
     targeted=True,
     random_target=True,

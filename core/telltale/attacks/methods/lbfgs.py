@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from telltale.attacks.base import AttackProblem, AttackSpec
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
@@ -18,14 +18,27 @@ GROWTH = 10.0
 GRID_STEPS = 8
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+@dataclass(frozen=True)
+class LbfgsSettings(AttackSettings):
+    """Settings of the attack."""
+
+    c0: float = parameter(
+        0.1, low=1e-6, high=1e6, help="First weight of the loss against the squared distance.", title="First weight c₀"
+    )
+    steps: int = parameter(50, low=1, high=1000, help="Iterations of L-BFGS per search step.")
+    binary_search_steps: int = parameter(
+        5, low=0, high=20, help="Bisections of the weight after it first succeeds.", title="Search steps"
+    )
+
+
+def run(problem: AttackProblem, settings: LbfgsSettings) -> torch.Tensor:
     """Minimise squared distance plus weighted cross-entropy toward the target in the box [0, 1].
 
     A coarse grid finds the first weight that reaches the target, bisection then lowers it; the nearest image that
     reached the target is returned, or the last attempt.
     """
-    weight, steps = float(parameters["c0"]), int(parameters["steps"])
-    searches = int(parameters["binary_search_steps"])
+    weight, steps = settings.c0, settings.steps
+    searches = settings.binary_search_steps
     problem.classifier.expect((searches + 1) * steps)
     attempt, success = _minimise(problem, weight, steps)
     lower = 0.0
@@ -88,27 +101,7 @@ SPEC = AttackSpec(
     "ICLR 2014.",
     summary="Searches the smallest Euclidean change that reaches a target class, with a box-constrained quasi-Newton "
     "method.",
-    parameters=(
-        Parameter(
-            "c0",
-            "float",
-            0.1,
-            1e-6,
-            1e6,
-            help="First weight of the loss against the squared distance.",
-            title="First weight c₀",
-        ),
-        Parameter("steps", "int", 50, 1, 1000, help="Iterations of L-BFGS per search step."),
-        Parameter(
-            "binary_search_steps",
-            "int",
-            5,
-            0,
-            20,
-            help="Bisections of the weight after it first succeeds.",
-            title="Search steps",
-        ),
-    ),
+    settings=LbfgsSettings,
     run=run,
     targeted=True,
     random_target=True,

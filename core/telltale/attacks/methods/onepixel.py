@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from telltale.attacks.base import AttackProblem, AttackSpec
+from telltale.attacks.base import AttackProblem, AttackSettings, AttackSpec
 from telltale.attacks.libraries import run_torchattacks
-from telltale.base.parameters import Parameter, ParameterValue
+from telltale.base.settings import parameter
 
 if TYPE_CHECKING:
     import torch
@@ -15,12 +15,23 @@ if TYPE_CHECKING:
 BATCH = 128
 
 
-def run(problem: AttackProblem, parameters: Mapping[str, ParameterValue]) -> torch.Tensor:
+@dataclass(frozen=True)
+class OnePixelSettings(AttackSettings):
+    """Settings of the attack."""
+
+    pixels: int = parameter(5, low=1, high=50, help="Number of pixels that may change; the paper took 1, 3 and 5.")
+    steps: int = parameter(50, low=1, high=1000, help="Generations of the differential evolution.", title="Generations")
+    popsize: int = parameter(
+        100, low=5, high=1000, help="Candidates per generation; the paper took 400.", title="Population"
+    )
+
+
+def run(problem: AttackProblem, settings: OnePixelSettings) -> torch.Tensor:
     """Search position and value of a few pixels by differential evolution."""
-    popsize, steps = int(parameters["popsize"]), int(parameters["steps"])
+    popsize, steps = settings.popsize, settings.steps
     problem.classifier.expect((steps + 1) * (popsize // BATCH + 2))
     attack = one_pixel_class()(
-        problem.classifier, pixels=int(parameters["pixels"]), steps=steps, popsize=popsize, inf_batch=BATCH
+        problem.classifier, pixels=settings.pixels, steps=steps, popsize=popsize, inf_batch=BATCH
     )
     return run_torchattacks(attack, problem)
 
@@ -49,13 +60,7 @@ SPEC = AttackSpec(
     norm="l0",
     paper="Su, Vargas, Sakurai: One Pixel Attack for Fooling Deep Neural Networks. IEEE TEVC 2019.",
     summary="Searches by differential evolution a few pixels whose change flips the class; needs no gradients.",
-    parameters=(
-        Parameter("pixels", "int", 5, 1, 50, help="Number of pixels that may change; the paper took 1, 3 and 5."),
-        Parameter("steps", "int", 50, 1, 1000, help="Generations of the differential evolution.", title="Generations"),
-        Parameter(
-            "popsize", "int", 100, 5, 1000, help="Candidates per generation; the paper took 400.", title="Population"
-        ),
-    ),
+    settings=OnePixelSettings,
     run=run,
     targeted=True,
     needs_gradients=False,

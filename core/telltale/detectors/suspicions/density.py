@@ -46,8 +46,8 @@ class MixtureDensities:
 def density_suspicion(classifier: Classifier, reference: Reference, detector: IDefender) -> Suspicion:
     """Return I-defender's own score in its fitted variant: exact, and differentiable as it stands."""
     densities = MixtureDensities(reference.densities)
-    upper = detector.settings["tails"] == UPPER
-    raw = upper and detector.settings["variant"] == LOG_DENSITY
+    upper = detector.settings.tails == UPPER
+    raw = upper and detector.settings.variant == LOG_DENSITY
     natural = [NaturalValues(values) for values in detector.natural_]
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:

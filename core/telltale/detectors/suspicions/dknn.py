@@ -16,7 +16,7 @@ def dknn_suspicion(classifier: Classifier, reference: Reference, detector: DknnD
 
     The p-value only falls when neighbours disagree; logarithms keep a slope where all of them do.
     """
-    k = max(1, min(int(detector.settings["k"]), len(reference.labels) // 2))
+    k = max(1, min(detector.settings.k, len(reference.labels) // 2))
     layers = [SoftVotes(reference, i, reference.index(layer), k) for i, layer in enumerate(reference.layers)]
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:

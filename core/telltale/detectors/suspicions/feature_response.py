@@ -26,7 +26,7 @@ def response_suspicion(classifier: Classifier, reference: Reference, detector: F
     grey levels, so that equal levels count one and distant ones nothing.
     """
     del reference
-    natural = None if detector.settings["tails"] == UPPER else NaturalValues(detector.natural_)
+    natural = None if detector.settings.tails == UPPER else NaturalValues(detector.natural_)
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
         activation = classifier.feature_maps(images)[-1]

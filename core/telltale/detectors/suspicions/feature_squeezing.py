@@ -19,8 +19,8 @@ from telltale.models.classifier import Classifier
 def squeezing_suspicion(classifier: Classifier, reference: Reference, detector: FeatureSqueezingDetector) -> Suspicion:
     """Return the largest L1 distance between softmax outputs before and after squeezing, or how unusual it is."""
     del reference
-    natural = None if detector.settings["tails"] == UPPER else NaturalValues(detector.natural_)
-    squeezers = [SQUEEZERS[name] for name in (f"bits_{detector.settings['bits']}", *SMOOTHING)]
+    natural = None if detector.settings.tails == UPPER else NaturalValues(detector.natural_)
+    squeezers = [SQUEEZERS[name] for name in (f"bits_{detector.settings.bits}", *SMOOTHING)]
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
         pixels = images.detach().numpy()

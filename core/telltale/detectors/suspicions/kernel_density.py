@@ -18,7 +18,7 @@ def kernel_suspicion(classifier: Classifier, reference: Reference, detector: Ker
     points = torch.from_numpy(reference.trace.hidden).double()
     labels = torch.from_numpy(reference.labels)
     sizes = torch.bincount(labels, minlength=reference.classes).double()
-    bandwidth = float(detector.settings["bandwidth"]) * detector.radius_
+    bandwidth = detector.settings.bandwidth * detector.radius_
     constant = 0.5 * points.shape[1] * math.log(2.0 * math.pi * bandwidth**2)
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:

@@ -15,11 +15,11 @@ from telltale.models.classifier import Classifier
 
 def knn_suspicion(classifier: Classifier, reference: Reference, detector: KnnScoreDetector) -> Suspicion:
     """Return the log odds of the soft vote against the predicted class, or how far out its share lies."""
-    layer = range(len(reference.layers))[int(detector.settings["layer"])]
-    k = max(1, min(int(detector.settings["k"]), len(reference.labels) // 2))
+    layer = range(len(reference.layers))[detector.settings.layer]
+    k = max(1, min(detector.settings.k, len(reference.labels) // 2))
     index = reference.index(reference.layers[layer], detector.processing)
     votes = SoftVotes(reference, layer, index, k, detector.weighting)
-    natural = None if detector.settings["tails"] == UPPER else NaturalValues(detector.natural_)
+    natural = None if detector.settings.tails == UPPER else NaturalValues(detector.natural_)
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
         seen = view(classifier, images)

@@ -15,7 +15,7 @@ from telltale.models.classifier import Classifier
 
 def lid_suspicion(classifier: Classifier, reference: Reference, detector: LidDetector) -> Suspicion:
     """Return the log odds, with the dimensionality of every layer as the detector estimates it."""
-    k = min(int(detector.settings["k"]), len(detector.minibatch_))
+    k = min(detector.settings.k, len(detector.minibatch_))
     points = [torch.from_numpy(a[detector.minibatch_]).double() for a in reference.trace.activations]
     score = differentiable(detector.regression_)
 

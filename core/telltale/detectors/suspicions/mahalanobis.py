@@ -16,7 +16,7 @@ from telltale.models.classifier import Classifier
 def mahalanobis_suspicion(classifier: Classifier, reference: Reference, detector: MahalanobisDetector) -> Suspicion:
     """Return the log odds; the direction of the input step, where there is one, is held fixed for the gradient."""
     del reference
-    gaussians, step = detector.gaussians_, float(detector.settings["step"])
+    gaussians, step = detector.gaussians_, detector.settings.step
     measures = [_Nearest(gaussian) for gaussian in gaussians.layers]
     score = differentiable(detector.regression_)
 

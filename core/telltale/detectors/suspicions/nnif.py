@@ -28,7 +28,7 @@ def nnif_suspicion(classifier: Classifier, reference: Reference, detector: NnifD
     Distances to them are differentiated as they are. A rank counts how many training images are nearer: its value is
     exact, its slope that of their share among 1,000 of them, taken to rise evenly between quantiles.
     """
-    m = min(int(detector.settings["m"]), len(reference.labels) // 2)
+    m = min(detector.settings.m, len(reference.labels) // 2)
     score = differentiable(detector.regression_)
     compared = np.unique(np.linspace(0, len(reference.labels) - 1, COMPARED).astype(np.int64))
 
@@ -38,9 +38,9 @@ def nnif_suspicion(classifier: Classifier, reference: Reference, detector: NnifD
         read = [_ranks_and_distances(reference, seen, layer, rows, compared) for layer in range(len(reference.layers))]
         ranks, distances = (torch.stack(part, dim=1) for part in zip(*read, strict=True))
         parts = (ranks[..., :m], distances[..., :m], ranks[..., m:], distances[..., m:])
-        shaped = [p.mean(2) if detector.settings["form"] == MEAN else p.flatten(1) for p in parts]
+        shaped = [p.mean(2) if detector.settings.form == MEAN else p.flatten(1) for p in parts]
         features = torch.cat(shaped, dim=1)
-        return score((features + SMALLEST).log() if detector.settings["scale"] == LOG else features)
+        return score((features + SMALLEST).log() if detector.settings.scale == LOG else features)
 
     return suspicion
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
-from telltale.base.errors import InputError
-from telltale.detectors.base import Detector
-from telltale.detectors.suspicions.registry import SUSPICIONS
-from telltale.evidence.reference import Reference
 from telltale.models.classifier import Classifier
 
 
@@ -60,26 +54,3 @@ def view(classifier: Classifier, images: torch.Tensor) -> View:
     """Pass images (n, C, H, W) through the classifier and keep what detectors read."""
     pooled = tuple(maps.mean((2, 3)) for maps in classifier.feature_maps(images))
     return View(pooled, classifier.network.head(pooled[-1]))
-
-
-def suspicion_of(classifier: Classifier, reference: Reference, detector: Detector) -> Suspicion:
-    """Build the suspicion of a fitted detector.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    reference : Reference
-        The classifier's own training images.
-    detector : Detector
-        Fitted or restored.
-
-    Raises
-    ------
-    InputError
-        If nothing about the detector can be differentiated.
-    """
-    if detector.name not in SUSPICIONS:
-        raise InputError(f"The detector '{detector.name}' cannot be aimed at; these can: {', '.join(SUSPICIONS)}.")
-    module, _, function = SUSPICIONS[detector.name].partition(":")
-    factory: Callable[[Classifier, Reference, Any], Suspicion] = getattr(importlib.import_module(module), function)
-    return factory(classifier, reference, detector)

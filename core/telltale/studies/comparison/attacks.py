@@ -17,7 +17,6 @@ from telltale.attacks.budget import metered
 from telltale.attacks.libraries import import_foolbox
 from telltale.attacks.registry import get_attack
 from telltale.base.images import FloatImages
-from telltale.base.parameters import validate_parameters
 from telltale.models.classifier import Classifier
 from telltale.studies.comparison.row import ComparisonRow
 from telltale.studies.comparison.timing import one_thread, timed
@@ -137,13 +136,13 @@ def _ours(
 ) -> torch.Tensor:
     """Run an attack of the registry in batches, without what `attack_images` does about rounding."""
     spec = get_attack(name)
-    values = validate_parameters(spec.parameters, parameters, name)
+    settings = spec.settings.read(parameters, name)
     parts = []
     with metered(classifier, len(images)) as meter:
         for start in range(0, len(images), BATCH):
             part, owners = images[start : start + BATCH], labels[start : start + BATCH]
             meter.begin(start, len(part))
-            parts.append(spec.run(AttackProblem(meter, part, owners, None, (0,) * len(part)), values))
+            parts.append(spec.run(AttackProblem(meter, part, owners, None, (0,) * len(part)), settings))
     return torch.cat(parts)
 
 

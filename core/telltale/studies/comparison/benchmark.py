@@ -15,7 +15,6 @@ from torch import nn
 from telltale.analysis.analyse import analyse_image
 from telltale.analysis.kept import load
 from telltale.analysis.opened import LoadedBundle
-from telltale.base.errors import InputError
 from telltale.base.images import FloatImages
 from telltale.base.progress import Progress
 from telltale.data.image_set import ImageSet
@@ -90,9 +89,7 @@ def bench(name: str, compare: bool = True, progress: Progress | None = None) -> 
         If there is no such bundle or its data set is not on this machine.
     """
     loaded: LoadedBundle = load(name)
-    image_set = loaded.bundle.image_set
-    if image_set is None:
-        raise InputError(loaded.bundle.data_problem or "The data set of this bundle is not on this machine.")
+    image_set = loaded.bundle.require_images()
     images = image_set.images(loaded.bundle.splits.test[: IMAGES + 1])
     timings = [analyse_image(loaded, image).timings_ms for image in images][1:]
     totals = [t["total"] for t in timings]

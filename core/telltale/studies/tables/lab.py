@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -74,9 +73,7 @@ class Lab:
         """
         bundle = self.loaded.bundle
         if self.data is None:
-            if bundle.image_set is None:
-                raise InputError(bundle.data_problem or f"The images of '{self.recipe}' are not on this machine.")
-            return bundle.image_set
+            return bundle.require_images()
         found = load_image_set(self.data)
         if found.fingerprint != bundle.manifest.data.fingerprint:
             raise InputError(f"'{self.data}' does not hold the images that bundle '{self.recipe}' was built on.")
@@ -159,7 +156,7 @@ class Lab:
     @property
     def _fitted(self) -> FittedFiles | None:
         """The bundle's detectors, for attacks that aim at them."""
-        settings = {name: dict(detector.settings) for name, detector in self.loaded.detectors.items()}
+        settings = {name: detector.settings.values() for name, detector in self.loaded.detectors.items()}
         return FittedFiles.of(self.reference, settings)
 
     @property
@@ -206,15 +203,9 @@ def compute(table: PaperTable, data: str | None, images: int | None, progress: P
     """
     use_one_thread()
     with Processes() as processes:
-        cells = tuple(_work(table)(Lab(table.recipe, data, images, processes, progress)))
+        cells = tuple(table.compute(Lab(table.recipe, data, images, processes, progress)))
     check_complete(table, cells)
     return cells
-
-
-def _work(table: PaperTable) -> Callable[[Lab], Sequence[Cell]]:
-    module, _, function = table.compute.partition(":")
-    work: Callable[[Lab], Sequence[Cell]] = getattr(import_module(module), function)
-    return work
 
 
 def plan_label(plan: AttackPlan) -> str:

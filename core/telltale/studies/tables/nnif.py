@@ -12,7 +12,7 @@ from telltale.building.versions import Versions
 from telltale.detectors.base import Labels
 from telltale.detectors.fusion import FUSED
 from telltale.detectors.logistic import LogisticScore
-from telltale.detectors.registry import get_detector
+from telltale.detectors.nnif import NnifDetector
 from telltale.recipes import AttackPlan
 from telltale.studies.tables.lab import Lab
 from telltale.studies.tables.nnif_published import PAPER_1, PAPER_2, PAPER_3, PAPER_4
@@ -70,15 +70,16 @@ def ablation(lab: Lab) -> list[Cell]:
     """AUC and accuracy of NNIF's feature subsets on DeepFool."""
     trial = _trials(lab, {"DeepFool": PLANS["DeepFool"]}, last_layer=True)["DeepFool"]
     fit, (test,) = trial.examples(lab.loaded.reference)
-    detector = fit.fitted(get_detector("nnif"))
-    columns = [np.hsplit(detector.features(part.evidence), 4) for part in (fit, test)]  # type: ignore[attr-defined]
+    detector = fit.fitted(NnifDetector)
+    assert isinstance(detector, NnifDetector)
+    columns = [np.hsplit(detector.features(part.evidence), 4) for part in (fit, test)]
     cells = []
     for chosen, (paper_auc, paper_accuracy) in zip(SUBSETS, PAPER_2, strict=True):
         # The paper lists helpful ranks and distances first; the features hold them in the same order.
         known, shown = (
             np.hstack([part for part, wanted in zip(parts, chosen, strict=True) if wanted]) for parts in columns
         )
-        model = LogisticScore.fit(known, fit.labels, float(detector.settings["c"]))
+        model = LogisticScore.fit(known, fit.labels, detector.settings.c)
         row = " ".join(name for name, wanted in zip(("R↑", "D↑", "R↓", "D↓"), chosen, strict=True) if wanted)
         scores = model.score(shown)
         cells.append(auc_cell(row, "AUC", paper_auc, scores, test.labels))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from telltale.base.errors import InputError
+from telltale.studies.tables import computing
 from telltale.studies.tables.table import PaperTable
 
 NNIF = "Cohen, Sapiro & Giryes (2020)"
@@ -42,7 +43,7 @@ _TABLES = (
         "pool5 is our last layer; two layers before it have no published figures. 1,000 neighbours, as many as "
         "reference images of a class. Both attacks aim at a random class; they count once the 8-bit image gets another "
         "label; ε of FGS 8/255, the paper gives none. L-BFGS on 100 images, Aggr. on those that both attacks reached.",
-        "telltale.studies.tables.knn:table_2",
+        computing.knn_table_2,
         "cifar10",
     ),
     PaperTable(
@@ -51,7 +52,7 @@ _TABLES = (
         f"{TRAJECTORY}, Table 1",
         "success rate, %",
         TRAJECTORY_SETTING,
-        "telltale.studies.tables.trajectory:table_1",
+        computing.trajectory_table_1,
         "cifar10",
     ),
     PaperTable(
@@ -60,7 +61,7 @@ _TABLES = (
         f"{TRAJECTORY}, Table 2",
         "AUC, %",
         f"{TRAJECTORY_SETTING} Sequences are standardised; ε as applied; one detector per row for all attacks.",
-        "telltale.studies.tables.trajectory:table_2",
+        computing.trajectory_table_2,
         "cifar10",
     ),
     PaperTable(
@@ -69,7 +70,7 @@ _TABLES = (
         f"{RESPONSE}, Table 1",
         "%",
         RESPONSE_SETTING,
-        "telltale.studies.tables.response:table_1",
+        computing.response_table_1,
         "cifar10",
     ),
     PaperTable(
@@ -78,7 +79,7 @@ _TABLES = (
         f"{RESPONSE}, Table 2",
         "%",
         f"{RESPONSE_SETTING} Other methods' figures are their authors', on their data.",
-        "telltale.studies.tables.response:table_2",
+        computing.response_table_2,
         "cifar10",
     ),
     PaperTable(
@@ -87,7 +88,7 @@ _TABLES = (
         f"{NNIF}, Table 1",
         "AUC, %",
         NNIF_SETTING,
-        "telltale.studies.tables.nnif:table_1",
+        computing.nnif_table_1,
         "cifar10",
     ),
     PaperTable(
@@ -97,7 +98,7 @@ _TABLES = (
         "AUC, %",
         f"{NNIF_SETTING} Published sets kept float images and counted failed attacks as adversarial; each is "
         "switched on and off here.",
-        "telltale.studies.tables.nnif:explained",
+        computing.nnif_explained,
         "cifar10",
     ),
     PaperTable(
@@ -107,7 +108,7 @@ _TABLES = (
         "AUC, %",
         f"{NNIF_SETTING} The same network on the same images, trained for fewer epochs; reference set, attacks and "
         "detectors are its own.",
-        "telltale.studies.tables.nnif:by_classifier",
+        computing.nnif_by_classifier,
         "cifar10",
     ),
     PaperTable(
@@ -116,7 +117,7 @@ _TABLES = (
         f"{NNIF}, Table 2",
         "%",
         f"{NNIF_SETTING} DeepFool, penultimate layer only.",
-        "telltale.studies.tables.nnif:ablation",
+        computing.nnif_ablation,
         "cifar10",
     ),
     PaperTable(
@@ -125,7 +126,7 @@ _TABLES = (
         f"{NNIF}, Table 3",
         "AUC, %",
         f"{NNIF_SETTING} Penultimate layer only.",
-        "telltale.studies.tables.nnif:transfer",
+        computing.nnif_transfer,
         "cifar10",
     ),
     PaperTable(
@@ -135,7 +136,7 @@ _TABLES = (
         "accuracy, %",
         f"{NNIF_SETTING} Penultimate layer only; as many natural as adversarial images; the published code of the "
         "attack does not implement its Eq. 3, ours does.",
-        "telltale.studies.tables.nnif:whitebox",
+        computing.nnif_whitebox,
         "cifar10",
     ),
     PaperTable(
@@ -144,7 +145,7 @@ _TABLES = (
         f"{IDEFENDER}, Table 2",
         "AUC, %",
         f"{BLACK_BOX_SETTING} ε = 0.3.",
-        "telltale.studies.tables.idefender:table_2",
+        computing.idefender_table_2,
         "mnist",
     ),
     PaperTable(
@@ -153,7 +154,7 @@ _TABLES = (
         f"{IDEFENDER}, Table 3",
         "AUC, %",
         BLACK_BOX_SETTING,
-        "telltale.studies.tables.idefender:table_3",
+        computing.idefender_table_3,
         "mnist",
     ),
     PaperTable(
@@ -162,7 +163,7 @@ _TABLES = (
         f"{IDEFENDER}, Table 4",
         "AUC, %",
         f"{BLACK_BOX_SETTING} ε = 0.3.",
-        "telltale.studies.tables.idefender:table_4",
+        computing.idefender_table_4,
         "fashion_mnist",
     ),
     PaperTable(
@@ -171,7 +172,7 @@ _TABLES = (
         f"{IDEFENDER}, Table 5",
         "AUC, %",
         BLACK_BOX_SETTING,
-        "telltale.studies.tables.idefender:table_5",
+        computing.idefender_table_5,
         "fashion_mnist",
     ),
     PaperTable(
@@ -181,7 +182,7 @@ _TABLES = (
         "%",
         "ResNet-14 instead of WRN-34-8; strengths chosen on fit images so that about the published accuracy is left, "
         "in whole grey levels for L∞; only 8-bit images that change a right label count; test images.",
-        "telltale.studies.tables.semi_white_box:table_6",
+        computing.semi_white_box_table_6,
         "cifar10",
     ),
     PaperTable(
@@ -193,7 +194,7 @@ _TABLES = (
         "the one of another size a ResNet-20 of half the width, 4 epochs; the paper: WRN-34-8 and WRN-46-8. 200 test "
         "images that Source gets right; only 8-bit images that change a network's right label count for it. The copy "
         "that was read has four rows of figures beside three values of α; 1 is taken as the fourth.",
-        "telltale.studies.tables.graybox:tables_7_and_8",
+        computing.graybox_tables_7_and_8,
         "cifar10",
     ),
 )

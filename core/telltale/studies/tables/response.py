@@ -109,7 +109,7 @@ def _fitted(case: _Case, tails: str) -> FeatureResponseDetector:
 
 
 def _suspicious(detector: FeatureResponseDetector) -> str:
-    if detector.settings["tails"] == BOTH:
+    if detector.settings.tails == BOTH:
         return "unusually high and unusually low entropy are suspicious"
     if detector.direction_ > 0:
         return "high entropy is suspicious, as in the paper"

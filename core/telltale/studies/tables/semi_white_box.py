@@ -150,7 +150,7 @@ def _decided(judge: Judge, case: LabelledEvidence, column: Column, place: int) -
 def _scored(lab: Lab, judge: Judge, case: LabelledEvidence, column: Column) -> list[Cell]:
     """Return the AUCs of both scores and of the bundle's own detector."""
     scores, own = judge.scores(case.evidence.trace), lab.loaded.detectors[IDefender.name]
-    settings = ", ".join(f"{name} {value}" for name, value in own.settings.items())
+    settings = ", ".join(f"{name} {value}" for name, value in own.settings.values().items())
     rows = [(f"I-defender, {variant}", scores[variant], "") for variant in (RAW, QUANTILE)]
     rows.append(("I-defender as in the bundle", own.score(case.evidence), settings))
     return [auc_cell(row, column.title, None, values, case.labels, note) for row, values, note in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,8 +74,8 @@ class PaperTable:
         What it shows, its source, and the unit of its figures.
     setting : str
         What differs from the paper in all cells.
-    compute : str
-        ``module:function`` that takes a `Lab` and returns cells in order.
+    compute : callable
+        Takes a `telltale.studies.tables.lab.Lab` and returns cells in order; imports what it needs when called.
     recipe : str
         Data and network that it runs on.
     """
@@ -85,7 +85,7 @@ class PaperTable:
     paper: str
     unit: str
     setting: str
-    compute: str
+    compute: Callable[[Any], Sequence[Cell]]
     recipe: str
 
 

@@ -10,7 +10,6 @@ from telltale.attacks.base import AttackProblem
 from telltale.attacks.budget import metered
 from telltale.attacks.randomness import draw_targets, isolated_randomness, stream_seed
 from telltale.attacks.registry import get_attack
-from telltale.base.parameters import validate_parameters
 from telltale.models.classifier import Classifier
 from telltale.recipes import AttackPlan
 
@@ -40,7 +39,7 @@ def unrounded_attack(
     array of float32, shape (n, C, H, W)
     """
     spec = get_attack(plan.name)
-    values = validate_parameters(spec.parameters, dict(plan.parameters), spec.name)
+    settings = spec.settings.read(plan.parameters, spec.name)
     aimed = plan.random_target or spec.random_target
     targets = draw_targets(images, labels, classifier.architecture.classes, seed) if aimed else None
     found = []
@@ -57,5 +56,5 @@ def unrounded_attack(
                 defence=None,
             )
             with isolated_randomness(problem.seeds[0]):
-                found.append(spec.run(problem, values).detach().clamp(0.0, 1.0).numpy())
+                found.append(spec.run(problem, settings).detach().clamp(0.0, 1.0).numpy())
     return np.concatenate(found).astype(np.float32)

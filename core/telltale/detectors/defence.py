@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.base.errors import InputError
+from telltale.detectors.registry import suspicion_of
 from telltale.evidence.density import class_thresholds
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ class Defence:
         InputError
             If there is no such detector, or nothing about it can be differentiated.
         """
-        from telltale.detectors.suspicions.suspicion import suspicion_of
-
         if detector not in self.detectors:
             present = ", ".join(self.detectors) or "none"
             raise InputError(f"There is no fitted detector '{detector}' to aim at; there are {present}.")
