@@ -62,7 +62,7 @@ class DensityMap:
     covariances: npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle(Drawn):
     """A model with its data reference and everything fitted to them; files are read on first use.
 
@@ -77,6 +77,10 @@ class Bundle(Drawn):
     folder: Path
     id: str
     manifest: Manifest
+
+    def __repr__(self) -> str:
+        classes, shape = len(self.class_names), "×".join(map(str, self.image_shape))
+        return f"<Bundle '{self.name}': {self.manifest.title}, {classes} classes of {shape}, {self.folder}>"
 
     @property
     def name(self) -> str:
