@@ -51,7 +51,7 @@ def refuse(line: str) -> str | None:
             context = group.make_context(name, arguments, parent=context)
             arguments = [*context._protected_args, *context.args]
     except Exception as error:
-        return str(getattr(error, "message", error))
+        return repr(error)
     return None
 
 
