@@ -87,6 +87,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         shutil.copy(ROOT / name, source / name)
     (source / "precomputed" / ".build" / "digits-x").mkdir(parents=True)
     (source / "precomputed" / ".build" / "digits-x" / "chunk.safetensors").touch()
+    (source / "build" / "lib" / "telltale").mkdir(parents=True)
+    (source / "build" / "lib" / "telltale" / "gone.py").touch()  # of an earlier build
     quiet = {"check": True, "cwd": place, "env": {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}}
     build = (*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", "wheels", str(source))
     subprocess.run(build, **quiet)  # type: ignore[call-overload]
