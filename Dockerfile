@@ -5,6 +5,7 @@ FROM python:3.11-slim
 ARG TORCH_INDEX=
 
 ENV PORT=8501 \
+    PYTHONPATH=/app/core:/app/app \
     PYTHONUNBUFFERED=1 \
     TELLTALE_CACHE=/data/cache \
     TELLTALE_CASES=/data/cases.sqlite

@@ -1,33 +1,37 @@
 PYTHON ?= python3
+HOST ?= 127.0.0.1
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: app test clean
 
-# Creates the environment, starts the app and prints its address. Ctrl-C ends it.
+# Creates the environment, starts the app and prints its address. Ctrl-C ends it. HOST=0.0.0.0 lets others in.
 app: $(VENV)/app.stamp
-	@$(BIN)/streamlit run app/server.py --server.port $(PORT) --server.headless true
+	@$(BIN)/telltale app --host $(HOST) --port $(PORT) --no-browser
 
 # Everything that must hold before a change goes in.
 test: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report term:skip-covered
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Telltale needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/app.stamp: requirements.txt | $(BIN)/python
+$(VENV)/app.stamp: requirements.txt pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-deps --editable .
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.txt requirements.txt | $(BIN)/python
+$(VENV)/dev.stamp: requirements-dev.txt requirements.txt pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install -r requirements-dev.txt
+	$(BIN)/python -m pip install --no-deps --editable .
 	@touch $@

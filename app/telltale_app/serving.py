@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,11 +21,13 @@ from starlette.routing import Route
 import telltale.attacks
 import telltale.bundle  # noqa: F401
 from telltale.base.errors import TelltaleError
+from telltale.base.guard import exit_when_orphaned
 from telltale.engine import get_engine
 from telltale_app.login_return import LoginReturn
 from telltale_app.server_address import ServerAddress
 
 MAIN = Path(__file__).with_name("main.py")
+EVERYWHERE_OR_HERE = {"", "0.0.0.0", "::", "127.0.0.1", "localhost"}
 
 
 async def ready(_: Request) -> JSONResponse:
@@ -38,6 +42,7 @@ async def ready(_: Request) -> JSONResponse:
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start engine and store beside the server, which serves from the first moment; end the engine's processes."""
+    end_with_starter()
     engine = get_engine()
     store = asyncio.create_task(asyncio.to_thread(prepare_store))
     sys.stdout.write(f"Telltale is at {address()}\n")
@@ -47,6 +52,13 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     finally:
         await store
         await asyncio.to_thread(engine.close)
+
+
+def end_with_starter() -> None:
+    """Where `telltale app` has started this server, end it even when that is killed and cannot end it in order."""
+    starter = os.environ.get("TELLTALE_STARTED_BY", "")
+    if starter == str(os.getppid()):
+        threading.Thread(target=exit_when_orphaned, args=(int(starter),), name="orphan-watch", daemon=True).start()
 
 
 def prepare_store() -> None:
@@ -62,7 +74,9 @@ def prepare_store() -> None:
 def address() -> str:
     """Return the address under which a browser on this machine finds the pages."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"http://localhost:{st.get_option('server.port')}" + (f"/{base}" if base else "")
+    listening = str(st.get_option("server.address") or "")
+    host = "localhost" if listening in EVERYWHERE_OR_HERE else f"[{listening}]" if ":" in listening else listening
+    return f"http://{host}:{st.get_option('server.port')}" + (f"/{base}" if base else "")
 
 
 ROUTES = [Route("/ready", ready)]

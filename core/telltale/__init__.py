@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import numpy.typing as npt
 
@@ -17,11 +19,12 @@ if TYPE_CHECKING:
     from telltale.attacks.base import AttackResult, RandomTarget
     from telltale.base.progress import Progress
     from telltale.bundle.bundle import Bundle
+    from telltale.cli.server import Server
     from telltale.scores.evaluation import Evaluation
 
 from telltale.base.display import drawn_by
 
-__all__ = ["analyse", "attack", "compare", "evaluate", "load_bundle"]
+__all__ = ["analyse", "app", "attack", "compare", "evaluate", "load_bundle"]
 
 
 def _notebook() -> None:
@@ -151,6 +154,34 @@ def evaluate(
         return evaluate_fresh(opened, tell)
     values = opened.bundle.attack_parameters(attack) | dict(parameters or {})
     return evaluate_fresh(opened, tell, [AttackPlan(attack, 0, images, values)])
+
+
+def app(bundle: str | Path | None = None, *, port: int = 8501, host: str = "127.0.0.1", browser: bool = True) -> Server:
+    """Serve the pages from a process of their own, and open them in the browser once they are there.
+
+    Parameters
+    ----------
+    bundle : str or Path, optional
+        Name or folder of the bundle that is shown first; the default one where left out.
+    port : int
+    host : str
+        Address to listen at. The default is this machine alone; ``"0.0.0.0"`` lets others on the network in.
+    browser : bool
+        Whether a browser is opened.
+
+    Returns
+    -------
+    Server
+        With its `address`; `stop` ends it. It ends with this process at the latest.
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle, it is damaged, the pages are not installed, or the address cannot be used.
+    """
+    from telltale.cli.server import serve
+
+    return serve(bundle, port=port, host=host, browser=browser)
 
 
 def _opened(name: str) -> Any:

@@ -322,7 +322,7 @@ def test_a_photograph_is_cut_by_keyboard_attacked_and_followed_without_its_image
     visit.settle()
     visit.check()
     text = visit.text()
-    assert "python -m telltale build cifar10 --data" in text
+    assert "telltale build cifar10 --data" in text
     assert page.locator('img[alt*="not on this machine"]').count() == 3 * 8
     near = attacked.view(NeighboursView)
     for image_id, distance in zip(near.ids[-1, :8], near.distances[-1, :8], strict=True):

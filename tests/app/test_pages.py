@@ -312,7 +312,7 @@ def test_images_that_are_missing_leave_class_id_distance_and_one_command(
     show(monkeypatch, without)
     app = open_app(PAGES[3], k="5")
     assert len(app.get("image")) == pictures  # a tile in the place of every image
-    assert [code.value for code in app.code[:1]] == ["python -m telltale build cifar10 --data uoft-cs/cifar10"]
+    assert [code.value for code in app.code[:1]] == ["telltale build cifar10 --data uoft-cs/cifar10"]
     text = text_of(app)
     first = engine_neighbours(app)
     for image_id, label, distance in first:
@@ -529,9 +529,7 @@ def test_a_table_without_a_run_gives_the_one_command(
     app = open_tables(monkeypatch, tmp_path)
     assert not app.error and not app.dataframe
     app.selectbox(key="table").select("nnif-transfer").run()
-    assert "python -m telltale reproduce nnif-transfer --data uoft-cs/cifar10 --save" in [
-        code.value for code in app.code
-    ]
+    assert "telltale reproduce nnif-transfer --data uoft-cs/cifar10 --save" in [code.value for code in app.code]
 
 
 def test_a_damaged_run_is_one_sentence_and_the_command(
@@ -540,7 +538,7 @@ def test_a_damaged_run_is_one_sentence_and_the_command(
     (tmp_path / f"{TABLE}.parquet").write_bytes(b"nonsense")
     app = open_tables(monkeypatch, tmp_path)
     assert len(app.error) == 1 and f"{TABLE}.parquet" in app.error[0].value
-    assert f"python -m telltale reproduce {TABLE} --data uoft-cs/cifar10 --save" in [code.value for code in app.code]
+    assert f"telltale reproduce {TABLE} --data uoft-cs/cifar10 --save" in [code.value for code in app.code]
 
 
 def test_live_run_grows_and_ends(engine: FakeEngine) -> None:

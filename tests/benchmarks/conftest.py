@@ -58,7 +58,7 @@ class Photographs:
 def photographs() -> Photographs:
     """Open the CIFAR-10 classifier and 200 test images that it gets right, or skip with the reason."""
     if not WEIGHTS.exists():
-        pytest.skip(f"there are no weights in {WEIGHTS}: run `python -m telltale train cifar10`")
+        pytest.skip(f"there are no weights in {WEIGHTS}: run `telltale train cifar10`")
     image_set = _load_images()
     classifier = load_weights(architecture_of(CIFAR10, image_set), WEIGHTS)
     splits = Splits.draw(image_set.labels, CIFAR10.sizes, CIFAR10.seed, image_set.own_test)

@@ -40,7 +40,7 @@ def test_missing_images_are_said_with_the_command_that_brings_them(place: Path) 
     assert (found.references, found.training_images, found.images) == (10_000, 49_000, 60_000)
     assert "not on this machine" in found.lacks[0]
     assert "10,000 of 49,000 training images" in found.lacks[1]
-    assert found.images_command == "python -m telltale build cifar10 --data uoft-cs/cifar10"
+    assert found.images_command == "telltale build cifar10 --data uoft-cs/cifar10"
 
 
 def test_other_images_of_the_same_name_are_never_taken_for_its_own(place: Path) -> None:
@@ -62,5 +62,5 @@ def test_every_recipes_command_names_data_that_the_build_takes() -> None:
     for name in RECIPES:
         command = images_command(type("Named", (), {"name": name})())  # type: ignore[arg-type]
         words = str(command).split()
-        assert words[:5] == ["python", "-m", "telltale", "build", name] and words[5] == "--data"
-        assert words[6] in hub_ids | {"FOLDER_OR_HUB_ID"}
+        assert words[:4] == ["telltale", "build", name, "--data"]
+        assert words[4] in hub_ids | {"FOLDER_OR_HUB_ID"}

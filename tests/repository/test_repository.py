@@ -155,3 +155,13 @@ def test_continuous_integration_can_be_run() -> None:
     assert script.stat().st_mode & 0o111
     assert "set -euo pipefail" in script.read_text()
     assert script.read_text().rstrip().endswith("make test")
+    assert "- run: .ci/run\n" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+
+
+def test_the_hooks_before_a_commit_are_checks_of_make_test_and_fetch_nothing() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.findall(r"repo: (\S+)", hooks) == ["local"]
+    checks = (ROOT / "Makefile").read_text()
+    entries = re.findall(r"entry: \.venv/bin/(.+)", hooks)
+    assert len(entries) == 4
+    assert all(f"$(BIN)/{entry.removesuffix(' --force-exclude')}" in checks for entry in entries)

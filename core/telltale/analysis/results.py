@@ -123,7 +123,7 @@ class Analysis(Drawn):
         return next(v for v in (*self.verdicts, *fused) if v.detector == detector)
 
     def to_json(self) -> dict[str, object]:
-        """Return the stable JSON object of ``python -m telltale analyse --json``."""
+        """Return the stable JSON object of ``telltale analyse --json``."""
         return {
             "image_sha256": self.image_sha256,
             "prediction": {"label": self.prediction.name, "confidence": self.prediction.confidence},

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from telltale.base.files import file_sha256
 from telltale.base.origin import code_sha256, library_versions
-from telltale.base.places import PRECOMPUTED
+from telltale.base.places import PRECOMPUTED, writable
 from telltale.base.processes import Processes, Work, use_one_thread
 from telltale.base.progress import Progress, part
 from telltale.building.attacking import attack_splits
@@ -62,7 +62,8 @@ def build(
     data : str, optional
         Data set instead of the recipe's own.
     out : Path, optional
-        Bundle folder, named as the recipe; ``precomputed/NAME`` where left out.
+        Bundle folder, named as the recipe. Left out: ``precomputed/NAME`` of the checkout, or of the person's folder
+        for data.
     compact : bool
         Take at most `COMPACT_REFERENCES` training images as references and store them in half precision.
     work : Path, optional
@@ -81,7 +82,8 @@ def build(
         If the recipe or the data set is not known.
     """
     recipe = get_recipe(name)
-    return build_recipe(recipe, data or recipe.source, out or PRECOMPUTED / name, progress, compact, work)
+    folder = out or writable(PRECOMPUTED / name)
+    return build_recipe(recipe, data or recipe.source, folder, progress, compact, work)
 
 
 def build_recipe(

@@ -19,7 +19,7 @@ from telltale.base import files
 from telltale.base.display import Drawn
 from telltale.base.errors import DamagedBundleError, InputError
 from telltale.base.parameters import ParameterValue
-from telltale.base.places import PRECOMPUTED
+from telltale.base.places import PRECOMPUTED, writable
 from telltale.bundle import store
 from telltale.bundle.manifest import Manifest, check_name
 from telltale.bundle.verify import check_at_load
@@ -62,7 +62,7 @@ class DensityMap:
     covariances: npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle(Drawn):
     """A model with its data reference and everything fitted to them; files are read on first use.
 
@@ -77,6 +77,10 @@ class Bundle(Drawn):
     folder: Path
     id: str
     manifest: Manifest
+
+    def __repr__(self) -> str:
+        classes, shape = len(self.class_names), "×".join(map(str, self.image_shape))
+        return f"<Bundle '{self.name}': {self.manifest.title}, {classes} classes of {shape}, {self.folder}>"
 
     @property
     def name(self) -> str:
@@ -257,10 +261,15 @@ class Bundle(Drawn):
         return image_set, None
 
 
-def bundle_folders() -> tuple[Path, ...]:
-    """Folders in which bundles are looked for: those in ``TELLTALE_BUNDLES``, then the shipped ones."""
+def named_folders() -> tuple[Path, ...]:
+    """Folders of bundles that the environment variable ``TELLTALE_BUNDLES`` names."""
     listed = os.environ.get(BUNDLES_VARIABLE, "").split(os.pathsep)
-    return (*(Path(folder).expanduser() for folder in listed if folder), PRECOMPUTED)
+    return tuple(Path(folder).expanduser() for folder in listed if folder)
+
+
+def bundle_folders() -> tuple[Path, ...]:
+    """Folders in which bundles are looked for: those named, those built by this person, then the shipped ones."""
+    return tuple(dict.fromkeys((*named_folders(), writable(PRECOMPUTED), PRECOMPUTED)))
 
 
 def list_bundles() -> tuple[str, ...]:
@@ -289,7 +298,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
     folder = store.find_folder(Path(name_or_path)) if is_path else _search(str(name_or_path))
     if folder is None:
         present = ", ".join(list_bundles()) or "none"
-        known = f" 'python -m telltale build {name_or_path} --data ...' makes it." if name_or_path in RECIPES else ""
+        known = f" 'telltale build {name_or_path} --data ...' makes it." if name_or_path in RECIPES else ""
         raise InputError(f"There is no bundle '{name_or_path}'; bundles present: {present}.{known}")
     return folder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from telltale.base.errors import InputError
-from telltale.bundle.bundle import BUNDLES_VARIABLE, Bundle, bundle_folders, load_bundle
+from telltale.bundle.bundle import BUNDLES_VARIABLE, Bundle, load_bundle, named_folders
 from telltale.data.sources import KNOWN_SOURCES
 from telltale.recipes import RECIPES
 
@@ -95,14 +95,14 @@ def images_command(bundle: Bundle) -> str | None:
     if bundle.name not in RECIPES:
         return None
     known = KNOWN_SOURCES.get(RECIPES[bundle.name].source)
-    return f"python -m telltale build {bundle.name} --data {known.hub_id if known else 'FOLDER_OR_HUB_ID'}"
+    return f"telltale build {bundle.name} --data {known.hub_id if known else 'FOLDER_OR_HUB_ID'}"
 
 
 def folder_problems() -> tuple[str, ...]:
     """Return one sentence for each folder of ``TELLTALE_BUNDLES`` that is not there."""
     return tuple(
         f"{BUNDLES_VARIABLE} names '{folder}', which is not a folder: no bundles were looked for there."
-        for folder in bundle_folders()[:-1]
+        for folder in named_folders()
         if not folder.is_dir()
     )
 

@@ -1,4 +1,4 @@
-"""``python -m telltale cases``: the saved cases on the command line."""
+"""``telltale cases``: the saved cases on the command line."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from telltale.base.errors import InputError, StorageError
+from telltale.base.places import data_home
 
 FILE_VARIABLE = "TELLTALE_CASES"
 URL_VARIABLE = "DATABASE_URL"
@@ -84,7 +85,7 @@ def _file(environment: Mapping[str, str]) -> Path:
     chosen = environment.get(FILE_VARIABLE, "").strip()
     if chosen:
         return Path(chosen).expanduser().absolute()
-    return Path(environment.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "telltale" / "cases.sqlite"
+    return data_home(environment) / "cases.sqlite"
 
 
 def _postgresql(url: URL) -> Engine:

@@ -1,4 +1,4 @@
-"""``python -m telltale`` and what its commands do; `main` runs one."""
+"""``telltale`` and what its commands do; `main` runs one."""
 
 from telltale.cli.program import main
 

@@ -14,7 +14,7 @@ from telltale.base.errors import DamagedBundleError
 from telltale.bundle import find_bundle, list_bundles, verify_bundle
 from telltale.bundle.summary import BundleSummary, folder_problems, summarise
 from telltale.cli.options import DataOption, JsonOption, NameArgument
-from telltale.cli.output import late, print_record, progress, text
+from telltale.cli.output import print_record, progress, text
 
 
 def bundles(as_json: JsonOption = False) -> None:
@@ -41,9 +41,9 @@ def build(
 ) -> None:
     """Build a bundle: attack, trace, fit and calibrate everything around a trained classifier."""
     with progress() as report:
-        folder = late("telltale.building.build", "build")(
-            name, data=data, out=out, compact=compact, work=work, progress=report
-        )
+        from telltale.building.build import build as build_bundle
+
+        folder = build_bundle(name, data=data, out=out, compact=compact, work=work, progress=report)
     Console().print(f"Built {folder}.", soft_wrap=True)
 
 
@@ -54,7 +54,9 @@ def train(
 ) -> None:
     """Train a classifier; one that was stopped goes on after its last finished epoch."""
     with progress() as report:
-        file = late("telltale.models.training", "train")(name, data=data, out=out, progress=report)
+        from telltale.models.training import train as train_weights
+
+        file = train_weights(name, data=data, out=out, progress=report)
     Console().print(f"Trained {file}.", soft_wrap=True)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+import telltale
 from telltale.attacks.base import RANDOM, AnyAttack, AttackResult, RandomTarget
 from telltale.attacks.registry import ATTACKS, get_attack
 from telltale.base.errors import InputError
@@ -16,7 +17,7 @@ from telltale.base.images import image_sha256
 from telltale.base.parameters import ParameterValue
 from telltale.bundle import Bundle, load_bundle
 from telltale.cli.options import BundleOption, ImageArgument, JsonOption, attack_values
-from telltale.cli.output import check_writable, late, pairs_table, print_record, quiet_stdout, text, write_whole
+from telltale.cli.output import check_writable, pairs_table, print_record, quiet_stdout, text, write_whole
 from telltale.data.uploads import load_image_file, png_bytes
 from telltale.scores.calibration import check_alpha
 
@@ -41,7 +42,7 @@ def attack(
     target_label = _parse_target(target, spec, opened)
     natural = load_image_file(image, opened.image_shape)
     with quiet_stdout():
-        result: AttackResult = late("telltale", "attack")(
+        result = telltale.attack(
             natural, bundle=bundle, attack=attack, parameters=parameters, seed=seed, target=target_label
         )
     if out is not None:
@@ -60,7 +61,7 @@ def analyse(
     check_alpha(alpha)
     natural = load_image_file(image, load_bundle(bundle).image_shape)
     with quiet_stdout():
-        record = late("telltale", "analyse")(natural, bundle=bundle, alpha=alpha).to_json()
+        record: dict[str, Any] = telltale.analyse(natural, bundle=bundle, alpha=alpha).to_json()
     prediction = record["prediction"]
     table = Table("detector", "score", "p-value", "threshold", f"adversarial at {alpha:g}")
     table.title = f"{prediction['label']} ({prediction['confidence']:.1%})"

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from telltale.bundle import load_bundle
 from telltale.cli.options import DataOption, JsonOption, NameArgument
-from telltale.cli.output import late, pairs_table, print_record, progress, text
+from telltale.cli.output import pairs_table, print_record, progress, text
 
 
 def label_errors(
@@ -21,8 +21,10 @@ def label_errors(
     """List the training images whose label is probably wrong, the most suspicious first."""
     bundle = load_bundle(name)
     with progress() as report:
-        reference = late("telltale.analysis.opened", "load_reference")(bundle)
-        found = late("telltale.model_errors.suspicious", "suspicious_images")(reference, report)
+        from telltale.analysis.opened import load_reference
+        from telltale.model_errors.suspicious import suspicious_images
+
+        found = suspicious_images(load_reference(bundle), report)
     rows = list(found.records(count))
     table = Table("rank", "image", "label", "neighbours say", "suspicion", "self-influence", "disagreement")
     for row in rows:
@@ -50,7 +52,9 @@ def planted_errors(
 ) -> None:
     """Flip training labels on purpose, learn from them, and count how many the list of label errors finds."""
     with progress() as report:
-        found = late("telltale.studies.planted", "plant_errors")(
+        from telltale.studies.planted import plant_errors
+
+        found = plant_errors(
             name,
             report,
             data=data,

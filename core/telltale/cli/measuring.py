@@ -10,11 +10,12 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
+import telltale
 from telltale.attacks.registry import get_attack
 from telltale.base.errors import InputError
 from telltale.bundle import load_bundle
 from telltale.cli.options import JsonOption, NameArgument, attack_values
-from telltale.cli.output import check_writable, late, pairs_table, print_record, progress, text, write_whole
+from telltale.cli.output import check_writable, pairs_table, print_record, progress, text, write_whole
 
 if TYPE_CHECKING:
     from telltale.scores.evaluation import Evaluation
@@ -48,7 +49,7 @@ def evaluate(
             values = attack_values(get_attack(attack), settings or [], load_bundle(name))
             options |= {"attack": attack, "parameters": values, "images": images}
         with progress() as report:
-            evaluation = late("telltale", "evaluate")(name, fresh=fresh, progress=report, **options)
+            evaluation = telltale.evaluate(name, fresh=fresh, progress=report, **options)
     else:
         evaluation = evaluate_stored(load_bundle(name))
     print_record(evaluation.to_json(), _evaluation_table(evaluation), as_json)
@@ -62,9 +63,9 @@ def bench(
     """Measure an analysis and its stops on this machine, and the same work done by other libraries."""
     load_bundle(name)
     with progress() as report:
-        record = late("telltale.studies.comparison.benchmark", "bench")(
-            name, compare=not quick, progress=report
-        ).to_json()
+        from telltale.studies.comparison.benchmark import bench as measure
+
+        record: dict[str, Any] = measure(name, compare=not quick, progress=report).to_json()
     rows = record["comparisons"]
     print_record(record, pairs_table({key: value for key, value in record.items() if key != "comparisons"}), as_json)
     if rows and not as_json:
@@ -94,7 +95,9 @@ def growth(
     if out is not None:
         write_whole(out, to_csv(measured).encode(), "--out")
     if svg is not None:
-        write_whole(svg, late("telltale.studies.growth.chart", "growth_svg")(measured).encode(), "--svg")
+        from telltale.studies.growth.chart import growth_svg
+
+        write_whole(svg, growth_svg(measured).encode(), "--svg")
     table = Table("references", "classes", "one image, ms", "peak, GB", "recall", "neighbours", "influence")
     for row in rows:
         keys = ("references", "classes", "total_ms", "peak_gb", "recall", "index", "influence")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +89,6 @@ def quiet_stdout() -> Iterator[None]:
     """Drop what libraries print, so that stdout holds the answer and nothing else."""
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
-
-
-def late(module: str, name: str) -> Callable[..., Any]:
-    """Return a function of a module that is imported only now: it brings torch, which most commands never need."""
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
 
 
 def check_writable(path: Path | None, option: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -17,14 +18,15 @@ from telltale.cli.bundles import build, bundles, train, verify
 from telltale.cli.images import analyse, attack
 from telltale.cli.labels import label_errors, planted_errors
 from telltale.cli.measuring import bench, evaluate, growth
+from telltale.cli.pages import app
 from telltale.cli.tables import reproduce
 
 BAD_INPUT = 2
 FAULT = 1
 INTERRUPTED = 130
-PROGRAM = "python -m telltale"
 
 COMMANDS = (
+    app,
     bundles,
     build,
     train,
@@ -39,12 +41,12 @@ COMMANDS = (
     reproduce,
 )
 
-app = typer.Typer(
+program = typer.Typer(
     help="Telltale: see, trace and catch adversarial images.", add_completion=False, rich_markup_mode=None
 )
-app.add_typer(cases, name="cases")
+program.add_typer(cases, name="cases")
 for command in COMMANDS:
-    app.command()(command)
+    program.command()(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,11 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if not sys.warnoptions:  # stderr is for the one sentence
         warnings.simplefilter("ignore")
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(program)
     try:
         status = command.main(
             args=list(arguments) if arguments is not None else None,
-            prog_name=PROGRAM,
+            prog_name=typed_name(),
             standalone_mode=False,
         )
     except TelltaleError as error:
@@ -81,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(error.format_message(), BAD_INPUT)
         return _complain(f"Telltale failed: {type(error).__name__}: {error}", FAULT)
     return status if isinstance(status, int) else 0
+
+
+def typed_name() -> str:
+    """Return what the person has typed to start this program, for its usage lines."""
+    return "python -m telltale" if Path(sys.argv[0]).name == "__main__.py" else "telltale"
 
 
 def _complain(message: str, status: int) -> int:

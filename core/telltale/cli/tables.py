@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from telltale.cli.options import JsonOption
-from telltale.cli.output import late, print_record, progress
+from telltale.cli.output import print_record, progress
 from telltale.studies.tables.layout import distinct_notes
 from telltale.studies.tables.table import Cell, PaperTable
 
@@ -37,7 +37,9 @@ def reproduce(
         cells = load_results(name)
     else:
         with progress() as report:
-            cells = late("telltale.studies.tables.lab", "compute")(table, data, images, report)
+            from telltale.studies.tables.lab import compute
+
+            cells = compute(table, data, images, report)
         if save:
             save_results(name, cells)
     shown, notes = _cell_table(cells)

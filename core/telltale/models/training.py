@@ -18,7 +18,7 @@ import torch
 
 from telltale.base.errors import DamagedBundleError, InputError
 from telltale.base.files import load_arrays, load_metadata, save_arrays
-from telltale.base.places import PRECOMPUTED
+from telltale.base.places import PRECOMPUTED, newest, writable
 from telltale.base.progress import Progress
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
@@ -62,7 +62,7 @@ def train(name: str, *, data: str | None = None, out: Path | None = None, progre
     """
     recipe = get_recipe(name)
     source = data or recipe.source
-    file = out or shipped_weights(name)
+    file = out or writable(shipped_weights(name))
     _check_writable(file)
     progress(0.0, f"Reading {source}")
     image_set = load_image_set(source)
@@ -218,8 +218,8 @@ def _accuracy(classifier: Classifier, image_set: ImageSet, ids: npt.NDArray[np.i
 
 
 def shipped_weights(name: str) -> Path:
-    """Return where the weights of a recipe lie that come with Telltale, if it has any."""
-    return PRECOMPUTED / "weights" / f"{name}.safetensors"
+    """Return where the weights of a recipe lie that come with Telltale or were trained in their place, if any are."""
+    return newest(PRECOMPUTED / "weights" / f"{name}.safetensors")
 
 
 def trained_on(file: Path) -> str | None:

@@ -65,7 +65,7 @@ class Evaluation(Drawn):
     scores: pa.Table = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, object]:
-        """Return the stable JSON object of ``python -m telltale evaluate --json``."""
+        """Return the stable JSON object of ``telltale evaluate --json``."""
         return {
             "bundle": self.bundle,
             "rows": [row.to_json() for row in self.rows],

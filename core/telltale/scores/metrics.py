@@ -64,7 +64,7 @@ class DetectorMetrics:
     n_adversarial: int
 
     def to_json(self) -> dict[str, object]:
-        """Return the stable JSON object of one row of ``python -m telltale evaluate --json``."""
+        """Return the stable JSON object of one row of ``telltale evaluate --json``."""
         return {
             "detector": self.detector,
             "attack": self.attack,

@@ -36,7 +36,7 @@ class Verdict:
     n_calibration: int
 
     def to_json(self) -> dict[str, object]:
-        """Return the part of ``python -m telltale analyse --json`` about one detector."""
+        """Return the part of ``telltale analyse --json`` about one detector."""
         return {
             "detector": self.detector,
             "score": self.score,
@@ -68,7 +68,7 @@ class FusedVerdict:
     contributions: Mapping[str, float]
 
     def to_json(self) -> dict[str, object]:
-        """Return the part of ``python -m telltale analyse --json`` about the fused verdict."""
+        """Return the part of ``telltale analyse --json`` about the fused verdict."""
         error = None if self.error is None else {"score": self.error.score, "p_value": self.error.p_value}
         return {
             "kind": self.kind,

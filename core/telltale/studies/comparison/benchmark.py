@@ -68,7 +68,7 @@ class Bench:
     comparisons: tuple[ComparisonRow, ...]
 
     def to_json(self) -> dict[str, object]:
-        """Return the stable JSON object of ``python -m telltale bench --json``."""
+        """Return the stable JSON object of ``telltale bench --json``."""
         rows = [asdict(row) | {"ratio": row.ratio} for row in self.comparisons]
         return asdict(self) | {"comparisons": rows}
 

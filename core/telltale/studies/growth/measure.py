@@ -107,7 +107,7 @@ class Growth:
     disk_gb: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the stable JSON object of ``python -m telltale growth --json``."""
+        """Return the stable JSON object of ``telltale growth --json``."""
         return asdict(self)
 
 

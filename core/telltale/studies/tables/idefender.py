@@ -91,7 +91,7 @@ def _judged(lab: Lab, name: str, columns: Mapping[float, str], paper: tuple[floa
         if lab.data is not None:
             raise
         source = KNOWN_SOURCES[lab.recipe].hub_id
-        note = f"{error} 'python -m telltale reproduce {name} --data {source}' fetches it and computes this table."
+        note = f"{error} 'telltale reproduce {name} --data {source}' fetches it and computes this table."
         return [
             Cell(IDEFENDER, column, value, None, note=note)
             for column, value in zip(columns.values(), paper, strict=True)

@@ -90,4 +90,4 @@ def full_run_command(table: PaperTable) -> str:
     recipe = RECIPES.get(table.recipe)
     known = KNOWN_SOURCES.get(recipe.source) if recipe else None
     data = f" --data {known.hub_id}" if known else ""
-    return f"python -m telltale reproduce {table.name}{data} --save"
+    return f"telltale reproduce {table.name}{data} --save"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from telltale.base.errors import DamagedBundleError, InputError
 from telltale.base.files import load_table, save_table, whole
-from telltale.base.places import PRECOMPUTED
+from telltale.base.places import PRECOMPUTED, newest, writable
 from telltale.studies.tables.table import Cell
 
 RESULTS = PRECOMPUTED / "results"
@@ -31,7 +31,8 @@ SCHEMA = pa.schema(
 
 
 def save_results(name: str, cells: Sequence[Cell], folder: Path = RESULTS) -> Path:
-    """Write a table's cells; the file appears whole or not at all."""
+    """Write a table's cells; the file appears whole or not at all, outside an installed package."""
+    folder = writable(folder)
     folder.mkdir(parents=True, exist_ok=True)
     columns = {key: [getattr(cell, key) for cell in cells] for key in SCHEMA.names}
     file = folder / f"{name}.parquet"
@@ -50,7 +51,7 @@ def load_results(name: str, folder: Path = RESULTS) -> tuple[Cell, ...]:
     DamagedBundleError
         If the file is not such a table.
     """
-    file = folder / f"{name}.parquet"
+    file = newest(folder / f"{name}.parquet")
     if not file.exists():
         raise InputError(f"No full run of '{name}' is stored; leave out --stored to compute it.")
     table = load_table(file)
@@ -61,4 +62,4 @@ def load_results(name: str, folder: Path = RESULTS) -> tuple[Cell, ...]:
 
 def stored_results(folder: Path = RESULTS) -> tuple[str, ...]:
     """Return the names of all tables with a stored run."""
-    return tuple(sorted(file.stem for file in folder.glob("*.parquet")))
+    return tuple(sorted({file.stem for place in (writable(folder), folder) for file in place.glob("*.parquet")}))
