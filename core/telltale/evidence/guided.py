@@ -46,7 +46,8 @@ class GuidedNetwork:
 
     def __init__(self, classifier: Classifier) -> None:
         by_definition = _ByDefinition(classifier)
-        images = torch.rand((2, *classifier.input_shape), generator=torch.Generator().manual_seed(0))
+        dtype = next((p.dtype for p in classifier.parameters()), torch.float32)
+        images = torch.rand((2, *classifier.input_shape), generator=torch.Generator().manual_seed(0)).to(dtype)
         activation, gradient, count = by_definition.both(images)
         self.guided = count > 0
         self._device = classifier.device
@@ -351,7 +352,8 @@ class _GuidedInPlace(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *gradients: torch.Tensor) -> torch.Tensor:
         (y,) = context.saved_tensors
-        return torch.ops.aten.threshold_backward(gradients[0], y, 0).clamp_min_(0)
+        guided: torch.Tensor = torch.ops.aten.threshold_backward(gradients[0], y, 0).clamp_min_(0)
+        return guided
 
 
 def _guided(x: torch.Tensor, top: float) -> torch.Tensor:

@@ -129,6 +129,8 @@ def look_at(network: nn.Module, images: torch.Tensor) -> Anatomy:
     roots: list[Call] = []
     handles = []
     for path, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):  # takes no hooks, and runs as one
+            continue
         handles += [module.register_forward_pre_hook(begin(path), with_kwargs=True), module.register_forward_hook(end)]
     try:
         with torch.enable_grad():

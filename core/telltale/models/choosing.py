@@ -79,7 +79,7 @@ def choose(subject: Subject) -> list[Call]:
     """Choose the outputs of blocks, or of a network without blocks the ends of its convolutions and linear layers."""
     level = _level(subject.anatomy.root)
     before = subject.ending.call.ended if subject.ending.call is not None else len(subject.anatomy.calls)
-    ends = [call for call in _ends(level) if call.ended < before and _on_the_way(subject, call)]
+    ends = [call for call in _ends(level, subject.ending.logits) if call.ended < before and _on_the_way(subject, call)]
     if len(ends) <= MOST:
         return ends
     stages = [*(call for call, after in pairwise(ends) if _differ(call, after)), ends[-1]]
@@ -109,7 +109,7 @@ def _size(call: Call) -> int:
     return sum(1 for _ in call.leaves())
 
 
-def _ends(level: Sequence[Call]) -> list[Call]:
+def _ends(level: Sequence[Call], logits: torch.Tensor) -> list[Call]:
     """Return every block, and of what stands between blocks the last call that belongs to each weighted one."""
     ends: list[Call] = []
     extending = False
@@ -120,7 +120,7 @@ def _ends(level: Sequence[Call]) -> list[Call]:
         elif call.weighs:
             ends.append(call)
             extending = True
-        elif extending:
+        elif extending and call.output is not logits:
             ends[-1] = call
     return ends
 
