@@ -20,11 +20,30 @@ if TYPE_CHECKING:
     from telltale.base.progress import Progress
     from telltale.bundle.bundle import Bundle
     from telltale.cli.server import Server
+    from telltale.models.factories import model_factory
+    from telltale.models.preprocess import Preprocess
+    from telltale.models.wrapping import wrap
     from telltale.scores.evaluation import Evaluation
 
 from telltale.base.display import drawn_by
 
-__all__ = ["analyse", "app", "attack", "compare", "evaluate", "load_bundle"]
+__all__ = [
+    "Preprocess",
+    "analyse",
+    "app",
+    "attack",
+    "compare",
+    "evaluate",
+    "load_bundle",
+    "model_factory",
+    "wrap",
+]
+
+_FROM_MODELS = {
+    "Preprocess": "telltale.models.preprocess",
+    "model_factory": "telltale.models.factories",
+    "wrap": "telltale.models.wrapping",
+}
 
 
 def _notebook() -> None:
@@ -32,6 +51,20 @@ def _notebook() -> None:
 
 
 drawn_by(_notebook)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what concerns networks when it is first asked for."""
+    if name not in _FROM_MODELS:
+        raise AttributeError(f"module 'telltale' has no attribute '{name}'")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_FROM_MODELS[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load_bundle(name: str) -> Bundle:

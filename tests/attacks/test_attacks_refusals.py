@@ -10,14 +10,13 @@ import pytest
 import torch
 
 from support.attack_cases import linear_problem
-from support.tiny import tiny_classifier, tiny_images
+from support.tiny import small_classifier, tiny_classifier, tiny_images
 from telltale.attacks import ATTACKS, AttackSpec, attack_images, draw_targets, get_attack
 from telltale.attacks.base import AttackProblem, AttackSettings, Norm
 from telltale.attacks.budget import metered
 from telltale.attacks.randomness import stream_seed
 from telltale.base.errors import InputError
 from telltale.base.settings import parameter
-from telltale.models.classifier import Architecture, Classifier
 
 Output = Callable[[AttackProblem], torch.Tensor]
 
@@ -102,7 +101,7 @@ def test_bad_seed_is_refused(seed: object) -> None:
 
 
 def test_classifier_in_training_mode_is_refused() -> None:
-    classifier = Classifier(Architecture(1, 32, 32, 10, base_width=2, depth=1)).train()
+    classifier = small_classifier(1, 32, 32, 10, base_width=2, depth=1).train()
     with pytest.raises(InputError, match="evaluation mode"):
         attack_images(classifier, tiny_images(1)[0], "fgsm", labels=np.array([0]))
 
@@ -229,7 +228,7 @@ def test_meter_counts_rows_and_backward_passes_for_the_image_under_attack() -> N
 
 
 def test_meter_refuses_to_hand_back_a_classifier_in_training_mode() -> None:
-    classifier = Classifier(Architecture(1, 32, 32, 10, base_width=2, depth=1))
+    classifier = small_classifier(1, 32, 32, 10, base_width=2, depth=1)
     with pytest.raises(RuntimeError, match="training mode"), metered(classifier, 1) as meter:
         meter.train()
 

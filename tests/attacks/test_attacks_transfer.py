@@ -18,7 +18,7 @@ from telltale.attacks.attack import reached
 from telltale.base.errors import InputError
 from telltale.base.images import to_floats
 from telltale.building.attacking import attack_splits
-from telltale.models.training import save_weights
+from telltale.models.weights import save_weights
 from telltale.recipes import AttackPlan
 
 IMAGES = 8

@@ -17,7 +17,8 @@ from telltale.data.image_set import ImageSet
 from telltale.data.sources import DATA_VARIABLE, load_image_set
 from telltale.data.splits import Splits
 from telltale.models.classifier import Classifier
-from telltale.models.training import architecture_of, load_weights
+from telltale.models.training import architecture_of
+from telltale.models.weights import load_weights
 from telltale.recipes import CIFAR10
 
 WEIGHTS = PRECOMPUTED / "weights" / "cifar10.safetensors"

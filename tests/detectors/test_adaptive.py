@@ -134,7 +134,7 @@ def test_soft_entropy_is_the_entropy_where_grey_levels_are_far_apart() -> None:
 def test_a_response_that_can_be_differentiated_is_the_same_response() -> None:
     images = torch.from_numpy(fresh_images())
     network = guided_network(tiny_classifier())
-    activation = tiny_classifier().feature_maps(images)[-1]
+    activation = tiny_classifier().stage(images)
     found = network.pull_back(images, activation).detach().numpy()
     expected = network.backpropagate(fresh_images())
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()

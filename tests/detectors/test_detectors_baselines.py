@@ -263,7 +263,7 @@ def test_the_steps_gradient_is_that_of_finite_differences_on_every_layer() -> No
 
     def score(layer: int, offset: float) -> float:
         with torch.no_grad():
-            pooled = exact.feature_maps(image + offset * direction)[layer].mean((2, 3)).numpy()
+            pooled = exact.activations(image + offset * direction)[layer].numpy()
         return float(tiny_gaussians().layers[layer].scores(pooled).max())
 
     for layer, gradient in enumerate(gradients):
@@ -278,7 +278,7 @@ def test_a_step_moves_every_layers_score_as_a_step_of_its_own_by_hand() -> None:
     for layer, gradient in enumerate(score_gradients(classifier, gaussians, torch.from_numpy(images))):
         moved = torch.from_numpy(images + np.float32(1e-3) * np.sign(gradient.numpy()))
         with torch.no_grad():
-            pooled = classifier.feature_maps(moved)[layer].mean((2, 3)).numpy()
+            pooled = classifier.activations(moved)[layer].numpy()
         np.testing.assert_allclose(found[:, layer], gaussians.layers[layer].scores(pooled).max(1), rtol=1e-5)
     still = gaussians.scores(classifier.trace(images))
     np.testing.assert_allclose(stepped_scores(classifier, gaussians, images, 0.0), still, rtol=1e-5)

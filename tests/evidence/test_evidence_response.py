@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from skimage.filters.rank import entropy as rank_entropy
 from torch import nn
 
-from support.tiny import tiny_classifier, tiny_images
+import telltale
+from support.tiny import small_classifier, tiny_classifier, tiny_images
 from telltale.base.errors import InputError
 from telltale.evidence.response import (
     GUIDED,
@@ -24,7 +25,7 @@ from telltale.evidence.response import (
     response_maps,
     to_grey_levels,
 )
-from telltale.models.classifier import Architecture, Classifier
+from telltale.models.classifier import Classifier
 
 
 class GuidedRelu(torch.autograd.Function):
@@ -75,14 +76,14 @@ def rebuilt(function) -> Classifier:
 def seeded_gradient(classifier: Classifier, images: np.ndarray) -> np.ndarray:
     """Backpropagate the last stage's activation itself: the vector-Jacobian product with seed a."""
     inputs = torch.from_numpy(images).clone().requires_grad_()
-    last = classifier.feature_maps(inputs)[-1]
+    last = classifier.stage(inputs)
     return torch.autograd.grad(last, inputs, grad_outputs=last.detach())[0].numpy()
 
 
 def coloured_classifier(trained_norms: bool = False) -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        classifier = Classifier(Architecture(3, 16, 16, 4, base_width=4, depth=1))
+        classifier = small_classifier(3, 16, 16, 4, base_width=4, depth=1)
         for norm in classifier.modules():
             if trained_norms and isinstance(norm, nn.BatchNorm2d):
                 norm.running_mean.normal_(0.0, 0.2)
@@ -117,15 +118,14 @@ class HalfSquares(nn.Module):
         self.classifier = classifier
 
     def forward(self, images):
-        return 0.5 * self.classifier.feature_maps(images)[-1].square().sum((1, 2, 3))
+        return 0.5 * self.classifier.stage(images).square().sum((1, 2, 3))
 
 
 @pytest.mark.filterwarnings("ignore:Setting backward hooks")
 @pytest.mark.parametrize("make", [tiny_classifier, lambda: coloured_classifier(trained_norms=True)])
 def test_responses_equal_captums_guided_backprop(make) -> None:
     classifier = make()
-    a = classifier.architecture
-    images = np.random.default_rng(0).random((20, a.channels, a.height, a.width), dtype=np.float32)
+    images = np.random.default_rng(0).random((20, *classifier.input_shape), dtype=np.float32)
     inputs = torch.from_numpy(images).clone().requires_grad_()
     expected = luma(GuidedBackprop(HalfSquares(classifier)).attribute(inputs).detach().numpy())
     maps, method = response_maps(classifier, images)
@@ -139,18 +139,18 @@ class PreActivation(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.relu, self.conv = nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1)
+        self.sum, self.head = nn.Identity(), nn.Linear(6, 4)
 
-    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         first = self.stem(x)
-        return [first, first + self.conv(self.relu(first))]
+        return self.head(self.sum(first + self.conv(self.relu(first))).mean((2, 3)))
 
 
 def test_what_a_relu_reads_is_left_to_others_that_read_it() -> None:
     """Captum is no judge here: its hook sits on what the ReLU reads and guides the path around it too."""
-    classifier = coloured_classifier()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
-        classifier.network = PreActivation()
+        classifier = telltale.wrap(PreActivation(), classes=4, size=16, layers=["stem", "sum"])
     images = np.random.default_rng(0).random((3, 3, 16, 16), dtype=np.float32)
     maps = response_maps(classifier, images)[0]
     replace_relus(classifier, lambda: Applied(GuidedRelu))

@@ -8,16 +8,16 @@ import torch
 from scipy.special import softmax as scipy_softmax
 from torch import nn
 
-from support.tiny import tiny_classifier, tiny_images
+from support.tiny import small_classifier, tiny_classifier, tiny_images
 from telltale.base.errors import InputError
-from telltale.models.classifier import Architecture, Classifier
+from telltale.models.classifier import Classifier
 from telltale.models.trace import Trace
 
 
 def coloured() -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Classifier(Architecture(3, 16, 16, 4, base_width=4, depth=2), mean=0.3, std=0.2)
+        return small_classifier(3, 16, 16, 4, base_width=4, depth=2, mean=0.3, std=0.2)
 
 
 def random_images(count: int) -> np.ndarray:

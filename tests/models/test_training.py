@@ -28,13 +28,11 @@ from telltale.models.augmentation import Augmentation
 from telltale.models.training import (
     Checkpoint,
     architecture_of,
-    load_weights,
-    save_weights,
     train,
     train_classifier,
-    trained_on,
 )
 from telltale.models.training_run import TrainingRun
+from telltale.models.weights import load_weights, save_weights, trained_on
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 3

@@ -23,19 +23,18 @@ from telltale.base.processes import Processes
 from telltale.building.attacking import AttackedImages
 from telltale.data.splits import SplitSizes
 from telltale.evidence.density import RIDGE, class_thresholds
-from telltale.models.classifier import Architecture
 from telltale.models.trace import Trace
 from telltale.studies.tables import graybox, idefender, semi_white_box
 from telltale.studies.tables.black_box import EPSILONS, BlackBox
 from telltale.studies.tables.hidden_states import RAW, Judge, StateForm, StateModel, class_quantiles, fit_states, shapes
 from telltale.studies.tables.lab import Lab
-from telltale.studies.tables.mnist_models import LINEAR_STATE, STATE, PaperClassifier
+from telltale.studies.tables.mnist_models import LINEAR_STATE, STATE, paper_classifier
 from telltale.studies.tables.protocol import balanced_cell
 from telltale.studies.tables.results import load_results, stored_results
 from telltale.studies.tables.second_network import SecondNetwork
 
 PAPERS = Path(__file__).resolve().parents[3] / "shared" / "papers"
-MNIST = Architecture(1, 28, 28, 10)
+MNIST = ((1, 28, 28), 10)
 
 
 def silent(fraction: float, message: str) -> None:
@@ -55,7 +54,7 @@ def silent(fraction: float, message: str) -> None:
     ],
 )
 def test_models_have_the_papers_shapes(model: str, parameters: int, widths: tuple[int, ...]) -> None:
-    classifier = PaperClassifier(model, MNIST)  # type: ignore[arg-type]
+    classifier = paper_classifier(model, *MNIST)  # type: ignore[arg-type]
     assert sum(p.numel() for p in classifier.parameters()) == parameters
     trace = classifier.trace(np.zeros((2, 1, 28, 28), np.float32))
     assert tuple(a.shape[1] for a in trace.activations) == widths
@@ -63,7 +62,10 @@ def test_models_have_the_papers_shapes(model: str, parameters: int, widths: tupl
 
 
 def test_model_e_is_three_matrix_products() -> None:
-    classifier, images = PaperClassifier("E", MNIST), np.random.default_rng(0).random((5, 1, 28, 28), dtype=np.float32)
+    classifier, images = (
+        paper_classifier("E", *MNIST),
+        np.random.default_rng(0).random((5, 1, 28, 28), dtype=np.float32),
+    )
     weights = {name: value.numpy() for name, value in classifier.state_dict().items()}
     x = images.reshape(5, -1)
     for layer in ("fc1", "fc2"):
@@ -73,7 +75,10 @@ def test_model_e_is_three_matrix_products() -> None:
 
 
 def test_model_f_is_two_convolutions_with_stride_2_and_its_states_lie_around_the_last_relu() -> None:
-    classifier, images = PaperClassifier("F", MNIST), np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32)
+    classifier, images = (
+        paper_classifier("F", *MNIST),
+        np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32),
+    )
     weights = dict(classifier.state_dict())
 
     def convolved(x: torch.Tensor, layer: str, side: int) -> torch.Tensor:

@@ -8,7 +8,7 @@ import pytest
 from support.in_order import InOrder
 from telltale.base.images import to_floats
 from telltale.bundle.bundle import WEIGHTS_FILE
-from telltale.models.training import load_weights
+from telltale.models.weights import load_weights
 from telltale.recipes import AttackPlan
 from telltale.studies.tables.lab import Lab
 from telltale.studies.tables.retrained_lab import RetrainedLab
@@ -29,7 +29,7 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, RetrainedLab]:
 def test_the_networks_differ_and_neither_overwrites_the_other(labs: tuple[Lab, RetrainedLab]) -> None:
     lab, retrained = labs
     assert not np.array_equal(_weights(lab), _weights(retrained))
-    again = load_weights(retrained.classifier.architecture, retrained.folder / WEIGHTS_FILE)
+    again = load_weights(retrained.classifier.spec, retrained.folder / WEIGHTS_FILE)
     images = _images(lab, lab.loaded.bundle.splits.test[:20])
     np.testing.assert_array_equal(again.trace(images).logits, retrained.classifier.trace(images).logits)
 

@@ -14,7 +14,7 @@ import telltale.attacks
 from support.tiny import tiny_classifier, tiny_images
 from support.tiny_defence import tiny_defence
 from telltale.attacks import ATTACKS, AttackResult
-from telltale.models.classifier import Architecture, Classifier
+from telltale.models.classifier import Classifier
 
 QUICK: Mapping[str, Mapping[str, object]] = {
     "pgd": {"steps": 10, "step": 0.02},
@@ -31,7 +31,9 @@ QUICK: Mapping[str, Mapping[str, object]] = {
 IMAGES = 4
 
 
-def attack_images(classifier: Classifier, images: np.ndarray, attack: str, *rest: Any, **named: Any) -> AttackResult:
+def attack_images(
+    classifier: LinearClassifier, images: np.ndarray, attack: str, *rest: Any, **named: Any
+) -> AttackResult:
     """Attack images; attacks that aim at detectors get those of the tiny classifier."""
     if ATTACKS[attack].needs_detectors:
         named = {"defence": tiny_defence(), **named}
@@ -51,23 +53,30 @@ def quick_targeted_result(name: str) -> AttackResult:
     return attack_images(tiny_classifier(), images, name, QUICK.get(name), targets=(labels + 1) % 10)
 
 
-class LinearClassifier(Classifier):
+class Linear(nn.Module):
     """Logits are a linear function of the pixels, so that every distance to a boundary is known in closed form."""
 
-    def __init__(self, weight: np.ndarray, bias: np.ndarray, side: int = 8) -> None:
-        super().__init__(Architecture(1, side, side, len(bias), base_width=1, depth=1))
-        self.linear = nn.Linear(side * side, len(bias))
+    def __init__(self, weight: np.ndarray, bias: np.ndarray) -> None:
+        super().__init__()
+        self.linear = nn.Linear(weight.shape[1], len(bias))
         with torch.no_grad():
             self.linear.weight.copy_(torch.from_numpy(weight))
             self.linear.bias.copy_(torch.from_numpy(bias))
-        self.eval()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.linear(images.flatten(1))
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return self(torch.from_numpy(images)).argmax(1).numpy()
+
+class LinearClassifier(Classifier):
+    """A `Linear` network as a classifier."""
+
+    def __init__(self, weight: np.ndarray, bias: np.ndarray, side: int = 8) -> None:
+        made = telltale.wrap(Linear(weight, bias), classes=len(bias), size=side, channels=1)
+        super().__init__(made.network, made.plan, made.preprocess)
+
+    @property
+    def linear(self) -> nn.Linear:
+        return self.network.linear
 
 
 def linear_problem(scale: float = 1.0) -> tuple[LinearClassifier, np.ndarray]:

@@ -11,9 +11,25 @@ from torch import nn
 from telltale.base.images import FloatImages
 from telltale.data import digits
 from telltale.data.image_set import ImageSet
-from telltale.models.classifier import Architecture, Classifier
+from telltale.models.classifier import Classifier
+from telltale.models.spec import small_resnet_spec
+from telltale.models.weights import make_classifier
 
 TRAINING_IMAGES = 300
+
+
+def small_classifier(
+    channels: int,
+    height: int,
+    width: int,
+    classes: int,
+    base_width: int,
+    depth: int,
+    mean: float = 0.5,
+    std: float = 0.5,
+) -> Classifier:
+    """Return an untrained `SmallResNet` as a classifier; its weights are drawn from torch's global generator."""
+    return make_classifier(small_resnet_spec(channels, height, width, classes, base_width, depth), mean, std)
 
 
 @functools.cache
@@ -28,7 +44,7 @@ def tiny_classifier() -> Classifier:
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        classifier = Classifier(Architecture(1, 32, 32, 10, base_width=4, depth=1))
+        classifier = small_classifier(1, 32, 32, 10, base_width=4, depth=1)
         _train(classifier)
     return classifier
 

@@ -22,9 +22,10 @@ from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.kinds.kind import Kind, Seen
 from telltale.kinds.registry import KINDS
-from telltale.models.classifier import Architecture, Classifier
+from telltale.models.classifier import Classifier
+from telltale.models.spec import ClassifierSpec
 from telltale.models.trace import Trace
-from telltale.models.training import load_weights
+from telltale.models.weights import load_weights
 from telltale.scores.calibration import Calibration
 from telltale.scores.table import scored_detectors
 
@@ -100,7 +101,7 @@ def open_bundle(name: str) -> LoadedBundle:
     reference = load_reference(bundle)
     loaded = LoadedBundle(
         bundle,
-        load_weights(Architecture(**bundle.manifest.architecture), bundle.path(WEIGHTS_FILE)),
+        load_weights(ClassifierSpec.from_json(bundle.manifest.architecture), bundle.path(WEIGHTS_FILE)),
         reference,
         restore_detectors({key: entries[key]["parameters"] for key in names}, bundle.detector_arrays),
         {key: bundle.calibration(key) for key in (*columns, ERROR_SCORE)},

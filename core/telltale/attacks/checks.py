@@ -46,14 +46,14 @@ def checked_batch_size(batch_size: int) -> int:
 
 def checked_labels(classifier: Classifier, natural: FloatImages, labels: IntArray) -> IntArray:
     """Return one of the classifier's classes per image, int64 (n,)."""
-    return _checked_classes("labels", labels, len(natural), classifier.architecture.classes)
+    return _checked_classes("labels", labels, len(natural), classifier.classes)
 
 
 def checked_targets(
     classifier: Classifier, spec: AnyAttack, natural: FloatImages, labels: IntArray, targets: Targets, seed: int
 ) -> IntArray:
     """Return one class other than the label per image, or -1 where the attack is to be untargeted, int64 (n,)."""
-    classes = classifier.architecture.classes
+    classes = classifier.classes
     if targets is None and not spec.random_target:
         return np.full(len(natural), UNTARGETED, dtype=np.int64)
     if not spec.targeted:

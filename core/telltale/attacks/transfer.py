@@ -70,6 +70,5 @@ def _check_fit(substitute: Classifier, classifier: Classifier) -> None:
         raise InputError("The substitute must take images of the classifier's shape and know as many classes.")
 
 
-def _interface(classifier: Classifier) -> tuple[int, int, int, int]:
-    architecture = classifier.architecture
-    return architecture.channels, architecture.height, architecture.width, architecture.classes
+def _interface(classifier: Classifier) -> tuple[int, ...]:
+    return *classifier.input_shape, classifier.classes

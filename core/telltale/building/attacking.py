@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,9 @@ from telltale.base.progress import Progress
 from telltale.bundle.fitted import FittedFiles
 from telltale.data.image_set import ImageSet
 from telltale.detectors.defence import Defence
-from telltale.models.classifier import Architecture, Classifier
-from telltale.models.training import load_weights
+from telltale.models.classifier import Classifier
+from telltale.models.spec import ClassifierSpec
+from telltale.models.weights import load_weights
 from telltale.recipes import AttackPlan
 
 BATCH = 50
@@ -59,7 +60,7 @@ class _Chunk:
     pixels: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     weights: Path
-    architecture: dict[str, int]
+    spec: ClassifierSpec
     file: Path
     fitted: FittedFiles | None
 
@@ -106,13 +107,13 @@ def attack_splits(
         In the order of `wanted`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = asdict(classifier.architecture)
+    spec = classifier.spec
 
     def chunk(plan: AttackPlan, ids: npt.NDArray[np.int64]) -> _Chunk:
         pixels, labels = image_set.pixels[ids], image_set.labels[ids]
         numbers = tuple(int(i) for i in ids)
         file = folder / _name(plan, numbers)
-        return _Chunk(plan, seed, numbers, np.array(pixels), labels, weights, architecture, file, fitted)
+        return _Chunk(plan, seed, numbers, np.array(pixels), labels, weights, spec, file, fitted)
 
     planned = [[chunk(plan, part) for part in _parts(plan, ids)] for plan, ids in wanted]
     missing = [part for chunks in planned for part in chunks if not part.file.exists()]
@@ -140,7 +141,7 @@ def _name(plan: AttackPlan, ids: tuple[int, ...]) -> str:
 def _run(chunk: _Chunk) -> None:
     from telltale.attacks.attack import attack_images
 
-    classifier = load_weights(Architecture(**chunk.architecture), chunk.weights)
+    classifier = load_weights(chunk.spec, chunk.weights)
     plan = chunk.attack
     result = attack_images(
         classifier,

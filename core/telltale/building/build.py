@@ -35,7 +35,8 @@ from telltale.data.splits import Splits, SplitSizes
 from telltale.evidence.reference import Reference
 from telltale.models.classifier import Classifier
 from telltale.models.trace import Trace
-from telltale.models.training import architecture_of, load_weights, shipped_weights, train_weights, trained_on
+from telltale.models.training import architecture_of, shipped_weights, train_weights
+from telltale.models.weights import load_weights, trained_on
 from telltale.recipes import Recipe, get_recipe
 
 KEY_LENGTH = 16

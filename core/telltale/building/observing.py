@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from telltale.base.images import to_floats
 from telltale.base.processes import Processes, Work
 from telltale.base.progress import Progress, counted
 from telltale.evidence.readings import Readings
-from telltale.models.classifier import Architecture, Classifier
+from telltale.models.classifier import Classifier
+from telltale.models.spec import ClassifierSpec
 from telltale.models.trace import Trace
-from telltale.models.training import load_weights
+from telltale.models.weights import load_weights
 
 CHUNK = 500
 READING = "reading."
@@ -46,7 +47,7 @@ class Batch:
 class _Job:
     file: Path
     weights: Path
-    architecture: dict[str, int]
+    spec: ClassifierSpec
     pixels: npt.NDArray[np.uint8]
     readings: bool
 
@@ -78,20 +79,20 @@ def observe(
         In the order of `batches`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = asdict(classifier.architecture)
-    planned = [_jobs(batch, weights, architecture, folder) for batch in batches]
+    spec = classifier.spec
+    planned = [_jobs(batch, weights, spec, folder) for batch in batches]
     missing = [job for jobs in planned for job in jobs if not job.file.exists()]
     processes.run(Work(_observe, missing, counted(progress, "Tracing images", len(missing))))
     return [_gather([job.file for job in jobs], classifier.layers) for jobs in planned]
 
 
-def _jobs(batch: Batch, weights: Path, architecture: dict[str, int], folder: Path) -> list[_Job]:
+def _jobs(batch: Batch, weights: Path, spec: ClassifierSpec, folder: Path) -> list[_Job]:
     starts = range(0, len(batch.pixels), CHUNK)
     return [
         _Job(
             folder / f"{batch.name}-{start}.safetensors",
             weights,
-            architecture,
+            spec,
             np.array(batch.pixels[start : start + CHUNK]),
             batch.readings,
         )
@@ -100,7 +101,7 @@ def _jobs(batch: Batch, weights: Path, architecture: dict[str, int], folder: Pat
 
 
 def _observe(job: _Job) -> None:
-    classifier = load_weights(Architecture(**job.architecture), job.weights)
+    classifier = load_weights(job.spec, job.weights)
     images = to_floats(job.pixels)
     seen = observe_images(classifier, images, job.readings)
     arrays: dict[str, npt.NDArray[Any]] = {"logits": seen.trace.logits}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ def _manifest(built: Built, notes: dict[str, object]) -> Manifest:
         seed=recipe.seed,
         data=DataReference(source, image_set.fingerprint, len(image_set), image_set.class_names, shape),  # type: ignore[arg-type]
         layers=built.classifier.layers,
-        architecture=asdict(built.classifier.architecture),
+        architecture=built.classifier.spec.to_json(),
         accuracies={"train": built.train_accuracy} | {part.split: part.accuracy for part in built.natural},
         attacks=tuple(_attack_entry(plan, built.attacked) for plan in recipe.attacks),
         detectors={name: selection[name] for name in DETECTORS if name in selection},

@@ -75,7 +75,7 @@ class Manifest:
     data : DataReference
     layers : tuple of str, length L
     architecture : dict
-        Fields of the classifier's architecture.
+        What `telltale.models.spec.ClassifierSpec.from_json` reads.
     accuracies : dict of str to float
         Share of correct predictions per split.
     attacks : tuple of dict

@@ -52,8 +52,8 @@ def score_gradients(classifier: Classifier, gaussians: TiedGaussians, images: to
     list of L Tensors of the shape and dtype of `images`
     """
     images = images.detach().requires_grad_()
-    pairs = zip(gaussians.layers, classifier.feature_maps(images), strict=True)
-    scores = [_nearest_class_scores(gaussian, pooled.mean((2, 3))) for gaussian, pooled in pairs]
+    pairs = zip(gaussians.layers, classifier.activations(images), strict=True)
+    scores = [_nearest_class_scores(gaussian, pooled) for gaussian, pooled in pairs]
     return [torch.autograd.grad(score.sum(), images, retain_graph=True)[0] for score in scores]
 
 
@@ -70,6 +70,6 @@ def _part(
     columns = []
     for layer, gradients in enumerate(score_gradients(classifier, gaussians, images)):
         with torch.inference_mode():
-            activations = classifier.feature_maps(images + step * gradients.sign())[layer].mean((2, 3))
+            activations = classifier.activations(images + step * gradients.sign())[layer]
         columns.append(gaussians.layers[layer].scores(activations.numpy()).max(1))
     return np.stack(columns, axis=1)

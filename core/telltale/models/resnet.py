@@ -1,9 +1,12 @@
-"""A small residual network whose ReLUs are modules used once each, as guided backprop needs them."""
+"""The small residual network of the recipes."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
+
+from telltale.models.factories import model_factory
+from telltale.models.spec import SMALL_RESNET
 
 
 class ResidualBlock(nn.Module):
@@ -64,17 +67,15 @@ class SmallResNet(nn.Module):
         self.blocks = nn.ModuleDict(blocks)
         self.head = nn.Linear(previous, classes)
 
-    def layer_names(self) -> tuple[str, ...]:
-        """Names of the traced layers, in order: the stem and every block."""
-        return ("stem", *self.blocks.keys())
-
-    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Return the feature map of the stem and of every block, each of shape (n, d, h, w)."""
-        maps = [self.stem(x)]
-        for block in self.blocks.values():
-            maps.append(block(maps[-1]))
-        return maps
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (n, C, H, W) to logits (n, classes)."""
-        return self.head(self.activations(x)[-1].mean((2, 3)))  # type: ignore[no-any-return]
+        x = self.stem(x)
+        for block in self.blocks.values():
+            x = block(x)
+        return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+@model_factory(SMALL_RESNET)
+def small_resnet(channels: int, classes: int, width: int = 16, depth: int = 3) -> SmallResNet:
+    """Make a `SmallResNet`."""
+    return SmallResNet(channels, classes, width, depth)

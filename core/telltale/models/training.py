@@ -6,28 +6,28 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from telltale.base.errors import DamagedBundleError, InputError
-from telltale.base.files import load_arrays, load_metadata, save_arrays
+from telltale.base.files import load_arrays, load_metadata
 from telltale.base.places import PRECOMPUTED, newest, writable
 from telltale.base.progress import Progress
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.data.splits import SPLIT_NAMES, Splits
-from telltale.models.classifier import Architecture, Classifier
+from telltale.models.classifier import Classifier, arrays_sha256
+from telltale.models.spec import ClassifierSpec, small_resnet_spec
 from telltale.models.training_run import TrainingRun
+from telltale.models.weights import save_weights, trained_on, write_whole
 from telltale.recipes import Recipe, get_recipe
 
-DATA_KEY = "data"
 CHECKSUM_KEY = "sha256"
 AT_ONCE = 2048
 AFTER_TRAINING = ("title", "attacks", "macro_attacks")
@@ -181,7 +181,7 @@ class Checkpoint:
             arrays, checksum = load_arrays(self.file), load_metadata(self.file).get(CHECKSUM_KEY)
         except DamagedBundleError:  # there is none, or a kill or a full disk spoilt it: training starts anew
             return 0
-        if checksum != _sha256(arrays):
+        if checksum != arrays_sha256(arrays):
             return 0
         epochs = int(arrays["epochs"])
         run.restore(arrays, epochs)
@@ -190,7 +190,7 @@ class Checkpoint:
     def keep(self, run: TrainingRun, epochs: int) -> None:
         """Replace what is kept."""
         arrays = run.arrays() | {"epochs": np.array(epochs)}
-        _write_whole(self.file, arrays, {CHECKSUM_KEY: _sha256(arrays)})
+        write_whole(self.file, arrays, {CHECKSUM_KEY: arrays_sha256(arrays)})
 
     def remove(self) -> None:
         """Forget the training, which is finished, and those into the same file that were given up."""
@@ -198,10 +198,10 @@ class Checkpoint:
             left.unlink(missing_ok=True)
 
 
-def architecture_of(recipe: Recipe, image_set: ImageSet) -> Architecture:
+def architecture_of(recipe: Recipe, image_set: ImageSet) -> ClassifierSpec:
     """Shape a recipe's network for a data set."""
     channels, height, width = image_set.pixels.shape[1:]
-    return Architecture(channels, height, width, len(image_set.class_names), recipe.base_width, recipe.depth)
+    return small_resnet_spec(channels, height, width, len(image_set.class_names), recipe.base_width, recipe.depth)
 
 
 def accuracies(classifier: Classifier, image_set: ImageSet, splits: Splits) -> dict[str, float]:
@@ -220,49 +220,6 @@ def _accuracy(classifier: Classifier, image_set: ImageSet, ids: npt.NDArray[np.i
 def shipped_weights(name: str) -> Path:
     """Return where the weights of a recipe lie that come with Telltale or were trained in their place, if any are."""
     return newest(PRECOMPUTED / "weights" / f"{name}.safetensors")
-
-
-def trained_on(file: Path) -> str | None:
-    """Return the fingerprint of the data that weights were trained on; None if the file is absent or does not say.
-
-    Raises
-    ------
-    DamagedBundleError
-        If the file is damaged.
-    """
-    return load_metadata(file).get(DATA_KEY) if file.exists() else None
-
-
-def save_weights(classifier: Classifier, file: Path, data: str | None = None) -> None:
-    """Write all parameters and buffers, normalisation included; the file appears whole or not at all.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    file : Path
-    data : str, optional
-        Fingerprint of the data it was trained on, for `trained_on`.
-    """
-    arrays = {key: value.numpy() for key, value in classifier.state_dict().items()}
-    _write_whole(file, arrays, {DATA_KEY: data} if data else {})
-
-
-def load_weights(architecture: Architecture, file: Path) -> Classifier:
-    """Rebuild a classifier from its weights.
-
-    Raises
-    ------
-    DamagedBundleError
-        If the file does not fit the architecture.
-    """
-    classifier = Classifier(architecture)
-    state = {key: torch.from_numpy(value.copy()) for key, value in load_arrays(file).items()}
-    try:
-        classifier.load_state_dict(state)
-    except RuntimeError as error:
-        raise DamagedBundleError(f"The weights in '{file.name}' do not fit the network of this bundle.") from error
-    # A fifth faster on CPUs, forward and backward; rounding changes in the last bits, so all that is loaded has it.
-    return classifier.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _check_writable(file: Path) -> None:
@@ -287,26 +244,8 @@ def _check_own_data(name: str, file: Path, image_set: ImageSet) -> None:
         raise InputError(f"The weights of '{name}' were trained on other data; name a file for these with --out.")
 
 
-def _write_whole(file: Path, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}-{os.getpid()}.partial")
-    try:
-        save_arrays(unfinished, arrays, metadata)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _sha256(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    digest = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
 def _code_sha256() -> str:
     """SHA-256 of the code that trains."""
-    return _sha256(
+    return arrays_sha256(
         {file.name: np.frombuffer(file.read_bytes(), np.uint8) for file in Path(__file__).parent.glob("*.py")}
     )

@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from telltale.models.augmentation import Augmentation
-from telltale.models.classifier import Architecture, Classifier
+from telltale.models.classifier import Classifier
 from telltale.models.compute import Compute
+from telltale.models.spec import ClassifierSpec
+from telltale.models.weights import make_classifier
 from telltale.recipes import Recipe
 
 
@@ -23,7 +25,7 @@ class TrainingRun:
     Parameters
     ----------
     recipe : Recipe
-    architecture : Architecture
+    architecture : ClassifierSpec
     pixels : array of uint8, shape (n, C, H, W)
     labels : array of int64, shape (n,)
     """
@@ -31,7 +33,7 @@ class TrainingRun:
     def __init__(
         self,
         recipe: Recipe,
-        architecture: Architecture,
+        architecture: ClassifierSpec,
         pixels: npt.NDArray[np.uint8],
         labels: npt.NDArray[np.int64],
     ) -> None:
@@ -70,7 +72,7 @@ class TrainingRun:
                 self._step(rows)
 
     def finished(self) -> Classifier:
-        """Return the classifier, in evaluation mode, on the processor."""
+        """Return the classifier, in evaluation mode, where it will be used."""
         return self._compute.take_back(self._classifier).eval()
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -106,8 +108,8 @@ class TrainingRun:
         self._schedule.step()
 
 
-def _untrained(seed: int, architecture: Architecture, pixels: torch.Tensor) -> Classifier:
+def _untrained(seed: int, architecture: ClassifierSpec, pixels: torch.Tensor) -> Classifier:
     images = pixels.float() / 255.0
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Classifier(architecture, float(images.mean()), float(images.std()))
+        return make_classifier(architecture, float(images.mean()), float(images.std()))

@@ -20,14 +20,8 @@ from telltale.data.splits import Splits
 from telltale.evidence.influence import fit_head
 from telltale.model_errors.suspicious import SuspiciousImages, rank_labels
 from telltale.models.classifier import Classifier
-from telltale.models.training import (
-    architecture_of,
-    load_weights,
-    shipped_weights,
-    train_classifier,
-    train_weights,
-    trained_on,
-)
+from telltale.models.training import architecture_of, shipped_weights, train_classifier, train_weights
+from telltale.models.weights import load_weights, trained_on
 from telltale.recipes import Recipe, get_recipe
 
 Ids = npt.NDArray[np.int64]

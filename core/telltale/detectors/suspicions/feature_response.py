@@ -29,7 +29,7 @@ def response_suspicion(classifier: Classifier, reference: Reference, detector: F
     natural = None if detector.settings.tails == UPPER else NaturalValues(detector.natural_)
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
-        activation = classifier.feature_maps(images)[-1]
+        activation = classifier.stage(images)
         responses = guided_network(classifier).pull_back(images, activation)
         parts = torch.split(responses, AT_ONCE)
         entropy = torch.cat([soft_entropy(_grey(part)) for part in parts]).double()

@@ -52,5 +52,4 @@ class View:
 
 def view(classifier: Classifier, images: torch.Tensor) -> View:
     """Pass images (n, C, H, W) through the classifier and keep what detectors read."""
-    pooled = tuple(maps.mean((2, 3)) for maps in classifier.feature_maps(images))
-    return View(pooled, classifier.network.head(pooled[-1]))
+    return View(*classifier.look(images))

@@ -65,4 +65,4 @@ class _HalfSquares(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (n, C, H, W) to (n,)."""
-        return 0.5 * self.classifier.feature_maps(images)[-1].square().sum((1, 2, 3))
+        return 0.5 * self.classifier.stage(images).flatten(1).square().sum(1)

@@ -20,12 +20,12 @@ from telltale.data.cache import cache_folder
 from telltale.data.image_set import ImageSet
 from telltale.data.splits import Splits, SplitSizes
 from telltale.detectors.base import Labels
-from telltale.models.classifier import Architecture
+from telltale.models.classifier import Classifier
 from telltale.models.trace import Trace
 from telltale.scores.metrics import auc
 from telltale.studies.tables import hidden_states, mnist_models
 from telltale.studies.tables.hidden_states import VARIANTS, Judge, Known, StateForm, fit_states
-from telltale.studies.tables.mnist_models import LINEAR_STATE, STATE, PaperClassifier, trained
+from telltale.studies.tables.mnist_models import LINEAR_STATE, STATE, trained
 
 EPSILONS = (0.1, 0.15, 0.2, 0.25, 0.3)
 SIZES = SplitSizes(fit=2000, calibration=3000, test=10_000)
@@ -123,12 +123,12 @@ class BlackBox:
         return Splits.draw_within(self.image_set.labels, self.sizes, SEED, self.image_set.own_test)
 
     @cached_property
-    def substitute(self) -> PaperClassifier:
+    def substitute(self) -> Classifier:
         """Model E, the attacker's; trained on the same images, as in the paper."""
         return self._model("E", part(self.progress, 0.0, 0.05))
 
     @cached_property
-    def classifier(self) -> PaperClassifier:
+    def classifier(self) -> Classifier:
         """Model F, the one that is attacked."""
         return self._model("F", part(self.progress, 0.05, 0.3))
 
@@ -174,12 +174,11 @@ class BlackBox:
             attacked[eps] = self.classifier.trace(made.images)
         return Shown(np.array(labels), self.classifier.trace(images), attacked)
 
-    def _model(self, model: mnist_models.ModelName, progress: Progress) -> PaperClassifier:
-        channels, height, width = self.image_set.pixels.shape[1:]
-        architecture = Architecture(channels, height, width, len(self.image_set.class_names))
+    def _model(self, model: mnist_models.ModelName, progress: Progress) -> Classifier:
+        shape, classes = self.image_set.pixels.shape[1:], len(self.image_set.class_names)
         ids = self.splits.train
         pixels, labels = self.image_set.pixels[ids], self.image_set.labels[ids]
-        return trained(model, architecture, pixels, labels, SEED, self.folder / f"{model}.safetensors", progress)
+        return trained(model, shape, classes, pixels, labels, SEED, self.folder / f"{model}.safetensors", progress)
 
     @cached_property
     def _training(self) -> Known:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,7 +15,10 @@ from torch import nn
 from telltale.base.files import load_arrays, save_arrays, whole
 from telltale.base.images import ByteImages
 from telltale.base.progress import Progress
-from telltale.models.classifier import Architecture, Classifier
+from telltale.models.classifier import Classifier
+from telltale.models.factories import model_factory
+from telltale.models.resnet import small_resnet
+from telltale.models.wrapping import wrap
 
 ModelName: TypeAlias = Literal["E", "F"]
 
@@ -29,29 +33,23 @@ class ModelE(nn.Module):
 
     Parameters
     ----------
-    architecture : Architecture
+    shape : (int, int, int)
+        (C, H, W) of one image.
+    classes : int
     """
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, shape: Sequence[int], classes: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(architecture.channels * architecture.height * architecture.width, 200)
+        self.fc1 = nn.Linear(math.prod(shape), 200)
         self.relu1 = nn.ReLU()
         self.fc2 = nn.Linear(200, 200)
         self.relu2 = nn.ReLU()
-        self.head = nn.Linear(200, architecture.classes)
-
-    def layer_names(self) -> tuple[str, ...]:
-        """Names of the traced layers, in order."""
-        return "fc1", "fc2"
-
-    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Return the output of both hidden layers as maps of one pixel, shape (n, 200, 1, 1)."""
-        first = self.relu1(self.fc1(x.flatten(1)))
-        return [_one_pixel(first), _one_pixel(self.relu2(self.fc2(first)))]
+        self.head = nn.Linear(200, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (n, channels, H, W) to logits (n, C)."""
-        return self.head(self.activations(x)[-1].flatten(1))  # type: ignore[no-any-return]
+        first = self.relu1(self.fc1(x.flatten(1)))
+        return self.head(self.relu2(self.fc2(first)))  # type: ignore[no-any-return]
 
 
 class ModelF(nn.Module):
@@ -62,66 +60,65 @@ class ModelF(nn.Module):
 
     Parameters
     ----------
-    architecture : Architecture
+    shape : (int, int, int)
+        (C, H, W) of one image.
+    classes : int
     """
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, shape: Sequence[int], classes: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(architecture.channels, 64, 8, 2)
+        self.conv1 = nn.Conv2d(shape[0], 64, 8, 2)
         self.relu1 = nn.ReLU()
         self.conv2 = nn.Conv2d(64, 128, 6, 2)
+        self.flatten = nn.Flatten()  # before the ReLU, so that both hidden states are layers
         self.relu2 = nn.ReLU()
-        height, width = (((side - 8) // 2 + 1 - 6) // 2 + 1 for side in (architecture.height, architecture.width))
-        self.head = nn.Linear(128 * height * width, architecture.classes)
-
-    def layer_names(self) -> tuple[str, ...]:
-        """Names of the traced layers, in order."""
-        return "conv1", LINEAR_STATE, STATE
-
-    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Return the maps of the first stage, and the flattened last ones as maps of one pixel, (n, d, 1, 1)."""
-        first = self.relu1(self.conv1(x))
-        second = self.conv2(first)
-        return [first, _one_pixel(second), _one_pixel(self.relu2(second))]
+        height, width = (((side - 8) // 2 + 1 - 6) // 2 + 1 for side in shape[1:])
+        self.head = nn.Linear(128 * height * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (n, channels, H, W) to logits (n, C)."""
-        return self.head(self.activations(x)[-1].flatten(1))  # type: ignore[no-any-return]
+        second = self.flatten(self.conv2(self.relu1(self.conv1(x))))
+        return self.head(self.relu2(second))  # type: ignore[no-any-return]
 
 
-MODELS: Mapping[ModelName, Callable[[Architecture], nn.Module]] = {"E": ModelE, "F": ModelF}
+MODELS: Mapping[ModelName, Callable[[Sequence[int], int], nn.Module]] = {"E": ModelE, "F": ModelF}
+LAYERS: Mapping[ModelName, Mapping[str, str]] = {
+    "E": {"fc1": "relu1", "fc2": "relu2"},
+    "F": {"conv1": "relu1", LINEAR_STATE: "flatten", STATE: "relu2"},
+}
 
 
-class PaperClassifier(Classifier):
-    """Model E or F as everything else sees a classifier; pixels enter as they are, in [0, 1].
+@model_factory
+def paper_model(model: ModelName, shape: Sequence[int], classes: int) -> nn.Module:
+    """Make model E or F."""
+    return MODELS[model](shape, classes)
 
-    Parameters
-    ----------
-    model : {"E", "F"}
-    architecture : Architecture
-    """
 
-    def __init__(self, model: ModelName, architecture: Architecture) -> None:
-        super().__init__(architecture, mean=0.0, std=1.0)
-        self.network = MODELS[model](architecture)  # type: ignore[assignment]  # with the interface of `SmallResNet`
-        self.eval()
+def paper_classifier(model: ModelName, shape: Sequence[int], classes: int) -> Classifier:
+    """Return a new model E or F for images (C, H, W), which enter as they are, in [0, 1]."""
+    network = paper_model(model, [int(side) for side in shape], classes)
+    height, width = (int(side) for side in shape[1:])
+    return wrap(network, classes=classes, size=(height, width), layers=LAYERS[model], channels=int(shape[0]))
 
 
 def trained(
     model: ModelName,
-    architecture: Architecture,
+    shape: Sequence[int],
+    classes: int,
     pixels: ByteImages,
     labels: npt.NDArray[np.int64],
     seed: int,
     file: Path,
     progress: Progress,
-) -> PaperClassifier:
+) -> Classifier:
     """Train a model with Adam on cross-entropy, or read it from where an earlier call left it.
 
     Parameters
     ----------
     model : {"E", "F"}
-    architecture : Architecture
+    shape : (int, int, int)
+        (C, H, W) of one image.
+    classes : int
     pixels : array of uint8, shape (n, C, H, W)
     labels : array of int64, shape (n,)
     seed : int
@@ -131,24 +128,25 @@ def trained(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classifier = PaperClassifier(model, architecture)
+        small_resnet(shape[0], classes)  # drawn and left: the weights behind the stored tables were drawn after one
+        classifier = paper_classifier(model, shape, classes)
         if not file.exists():
             _train(classifier, model, pixels, labels, progress)
             with whole(file) as partial:
-                save_arrays(partial, {key: value.numpy() for key, value in classifier.state_dict().items()})
+                save_arrays(partial, classifier.arrays())
     state = {key: torch.from_numpy(value.copy()) for key, value in load_arrays(file).items()}
     classifier.load_state_dict(state)
     return classifier
 
 
 def _train(
-    classifier: PaperClassifier,
+    classifier: Classifier,
     model: ModelName,
     pixels: ByteImages,
     labels: npt.NDArray[np.int64],
     progress: Progress,
 ) -> None:
-    images, classes = torch.from_numpy(np.array(pixels)), torch.from_numpy(np.array(labels))
+    images, truth = torch.from_numpy(np.array(pixels)), torch.from_numpy(np.array(labels))
     optimiser = torch.optim.Adam(classifier.parameters(), LEARNING_RATE)
     classifier.train()
     for epoch in range(EPOCHS[model]):
@@ -157,11 +155,7 @@ def _train(
             progress(share, f"Training model {model}, epoch {epoch + 1} of {EPOCHS[model]}")
             optimiser.zero_grad(set_to_none=True)
             logits = classifier(images[rows].float() / 255.0)
-            loss = nn.functional.cross_entropy(logits, classes[rows])
+            loss = nn.functional.cross_entropy(logits, truth[rows])
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     classifier.eval().zero_grad(set_to_none=True)
-
-
-def _one_pixel(features: torch.Tensor) -> torch.Tensor:
-    return features.flatten(1)[:, :, None, None]

@@ -54,12 +54,13 @@ def second_network(
     name = f"{recipe.name}-w{recipe.base_width}-d{recipe.depth}-s{seed}-e{epochs}"
     classifier = trained_network(lab, recipe, lab.folder / "networks" / f"{name}.safetensors")
     splits, labels = lab.loaded.bundle.splits, lab.image_set.labels
-    width = classifier.architecture.base_width * 4
+    assert classifier.head is not None
+    width = classifier.head.weights.shape[1]
     model = fit_states(
         StateForm(classifier.layers[-1], False, width),
         lambda: (_trace(lab, classifier, splits.train), labels[splits.train]),
         lambda: (_trace(lab, classifier, splits.fit), labels[splits.fit]),
-        classifier.architecture.classes,
+        classifier.classes,
         seed,
         lab.folder / "networks" / f"{name}-states.safetensors",
     )

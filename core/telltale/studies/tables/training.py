@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from telltale.models.classifier import Classifier
-from telltale.models.training import architecture_of, load_weights, train_weights
+from telltale.models.training import architecture_of, train_weights
+from telltale.models.weights import load_weights
 from telltale.recipes import Recipe
 from telltale.studies.tables.lab import Lab
 

@@ -41,7 +41,7 @@ def unrounded_attack(
     spec = get_attack(plan.name)
     settings = spec.settings.read(plan.parameters, spec.name)
     aimed = plan.random_target or spec.random_target
-    targets = draw_targets(images, labels, classifier.architecture.classes, seed) if aimed else None
+    targets = draw_targets(images, labels, classifier.classes, seed) if aimed else None
     found = []
     with metered(classifier, len(images), None) as meter:
         for start in range(0, len(images), BATCH):

@@ -1,0 +1,195 @@
+"""Functions that make networks, known by name, so that another process can make the same network again."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from telltale.base.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Factory = TypeVar("Factory", bound="Callable[..., nn.Module]")
+
+MODELS_VARIABLE = "TELLTALE_MODELS"
+MARK = "_telltale_made_by"
+
+_factories: dict[str, Callable[..., nn.Module]] = {}
+_loaded: set[str] = set()
+
+
+@overload
+def model_factory(name: Factory) -> Factory: ...
+
+
+@overload
+def model_factory(name: str) -> Callable[[Factory], Factory]: ...
+
+
+def model_factory(name: Any) -> Any:
+    """Register a function that makes a network, and mark the networks it makes.
+
+    What `wrap` makes of such a network has a `Classifier.spec`, from which another process makes it again: the
+    factory's name, its arguments and a file of weights, never a pickle. That process must know the factory: its file
+    or module is named in the environment variable ``TELLTALE_MODELS``.
+
+    Parameters
+    ----------
+    name : str or callable
+        Name to register under; as a bare decorator, the function's own.
+
+    Raises
+    ------
+    InputError
+        If another function has that name.
+
+    Examples
+    --------
+    >>> import telltale
+    >>> from torch import nn
+    >>> @telltale.model_factory
+    ... def two_layers(width):
+    ...     return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 3))
+    >>> classifier = telltale.wrap(two_layers(width=5), classes=3, size=8)
+    >>> classifier.spec.factory, classifier.spec.arguments
+    ('two_layers', {'width': 5})
+    """
+    if isinstance(name, str):
+        return functools.partial(_register, name)
+    return _register(name.__name__, name)
+
+
+def made_by(network: nn.Module) -> tuple[str, dict[str, Any]]:
+    """Return the name of the factory that made a network, and its arguments.
+
+    Raises
+    ------
+    InputError
+        If no registered factory made it, or the arguments cannot be written as JSON.
+    """
+    mark = getattr(network, MARK, None)
+    if mark is None:
+        raise InputError(
+            "No registered factory made this network, so no other process can make it again: put "
+            "@telltale.model_factory on the function that makes it."
+        )
+    name, arguments, problem = mark
+    if problem is not None:
+        raise InputError(problem)
+    return name, dict(arguments)
+
+
+def make(name: str, arguments: dict[str, Any]) -> nn.Module:
+    """Call a factory.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, it does not take these arguments, or a file or module that ``TELLTALE_MODELS``
+        names cannot be imported.
+    """
+    load_factories()
+    if name not in _factories:
+        raise InputError(
+            f"The network's factory '{name}' is not known here; name its FILE.py or module in {MODELS_VARIABLE}. "
+            f"Known are: {', '.join(sorted(_factories))}."
+        )
+    try:
+        return _factories[name](**arguments)
+    except TypeError as error:
+        raise InputError(f"The factory '{name}' does not make a network of {arguments}: {error}") from error
+
+
+def load_factories() -> None:
+    """Import what ``TELLTALE_MODELS`` names, files and modules separated as in ``PATH``, each of them once.
+
+    Raises
+    ------
+    InputError
+        If one cannot be imported.
+    """
+    named = [entry.strip() for entry in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep)]
+    for entry in named:
+        if not entry or entry in _loaded:
+            continue
+        try:
+            _import(entry)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise InputError(f"'{entry}', named in {MODELS_VARIABLE}, cannot be imported: {reason}") from error
+        _loaded.add(entry)
+
+
+def _import(entry: str) -> None:
+    if not entry.endswith(".py"):
+        importlib.import_module(entry)
+        return
+    path = Path(entry).expanduser().resolve()
+    if any(getattr(module, "__file__", None) == str(path) for module in list(sys.modules.values())):
+        return
+    name = f"telltale_models_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+
+
+def _register(name: str, function: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    known = _factories.get(name)
+    if known is not None and _place(known) != _place(function):
+        raise InputError(f"There is another model factory called '{name}'; register this one under another name.")
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def factory(*positional: Any, **named: Any) -> nn.Module:
+        network = function(*positional, **named)
+        bound = signature.bind(*positional, **named)
+        bound.apply_defaults()
+        arguments, problem = _portable(name, signature, bound.arguments)
+        setattr(network, MARK, (name, arguments, problem))
+        return network
+
+    _factories[name] = factory
+    return factory
+
+
+def _place(function: Callable[..., object]) -> tuple[str, str]:
+    return function.__module__, function.__qualname__
+
+
+def _portable(
+    name: str, signature: inspect.Signature, given: dict[str, Any]
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Return arguments by name, or why JSON does not give them back."""
+    arguments: dict[str, Any] = {}
+    for key, value in given.items():
+        kind = signature.parameters[key].kind
+        if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+            if value:
+                return None, f"The factory '{name}' takes '{key}' without a name; only named arguments can be kept."
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            arguments |= value
+        else:
+            arguments[key] = value
+    for key, value in arguments.items():
+        try:
+            same = json.loads(json.dumps(value, allow_nan=False)) == (list(value) if type(value) is tuple else value)
+        except (TypeError, ValueError):
+            same = False
+        if not same:
+            return None, f"The argument '{key}' of the factory '{name}' is not JSON: {value!r}."
+    return arguments, None

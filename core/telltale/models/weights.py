@@ -1,0 +1,130 @@
+"""Files of weights, and classifiers made again around them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+import telltale.models.resnet  # noqa: F401  # registers its factory
+from telltale.base.errors import DamagedBundleError
+from telltale.base.files import load_arrays, load_metadata, save_arrays
+from telltale.models.classifier import NETWORK, Classifier, arrays_sha256
+from telltale.models.compute import to_layout
+from telltale.models.factories import make
+from telltale.models.preprocess import Preprocess
+from telltale.models.spec import ClassifierSpec
+from telltale.models.wrapping import wrap
+
+DATA_KEY = "data"
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def make_classifier(spec: ClassifierSpec, mean: Any = None, std: Any = None) -> Classifier:
+    """Make a classifier anew, with whatever weights its factory gives it.
+
+    Parameters
+    ----------
+    spec : ClassifierSpec
+    mean, std : float or sequence of float, optional
+        Of its input; see `Preprocess`.
+
+    Raises
+    ------
+    InputError
+        If its factory is not known here or does not make what the spec says.
+    """
+    return _wrapped(make(spec.factory, spec.arguments), spec, mean, std)
+
+
+def load_weights(spec: ClassifierSpec, file: Path) -> Classifier:
+    """Make a classifier again from its spec and its weights.
+
+    Raises
+    ------
+    DamagedBundleError
+        If the file does not fit the spec.
+    InputError
+        If its factory is not known here.
+    """
+    arrays = load_arrays(file)
+    misfit = DamagedBundleError(f"The weights in '{file.name}' do not fit the network of this bundle.")
+    if spec.sha256 is not None and arrays_sha256(arrays) != spec.sha256:
+        raise misfit
+    mean, std = (None if name not in arrays else np.squeeze(arrays[name]).tolist() for name in ("mean", "std"))
+    network = make(spec.factory, spec.arguments)
+    state = {k.removeprefix(NETWORK): torch.from_numpy(v.copy()) for k, v in arrays.items() if k.startswith(NETWORK)}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise misfit from error
+    return _in_fast_layout(_wrapped(network, spec, mean, std))
+
+
+def save_weights(classifier: Classifier, file: Path, data: str | None = None) -> None:
+    """Write all parameters and buffers, normalisation included; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    file : Path
+    data : str, optional
+        Fingerprint of the data it was trained on, for `trained_on`.
+    """
+    write_whole(file, classifier.arrays(), {DATA_KEY: data} if data else {})
+
+
+def trained_on(file: Path) -> str | None:
+    """Return the fingerprint of the data that weights were trained on; None if the file is absent or does not say.
+
+    Raises
+    ------
+    DamagedBundleError
+        If the file is damaged.
+    """
+    return load_metadata(file).get(DATA_KEY) if file.exists() else None
+
+
+def write_whole(file: Path, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
+    """Write arrays to a file that appears whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}-{os.getpid()}.partial")
+    try:
+        save_arrays(unfinished, arrays, metadata)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _wrapped(network: nn.Module, spec: ClassifierSpec, mean: Any, std: Any) -> Classifier:
+    return wrap(
+        network,
+        classes=spec.classes,
+        size=(spec.height, spec.width),
+        preprocess=Preprocess(spec.resize, spec.crop, mean, std),
+        layers=spec.layers,
+        head=spec.head,
+        channels=spec.channels,
+    )
+
+
+def _in_fast_layout(classifier: Classifier) -> Classifier:
+    """Lay weights out channels last, a fifth faster on processors, forward and backward, where the network bears it.
+
+    Rounding changes in the last bits, so all that is loaded has it. Networks that reshape by `view` refuse it.
+    """
+    images = torch.full((1, *classifier.input_shape), 0.5)
+    to_layout(classifier, torch.channels_last)
+    try:
+        with torch.inference_mode():
+            classifier(images)
+    except RuntimeError:
+        to_layout(classifier, torch.contiguous_format)
+    return classifier
