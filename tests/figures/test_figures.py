@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
-from test_server import CONFIG, contrast
 
+from support.theme import CONFIG, contrast
 from telltale.figures import bars, density, embedding, maps, palette, roc, trajectory
 from telltale_app import catalogue
 
