@@ -34,8 +34,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert "Traceback" not in app.log.read_text(), app.log.read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """A browser; it goes with its module, because while Playwright runs, nothing else here can run an event loop."""
     path = chromium()
     from playwright.sync_api import sync_playwright
 

@@ -37,6 +37,8 @@ from telltale.scores.titles import percent
 from telltale.studies.tables.layout import Grid
 from telltale_app import catalogue, words
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_CASE = ("Detectors & ROC", "Paper tables", "About", "Cases", "Lessons", "Misclassifications")
 SLOWEST_DRAWING = 10.0

@@ -11,6 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from support.browser import NARROW, PAGES, PATIENCE, WIDE, Visit, case_query
 from support.shipped import correct_test_ids
 
+pytestmark = pytest.mark.slow
+
 SERIOUS = ("serious", "critical")
 MOST_STEPS = 150
 

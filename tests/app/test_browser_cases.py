@@ -6,8 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.browser import NARROW, PATIENCE, WIDE, Visit, assert_says_what_core_says, case_query
 from support.shipped import correct_test_ids
+
+pytestmark = pytest.mark.slow
 
 NOTE = "A teaching example: <b>bold</b> stays as typed."
 

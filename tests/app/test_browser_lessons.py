@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 from support.browser import NARROW, PATIENCE, WIDE, Visit, analyses
@@ -18,6 +19,8 @@ from telltale.scores.calibration import Calibration
 from telltale.scores.table import select_scores
 from telltale.scores.titles import percent
 from telltale_app.lessons.registry import LESSONS
+
+pytestmark = pytest.mark.slow
 
 MOST_CLICKS = 10
 

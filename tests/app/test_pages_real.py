@@ -18,6 +18,8 @@ from telltale.model_errors.evaluated import evaluated_images
 from telltale.scores.table import natural_test_ids
 from telltale_app import words
 
+pytestmark = pytest.mark.slow
+
 PAGES = (
     "feature_responses",
     "trajectories",

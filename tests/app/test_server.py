@@ -65,6 +65,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
     return value
 
 
+@pytest.mark.slow
 def test_a_real_start_serves_at_once_reports_readiness_and_leaves_no_process(tmp_path: Path) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"

@@ -20,6 +20,8 @@ from telltale.data.uploads import load_image_file, png_bytes
 from telltale.detectors.registry import DETECTORS
 from telltale.recipes import get_recipe
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (1, 32, 32)
 VERDICT_KEYS = {"detector", "score", "p_value", "threshold", "adversarial"}
 ATTACK_KEYS = {

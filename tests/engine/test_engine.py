@@ -19,6 +19,8 @@ from telltale.engine import Engine, Job
 from telltale.engine.cluster import Link
 from telltale.engine.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 TASKS = "support.engine_tasks"
 PATIENCE = 30.0
 

@@ -284,6 +284,7 @@ def train_in_a_process(how: str, file: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_and_ends_in_the_same_bytes(tmp_path) -> None:
     killed = train_in_a_process("die", tmp_path / "a.safetensors")
     assert killed.returncode == -signal.SIGKILL and not (tmp_path / "a.safetensors").exists()
