@@ -188,6 +188,7 @@ def test_influential_images_lie_where_it_is_said(analysis: Analysis) -> None:
 @pytest.mark.parametrize("alpha", [0.001, 0.01, 0.05, 0.25, 0.9])
 def test_verdicts_follow_from_score_and_calibration(attacked: Analysis, alpha: float) -> None:
     again = analyse_image(shipped(), attacked.image, alpha)
+    assert [verdict.detector for verdict in again.verdicts] == list(shipped().detectors)
     for verdict in again.verdicts:
         calibration = shipped().calibrations[verdict.detector]
         assert calibration is not None and verdict.p_value is not None and verdict.threshold is not None

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -17,11 +14,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from support.running_app import running_app
+from support.browser import (
+    NARROW,
+    PAGES,
+    PATIENCE,
+    WIDE,
+    Visit,
+    analyses,
+    assert_says_what_core_says,
+    case_query,
+    readings,
+)
 from support.shipped import correct_test_ids, images_of, shipped
 from telltale.analysis.analyse import analyse_image, attack_image
-from telltale.analysis.reading import count_noticing
-from telltale.analysis.results import Analysis
 from telltale.base.images import to_bytes
 from telltale.base.processes import use_one_thread
 from telltale.bundle import load_bundle
@@ -31,29 +36,11 @@ from telltale.kinds.neighbours import NeighboursView
 from telltale.scores.titles import percent
 from telltale.studies.tables.layout import Grid
 from telltale_app import catalogue, words
-from telltale_app.words import number
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {
-    "Workbench": "",
-    "Feature responses": "feature-responses",
-    "Trajectories": "trajectories",
-    "Neighbours & influence": "neighbours",
-    "Hidden-state density": "hidden-state-density",
-    "Detectors & ROC": "detectors",
-    "Paper tables": "paper-tables",
-    "About": "about",
-    "Lessons": "lessons",
-    "Misclassifications": "misclassifications",
-    "Cases": "cases",
-}
 WITHOUT_CASE = ("Detectors & ROC", "Paper tables", "About", "Cases", "Lessons", "Misclassifications")
-ARGUMENTS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-PATIENCE = 60_000
 SLOWEST_DRAWING = 10.0
 
 # Figures whose margins Plotly had to widen, for which it draws them a second time.
@@ -62,98 +49,6 @@ DRAWN_TWICE = """
   .filter(side => figure._fullLayout._size[side] > figure._fullLayout.margin[side] + 1)
   .map(side => `${figure.closest('[class*="st-key-"]').className}: ${side} ${figure._fullLayout._size[side]}`))
 """
-
-# What a browser says that these pages cannot help, each with its reason.
-NOT_OURS = {
-    r"404 .*/media/[0-9a-f]+\.png$": "A picture gave way to the next one before the browser had asked for it.",
-    r"Image source error - .*/media/[0-9a-f]+\.png at ": "Streamlit's own words for the same.",
-}
-
-
-def chromium() -> str:
-    """Return the browser's path; without one nothing here can run, which is a fault where all checks must run."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        reason = "There is no Chromium on this machine; the pages were not looked at in a browser."
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running server whose workers hold the shipped bundle."""
-    chromium()
-    nothing = str(tmp_path_factory.mktemp("nothing"))  # a machine to which no images were brought
-    with running_app(TELLTALE_DATA=nothing, HF_HOME=nothing, TELLTALE_CACHE=nothing) as app:
-        yield app.address
-        assert "Traceback" not in app.log.read_text(), app.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@dataclass
-class Visit:
-    """One person's tab, and what the browser complained about in it."""
-
-    page: Any
-    complaints: list[str] = field(default_factory=list)
-
-    def settle(self) -> None:
-        """Wait until nothing runs and nothing is missing."""
-        self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=PATIENCE)
-        self.page.wait_for_selector("h1", timeout=PATIENCE)
-        self.page.wait_for_function("() => !document.querySelector('[data-testid=\"stSkeleton\"]')", timeout=PATIENCE)
-
-    def text(self) -> str:
-        """Return everything that can be read on the page."""
-        return re.sub(r"\s+", " ", self.page.locator('[data-testid="stMain"]').inner_text())
-
-    def check(self) -> None:
-        """No error is shown, and nothing is wider than the window."""
-        for kind in ("stException", "stAlertContentError"):
-            shown = self.page.locator(f'[data-testid="{kind}"]')
-            assert shown.count() == 0, shown.first.inner_text()
-        for selector in ("html", '[data-testid="stMain"]'):
-            wide, room = self.page.eval_on_selector(selector, "e => [e.scrollWidth, e.clientWidth]")
-            assert wide <= room + 1, f"{selector} is {wide} px wide in {room} px at {self.page.url}"
-
-
-@pytest.fixture
-def open_tab(server: str, browser: Any) -> Iterator[Any]:
-    """Open tabs, each of a person of its own; afterwards no tab may have complained."""
-    visits = []
-
-    def opened(path: str, viewport: dict[str, int]) -> Visit:
-        page = browser.new_context(viewport=viewport).new_page()
-        visit = Visit(page)
-        page.on("console", lambda message: visit.complaints.append(console_line(message)))
-        page.on("pageerror", lambda error: visit.complaints.append(f"uncaught: {error}"))
-        page.on("requestfailed", lambda request: visit.complaints.append(f"error: failed {request.url}"))
-        visits.append(visit)
-        page.goto(path if path.startswith("http") else f"{server}/{path}", timeout=PATIENCE)
-        visit.settle()
-        return visit
-
-    yield opened
-    for visit in visits:
-        visit.page.context.close()
-    loud = [line for visit in visits for line in visit.complaints if line.startswith(("error", "warning", "uncaught"))]
-    assert not [line for line in loud if not any(re.search(known, line) for known in NOT_OURS)]
-
-
-def console_line(message: Any) -> str:
-    return f"{message.type}: {message.text} at {message.location.get('url', '')}"
 
 
 def pixels_of(visit: Visit, alt: str) -> np.ndarray:
@@ -169,35 +64,6 @@ def pixels_of(visit: Visit, alt: str) -> np.ndarray:
 def enlarged(image: np.ndarray, size: int) -> np.ndarray:
     scale = size // image.shape[-1]
     return np.kron(to_bytes(image), np.ones((1, scale, scale), np.uint8))
-
-
-def case_query(image_id: int) -> str:
-    return f"bundle=digits&image=test-{image_id}&attack=pgd~eps~0.1~seed~0&alpha=0.05"
-
-
-def analyses(image_id: int) -> tuple[Analysis, Analysis]:
-    """Return what core says of an image and of its attack with PGD's defaults."""
-    image = images_of([image_id])[0]
-    attack = attack_image(shipped(), image, "pgd", seed=0)
-    return analyse_image(shipped(), image), analyse_image(shipped(), attack.images[0])
-
-
-def readings(analysis: Analysis) -> list[str]:
-    """Return how a page writes every verdict."""
-    return [f"score {number(v.score)}, p = {v.p_value:.3f}, threshold {number(v.threshold)}" for v in analysis.verdicts]
-
-
-def assert_says_what_core_says(visit: Visit, image_id: int) -> None:
-    natural, attacked = analyses(image_id)
-    text = visit.text()
-    noticing, calibrated = count_noticing(attacked.verdicts)
-    assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)
-    assert f"Natural: read as {natural.prediction.name}" in text
-    assert f"Attacked: read as {attacked.prediction.name}" in text
-    for reading in readings(natural) + readings(attacked):
-        assert reading in text, reading
-    linf = float(np.abs(attacked.image - natural.image).max())
-    assert f"L∞ {linf:.3f}" in text
 
 
 def show_test_images(visit: Visit) -> None:

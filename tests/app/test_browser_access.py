@@ -7,19 +7,11 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from test_browser import (  # the fixtures are used
-    NARROW,
-    PAGES,
-    PATIENCE,
-    WIDE,
-    Visit,
-    browser,  # noqa: F401
-    case_query,
-    open_tab,  # noqa: F401
-    server,  # noqa: F401
-)
 
+from support.browser import NARROW, PAGES, PATIENCE, WIDE, Visit, case_query
 from support.shipped import correct_test_ids
+
+pytestmark = pytest.mark.slow
 
 SERIOUS = ("serious", "critical")
 MOST_STEPS = 150
@@ -32,7 +24,7 @@ NOT_OURS = {
 
 
 @pytest.fixture(params=[("light", WIDE), ("dark", NARROW)], ids=["light, wide", "dark, narrow"])
-def themed(request: pytest.FixtureRequest, server: str, browser: Any) -> Iterator[Any]:  # noqa: F811
+def themed(request: pytest.FixtureRequest, server: str, browser: Any) -> Iterator[Any]:
     """A tab in one theme and one width, and the address of the server."""
     scheme, viewport = request.param
     context = browser.new_context(viewport=viewport, color_scheme=scheme)
@@ -74,7 +66,7 @@ def tab_to(page: Any, selector: str) -> None:
     pytest.fail(f"{MOST_STEPS} steps with Tab do not reach {selector}")
 
 
-def test_a_whole_case_by_keyboard(open_tab: Any) -> None:  # noqa: F811
+def test_a_whole_case_by_keyboard(open_tab: Any) -> None:
     visit = open_tab("", WIDE)
     page = visit.page
     tab_to(page, ".st-key-pick-sample-borderline")

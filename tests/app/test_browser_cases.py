@@ -6,24 +6,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-from test_browser import (  # noqa: F401  # fixtures
-    NARROW,
-    PATIENCE,
-    WIDE,
-    Visit,
-    assert_says_what_core_says,
-    browser,
-    case_query,
-    open_tab,
-    server,
-)
+import pytest
 
+from support.browser import NARROW, PATIENCE, WIDE, Visit, assert_says_what_core_says, case_query
 from support.shipped import correct_test_ids
+
+pytestmark = pytest.mark.slow
 
 NOTE = "A teaching example: <b>bold</b> stays as typed."
 
 
-def test_a_case_travels_as_a_zip_and_opens_with_the_same_numbers(open_tab: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_case_travels_as_a_zip_and_opens_with_the_same_numbers(open_tab: Any, tmp_path: Path) -> None:
     image_id = int(correct_test_ids(6)[5])
     visit = open_tab(f"?{case_query(image_id)}", WIDE)
     save(visit)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
-from test_browser import NARROW, PATIENCE, WIDE, Visit, analyses, browser, open_tab, server  # noqa: F401  # fixtures
 
+from support.browser import NARROW, PATIENCE, WIDE, Visit, analyses
 from support.shipped import images_of, shipped
 from telltale.analysis.analyse import analyse_image
 from telltale.analysis.reading import count_noticing
@@ -18,6 +19,8 @@ from telltale.scores.calibration import Calibration
 from telltale.scores.table import select_scores
 from telltale.scores.titles import percent
 from telltale_app.lessons.registry import LESSONS
+
+pytestmark = pytest.mark.slow
 
 MOST_CLICKS = 10
 
@@ -64,7 +67,7 @@ def answered_rightly(hand: Hand) -> bool:
     return False
 
 
-def test_the_first_lesson_is_gone_through_on_the_real_pages(open_tab: Any) -> None:  # noqa: F811
+def test_the_first_lesson_is_gone_through_on_the_real_pages(open_tab: Any) -> None:
     visit = open_tab("lessons", WIDE)
     page, hand = visit.page, Hand(visit)
     visit.check()
@@ -89,7 +92,7 @@ def test_the_first_lesson_is_gone_through_on_the_real_pages(open_tab: Any) -> No
     visit.check()
 
 
-def test_fool_it_and_see_who_notices(open_tab: Any) -> None:  # noqa: F811
+def test_fool_it_and_see_who_notices(open_tab: Any) -> None:
     visit = open_tab("", WIDE)
     page, hand = visit.page, Hand(visit)
     shown = re.search(r"image=test-(\d+)", page.url)
@@ -103,7 +106,7 @@ def test_fool_it_and_see_who_notices(open_tab: Any) -> None:  # noqa: F811
     assert hand.clicks <= MOST_CLICKS
 
 
-def test_find_why_an_image_is_misclassified(open_tab: Any) -> None:  # noqa: F811
+def test_find_why_an_image_is_misclassified(open_tab: Any) -> None:
     visit = open_tab("", WIDE)
     page, hand = visit.page, Hand(visit)
     hand.go("Misclassifications")
@@ -130,7 +133,7 @@ def test_find_why_an_image_is_misclassified(open_tab: Any) -> None:  # noqa: F81
     assert hand.clicks <= MOST_CLICKS
 
 
-def test_pick_a_threshold_with_five_percent_false_alarms_and_say_what_it_catches(open_tab: Any) -> None:  # noqa: F811
+def test_pick_a_threshold_with_five_percent_false_alarms_and_say_what_it_catches(open_tab: Any) -> None:
     visit = open_tab("", WIDE)
     page, hand = visit.page, Hand(visit)
     hand.go("Detectors & ROC")

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 import telltale.bundle
 import telltale.engine
 from support.fake_analysis import FakeBundle, FakeEngine
-from support.fake_app import fake_app
+from support.pages import MAIN
 from support.shipped import images_of, shipped
 from telltale.analysis.analyse import analyse_image, attack_image, sweep
 from telltale.kinds.neighbours import NeighboursView
@@ -28,14 +28,8 @@ from telltale_app.lessons.lesson import Lesson, Step
 from telltale_app.lessons.registry import LESSONS
 
 ROOT = Path(__file__).resolve().parents[2]
-MAIN = str(ROOT / "app" / "telltale_app" / "main.py")
 NOT_MEASURED = (r"\{\w+\}", r"× [01]\b", "a 3 from an 8", r"0\.5", "of 1;", r"part \d")  # may stand in a text
 STEPS = [(lesson, index) for lesson in LESSONS.values() for index in range(len(lesson.steps))]
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    return fake_app(monkeypatch, FakeBundle())
 
 
 def open_app(**query: str) -> AppTest:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import streamlit as st
 import streamlit.user_info
 from streamlit.testing.v1 import AppTest
 
-from support.fake_analysis import FakeBundle, FakeEngine
-from support.fake_app import fake_app
-
-MAIN = str(Path(__file__).resolve().parents[2] / "app" / "telltale_app" / "main.py")
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    return fake_app(monkeypatch, FakeBundle())
+from support.fake_analysis import FakeEngine
+from support.pages import MAIN
 
 
 def test_a_server_without_login_is_open(engine: FakeEngine) -> None:

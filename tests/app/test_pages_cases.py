@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
-from test_pages import ATTACKED, bundle, engine, open_app, show, text_of  # noqa: F401  # two are fixtures
 
 from support.fake_analysis import FakeBundle, FakeEngine
+from support.pages import ATTACKED, open_app, show, text_of
 from support.saved_cases import saved_case
 from telltale.cases.exporting import to_zip
 from telltale.cases.pixels import read_png
@@ -22,7 +22,7 @@ PAGE = "app_pages/cases.py"
 
 
 @pytest.fixture
-def store(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[CaseStore]:  # noqa: F811
+def store(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[CaseStore]:
     monkeypatch.setenv("TELLTALE_CASES", str(tmp_path / "cases.sqlite"))
     opened = open_store()
     yield opened
@@ -48,7 +48,7 @@ def test_an_empty_page_says_how_to_fill_it(store: CaseStore) -> None:
     assert "No case has been saved here yet" in text_of(app)
 
 
-def test_what_is_shown_is_what_is_saved(store: CaseStore, bundle: FakeBundle) -> None:  # noqa: F811
+def test_what_is_shown_is_what_is_saved(store: CaseStore, bundle: FakeBundle) -> None:
     app = save_here(open_app(**ATTACKED), "A seven in disguise", "teaching, odd , teaching")
     saved = saved_from(app, store)
     record = saved.record
@@ -131,7 +131,7 @@ def test_an_opened_case_says_what_differs(store: CaseStore, bundle_id: str, entr
 def test_an_image_that_is_not_here_travels_along(
     store: CaseStore,
     monkeypatch: pytest.MonkeyPatch,
-    engine: FakeEngine,  # noqa: F811
+    engine: FakeEngine,
 ) -> None:
     saved = saved_case(1)  # an image of the person's own, under the id of a training image
     store.save(saved)
@@ -219,7 +219,7 @@ def test_where_saving_is_switched_off_cases_can_be_read_only(store: CaseStore, m
 
 
 def test_a_store_that_cannot_be_opened_is_one_sentence(
-    engine: FakeEngine,  # noqa: F811
+    engine: FakeEngine,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:

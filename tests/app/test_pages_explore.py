@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from test_pages import ATTACKED, PAGES, bundle, engine, open_app, show, text_of  # noqa: F401  # the fixtures are used
 
 from support.fake_analysis import FakeBundle, FakeEngine
+from support.pages import ATTACKED, PAGES, open_app, show, text_of
 from telltale.scores.samples import teaching_samples
 from telltale_app import pins, words
 from telltale_app.panels import pinned
@@ -28,7 +28,7 @@ def choose(app: AppTest, attack: str) -> AppTest:
     return app.run()
 
 
-def test_a_sample_opens_its_case_attack_included(engine: FakeEngine, bundle: FakeBundle) -> None:  # noqa: F811
+def test_a_sample_opens_its_case_attack_included(engine: FakeEngine, bundle: FakeBundle) -> None:
     app = open_app()
     for sample in teaching_samples(bundle):  # type: ignore[arg-type]  # a stand-in
         app.button(key=f"pick-sample-{sample.lesson}").click().run()
@@ -38,7 +38,7 @@ def test_a_sample_opens_its_case_attack_included(engine: FakeEngine, bundle: Fak
     assert "of 5 detectors notice" in text_of(app)
 
 
-def test_samples_need_images(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_samples_need_images(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     show(monkeypatch, FakeBundle(False, colour=True))
     app = open_app()
     app.session_state["image-source-cifar10"] = "Start here"
@@ -49,7 +49,7 @@ def test_samples_need_images(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "link", ["https://x.org/telltale/?bundle=digits&image=test-171&attack=pgd~eps~0.2&alpha=0.1", "?image=test-171"]
 )
-def test_a_pasted_link_opens_its_case(engine: FakeEngine, link: str) -> None:  # noqa: F811
+def test_a_pasted_link_opens_its_case(engine: FakeEngine, link: str) -> None:
     app = open_app()
     app.session_state["image-source-digits"] = "Link"
     app.run()
@@ -60,7 +60,7 @@ def test_a_pasted_link_opens_its_case(engine: FakeEngine, link: str) -> None:  #
 
 
 @pytest.mark.parametrize("link", ["nonsense", "https://x.org/?attack=pgd", "https://[x"])
-def test_what_is_no_link_of_a_case_is_said_in_a_sentence(engine: FakeEngine, link: str) -> None:  # noqa: F811
+def test_what_is_no_link_of_a_case_is_said_in_a_sentence(engine: FakeEngine, link: str) -> None:
     app = open_app()
     before = app.query_params["image"]
     app.session_state["image-source-digits"] = "Link"
@@ -73,7 +73,7 @@ def test_what_is_no_link_of_a_case_is_said_in_a_sentence(engine: FakeEngine, lin
     assert app.query_params["image"] == before
 
 
-def test_a_pinned_attack_stands_beside_the_next_one(engine: FakeEngine) -> None:  # noqa: F811
+def test_a_pinned_attack_stands_beside_the_next_one(engine: FakeEngine) -> None:
     app = open_app(**ATTACKED)
     assert not app.table
     app.button(key="pin").click().run()
@@ -91,7 +91,7 @@ def test_a_pinned_attack_stands_beside_the_next_one(engine: FakeEngine) -> None:
     assert table["Feature response entropy"]["A: PGD"].endswith("Not calibrated")
 
 
-def test_what_differs_between_pinned_cases_is_marked(engine: FakeEngine) -> None:  # noqa: F811
+def test_what_differs_between_pinned_cases_is_marked(engine: FakeEngine) -> None:
     app = open_app(**ATTACKED)
     app.button(key="pin").click().run()
     app.button(key="pick-sample-sure").click().run()
@@ -101,7 +101,7 @@ def test_what_differs_between_pinned_cases_is_marked(engine: FakeEngine) -> None
     assert table["NNIF"][pinned.COMPARED] == pinned.SAME  # the stand-in for NNIF never notices
 
 
-def test_pins_travel_in_the_link_and_can_be_let_go(engine: FakeEngine) -> None:  # noqa: F811
+def test_pins_travel_in_the_link_and_can_be_let_go(engine: FakeEngine) -> None:
     app = open_app(**ATTACKED)
     app.button(key="pin").click().run()
     app = choose(app, "fgsm")
@@ -115,7 +115,7 @@ def test_pins_travel_in_the_link_and_can_be_let_go(engine: FakeEngine) -> None: 
     assert "pin" not in app.query_params and not app.table
 
 
-def test_the_oldest_pin_makes_room(engine: FakeEngine) -> None:  # noqa: F811
+def test_the_oldest_pin_makes_room(engine: FakeEngine) -> None:
     app = open_app(**ATTACKED)
     for attack in ("fgsm", "bim", "deepfool"):
         app.button(key="pin").click().run()
@@ -125,12 +125,12 @@ def test_the_oldest_pin_makes_room(engine: FakeEngine) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("text", ["nonsense", "digits!test-3", "!!!", "digits!png-A!pgd!9,/etc!x!y!z"])
-def test_forged_pins_raise_nothing(engine: FakeEngine, text: str) -> None:  # noqa: F811
+def test_forged_pins_raise_nothing(engine: FakeEngine, text: str) -> None:
     app = open_app(**ATTACKED, pin=text)
     assert not app.exception and not app.error
 
 
-def test_the_fused_card_needs_no_statistics(engine: FakeEngine) -> None:  # noqa: F811
+def test_the_fused_card_needs_no_statistics(engine: FakeEngine) -> None:
     text = text_of(open_app(**ATTACKED))
     assert "#### :orange[:material/warning: Adversarial]" in text
     assert "About **1 in 100** natural images looks at least as suspicious." in text  # p = 0.01

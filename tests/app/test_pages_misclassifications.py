@@ -1,6 +1,6 @@
 """The page on the model's own errors against a stand-in engine: filters, linked selections, one click to a case."""
 
-# ruff: noqa: F811, ARG005  # fixtures are imported by name; stand-ins take what the real ones take
+# ruff: noqa: ARG005  # stand-ins take what the real ones take
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
-from test_pages import bundle, engine, open_app, show, text_of  # noqa: F401  # fixtures
 
 import telltale.bundle
 from support.fake_analysis import LAYERS, FakeBundle, FakeEngine
+from support.pages import open_app, show, text_of
 from telltale.analysis.opened import load_reference
 from telltale.figures.embedding import MOST_POINTS
 from telltale.figures.errors import confusion_matrix, errors_map

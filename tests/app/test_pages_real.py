@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +11,15 @@ from streamlit.testing.v1 import AppTest
 
 import telltale.bundle
 import telltale.engine
+from support.pages import MAIN
 from telltale.analysis.reading import count_noticing
 from telltale.analysis.results import Analysis
 from telltale.model_errors.evaluated import evaluated_images
 from telltale.scores.table import natural_test_ids
 from telltale_app import words
 
-MAIN = str(Path(__file__).resolve().parents[2] / "app" / "telltale_app" / "main.py")
+pytestmark = pytest.mark.slow
+
 PAGES = (
     "feature_responses",
     "trajectories",

@@ -7,11 +7,9 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,11 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from support.running_app import free_port
+from support.theme import CONFIG, contrast
 from telltale_app import serving
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = tomllib.loads((ROOT / "app" / ".streamlit" / "config.toml").read_text())
 CAPTION_STRENGTH = 0.6  # Streamlit writes captions in the text's colour, see-through
 CHOSEN_STRENGTH = 0.1  # and lays the accent over the ground of a chosen segment
 
@@ -66,12 +65,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
     return value
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
+@pytest.mark.slow
 def test_a_real_start_serves_at_once_reports_readiness_and_leaves_no_process(tmp_path: Path) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
@@ -100,17 +94,6 @@ def test_a_real_start_serves_at_once_reports_readiness_and_leaves_no_process(tmp
     finally:
         process.kill()
         process.wait()
-
-
-def luminance(colour: str) -> float:
-    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(first: str, second: str) -> float:
-    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
 
 
 def blended(over: str, under: str, strength: float) -> str:
@@ -158,17 +141,23 @@ def test_the_configuration_is_that_of_a_public_server_and_loads_nothing_from_els
     assert "http" not in json.dumps(CONFIG)
 
 
+CORE = ROOT / "core"
+
+
+def name_of(package: Path) -> str:
+    """Return the name under which Python imports a package, given its ``__init__.py``."""
+    return ".".join(package.parent.relative_to(CORE).parts)
+
+
 def imports_its_own_modules(package: Path) -> bool:
     """Return whether importing a package of this project imports modules inside it."""
-    name = ".".join(package.parent.relative_to(ROOT).parts)
-    tree = ast.parse(package.read_text())
-    return any(isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{name}.") for node in tree.body)
+    inside, tree = f"{name_of(package)}.", ast.parse(package.read_text())
+    return any(isinstance(node, ast.ImportFrom) and (node.module or "").startswith(inside) for node in tree.body)
 
 
 def test_two_first_visitors_cannot_import_the_same_package_at_once() -> None:
     command = "import sys, telltale_app.serving; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
-    packages = [path for path in (ROOT / "core").rglob("__init__.py") if imports_its_own_modules(path)]
-    names = {".".join(path.parent.relative_to(ROOT).parts) for path in packages}
+    names = {name_of(path) for path in CORE.rglob("__init__.py") if imports_its_own_modules(path)}
     assert {"telltale.attacks", "telltale.bundle", "telltale.engine"} <= names
     assert names - set(loaded.stdout.split()) == {"telltale.cli"}, "the server never imports the command line"

@@ -179,6 +179,7 @@ def by_library(library: str, name: str) -> np.ndarray:
         return getattr(foolbox.attacks, name)(**settings)(model, images, labels, epsilons=None)[0].numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("library", "name"), [("torchattacks", "DeepFool"), ("foolbox", "L2DeepFoolAttack")])
 def test_deepfool_is_as_near_as_the_libraries(library: str, name: str) -> None:
     ours = raw("deepfool", tiny_classifier(), tiny_images(30)[0], {"candidates": 10})
@@ -189,6 +190,7 @@ def test_deepfool_is_as_near_as_the_libraries(library: str, name: str) -> None:
     assert np.mean(np.abs(first / second - 1) < 0.02) >= 0.75, "it is the same algorithm"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("library", "name"), [("torchattacks", "CW"), ("foolbox", "L2CarliniWagnerAttack")])
 @pytest.mark.parametrize("parameters", [{}, {"patience": 0}])
 def test_cw_is_nearer_than_the_libraries(library: str, name: str, parameters: dict[str, object]) -> None:

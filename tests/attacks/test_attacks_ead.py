@@ -74,6 +74,7 @@ def won(attacked: np.ndarray, aimed: bool, confidence: float) -> np.ndarray:
     return (lead >= confidence - 1e-4) & (np.ptp(attacked.reshape(IMAGES, -1), axis=1) > 0.1)
 
 
+@pytest.mark.slow
 @every_case
 def test_as_successful_and_as_near_as_foolbox(decision: str, aimed: bool, confidence: float) -> None:
     first, second = ours(decision, aimed, confidence), theirs(decision, aimed, confidence)
@@ -85,6 +86,7 @@ def test_as_successful_and_as_near_as_foolbox(decision: str, aimed: bool, confid
     assert np.mean(np.abs(ratios - 1) < 0.02) > 0.8, "it is the same algorithm"
 
 
+@pytest.mark.slow
 def test_images_are_asked_about_less_often_than_by_foolbox() -> None:
     """A step that is no nearer than the nearest success so far need not be judged."""
     images = tiny_images(IMAGES)[0]

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / part) for part in ("core", "app", "tests", "tests/app")]
+sys.path[:0] = [str(ROOT / part) for part in ("core", "app", "tests")]
 
-from test_browser import ARGUMENTS, PAGES, PATIENCE, WIDE, Visit, chromium  # noqa: E402
-
+from support.browser import ARGUMENTS, PAGES, PATIENCE, WIDE, Visit, chromium  # noqa: E402
 from support.running_app import running_app  # noqa: E402
 
 ROUNDS = 5

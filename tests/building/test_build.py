@@ -103,6 +103,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
     return place, sorted(workers)
 
 
+@pytest.mark.slow
 def test_what_was_built_is_whole_and_can_be_opened(built: Path) -> None:
     assert {report.state for report in verify_bundle(built)} == {"ok"}
     loaded = open_bundle(str(built))
@@ -134,6 +135,7 @@ def test_the_fusion_learns_from_scores_by_detectors_that_did_not_see_the_image()
     assert np.abs(held_out - kind().fit(evidence, labels).score(evidence)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_killed_build_leaves_no_bundle_and_no_process(killed: tuple[Path, list[int]]) -> None:
     place, workers = killed
     assert workers
@@ -146,6 +148,7 @@ def test_a_killed_build_leaves_no_bundle_and_no_process(killed: tuple[Path, list
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(built: Path, killed: tuple[Path, list[int]]) -> None:
     place, _ = killed
     test_a_killed_build_leaves_no_bundle_and_no_process(killed)
@@ -170,12 +173,14 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(built: Path, killed: 
     assert [name for name in first if first[name] != second[name]] == []
 
 
+@pytest.mark.slow
 def test_no_file_is_a_pickle(built: Path) -> None:
     for name, data in contents(built).items():
         place, mark = MARKS[Path(name).suffix]
         assert data[place:].startswith(mark), name
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_named_and_refused(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = tmp_path / "mini"
     for name, data in contents(built).items():
@@ -193,6 +198,7 @@ def test_a_damaged_file_is_named_and_refused(built: Path, tmp_path: Path, capsys
     assert "detectors/nnif.safetensors" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_evaluating_afresh_gives_the_stored_figures(built: Path) -> None:
     loaded = open_bundle(str(built))
     stored, fresh = evaluate_stored(loaded.bundle), evaluate_fresh(loaded, lambda *_: None)
@@ -203,6 +209,7 @@ def test_evaluating_afresh_gives_the_stored_figures(built: Path) -> None:
     assert fresh.attacks == stored.attacks
 
 
+@pytest.mark.slow
 def test_one_attack_can_be_evaluated_with_other_parameters(built: Path) -> None:
     loaded = open_bundle(str(built))
     found = evaluate_fresh(loaded, silent, [AttackPlan("fgsm", 0, 20, {"eps": 0.2})])
@@ -212,6 +219,7 @@ def test_one_attack_can_be_evaluated_with_other_parameters(built: Path) -> None:
     assert norm is not None and 0.1 < norm <= 0.2 + 1e-9
 
 
+@pytest.mark.slow
 def test_detectors_that_were_shown_one_attack_are_judged_by_all(built: Path) -> None:
     loaded = open_bundle(str(built))
     found = evaluate_unseen(loaded, ["fgsm"], silent)
@@ -251,6 +259,7 @@ def by_hand(loaded: LoadedBundle, split: str, attack: str) -> tuple[tuple[Eviden
     return (evidence, labels), float(result.fooled.mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seen", "said"),
     [(["spell"], "holds no attack 'spell'; it holds fgsm, pgd"), (["fgsm", "pgd"], "leave at least one out")],
@@ -260,6 +269,7 @@ def test_attacks_to_show_must_be_known_and_not_all(built: Path, seen: list[str],
         evaluate_unseen(open_bundle(str(built)), seen, silent)
 
 
+@pytest.mark.slow
 def test_a_fault_in_an_attack_ends_the_build_without_running_the_rest(tmp_path: Path) -> None:
     # The faulty one is not batched, so it begins first; the others take far longer than it takes to fail.
     slow = (AttackPlan(name, ATTACKED, ATTACKED, {"steps": 1000}) for name in ("pgd", "bim", "mifgsm"))
@@ -270,6 +280,7 @@ def test_a_fault_in_an_attack_ends_the_build_without_running_the_rest(tmp_path: 
     assert not list(tmp_path.glob("mini*"))
 
 
+@pytest.mark.slow
 def test_other_weights_are_attacked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telltale.models.training, "PRECOMPUTED", tmp_path)
     shipped = tmp_path / "weights" / "mini.safetensors"
@@ -280,6 +291,7 @@ def test_other_weights_are_attacked_anew(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(list(tmp_path.glob(".build/mini-attacks-*"))) == 2, "chunks of other weights would be taken for these"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [False, True])
 def test_shipped_weights_stand_for_their_own_data_under_any_name(tmp_path: Path, monkeypatch, changed: bool) -> None:
     monkeypatch.setattr(telltale.models.training, "PRECOMPUTED", tmp_path)
@@ -302,6 +314,7 @@ def train_miniature(recipe: Recipe, file: Path, monkeypatch: pytest.MonkeyPatch)
     return file.read_bytes()
 
 
+@pytest.mark.slow
 def test_training_is_repeatable_and_follows_its_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = dataclasses.replace(RECIPE, epochs=2)
     torch.manual_seed(1)
@@ -312,6 +325,7 @@ def test_training_is_repeatable_and_follows_its_seed(tmp_path: Path, monkeypatch
     assert train_miniature(other, tmp_path / "c.safetensors", monkeypatch) != first
 
 
+@pytest.mark.slow
 def test_weights_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = dataclasses.replace(RECIPE, epochs=1)
     file = tmp_path / "weights.safetensors"
@@ -328,6 +342,7 @@ def test_weights_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.slow
 def test_maps_are_repeatable_in_any_process_and_hold_every_training_image(tmp_path: Path) -> None:
     fitted = reference()
     files = ReferenceFiles(tmp_path, fitted.layers, fitted.classes)
@@ -346,6 +361,7 @@ def test_maps_are_repeatable_in_any_process_and_hold_every_training_image(tmp_pa
         np.testing.assert_allclose(np.abs(maps["pca"][place]), np.abs(left[:, :2] * sizes[:2]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_of_many_images_the_map_draws_some_and_places_the_rest_between_the_nearest() -> None:
     points = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
     drawn = umap_of(points, 0, sample=40)
@@ -358,6 +374,7 @@ def test_of_many_images_the_map_draws_some_and_places_the_rest_between_the_neare
         np.testing.assert_allclose(drawn[row], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_build_that_is_under_way_is_no_bundle(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELLTALE_BUNDLES", str(built.parent))
     (built.parent / ".build" / "mini-0").mkdir(parents=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +20,8 @@ from telltale.data.uploads import load_image_file, png_bytes
 from telltale.detectors.registry import DETECTORS
 from telltale.recipes import get_recipe
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
 SHAPE = (1, 32, 32)
 VERDICT_KEYS = {"detector", "score", "p_value", "threshold", "adversarial"}
 ATTACK_KEYS = {
@@ -36,9 +36,8 @@ ROW_KEYS = {
 
 def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``python -m telltale`` in a folder of its own, as from a terminal."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "telltale", *arguments]
-    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=300, check=False)
 
 
 def answer(place: Path, *arguments: str) -> dict[str, Any]:

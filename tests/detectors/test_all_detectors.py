@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from support.clouds import CLASSES, WIDTHS, mixed, reference
+from support.clouds import CLASSES, FIT, FRESH, WIDTHS, known, problem
 from telltale.base.errors import InputError, NotFittedError
 from telltale.base.settings import Settings, parameter
 from telltale.building.fitting import select
@@ -28,23 +28,11 @@ from telltale_app import catalogue
 
 NAMES = tuple(registry.DETECTORS)
 SETTINGS = {"trajectory": {"epochs": 150}}  # enough for clouds
-FIT, FRESH = 60, 100
 FLOOR = 0.9  # of the AUC on separable clouds
 
 
 def make(name: str) -> Detector:
     return registry.get_detector(name)(**SETTINGS.get(name, {}))
-
-
-@functools.cache
-def known():
-    return reference()
-
-
-@functools.cache
-def problem(separable: bool = True):
-    """Return what detectors are fitted on, and fresh images to score."""
-    return mixed(known(), FIT, 1, separable), mixed(known(), FRESH, 2, separable)
 
 
 @functools.cache

@@ -19,7 +19,8 @@ from telltale.engine import Engine, Job
 from telltale.engine.cluster import Link
 from telltale.engine.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
 TASKS = "support.engine_tasks"
 PATIENCE = 30.0
 
@@ -296,10 +297,9 @@ def test_a_killed_scheduler_is_replaced_and_its_jobs_run_again() -> None:
 
 
 def test_an_existing_scheduler_is_used_by_its_address(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     address_file = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
-    quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(address_file)]
     processes = [subprocess.Popen([*dask, "scheduler", *options], **quiet)]
     try:
@@ -366,7 +366,7 @@ def children(pid: int) -> list[int]:
 
 
 def start_client(script: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TELLTALE_BUNDLE": "", "TELLTALE_WORKERS": "1"}
+    environment = {**os.environ, "TELLTALE_BUNDLE": "", "TELLTALE_WORKERS": "1"}
     return subprocess.Popen([sys.executable, "-c", script], env=environment, cwd="/", stdout=subprocess.PIPE, text=True)
 
 

@@ -25,6 +25,8 @@ from telltale.kinds.response import respond
 from telltale.model_errors.reasons import explain_errors
 from telltale.model_errors.suspicious import suspicious_images
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ALPHA = 0.05
 PATIENCE = 60.0

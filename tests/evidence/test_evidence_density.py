@@ -165,6 +165,7 @@ def hidden_only(hidden: np.ndarray) -> Trace:
     return Trace(("hidden",), (hidden,), np.zeros((len(hidden), 2), dtype=np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "components", "covariance"),
     [("three clusters", 3, None), ("correlated", 1, "full"), ("round", 1, "diag")],

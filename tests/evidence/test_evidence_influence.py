@@ -62,7 +62,10 @@ def test_the_head_stands_at_the_optimum(damping) -> None:
 @pytest.mark.parametrize("scale", [1e-2, 1.0, 1e2])
 def test_newton_converges_on_activations_of_any_size(scale) -> None:
     hidden, labels = small_problem()
-    fit_head(hidden * np.float32(scale), labels, 4, 1e-4)
+    hidden = hidden * np.float32(scale)
+    weights = torch.from_numpy(fit_head(hidden, labels, 4, 1e-4).weights).requires_grad_()
+    (gradient,) = torch.autograd.grad(mean_loss(weights, *tensors(hidden, labels), 1e-4), weights)
+    assert gradient.abs().max() < 1e-9 * max(1.0, scale)
 
 
 def test_the_head_equals_scikit_learns_and_scipys() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
-from test_server import CONFIG, contrast
 
+from support.theme import CONFIG, contrast
 from telltale.figures import bars, density, embedding, maps, palette, roc, trajectory
 from telltale_app import catalogue
 
@@ -147,11 +147,13 @@ def test_heatmap_shows_the_values_it_was_given() -> None:
     assert np.array_equal(np.asarray(maps.heatmap(values, 0, 5, False, "").data[0].z), values)
 
 
-def test_marks_add_to_a_copy_only() -> None:
+def test_a_mark_stands_on_its_points_above_all_that_was_drawn_before() -> None:
     base = FIGURES["map"]()
-    traces = len(base.data)
-    embedding.mark(go.Figure(base), "nearest", POINTS[:2], "red", "circle", 10, IDS[:2])
-    assert len(base.data) == traces
+    *before, added = embedding.mark(FIGURES["map"](), "nearest", POINTS[3:5], "red", "circle", 10, IDS[3:5]).data
+    assert tuple(before) == base.data
+    assert (added.name, added.marker.color, added.mode) == ("nearest", "red", "markers")
+    np.testing.assert_array_equal(np.column_stack([added.x, added.y]), POINTS[3:5])
+    assert list(added.customdata) == IDS[3:5].tolist()
 
 
 def test_every_outline_is_named_at_its_centre_above_the_points() -> None:

@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 import threading
+import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path, PurePosixPath
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = [
@@ -44,7 +46,11 @@ def sent(path: str) -> bool:
 def test_every_instruction_is_one_and_the_order_holds() -> None:
     steps = [step for step, _ in STEPS]
     assert set(steps) <= KNOWN and steps[0] == "FROM"
-    assert arguments("FROM") == ["python:3.11-slim"]
+    (image,) = arguments("FROM")
+    version = image.removeprefix("python:").removesuffix("-slim")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert image == f"python:{project['tool']['mypy']['python_version']}-slim", "the version that is type-checked"
+    assert SpecifierSet(project["project"]["requires-python"]).contains(version)
     assert steps.index("USER") > max(place for place, step in enumerate(steps) if step in ("RUN", "COPY"))
 
 
@@ -79,7 +85,13 @@ def test_all_that_the_app_reads_goes_in_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [".git/config", "app/.streamlit/secrets.toml", "tests/tiny.py", "precomputed/.build/x", "app/__pycache__/a.pyc"],
+    [
+        ".git/config",
+        "app/.streamlit/secrets.toml",
+        "tests/support/tiny.py",
+        "precomputed/.build/x",
+        "app/__pycache__/a.pyc",
+    ],
 )
 def test_history_secrets_and_leftovers_stay_out(path: str) -> None:
     assert not sent(path)

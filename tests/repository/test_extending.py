@@ -14,8 +14,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from test_all_detectors import problem
 
+from support.clouds import problem
 from support.tiny import tiny_classifier, tiny_images
 from telltale.attacks import attack_images
 from telltale.attacks.registry import ATTACKS

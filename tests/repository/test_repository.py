@@ -18,7 +18,9 @@ UNSAFE_READERS = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve"
 
 
 def sources(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    found = {folder: sorted((ROOT / folder).rglob("*.py")) for folder in folders}
+    assert all(found.values()), "a rule about no file at all holds always"
+    return [path for files in found.values() for path in files]
 
 
 @cache
@@ -112,6 +114,21 @@ def test_nothing_is_read_by_unpickling() -> None:
                 assert allow is None or (isinstance(allow, ast.Constant) and allow.value is False), path
 
 
+def test_pages_do_no_mathematics() -> None:
+    found = {path: {"scipy", "sklearn"} & set(imports(tree(path))) for path in sources("app")}
+    assert not offenders(found)
+    assert not [path for path in sources("app") if "np.linalg" in path.read_text()]
+
+
+def test_what_tests_share_stands_in_support_and_no_test_file_imports_another() -> None:
+    # Fixtures under a second name run twice, and a file that moves breaks tests that are not about it.
+    files = sources("tests")
+    tests = {path.stem for path in files if path.name.startswith(("test_", "conftest"))}
+    assert not offenders({path: tests & set(imports(tree(path))) for path in files})
+    helpers = {path.stem for path in sources("tests/support")}
+    assert not offenders({path: helpers & set(imports(tree(path))) for path in files}), "from support.x import y"
+
+
 def test_no_deprecated_width_argument() -> None:
     for path in sources("app"):
         assert "use_container_width" not in path.read_text(), path
@@ -135,10 +152,7 @@ def test_every_package_that_is_imported_is_required() -> None:
 
 
 def test_the_readme_starts_with_the_two_commands() -> None:
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        return
-    blocks = re.findall(r"```[a-z]*\n(.*?)```", readme.read_text(), re.DOTALL)
+    blocks = re.findall(r"```[a-z]*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     words = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
     assert [word for word in words if word.startswith("make")][:2] == ["make app", "make test"]
 

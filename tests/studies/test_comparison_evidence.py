@@ -75,6 +75,7 @@ def test_other_votes_would_be_seen(monkeypatch) -> None:
     assert not any(row.equal.startswith("100.00%") for row in knn_rows(known, trace))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Setting backward hooks")
 def test_responses_are_equal_to_rounding() -> None:
     images, _ = tiny_images(5)

@@ -25,6 +25,7 @@ def figures(**changes) -> Growth:
     return Growth(**{**numbers, "references": 1000, "index": "exact", "influence": "exact", **changes})
 
 
+@pytest.mark.slow
 def test_one_exact_and_one_sparse_size_are_measured(tmp_path, monkeypatch) -> None:
     scales = (Scale(600, 10, (8, 16)), Scale(3_000, 300, (200,)))  # 60,300 weights: too many for conjugate gradients
     small, large = measure_growth(scales, tmp_path, QUIET)

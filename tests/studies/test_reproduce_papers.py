@@ -191,9 +191,13 @@ def test_the_response_tables_are_complete() -> None:
 
 @pytest.mark.usefixtures("few_resamples")
 def test_an_attack_that_never_succeeded_leaves_cells_that_say_so() -> None:
-    for cell in response.table_1(cloud_lab("onepixel")) + response.table_2(cloud_lab("onepixel")):
-        if (cell.row.startswith("One pixel") and cell.column != "success") or cell.column == "AUC, One pixel":
-            assert cell.ours is None and cell.note == NOTHING_TO_DETECT
+    first, second = response.table_1(cloud_lab("onepixel")), response.table_2(cloud_lab("onepixel"))
+    hopeless = [cell for cell in first if cell.row.startswith("One pixel") and cell.column != "success"]
+    assert {cell.column for cell in hopeless} == {cell.column for cell in first} - {"success"}
+    judged = [cell for cell in second if cell.column == "AUC, One pixel"]
+    assert judged
+    for cell in (*hopeless, *judged):
+        assert cell.ours is None and cell.note == NOTHING_TO_DETECT
     cells = _by_place(knn.table_2(cloud_lab("lbfgs")))
     for column in ("L-BFGS", "Aggr."):
         assert cells["last, none, kNN", column].note == NOTHING_TO_DETECT

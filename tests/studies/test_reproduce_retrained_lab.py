@@ -13,6 +13,8 @@ from telltale.recipes import AttackPlan
 from telltale.studies.tables.lab import Lab
 from telltale.studies.tables.retrained_lab import RetrainedLab
 
+pytestmark = pytest.mark.slow
+
 PLAN = AttackPlan("fgsm", 0, 30, {"eps": 0.1})
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from support.shipped import images_of, shipped
 from telltale.base.processes import Processes, Work
@@ -41,6 +42,7 @@ def versions(split: str, noise: float) -> Versions:
     return Versions(split, attack, ids, trace.predictions, trace, readings, success, zeros, zeros, zeros)
 
 
+@pytest.mark.slow
 def test_workers_score_as_one_process_does_and_a_second_run_does_nothing(tmp_path: Path) -> None:
     bundle = shipped().bundle
     reference = ReferenceFiles(bundle.folder, bundle.layers, len(bundle.class_names))

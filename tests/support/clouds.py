@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from telltale.detectors.base import Labels
@@ -17,6 +19,7 @@ from telltale.models.trace import Trace
 CLASSES, WIDTHS = 3, (6, 5, 4)
 LAYERS = ("first", "middle", "last")
 DISTANCE, SPREAD = 5.0, 0.5
+FIT, FRESH = 60, 100
 
 
 def centres() -> list[np.ndarray]:
@@ -78,3 +81,15 @@ def mixed(known: Reference, count: int, seed: int, separable: bool = True) -> tu
     entropy = np.random.default_rng(seed).normal(2.0, 0.1, 3 * count) + (0.3 * adversarial if separable else 0.0)
     labels = Labels(adversarial, np.repeat(["", "fgsm", "pgd"], count), np.tile(np.arange(count), 3))
     return Evidence(known, trace, readings(entropy)), labels
+
+
+@functools.cache
+def known() -> Reference:
+    """Return one reference for all that only read it."""
+    return reference()
+
+
+@functools.cache
+def problem(separable: bool = True) -> tuple[tuple[Evidence, Labels], tuple[Evidence, Labels]]:
+    """Return what detectors are fitted on, and fresh images to score."""
+    return mixed(known(), FIT, 1, separable), mixed(known(), FRESH, 2, separable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
-
-from test_server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOWEST_START = 300.0
@@ -70,6 +69,13 @@ def running_app(**environment: str) -> Iterator[RunningApp]:
         finally:
             process.terminate()
             process.wait(30)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _ready(address: str) -> bool:

@@ -1,0 +1,463 @@
+"""What an earlier version wrote: its cases open, its links resolve, its bundles give the same numbers."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from sqlalchemy import URL
+from streamlit.testing.v1 import AppTest
+
+import telltale
+from telltale.analysis.kept import load
+from telltale.attacks.registry import ATTACKS
+from telltale.base.images import image_sha256, to_bytes, to_floats
+from telltale.cases.exporting import to_zip
+from telltale.cases.importing import from_zip
+from telltale.cases.numbers import differences
+from telltale.cases.pixels import read_png
+from telltale.cases.record import SavedCase
+from telltale.cases.rerun import recompute
+from telltale.cases.store import CaseStore
+from telltale.cli import main
+from telltale.data.photographs import find_photograph, open_photograph
+from telltale.data.uploads import Square, to_model_input
+from telltale_app import case as links
+from telltale_app import cases as saving
+from telltale_app.lessons.registry import LESSONS
+
+PROGRAM, OLD_PROGRAM = "python -m telltale", "python -m core"
+APP_MAIN = Path(links.__file__).with_name("main.py")
+
+GOLDEN = Path(__file__).resolve().parent
+ROOT = GOLDEN.parents[1]
+TOLERANCE = 1e-6
+
+
+def golden(name: str) -> Any:
+    """Return a golden file of JSON."""
+    data = (GOLDEN / name).read_bytes()
+    return json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
+
+
+LINKS, NUMBERS = golden("links.json"), golden("numbers.json")
+INPUTS = load_file(GOLDEN / "inputs.safetensors")
+CASES = {entry["name"]: entry for entry in LINKS["cases"]}
+
+
+def plain(value: Any) -> Any:
+    """Return arrays, tuples and numpy's numbers as JSON holds them."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | np.ndarray):
+        return [plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def differing(expected: Any, found: Any, where: str = "", scale: float = 1.0) -> Iterator[str]:
+    """Yield every place where two JSON values differ: floats beyond the tolerance, all else at all.
+
+    The floats of a list are compared on the scale of its largest, so that what is small everywhere is compared too.
+    """
+    if isinstance(expected, dict) and isinstance(found, dict):
+        if set(expected) != set(found):
+            yield f"{where}: {sorted(set(expected) ^ set(found))} are not in both"
+        for key in expected.keys() & found.keys():
+            yield from differing(expected[key], found[key], f"{where}.{key}", 1.0)
+    elif isinstance(expected, list) and isinstance(found, list):
+        if len(expected) != len(found):
+            yield f"{where}: {len(found)} items instead of {len(expected)}"
+        floats = [abs(item) for item in expected if isinstance(item, float)]
+        largest = max(floats, default=1.0) or 1.0
+        for number, (one, other) in enumerate(zip(expected, found, strict=False)):
+            yield from differing(one, other, f"{where}[{number}]", largest)
+    elif isinstance(expected, float) and isinstance(found, int | float) and not isinstance(found, bool):
+        if not math.isclose(expected, found, rel_tol=TOLERANCE, abs_tol=TOLERANCE * scale):
+            yield f"{where}: {found!r} instead of {expected!r}"
+    elif type(expected) is not type(found) or expected != found:
+        yield f"{where}: {found!r} instead of {expected!r}"
+
+
+def same(expected: Any, found: Any) -> None:
+    """Fail with every difference, or pass."""
+    assert list(differing(expected, plain(found))) == []
+
+
+def unzip(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zip_of(name: str) -> bytes:
+    return (GOLDEN / "zips" / f"{name}.zip").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseStore]:
+    """Open a copy of the store: opening one writes beside it, and may change its tables."""
+    file = tmp_path_factory.mktemp("golden") / "cases.sqlite"
+    shutil.copy(GOLDEN / "cases.sqlite", file)
+    opened = CaseStore(URL.create("sqlite", database=str(file)))
+    yield opened
+    opened.close()
+
+
+# Saved cases
+
+
+def test_the_store_opens_with_every_case(store: CaseStore) -> None:
+    found = store.find(most=100)
+    assert found.total == len(CASES) == 10
+    assert [case.record.id for case in found.cases] == [entry["id"] for entry in reversed(CASES.values())]
+    assert store.tags() == ("error", "failed", "odd sevens", "own", "targeted", "teaching", "Übung", "数字")
+    (unicode,) = store.find("größe العربية 🐈", ["数字"]).cases
+    assert unicode.record.id == CASES["digits-natural"]["id"]
+    assert "“quotes”; <b>&amp;</b>\nA second line,\tand a tab." in unicode.record.note
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_zip_holds_the_case_that_the_store_holds(store: CaseStore, name: str) -> None:
+    case, kept = from_zip(zip_of(name)), store.get(CASES[name]["id"])
+    assert case.record == kept.record
+    assert (case.attacked_png is None) == (kept.attacked_png is None) == (kept.record.settings.attack is None)
+    for one, other in ((case.natural_png, kept.natural_png), (case.attacked_png, kept.attacked_png)):
+        assert one is other is None or (one and other and np.array_equal(read_png(one), read_png(other)))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_is_exported_as_it_was(store: CaseStore, name: str) -> None:
+    before, now = unzip(zip_of(name)), unzip(to_zip(store.get(CASES[name]["id"])))
+    assert list(before) == list(now)
+    for file in ("case.json", "numbers.csv"):
+        assert now[file].decode() == before[file].decode()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_is_stored_again_as_it_was(name: str, tmp_path: Path) -> None:
+    case = from_zip(zip_of(name))
+    fresh = CaseStore(URL.create("sqlite", database=str(tmp_path / "cases.sqlite")))
+    fresh.save(case)
+    assert fresh.get(CASES[name]["id"]) == case
+    fresh.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_computed_again_gives_the_saved_numbers(store: CaseStore, name: str) -> None:
+    saved = store.get(CASES[name]["id"])
+    now, bundle_id = recompute(saved.record, read_png(saved.natural_png))
+    assert bundle_id == saved.record.bundle_id
+    assert differences(saved.record.numbers, now) == ()
+    same(json.loads(json.dumps(asdict(saved.record.numbers))), json.loads(json.dumps(asdict(now))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits-pgd", "digits-natural"])
+def test_the_script_in_an_exported_zip_still_runs(name: str, tmp_path: Path) -> None:
+    for file, data in unzip(zip_of(name)).items():
+        (tmp_path / file).write_bytes(data)
+    environment = {key: value for key, value in os.environ.items() if key != "TELLTALE_HOME"}
+    command = [sys.executable, tmp_path / "rerun.py"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (tmp_path / "numbers.csv").read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_app_opens_a_saved_case(store: CaseStore, name: str) -> None:
+    entry, saved = CASES[name], store.get(CASES[name]["id"])
+    case = saving.to_case(saved)
+    same(expected_of(entry) | {"parameters": entry["reopened_parameters"]}, fields(case))
+    image = links.read_image(case.image, telltale.load_bundle(case.bundle))
+    assert image_sha256(image) == saved.record.numbers.natural.image_sha256
+    assert set(asdict(case)["parameters"]) == set(asdict(links.from_query(case.to_query())[0])["parameters"])
+
+
+# Links
+
+
+def fields(case: links.Case) -> dict[str, Any]:
+    return {**asdict(case), "parameters": [list(pair) for pair in case.parameters]}
+
+
+def query_of(entry: dict[str, Any]) -> dict[str, str]:
+    query = entry["query"]
+    return dict(query) if isinstance(query, dict) else dict(parse_qsl(query, keep_blank_values=True))
+
+
+def expected_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a case's fields; an image that travels in the link stands only there."""
+    return {"image": query_of(entry).get("image"), **entry["expected"]}
+
+
+def short(entry: dict[str, Any]) -> str:
+    query = query_of(entry)
+    return f"{query.get('bundle')}-{query.get('image', '')[:12]}-{query.get('attack')}"
+
+
+@pytest.mark.parametrize("entry", [*CASES.values(), *LINKS["attacks"]], ids=short)
+def test_a_link_leads_to_its_case_and_back(entry: dict[str, Any]) -> None:
+    query = query_of(entry)
+    case, warnings = links.from_query(query)
+    assert warnings == ()
+    same(expected_of(entry), fields(case))
+    assert case.to_query() == query
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_links_image_and_class_are_found(name: str) -> None:
+    entry = CASES[name]
+    case, _ = links.from_query(query_of(entry))
+    bundle = telltale.load_bundle(case.bundle)
+    assert image_sha256(links.read_image(case.image, bundle)) == entry["image_sha256"]
+    own = links.true_label(case.image, bundle)
+    assert (None if own is None else bundle.class_names[own]) == entry["true_class"]
+
+
+@pytest.mark.parametrize("entry", LINKS["partial"], ids=lambda entry: str(entry["query"])[:80])
+def test_a_link_that_is_short_or_wrong_falls_back_as_it_did(entry: dict[str, Any]) -> None:
+    case, warnings = links.from_query(query_of(entry))
+    same(expected_of(entry) | {"image": entry["expected"].get("image", case.image)}, fields(case))
+    assert len(warnings) == len(entry["warnings"])
+
+
+PAGE = """
+import streamlit as st
+from telltale_app import pins, state
+state.synchronise()
+pins.synchronise()
+st.session_state["link"] = state.link()
+"""
+
+
+@pytest.mark.parametrize("entry", [*CASES.values(), *LINKS["pinned"]], ids=short)
+def test_the_app_opens_a_link_and_writes_the_same_one(entry: dict[str, Any]) -> None:
+    page = AppTest.from_string(PAGE)
+    for key, value in query_of(entry).items():
+        page.query_params[key] = value
+    page.run()
+    assert not page.exception
+    same(expected_of(entry), fields(page.session_state["case"]))
+    assert not page.session_state["case_warnings"]
+    pins = query_of(entry).get("pin", "")
+    for wanted, text, found in zip(
+        entry.get("pins", []), pins.split(",") if pins else [], page.session_state["pins"], strict=True
+    ):
+        same({"image": text.split("!")[1], **wanted}, fields(found))
+    assert page.session_state["link"].partition("?")[2] == entry["query"]
+
+
+def test_every_lesson_has_its_steps_pages_and_cases() -> None:
+    bundle = telltale.load_bundle("digits")
+    found = [
+        {
+            "query": f"lesson={lesson.name}&step={number}",
+            "page": step.url_path,
+            "view": dict(step.view(bundle)),
+            "expected": fields(step.case(bundle)),
+        }
+        for lesson in LESSONS.values()
+        for number, step in enumerate(lesson.steps, 1)
+    ]
+    same(LINKS["lessons"], found)
+
+
+def test_every_page_has_its_address() -> None:
+    assert re.findall(r'url_path="([^"]+)"', APP_MAIN.read_text()) == LINKS["pages"]
+
+
+def test_links_have_been_made_of_every_attack() -> None:
+    linked = {entry["expected"]["attack"] for entry in LINKS["attacks"]}
+    assert len(linked) == 17 and linked <= set(ATTACKS)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("name", NUMBERS["bundles"])
+def test_a_bundle_is_the_same(name: str) -> None:
+    bundle, expected = telltale.load_bundle(name), NUMBERS["bundles"][name]
+    assert (bundle.id, list(bundle.layers)) == (expected["bundle_id"], expected["layers"])
+
+
+@pytest.mark.parametrize("key", INPUTS)
+def test_an_input_is_the_same(key: str) -> None:
+    bundle, origin = telltale.load_bundle(NUMBERS["inputs"][key]["bundle"]), NUMBERS["inputs"][key]["origin"]
+    if "test_id" in origin:
+        assert bundle.image_set is not None and origin["test_id"] in bundle.splits.test
+        image = bundle.image_set.images([origin["test_id"]])[0]
+    else:
+        photograph = find_photograph(origin["photograph"])
+        assert photograph is not None
+        image = to_model_input(open_photograph(photograph), bundle.image_shape, crop=Square(*origin["square"]).box)
+    assert np.array_equal(to_bytes(image), INPUTS[key])
+
+
+@pytest.mark.parametrize("key", INPUTS)
+def test_an_analysis_gives_the_same_numbers(key: str) -> None:
+    expected = NUMBERS["inputs"][key]
+    bundle, image = expected["bundle"], to_floats(INPUTS[key])
+    result = telltale.analyse(image, bundle=bundle)
+    near, influence, fused, top = result.neighbours, result.influence, result.fused, 10
+    assert fused is not None
+    logits = load(bundle).classifier.trace(image[None]).logits[0]
+
+    def per_layer(array: Any) -> dict[str, Any]:
+        return dict(zip(near.layers, array, strict=True))
+
+    found = {
+        "image_sha256": result.image_sha256,
+        "logits": logits,
+        "prediction": {
+            "label": result.prediction.label,
+            "name": result.prediction.name,
+            "confidence": result.prediction.confidence,
+            "probabilities": result.prediction.probabilities,
+        },
+        "mean_entropy": result.response.mean_entropy,
+        "verdicts": {found.detector: verdict(found) for found in result.verdicts},
+        "fused": {
+            "kind": fused.kind,
+            "attack": verdict(fused.attack),
+            "error": None if fused.error is None else verdict(fused.error),
+            "contributions": dict(fused.contributions),
+        },
+        "trajectory": {
+            "pivot": result.trajectory.pivot,
+            "distance": result.trajectory.distance,
+            "centroid_l2": per_layer(result.trajectory.distances["centroid", "l2"]),
+            "suspicion": result.trajectory.suspicion,
+        },
+        "neighbours": {
+            "ids": per_layer(near.ids[:, :top]),
+            "distances": per_layer(near.distances[:, :top]),
+            "votes": near.votes,
+            "score_ids": near.score_ids[:top],
+            "positions": {name: per_layer(place) for name, place in near.positions.items()},
+        },
+        "influence": {
+            "helpful_ids": influence.helpful_ids[:top],
+            "helpful_values": influence.helpful_values[:top],
+            "harmful_ids": influence.harmful_ids[:top],
+            "harmful_values": influence.harmful_values[:top],
+        },
+        "density": {"log_density": result.density.log_density, "position": result.density.position},
+    }
+    same({name: value for name, value in expected.items() if name not in ("bundle", "origin", "attacks")}, found)
+    every = [*result.verdicts, fused.attack, *([] if fused.error is None else [fused.error])]
+    calibrated = {v.detector: {"threshold": v.threshold, "n_calibration": v.n_calibration} for v in every}
+    same(NUMBERS["bundles"][bundle]["calibrations"], calibrated)
+
+
+def verdict(found: Any) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in ("score", "p_value", "adversarial")}
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "pgd", "deepfool"])
+@pytest.mark.parametrize("key", INPUTS)
+def test_an_attack_gives_the_same_pixels(key: str, attack: str) -> None:
+    expected = NUMBERS["inputs"][key]
+    found = telltale.attack(to_floats(INPUTS[key]), bundle=expected["bundle"], attack=attack, seed=0)
+    same(
+        expected["attacks"][attack],
+        {
+            "parameters": dict(found.parameters),
+            "pixels_sha256": hashlib.sha256(to_bytes(found.images[0]).tobytes()).hexdigest(),
+            "image_sha256": image_sha256(found.images[0]),
+            "success": found.success[0],
+            "prediction": found.predictions[0],
+            "linf": found.linf[0],
+            "l2": found.l2[0],
+            "l0": int(found.l0[0]),
+            "gradients": found.gradients[0],
+            "queries": found.queries[0],
+        },
+    )
+
+
+# The command line
+
+
+Said = Callable[..., str]
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Said:
+    """Run a command in this process and in the repository's folder, and return what it prints."""
+    monkeypatch.chdir(ROOT)
+    for name, value in {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> str:
+        assert main(arguments) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    return run
+
+
+def words(text: str) -> list[str]:
+    """Return what a command says without how its lines are broken and what the program is called."""
+    return " ".join(text.split()).replace(OLD_PROGRAM, PROGRAM).split(" ")
+
+
+def test_analyse_says_the_same(said: Said) -> None:
+    found = json.loads(said("analyse", "assets/digit.png", "--json"))
+    assert set(found.pop("timings_ms")) >= {"trace", "total"}
+    same(golden("analyse.json"), found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_evaluate_says_the_same(said: Said, name: str) -> None:
+    same(golden(f"evaluate_{name}.json.gz"), json.loads(said("evaluate", name, "--json")))
+
+
+def test_bundles_says_the_same(said: Said) -> None:
+    if telltale.load_bundle("cifar10").image_set is not None:
+        pytest.skip("the images of cifar10 are on this machine; they were not where the golden file was written")
+    assert words(said("bundles")) == words((GOLDEN / "bundles.txt").read_text())
+
+
+HELP = re.split(r"^\$ ", (GOLDEN / "help.txt").read_text(), flags=re.MULTILINE)[1:]
+
+
+@pytest.mark.parametrize("text", HELP, ids=lambda text: text.partition("\n")[0].removeprefix(OLD_PROGRAM + " "))
+def test_help_says_the_same(said: Said, text: str) -> None:
+    command, _, expected = text.partition("\n")
+    assert words(said(*command.removeprefix(OLD_PROGRAM).split())) == words(expected)
+
+
+def test_a_difference_is_noticed() -> None:
+    expected = {"a": [1.0, 2e-9], "b": 3, "c": {"d": "x"}}
+    assert list(differing(expected, {"a": [1.0 + 1e-9, 2e-9], "b": 3, "c": {"d": "x"}})) == []
+    for other in (
+        {"a": [1.00001, 2e-9], "b": 3, "c": {"d": "x"}},
+        {"a": [1.0], "b": 3, "c": {"d": "x"}},
+        {"a": [1.0, 2e-9], "b": 4, "c": {"d": "x"}},
+        {"a": [1.0, 2e-9], "b": 3, "c": {"d": "y"}},
+        {"a": [1.0, 2e-9], "b": 3, "c": {}},
+        {"a": [1.0, 2e-9], "b": 3, "c": {"d": "x", "e": None}},
+    ):
+        assert list(differing(expected, other))
+    assert list(differing([2e-9, 1e-9], [2e-9, 1.1e-9])), "small values are compared on their own scale"
+
+
+def test_nothing_golden_is_written_to(store: CaseStore) -> None:
+    assert {file.name for file in GOLDEN.glob("cases.sqlite*")} == {"cases.sqlite"}
+    assert isinstance(store.get(CASES["digits-pgd"]["id"]), SavedCase)
