@@ -19,7 +19,6 @@ from telltale.base.errors import CancelledError, EngineBusyError, InputError, Wo
 from telltale.engine import Engine, Job
 from telltale.engine.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
 TASKS = "support.engine_tasks"
 PATIENCE = 30.0
 
@@ -169,7 +168,7 @@ def test_the_errors_of_a_task_arrive_as_they_were_raised(engine: Engine) -> None
     assert job.status().message == "The image must be square. Got 3 x 4 instead."
     with pytest.raises(ZeroDivisionError) as caught:
         engine.submit(f"{TASKS}:divide").result(PATIENCE)
-    assert "support.engine_tasks.py" in caught.value.__notes__[0]
+    assert "support/engine_tasks.py" in caught.value.__notes__[0]
 
 
 def test_unknown_tasks_and_nameless_content_are_refused_in_a_sentence(engine: Engine) -> None:
@@ -296,7 +295,7 @@ def test_a_killed_scheduler_is_replaced_and_its_jobs_run_again() -> None:
 
 
 def test_an_existing_scheduler_is_used_by_its_address(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = dict(os.environ)
     address_file = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -366,7 +365,7 @@ def children(pid: int) -> list[int]:
 
 
 def start_client(script: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TELLTALE_BUNDLE": "", "TELLTALE_WORKERS": "1"}
+    environment = {**os.environ, "TELLTALE_BUNDLE": "", "TELLTALE_WORKERS": "1"}
     return subprocess.Popen([sys.executable, "-c", script], env=environment, cwd="/", stdout=subprocess.PIPE, text=True)
 
 
