@@ -35,16 +35,21 @@ def fit_softmax_head(
     return (fit_head_iteratively if large else fit_head)(hidden, labels, classes, damping, start=start)
 
 
+def searched_approximately(references: int) -> bool:
+    """Whether so many training images are too many to search through one by one."""
+    return references >= APPROXIMATE_FROM
+
+
 def make_index(activations: Floats, processing: Processing) -> NeighbourIndex:
     """Return an exact index, or an approximate one with its recall measured."""
-    if len(activations) < APPROXIMATE_FROM:
+    if not searched_approximately(len(activations)):
         return NeighbourIndex(activations, processing)
     return ApproximateIndex.train(activations, processing)
 
 
 def make_distances(activations: Floats) -> SquaredDistances:
     """Return exact distances, by one product in memory or by a pass over a mapped file."""
-    if len(activations) < APPROXIMATE_FROM:
+    if not searched_approximately(len(activations)):
         return SquaredDistances(activations, np.float64)
     return MappedDistances(activations)
 
