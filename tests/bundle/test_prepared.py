@@ -70,7 +70,11 @@ def test_files_are_mapped_and_travel_with_the_fitted_ones(kind: str, tmp_path: P
 
 def test_a_small_set_stores_nothing_more(tmp_path: Path) -> None:
     save(tmp_path, large_reference.make())
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["reference.safetensors", "splits.safetensors"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "missing.json",
+        "reference.safetensors",
+        "splits.safetensors",
+    ]
 
 
 def test_a_bundle_lists_them_and_refuses_what_was_changed(kind: str, tmp_path: Path, monkeypatch) -> None:

@@ -16,10 +16,8 @@ import pytest
 from telltale.base.processes import use_one_thread
 from telltale.bundle.fitted import ReferenceFiles
 from telltale.evidence import approximate, by_size, curvature, sparse_tables
-from telltale.evidence.density import ClassDensities, MixtureSettings
 from telltale.evidence.neighbours import PROCESSINGS
 from telltale.evidence.reference import Reference
-from telltale.evidence.trajectory import fit_pivots
 from telltale.models.trace import Trace
 from telltale.studies.growth.generated import GeneratedFeatures
 
@@ -43,8 +41,7 @@ def make() -> Reference:
     activations, labels = features(COUNT, 1)
     head = by_size.fit_softmax_head(activations[-1], labels, CLASSES, 1e-3)
     trace = Trace(LAYERS, activations, head.probabilities(activations[-1]).astype(np.float32))
-    densities = ClassDensities.fit(trace.hidden, labels, CLASSES, MixtureSettings(1, "diag", WIDTHS[-1]), seed=0)
-    return Reference(np.arange(COUNT), labels, CLASSES, trace, fit_pivots(trace, labels, CLASSES), head, densities)
+    return Reference(np.arange(COUNT), labels, CLASSES, trace, {"influence": head})
 
 
 def answers(reference: Reference) -> dict[str, np.ndarray]:

@@ -19,8 +19,8 @@ from telltale.detectors.fusion import ERROR_SCORE, FUSED
 from telltale.detectors.suspicions.defence import Defence
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.mahalanobis_step import stepping
-from telltale.evidence.readings import Readings
 from telltale.evidence.prepared import Prepared
+from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.kinds.kind import Kind, Seen
 from telltale.kinds.registry import KINDS
