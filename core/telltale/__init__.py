@@ -152,7 +152,7 @@ def evaluate(
         Name or folder.
     fresh : bool
         Attack and score the test images again, in as many processes as there are cores, instead of reading the
-        stored scores. A script that does so needs Python's ``if __name__ == "__main__":`` around its code.
+        stored scores.
     attack : str, optional
         Only this attack, run now with `parameters` on that many `images`; needs `fresh`.
     seen : sequence of str

@@ -393,5 +393,5 @@ def test_what_the_jobs_of_a_stage_share_is_made_once_and_gone_in_the_next() -> N
         assert not processes._kept
 
     for stage, name in ((work, "first"), (work, "second"), (other, "third"), (work, "fourth")):
-        processes._run(stage, name)
+        processes._run((stage, name))
     assert made == ["first", "fourth"]

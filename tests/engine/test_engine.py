@@ -14,9 +14,9 @@ import numpy as np
 import psutil
 import pytest
 
+from telltale.base.cluster import Workers
 from telltale.base.errors import CancelledError, EngineBusyError, InputError, WorkerLostError
 from telltale.engine import Engine, Job
-from telltale.engine.cluster import Link
 from telltale.engine.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -170,7 +170,7 @@ def test_the_errors_of_a_task_arrive_as_they_were_raised(engine: Engine) -> None
     assert job.status().message == "The image must be square. Got 3 x 4 instead."
     with pytest.raises(ZeroDivisionError) as caught:
         engine.submit(f"{TASKS}:divide").result(PATIENCE)
-    assert "support.engine_tasks.py" in caught.value.__notes__[0]
+    assert "support/engine_tasks.py" in caught.value.__notes__[0]
 
 
 def test_unknown_tasks_and_nameless_content_are_refused_in_a_sentence(engine: Engine) -> None:
@@ -390,10 +390,11 @@ def test_no_process_is_left_when_the_client_is_ended(how: signal.Signals) -> Non
 
 
 def test_a_cluster_whose_lost_worker_stays_away_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def nobody(_: Link) -> None:
+    async def nobody(_: Workers) -> bool:
         """Stand in for a replacement that never happens."""
+        return False
 
-    monkeypatch.setattr(Link, "_replace_dead", nobody)
+    monkeypatch.setattr(Workers, "replace_dead", nobody)
     monkeypatch.setattr("telltale.engine.cluster.LOST_SECONDS", 0.5)
     engine = Engine(Settings(workers=1, bundle=""))
     engine.start()

@@ -12,12 +12,14 @@ import numpy.typing as npt
 from telltale.analysis.observing import Observed, observe_images
 from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
 from telltale.bundle.fitted import reference_from_arrays, restore_detectors
+from telltale.bundle.verify import check_content
 from telltale.detectors.base import Detector
 from telltale.detectors.defence import Defence
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.mahalanobis_step import stepping
+from telltale.evidence.prepared import Prepared
 from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.kinds.kind import Kind, Seen
@@ -113,11 +115,21 @@ def open_bundle(name: str) -> LoadedBundle:
 
 
 def load_reference(bundle: Bundle) -> Reference:
-    """Rebuild the reference set of a bundle."""
-    return reference_from_arrays(
+    """Rebuild the reference set of a bundle.
+
+    Raises
+    ------
+    DamagedBundleError
+        If a file is not the one that the bundle was built with.
+    """
+    reference = reference_from_arrays(
         bundle.arrays(REFERENCE_FILE),
         bundle.splits.train,
         bundle.layers,
         len(bundle.class_names),
         bundle.notes.get("missing", {}),
     )
+    reference.prepared = Prepared.among(bundle.folder, bundle.manifest.files)
+    for name in sorted(reference.prepared.names):  # however large: the library that reads an index trusts it
+        check_content(bundle.folder, bundle.manifest, name)
+    return reference

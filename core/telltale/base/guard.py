@@ -1,4 +1,4 @@
-"""Runs first in every scheduler and worker process of the embedded cluster, before it serves anything."""
+"""Runs first in every scheduler and worker process that Telltale starts, before it serves anything."""
 
 from __future__ import annotations
 
@@ -19,21 +19,30 @@ SINGLE_THREAD = {
 _installed = False
 
 
-def preload_source(parent: int) -> str:
+def preload_source(parent: int, drain_stderr: bool = False) -> str:
     """Return the script that installs the guard in a child of the process `parent`.
 
-    It is given as text because a child finds `telltale` on its path only once the script has put it there.
+    It is given as text because a child finds `telltale`, and whatever else its parent can import, only once the script
+    has put the parent's path in place.
+
+    Parameters
+    ----------
+    parent : int
+        Process id.
+    drain_stderr : bool
+        Whether nobody reads the child's stderr.
     """
+    path = [str(ROOT), *(entry for entry in sys.path if entry and entry != str(ROOT))]
     return (
         f"import sys\n"
-        f"if {str(ROOT)!r} not in sys.path:\n"
-        f"    sys.path.insert(0, {str(ROOT)!r})\n"
+        f"path = {path!r}\n"
+        f"sys.path[:] = path + [entry for entry in sys.path if entry not in path]\n"
         f"from telltale.base.guard import install\n"
-        f"install({parent})\n"
+        f"install({parent}, {drain_stderr})\n"
     )
 
 
-def install(parent: int) -> None:
+def install(parent: int, drain_stderr: bool) -> None:
     """Tie this process to `parent`, keep it single-threaded and quiet. Later calls do nothing."""
     global _installed
     if _installed:
@@ -42,7 +51,8 @@ def install(parent: int) -> None:
     os.environ.update(SINGLE_THREAD)
     logging.getLogger("distributed").setLevel(logging.ERROR)
     _leave_terminal()
-    _never_block_on_stderr()
+    if drain_stderr:
+        _never_block_on_stderr()
     threading.Thread(target=exit_when_orphaned, args=(parent,), name="orphan-watch", daemon=True).start()
 
 
@@ -55,9 +65,11 @@ def _leave_terminal() -> None:
 
 
 def _never_block_on_stderr() -> None:
-    # The scheduler's stderr is a pipe that nobody reads; once full, it would stop the scheduler for good.
+    # A pipe that nobody reads would, once full, stop the scheduler for good; stdout may be read as a command's answer.
     sys.stderr.flush()
-    os.dup2(1, 2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def exit_when_orphaned(parent: int) -> None:

@@ -8,14 +8,11 @@ import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
-from threading import Thread
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from telltale.base.guard import exit_when_orphaned
+from telltale.base.pool import Call, Pool
 
 Job = TypeVar("Job")
 
@@ -46,7 +43,7 @@ class Processes:
     """
 
     def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: Pool | None = None
 
     def __enter__(self) -> Processes:
         return self
@@ -54,34 +51,42 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # After an error, waiting would first run everything that is left.
-        self._end(wait=error is None)
+        self._end()
 
     def renew(self) -> None:
         """End the idle processes; the next jobs begin in new ones, free of what earlier ones imported and compiled."""
-        self._end(wait=True)
-
-    def _end(self, wait: bool) -> None:
         if self._pool is not None:
-            self._pool.shutdown(wait=wait, cancel_futures=True)
+            self._pool.renew()
+
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
             self._pool = None
 
     def run(self, *works: Work[Any]) -> None:
-        """Do all jobs, in any order; those of a work begin when all of the works before it have begun."""
-        if not any(work.jobs for work in works):
+        """Do all jobs, in any order; those of a work begin when all of the works before it have begun.
+
+        Raises
+        ------
+        WorkerLostError
+            If a job's process died twice.
+        Exception
+            What a job or `done` raised; the processes are then ended, whatever they do.
+        """
+        jobs = [(work, job) for work in works for job in work.jobs]
+        if not jobs:
             return
-        if self._pool is None:
-            context = get_context("spawn")
-            self._pool = ProcessPoolExecutor(
-                os.cpu_count() or 1, context, initializer=_prepare, initargs=(os.getpid(),)
-            )
-        waiting = {self._pool.submit(_run, work.do, job): (work, job) for work in works for job in work.jobs}
         finished: Counter[int] = Counter()
-        for future in as_completed(waiting):
-            future.result()
-            work, job = waiting[future]
-            finished[id(work)] += 1
-            work.done(finished[id(work)], job)
+        try:
+            if self._pool is None:
+                self._pool = Pool(os.cpu_count() or 1)
+            for place in self._pool.do([Call(_run, (work.do, job)) for work, job in jobs]):
+                work, job = jobs[place]
+                finished[id(work)] += 1
+                work.done(finished[id(work)], job)
+        except BaseException:
+            self._end()
+            raise
         _return_memory()
 
 
@@ -113,7 +118,10 @@ def kept(key: Hashable, make: Callable[[], Job]) -> Job:
     return made
 
 
-def _run(work: Callable[[Job], None], job: Job) -> None:
+def _run(todo: tuple[Callable[[Job], None], Job]) -> None:
+    work, job = todo
+    if not _stage:
+        use_one_thread()
     if _stage != [work]:
         _kept.clear()
         _stage[:] = [work]
@@ -126,9 +134,3 @@ def _return_memory() -> None:
     gc.collect()  # Python looks for garbage by the number of objects, not by the size of what they hold
     with contextlib.suppress(AttributeError):  # only glibc can be asked
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _prepare(parent: int) -> None:
-    # A killed build cannot tell its workers, which would wait for work for ever.
-    Thread(target=exit_when_orphaned, args=(parent,), name="orphan-watch", daemon=True).start()
-    use_one_thread()

@@ -18,6 +18,7 @@ from telltale.detectors.base import Arrays, Detector
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.detectors.fusion import FUSED, Fusion
 from telltale.detectors.registry import get_detector
+from telltale.evidence.prepared import Prepared, save_prepared
 from telltale.evidence.reference import Reference
 from telltale.kinds.registry import KINDS
 from telltale.models.trace import Trace
@@ -53,7 +54,9 @@ class ReferenceFiles:
         """Load it."""
         splits = Splits.from_arrays(load_arrays(self.folder / SPLITS_FILE))
         arrays = load_arrays(self.folder / REFERENCE_FILE)
-        return reference_from_arrays(arrays, splits.train, self.layers, self.classes, dict(self.missing))
+        reference = reference_from_arrays(arrays, splits.train, self.layers, self.classes, dict(self.missing))
+        reference.prepared = Prepared.found_in(self.folder)
+        return reference
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class FittedFiles:
     def paths(self) -> tuple[str, ...]:
         """Return every file, relative to the folder."""
         detectors = (file.name for file in sorted((self.folder / DETECTORS_FOLDER).iterdir()))
-        return (SPLITS_FILE, REFERENCE_FILE, *(f"{DETECTORS_FOLDER}/{name}" for name in detectors))
+        prepared = sorted(Prepared.found_in(self.folder).names)
+        return (SPLITS_FILE, REFERENCE_FILE, *prepared, *(f"{DETECTORS_FOLDER}/{name}" for name in detectors))
 
     def read(self) -> tuple[Reference, FittedDetectors]:
         """Load the reference set and the detectors."""
@@ -112,6 +116,8 @@ def save_reference(folder: Path, splits: Splits, reference: Reference, half: boo
     folder.mkdir(parents=True, exist_ok=True)
     save_arrays(folder / SPLITS_FILE, splits.to_arrays())
     save_json(folder / MISSING_FILE, dict(reference.missing))
+    head = reference.head if "influence" in reference.fitted else None
+    save_prepared(folder, reference.trace.activations, head, reference.labels)
     with whole(folder / REFERENCE_FILE) as partial:
         save_arrays(partial, reference_arrays(reference, half))
 

@@ -62,9 +62,24 @@ def check_at_load(folder: Path, manifest: Manifest, hashed: bool = True) -> None
         Naming the first file that is missing or damaged.
     """
     for name, entry in sorted(manifest.files.items()):
-        state = _state(folder / name, entry, hashed and entry.bytes < HASHED_AT_LOAD)
-        if state != "ok":
-            raise DamagedBundleError(f"The file '{name}' of bundle '{manifest.name}' is {state}; build it again.")
+        _require(folder, manifest, name, hashed and entry.bytes < HASHED_AT_LOAD)
+
+
+def check_content(folder: Path, manifest: Manifest, name: str) -> None:
+    """Check the content of one listed file, however large.
+
+    Raises
+    ------
+    DamagedBundleError
+        If it is missing or damaged.
+    """
+    _require(folder, manifest, name, hashed=True)
+
+
+def _require(folder: Path, manifest: Manifest, name: str, hashed: bool) -> None:
+    state = _state(folder / name, manifest.files[name], hashed)
+    if state != "ok":
+        raise DamagedBundleError(f"The file '{name}' of bundle '{manifest.name}' is {state}; build it again.")
 
 
 def _state(path: Path, entry: FileEntry, hashed: bool) -> FileState:

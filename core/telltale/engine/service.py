@@ -17,12 +17,13 @@ import numpy as np
 
 from telltale.analysis.kept import bundle_stamp
 from telltale.base.errors import CancelledError, EngineBusyError, WorkerLostError
+from telltale.base.outcomes import Outcome, portable_error
+from telltale.base.waiting import within
 from telltale.engine import tasks, worker_state
 from telltale.engine.cache import ResultCache, fingerprint, freeze
 from telltale.engine.cluster import Link
 from telltale.engine.jobs import CANCELLED, Job, Run
 from telltale.engine.settings import Settings
-from telltale.engine.waiting import within
 
 logger = logging.getLogger(__name__)
 
@@ -199,7 +200,7 @@ class Engine:
         if self._shared.get(run.key) is run:
             del self._shared[run.key]
 
-    def _settle(self, run: Run, outcome: worker_state.Outcome) -> None:
+    def _settle(self, run: Run, outcome: Outcome) -> None:
         with self._lock:
             self._active.pop(run.id, None)
             self._forget(run)
@@ -216,7 +217,7 @@ class Engine:
         """Put a run whose worker or scheduler vanished back in front of the queue, once."""
         run.losses += 1
         if run.losses > MOST_LOSSES or run.stopping_since is not None or self._closing:
-            self._settle(run, worker_state.Outcome(error=_lost()))
+            self._settle(run, Outcome(error=_lost()))
             return
         with self._lock:
             self._active.pop(run.id, None)
@@ -327,7 +328,7 @@ class Engine:
             self._alarm.set()
             return
         except Exception as error:
-            outcome = worker_state.Outcome(error=worker_state.portable_error(error))
+            outcome = Outcome(error=portable_error(error))
         self._settle(run, outcome)
         self._wake()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import traceback
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from telltale.analysis.kept import load
 from telltale.base.errors import CancelledError, InputError
+from telltale.base.outcomes import Outcome, portable_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,15 +30,6 @@ class Call:
     topic: str
     path: str
     kwargs: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a run; errors travel as values so that no foreign class is needed to read them."""
-
-    value: Any = None
-    error: BaseException | None = None
-    cancelled: bool = False
 
 
 @dataclass
@@ -94,20 +85,6 @@ def _function(path: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     return function
-
-
-def portable_error(error: BaseException) -> BaseException:
-    """Return an error that a process without torch can read: the same one where that is safe, else its text."""
-    kind = type(error)
-    safe = kind.__module__ in ("builtins", "telltale.base.errors") and all(
-        arg is None or isinstance(arg, str | int | float) for arg in error.args
-    )
-    if isinstance(error, SystemExit) or not safe:
-        portable: BaseException = RuntimeError(f"{kind.__name__}: {error}")
-    else:
-        portable = kind(*error.args)
-    portable.add_note("In the worker:\n" + "".join(traceback.format_exception(error)))
-    return portable
 
 
 def cancel(run_id: str) -> None:

@@ -6,12 +6,15 @@ whose centres are nearest. How many is chosen when the index is trained, so that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 import numpy.typing as npt
+from sklearn.decomposition import PCA
 
 from telltale.base.errors import DamagedBundleError
 from telltale.evidence.neighbours import NeighbourIndex, Neighbours, Processing, fit_pca
@@ -60,10 +63,19 @@ class ApproximateIndex(NeighbourIndex):
     index : faiss.Index
         Over the processed activations.
     recall : Recall
+    pca : sklearn.decomposition.PCA, optional
+        The fitted whitening, where there is one and it need not be fitted anew.
     """
 
-    def __init__(self, activations: Floats, processing: Processing, index: faiss.Index, recall: Recall) -> None:
-        self._prepare(activations, processing)
+    def __init__(
+        self,
+        activations: Floats,
+        processing: Processing,
+        index: faiss.Index,
+        recall: Recall,
+        pca: PCA | None = None,
+    ) -> None:
+        self._prepare(activations, processing, pca)
         self._index = index
         self.recall = recall
 
@@ -95,7 +107,9 @@ class ApproximateIndex(NeighbourIndex):
         return index
 
     @classmethod
-    def open(cls, path: Path, activations: Floats, processing: Processing, recall: Recall) -> ApproximateIndex:
+    def open(
+        cls, path: Path, activations: Floats, processing: Processing, recall: Recall, pca: PCA | None = None
+    ) -> ApproximateIndex:
         """Open an index written by `save`, with its lists mapped into memory.
 
         FAISS trusts what it reads: open only files whose checksum was verified, as a bundle's are.
@@ -109,10 +123,42 @@ class ApproximateIndex(NeighbourIndex):
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
         except RuntimeError as error:
             raise DamagedBundleError(f"The neighbour index '{path.name}' cannot be read; build it again.") from error
-        opened = cls(activations, processing, index, recall)
+        opened = cls(activations, processing, index, recall, pca)
         if (index.ntotal, index.d) != (len(activations), opened._width):
             raise DamagedBundleError(f"The neighbour index '{path.name}' belongs to other activations; build it again.")
         return opened
+
+    @classmethod
+    def reopen(
+        cls, path: Path, activations: Floats, processing: Processing, about: Mapping[str, npt.NDArray[Any]]
+    ) -> ApproximateIndex:
+        """Open what `save` and `about` have kept; see `open`.
+
+        Raises
+        ------
+        DamagedBundleError
+        """
+        k, queries, held_out = (int(number) for number in about["recall.counts"])
+        recall = Recall(float(about["recall.share"][0]), k, queries, bool(held_out))
+        pca = None
+        if processing == "pca_whiten":
+            pca = PCA()
+            pca.mean_, pca.components_ = about["pca.mean"], about["pca.components"]
+            pca.explained_variance_, pca.n_features_in_ = about["pca.variance"], len(pca.mean_)
+        return cls.open(path, activations, processing, recall, pca)
+
+    def about(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what `reopen` needs beside the file of `save`: measured recall and fitted whitening."""
+        counts = np.array([self.recall.k, self.recall.queries, self.recall.held_out], dtype=np.int64)
+        arrays = {"recall.share": np.array([self.recall.share]), "recall.counts": counts}
+        if self._pca is None:
+            return arrays
+        return {
+            **arrays,
+            "pca.mean": self._pca.mean_,
+            "pca.components": self._pca.components_,
+            "pca.variance": self._pca.explained_variance_,
+        }
 
     @property
     def method(self) -> str:
@@ -139,11 +185,12 @@ class ApproximateIndex(NeighbourIndex):
         found = [self._refine(query, self._propose(query, k), own, k) for query, own in zip(queries, owns, strict=True)]
         return Neighbours(np.stack([f[0] for f in found]), np.stack([f[1] for f in found]))
 
-    def _prepare(self, activations: Floats, processing: Processing) -> None:
+    def _prepare(self, activations: Floats, processing: Processing, pca: PCA | None = None) -> None:
         self.processing = processing
         self.points = activations  # unprocessed: a processed copy of all would not fit where these are mapped
-        sample = _sample(len(activations), SAMPLED_FOR_PCA)
-        self._pca = fit_pca(activations[sample]) if processing == "pca_whiten" else None
+        if processing == "pca_whiten" and pca is None:
+            pca = fit_pca(activations[_sample(len(activations), SAMPLED_FOR_PCA)])
+        self._pca = pca
         self._width = self.process(activations[:1]).shape[1]
 
     def _fill(self, sampled: int) -> None:

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from telltale.evidence.approximate import ApproximateIndex
 from telltale.evidence.curvature import ConjugateInfluence
 from telltale.evidence.distances import SquaredDistances
-from telltale.evidence.influence import HeadInfluence, SoftmaxHead
+from telltale.evidence.influence import HeadInfluence, SoftmaxHead, fit_head
+from telltale.evidence.iterative_head import fit_head_iteratively
 from telltale.evidence.mapped_distances import MappedDistances
 from telltale.evidence.most_influential import Influence
 from telltale.evidence.neighbours import NeighbourIndex, Processing
@@ -22,16 +23,33 @@ CONJUGATE_WEIGHTS = 60_000
 PASS_PRODUCTS = 3 * 10**9  # multiplications of one pass over all images and weights that a query can wait for
 
 
+def fit_softmax_head(
+    hidden: Floats,
+    labels: npt.NDArray[np.int64],
+    classes: int,
+    damping: float,
+    start: npt.NDArray[np.float64] | None = None,
+) -> SoftmaxHead:
+    """Return the head at its optimum, by the whole Hessian where that can be factored; see `fit_head`."""
+    large = classes * (hidden.shape[1] + 1) > FACTORED_WEIGHTS
+    return (fit_head_iteratively if large else fit_head)(hidden, labels, classes, damping, start=start)
+
+
+def searched_approximately(references: int) -> bool:
+    """Whether so many training images are too many to search through one by one."""
+    return references >= APPROXIMATE_FROM
+
+
 def make_index(activations: Floats, processing: Processing) -> NeighbourIndex:
     """Return an exact index, or an approximate one with its recall measured."""
-    if len(activations) < APPROXIMATE_FROM:
+    if not searched_approximately(len(activations)):
         return NeighbourIndex(activations, processing)
     return ApproximateIndex.train(activations, processing)
 
 
 def make_distances(activations: Floats) -> SquaredDistances:
     """Return exact distances, by one product in memory or by a pass over a mapped file."""
-    if len(activations) < APPROXIMATE_FROM:
+    if not searched_approximately(len(activations)):
         return SquaredDistances(activations, np.float64)
     return MappedDistances(activations)
 

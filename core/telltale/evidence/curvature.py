@@ -132,6 +132,8 @@ class ConjugateInfluence:
         At the optimum of its own damping on exactly these training images.
     hidden : array of float32, shape (N, d)
     labels : array of int64, shape (N,)
+    factors : array of float32, shape (C, d + 1, d + 1), optional
+        Of `ClassBlocks`; computed here where they are not given.
     """
 
     method = (
@@ -139,12 +141,14 @@ class ConjugateInfluence:
         f"precondition, to a residual of {TOLERANCE:g}"
     )
 
-    def __init__(self, head: SoftmaxHead, hidden: Floats, labels: npt.NDArray[np.int64]) -> None:
+    def __init__(
+        self, head: SoftmaxHead, hidden: Floats, labels: npt.NDArray[np.int64], factors: Floats | None = None
+    ) -> None:
         self.head = head
         self._hidden = hidden
         self._labels = labels
         self._shares = np.concatenate([shares for _, shares in probability_chunks(head, hidden)])
-        self._blocks = ClassBlocks.fit(hidden, SparseProbabilities.of(head, hidden, labels), head.damping)
+        self._blocks = fit_blocks(head, hidden, labels) if factors is None else ClassBlocks(factors)
         self._everything = np.arange(len(head.weights))
 
     def values(self, hidden: Floats, predictions: npt.NDArray[np.int64]) -> Doubles:
@@ -179,6 +183,11 @@ class ConjugateInfluence:
     def _parts(self) -> list[slice]:
         # Chunks whose intermediate results stay in the processor's cache.
         return [slice(start, start + CHUNK) for start in range(0, len(self._hidden), CHUNK)]
+
+
+def fit_blocks(head: SoftmaxHead, hidden: Floats, labels: npt.NDArray[np.int64]) -> ClassBlocks:
+    """Factor the class blocks of a head on its training images."""
+    return ClassBlocks.fit(hidden, SparseProbabilities.of(head, hidden, labels), head.damping)
 
 
 def test_gradients(head: SoftmaxHead, hidden: Floats, predictions: npt.NDArray[np.int64]) -> tuple[Floats, Doubles]:

@@ -17,6 +17,7 @@ from telltale.evidence.influence import SoftmaxHead
 from telltale.evidence.mahalanobis import TiedGaussians
 from telltale.evidence.most_influential import Influence
 from telltale.evidence.neighbours import NeighbourIndex, Processing
+from telltale.evidence.prepared import Prepared
 from telltale.evidence.trajectory import Pivots
 from telltale.models.trace import Trace
 
@@ -39,6 +40,8 @@ class Reference:
         What each kind of evidence has fitted to them, by the kind's name.
     missing : mapping of str to str
         Why a kind of evidence has nothing here, in one sentence, by the kind's name.
+    prepared : Prepared, optional
+        Files from which indices and tables for influence are opened instead of being made.
     """
 
     ids: npt.NDArray[np.int64]
@@ -47,6 +50,7 @@ class Reference:
     trace: Trace
     fitted: Mapping[str, object] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    prepared: Prepared | None = None
     _indices: dict[tuple[str, Processing], NeighbourIndex] = field(default_factory=dict, repr=False)
     _distances: dict[str, SquaredDistances] = field(default_factory=dict, repr=False)
     _influence: Influence | None = field(default=None, repr=False)
@@ -63,7 +67,7 @@ class Reference:
         As many are kept as there are layers, and one: choosing among all layers and processings asks for thrice that.
         """
         key = (layer, processing)
-        found = self._indices.pop(key, None) or make_index(self.activations(layer), processing)
+        found = self._indices.pop(key, None) or self._find_index(layer, processing)
         while len(self._indices) > len(self.layers):
             del self._indices[next(iter(self._indices))]
         self._indices[key] = found  # last, as the one used last
@@ -100,7 +104,9 @@ class Reference:
     def influence(self) -> Influence:
         """Influence through the softmax head, as exact as the size allows; built on first use."""
         if self._influence is None:
-            self._influence = make_influence(self.head, self.trace.hidden, self.labels)
+            fitted = self.head, self.trace.hidden, self.labels
+            stored = self.prepared.influence(*fitted) if self.prepared is not None else None
+            self._influence = stored or make_influence(*fitted)
         return self._influence
 
     @property
@@ -121,6 +127,11 @@ class Reference:
             self.distances(layer)
         if "influence" in self.fitted:
             _ = self.influence
+
+    def _find_index(self, layer: str, processing: Processing) -> NeighbourIndex:
+        place, activations = self.layers.index(layer), self.activations(layer)
+        stored = self.prepared.index(place, activations, processing) if self.prepared is not None else None
+        return stored or make_index(activations, processing)
 
     def activations(self, layer: str) -> npt.NDArray[np.float32]:
         """Pooled activations of one layer, shape (N, d)."""

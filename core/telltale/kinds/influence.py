@@ -12,7 +12,8 @@ import numpy.typing as npt
 from telltale.base.files import load_arrays, save_arrays, whole
 from telltale.base.processes import Work
 from telltale.detectors.base import Arrays
-from telltale.evidence.influence import SoftmaxHead, fit_head
+from telltale.evidence.by_size import fit_softmax_head
+from telltale.evidence.influence import SoftmaxHead
 from telltale.kinds.kind import Finished, Finishing, Fitting, Kind, Seen
 from telltale.kinds.needs import LINEAR_HEAD
 
@@ -146,7 +147,7 @@ def _fit_heads(job: _Job) -> None:
     arrays: dict[str, npt.NDArray[np.float64]] = {}
     start = None
     for damping in sorted(DAMPINGS, reverse=True):  # the strongest converges at once and leads the next ones
-        start = fit_head(job.hidden, job.labels, job.classes, damping, start=start).weights
+        start = fit_softmax_head(job.hidden, job.labels, job.classes, damping, start=start).weights
         arrays[f"{damping:g}"] = start
     with whole(job.file) as partial:
         save_arrays(partial, arrays)

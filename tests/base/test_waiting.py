@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from telltale.engine.waiting import within
+from telltale.base.waiting import within
 
 
 async def stubborn(seconds: float) -> None:
