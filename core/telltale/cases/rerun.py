@@ -31,25 +31,18 @@ def recompute(record: CaseRecord, natural: FloatImages) -> tuple[CaseNumbers, st
     InputError
         If the bundle is not here, or accepts no such image or settings.
     """
-    import telltale
-    from telltale.base.processes import use_one_thread
+    from telltale.analysis.analyse import analyse_image, attack_image
+    from telltale.analysis.kept import load
 
-    use_one_thread()  # as the engine's workers do: the order of additions depends on the number of threads
     settings = record.settings
-    bundle = telltale.load_bundle(settings.bundle)
+    loaded = load(settings.bundle)  # one thread, as the engine's workers: the order of additions depends on it
+    bundle = loaded.bundle
     own = None if record.numbers.true_class is None else _class_of(record.numbers.true_class, bundle.class_names)
-    analysis = telltale.analyse(natural, bundle=settings.bundle, alpha=settings.alpha)
+    analysis = analyse_image(loaded, natural, settings.alpha)
     if settings.attack is None:
         return case_numbers(analysis, None, None, bundle.class_names, own), bundle.id
-    result = telltale.attack(
-        natural,
-        bundle=settings.bundle,
-        attack=settings.attack,
-        parameters=settings.parameters,
-        seed=settings.seed,
-        target=settings.target,
-    )
-    attacked = telltale.analyse(result.images[0], bundle=settings.bundle, alpha=settings.alpha)
+    result = attack_image(loaded, natural, settings.attack, settings.parameters, settings.seed, settings.target)
+    attacked = analyse_image(loaded, result.images[0], settings.alpha)
     return case_numbers(analysis, result, attacked, bundle.class_names, own), bundle.id
 
 
