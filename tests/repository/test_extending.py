@@ -22,7 +22,7 @@ from telltale.attacks.registry import ATTACKS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "extending.md"
-DETECTOR, SUSPICION, ATTACK = range(3)  # the examples in the order of the guide
+DETECTOR, SUSPICION, ATTACK, KIND, FIGURE, PAGE = range(6)  # the examples in the order of the guide
 FEWER_EPOCHS = "import support.tiny; support.tiny._train.__defaults__ = (6, 32)\n"  # any network will do
 
 
@@ -91,7 +91,7 @@ class Copy:
         """Run code that ends in an assertion, with the copy in place of the tree."""
         path = os.pathsep.join(str(p) for p in (self.folder / "core", self.folder / "app", ROOT / "tests"))
         here = f"import telltale; assert telltale.__file__.startswith({str(self.folder)!r}), telltale.__file__\n"
-        environment = os.environ | {"PYTHONPATH": path}
+        environment = os.environ | {"PYTHONPATH": path, "TELLTALE_BUNDLES": str(ROOT / "precomputed")}
         done = subprocess.run(
             [sys.executable, "-c", here + code], cwd=self.folder, env=environment, capture_output=True, text=True
         )
@@ -159,4 +159,54 @@ def test_a_detector_is_its_file_its_suspicions_file_and_the_registry(tmp_path: P
         "assert result.parameters['detector'] == 'class_distance'\n"
         "assert catalogue.detector_title('class_distance') == 'Class distance'\n"
         "assert catalogue.detector_page('class_distance') == ('app_pages/detectors.py', 'Detectors')\n"
+    )
+
+
+def test_a_kind_of_evidence_with_a_page_is_five_files(tmp_path: Path) -> None:
+    copy = Copy(tmp_path)
+    added = {
+        "core/telltale/kinds/mirroring.py": KIND,
+        "core/telltale/figures/results/mirroring.py": FIGURE,
+        "app/telltale_app/app_pages/mirroring.py": PAGE,
+    }
+    for file, number in added.items():
+        copy.add(file, printed("python", number))
+    kinds, pages = "core/telltale/kinds/registry.py", "app/telltale_app/pages.py"
+    copy.insert(kinds, "from telltale.kinds.neighbours", "from telltale.kinds.mirroring import MirroringKind\n")
+    copy.insert(kinds, "        DensityKind(),\n", "        MirroringKind(),\n")
+    entry = 'Page("Evidence", "mirroring.py", "Mirroring", ":material/flip:", "mirroring", "In a mirror.")'
+    copy.insert(pages, '    Page(\n        "Judgement",\n        "detectors.py"', f"    {entry},\n")
+    assert copy.touched() == {*added, kinds, pages}
+    copy.run(
+        "import numpy as np\n"
+        "from support.shipped import correct_test_ids, images_of, shipped\n"
+        "from telltale.analysis.analyse import analyse_image\n"
+        "image = images_of(correct_test_ids(1))[0]\n"
+        "view = analyse_image(shipped(), image).evidence['mirroring']\n"
+        "outputs = [shipped().classifier.trace(np.ascontiguousarray(x[None])).probabilities[0]\n"
+        "           for x in (image, image[..., ::-1])]\n"
+        "assert abs(view.distance - np.abs(outputs[0] - outputs[1]).sum()) < 1e-6 and view.distance > 0\n"
+        # Its page, with a made-up analysis that holds the view.
+        "import pytest\n"
+        "from dataclasses import replace\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "from support import fake_analysis, fake_app\n"
+        "import telltale_app\n"
+        "from pathlib import Path\n"
+        "made_up = fake_analysis.analyse\n"
+        "def with_view(*given):\n"
+        "    analysis = made_up(*given)\n"
+        "    return replace(analysis, evidence={**analysis.evidence, 'mirroring': view})\n"
+        "fake_analysis.analyse = with_view\n"
+        "fake_app.fake_app(pytest.MonkeyPatch(), fake_analysis.FakeBundle())\n"
+        "app = AppTest.from_file(str(Path(telltale_app.__file__).with_name('main.py')), default_timeout=60).run()\n"
+        "app.switch_page('app_pages/mirroring.py').run()\n"
+        "assert not app.exception, app.exception\n"
+        "assert app.title[0].value == 'Mirroring' and len(app.get('plotly_chart')) == 1\n"
+        "fake_analysis.analyse = made_up\n"
+        "import streamlit as st; st.cache_data.clear(); st.cache_resource.clear()\n"
+        "app = AppTest.from_file(str(Path(telltale_app.__file__).with_name('main.py')), default_timeout=60).run()\n"
+        "app.switch_page('app_pages/mirroring.py').run()\n"
+        "assert not app.exception and not app.get('plotly_chart')\n"
+        "assert \"no evidence of kind 'mirroring'\" in app.info[0].value\n"
     )
