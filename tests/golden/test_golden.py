@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -314,7 +314,9 @@ def test_an_analysis_gives_the_same_numbers(key: str) -> None:
     expected = NUMBERS["inputs"][key]
     bundle, image = expected["bundle"], to_floats(INPUTS[key])
     result = telltale.analyse(image, bundle=bundle)
-    near, influence, fused, top = result.neighbours, result.influence, result.fused, 10
+    shown: Mapping[str, Any] = result.evidence
+    near, influence, fused, top = shown["neighbours"], shown["influence"], result.fused, 10
+    path, density = shown["trajectory"], shown["density"]
     assert fused is not None
     logits = load(bundle).classifier.trace(image[None]).logits[0]
 
@@ -330,7 +332,7 @@ def test_an_analysis_gives_the_same_numbers(key: str) -> None:
             "confidence": result.prediction.confidence,
             "probabilities": result.prediction.probabilities,
         },
-        "mean_entropy": result.response.mean_entropy,
+        "mean_entropy": shown["response"].mean_entropy,
         "verdicts": {found.detector: verdict(found) for found in result.verdicts},
         "fused": {
             "kind": fused.kind,
@@ -339,10 +341,10 @@ def test_an_analysis_gives_the_same_numbers(key: str) -> None:
             "contributions": dict(fused.contributions),
         },
         "trajectory": {
-            "pivot": result.trajectory.pivot,
-            "distance": result.trajectory.distance,
-            "centroid_l2": per_layer(result.trajectory.distances["centroid", "l2"]),
-            "suspicion": result.trajectory.suspicion,
+            "pivot": path.pivot,
+            "distance": path.distance,
+            "centroid_l2": per_layer(path.distances["centroid", "l2"]),
+            "suspicion": path.suspicion,
         },
         "neighbours": {
             "ids": per_layer(near.ids[:, :top]),
@@ -357,7 +359,7 @@ def test_an_analysis_gives_the_same_numbers(key: str) -> None:
             "harmful_ids": influence.harmful_ids[:top],
             "harmful_values": influence.harmful_values[:top],
         },
-        "density": {"log_density": result.density.log_density, "position": result.density.position},
+        "density": {"log_density": density.log_density, "position": density.position},
     }
     same({name: value for name, value in expected.items() if name not in ("bundle", "origin", "attacks")}, found)
     every = [*result.verdicts, fused.attack, *([] if fused.error is None else [fused.error])]
