@@ -70,6 +70,8 @@ class Copy:
         self.folder = folder
         for source in ("core", "app"):
             shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        for beside in ("assets", "precomputed"):
+            (folder / beside).symlink_to(ROOT / beside)
 
     def add(self, file: str, text: str) -> None:
         path = self.folder / file
@@ -91,7 +93,7 @@ class Copy:
         """Run code that ends in an assertion, with the copy in place of the tree."""
         path = os.pathsep.join(str(p) for p in (self.folder / "core", self.folder / "app", ROOT / "tests"))
         here = f"import telltale; assert telltale.__file__.startswith({str(self.folder)!r}), telltale.__file__\n"
-        environment = os.environ | {"PYTHONPATH": path, "TELLTALE_BUNDLES": str(ROOT / "precomputed")}
+        environment = os.environ | {"PYTHONPATH": path}
         done = subprocess.run(
             [sys.executable, "-c", here + code], cwd=self.folder, env=environment, capture_output=True, text=True
         )
@@ -187,7 +189,7 @@ def test_a_kind_of_evidence_with_a_page_is_five_files(tmp_path: Path) -> None:
         "           for x in (image, image[..., ::-1])]\n"
         "assert abs(view.distance - np.abs(outputs[0] - outputs[1]).sum()) < 1e-6 and view.distance > 0\n"
         # Its page, with a made-up analysis that holds the view.
-        "import pytest\n"
+        "import conftest, pytest\n"  # the theme of the pages
         "from dataclasses import replace\n"
         "from streamlit.testing.v1 import AppTest\n"
         "from support import fake_analysis, fake_app\n"
