@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from telltale.base.progress import Progress
     from telltale.bundle.bundle import Bundle
     from telltale.cli.server import Server
+    from telltale.models.classifier import Classifier
     from telltale.models.factories import model_factory
     from telltale.models.preprocess import Preprocess
     from telltale.models.wrapping import wrap
@@ -32,6 +33,7 @@ __all__ = [
     "analyse",
     "app",
     "attack",
+    "build",
     "compare",
     "evaluate",
     "load_bundle",
@@ -65,6 +67,52 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def build(
+    name: str,
+    classifier: Classifier,
+    data: str,
+    *,
+    out: Path | None = None,
+    attacks: Sequence[str] = (),
+    detectors: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Bundle:
+    """Build a bundle around a classifier of your own, and open it.
+
+    Everything that can be had is: a kind of evidence that lacks what it needs says so, and detectors that read it are
+    left out. A build that was stopped goes on where it stood.
+
+    Parameters
+    ----------
+    name : str
+        Of the bundle: lower-case letters, digits, ``-`` and ``_``.
+    classifier : Classifier
+        As `wrap` makes it, around a network that a registered factory has made (`model_factory`): other processes must
+        make it again, and find the factory in what ``TELLTALE_MODELS`` names.
+    data : str
+        Labelled images of the classifier's size; a folder or data set as `telltale.data.sources` reads it.
+    out : Path, optional
+        Folder of the bundle, which ends in its name; the person's folder for bundles where left out.
+    attacks, detectors : sequence of str
+        Names; FGSM, PGD and DeepFool, and every detector, where left out.
+    progress : callable, optional
+        Told the fraction done and what is being done.
+
+    Raises
+    ------
+    InputError
+        If no process can make the classifier again, the data set is not for it, or a name is not known.
+    """
+    from telltale.base.places import data_home
+    from telltale.base.progress import silent
+    from telltale.building.build import build_around
+    from telltale.recipes import own_plan
+
+    folder = out or data_home() / "precomputed" / name
+    plan = own_plan(name, data, attacks, detectors)
+    return load_bundle(str(build_around(classifier, plan, folder, progress or silent)))
 
 
 def load_bundle(name: str) -> Bundle:

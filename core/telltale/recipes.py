@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from telltale.base.errors import InputError
@@ -31,29 +32,20 @@ class AttackPlan:
     random_target: bool = False
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that is chosen, not computed, about a bundle.
+@dataclass(frozen=True, kw_only=True)
+class BundlePlan:
+    """Everything that is chosen, not computed, about a bundle around a classifier that is there already.
 
     Attributes
     ----------
     name, title, source : str
         Folder name, name shown to people, data set.
     sizes : SplitSizes
-    base_width, depth : int
-        Of the `SmallResNet`.
-    epochs : int
-    learning_rate, weight_decay : float
-    batch_size : int
     attacks : tuple of AttackPlan
     macro_attacks : tuple of str
         Attacks over which settings are compared and the macro-AUC is reported.
-    mixed_precision : bool
-        Train in bfloat16 on every core or on CUDA: faster, and not to the last bit the same on every machine.
-    shift : int
-        Largest random shift of a training image, in pixels.
-    flip : bool
-        Whether training images are mirrored at random.
+    detectors : tuple of str
+        Those that are fitted, by name; all that find their evidence where empty.
     seed : int
     """
 
@@ -61,18 +53,40 @@ class Recipe:
     title: str
     source: str
     sizes: SplitSizes
+    attacks: tuple[AttackPlan, ...]
+    macro_attacks: tuple[str, ...]
+    detectors: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(BundlePlan):
+    """A bundle's plan, and how its classifier is trained.
+
+    Attributes
+    ----------
+    base_width, depth : int
+        Of the `SmallResNet`.
+    epochs : int
+    learning_rate, weight_decay : float
+    batch_size : int
+    mixed_precision : bool
+        Train in bfloat16 on every core or on CUDA: faster, and not to the last bit the same on every machine.
+    shift : int
+        Largest random shift of a training image, in pixels.
+    flip : bool
+        Whether training images are mirrored at random.
+    """
+
     base_width: int
     depth: int
     epochs: int
-    attacks: tuple[AttackPlan, ...]
-    macro_attacks: tuple[str, ...]
     learning_rate: float = 0.05
     weight_decay: float = 5e-4
     batch_size: int = 64
     mixed_precision: bool = False
     shift: int = 0
     flip: bool = False
-    seed: int = 0
 
 
 FAST = ("fgsm", "bim", "pgd", "pgd_l2", "mifgsm", "deepfool", "gradient")
@@ -162,6 +176,44 @@ CIFAR100 = replace(
 )
 
 RECIPES = {recipe.name: recipe for recipe in (DIGITS, CIFAR10, CIFAR100, MNIST, FASHION_MNIST, SVHN)}
+
+
+# What a classifier of somebody's own is built with unless they say otherwise.
+OWN_SIZES = SplitSizes(fit=400, calibration=600, test=1000)
+OWN_ATTACKS = tuple(plan for plan in PHOTOGRAPH_ATTACKS if plan.name in ("fgsm", "pgd", "deepfool"))
+
+
+def own_plan(name: str, source: str, attacks: Sequence[str] = (), detectors: Sequence[str] = ()) -> BundlePlan:
+    """Return the plan of a bundle around somebody's own classifier.
+
+    Parameters
+    ----------
+    name, source : str
+        Of the bundle and of its images.
+    attacks : sequence of str
+        Names; FGSM, PGD and DeepFool where empty, at the budgets that are usual for photographs.
+    detectors : sequence of str
+        Names; all that find their evidence where empty.
+
+    Raises
+    ------
+    InputError
+        If no plan is known for an attack.
+    """
+    known = {plan.name: plan for plan in PHOTOGRAPH_ATTACKS}
+    for attack in attacks:
+        if attack not in known:
+            raise InputError(f"A bundle is not built with the attack '{attack}'; it can be with {', '.join(known)}.")
+    plans = tuple(known[attack] for attack in attacks) or OWN_ATTACKS
+    return BundlePlan(
+        name=name,
+        title=name,
+        source=source,
+        sizes=OWN_SIZES,
+        attacks=plans,
+        macro_attacks=tuple(plan.name for plan in plans),
+        detectors=tuple(detectors),
+    )
 
 
 def get_recipe(name: str) -> Recipe:

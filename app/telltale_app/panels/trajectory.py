@@ -58,6 +58,8 @@ def departure_words(case: CaseAnalysis, variant: Variant) -> tuple[str, str | No
 
 def verdict_words(case: CaseAnalysis) -> str:
     """Return the trajectory detector's own answer on each image; the running suspicion below is another network's."""
+    if not case.natural.judged_by("trajectory"):
+        return "This model has no trajectory detector: nothing judges the path."
     answers = []
     for image, analysis in case.views():
         verdict = analysis.verdict("trajectory")
@@ -68,6 +70,8 @@ def verdict_words(case: CaseAnalysis) -> str:
 
 def detector_words(case: CaseAnalysis) -> str:
     """Return what reads the path in this model's detector, and where the running suspicion comes from."""
+    if not case.natural.judged_by("trajectory"):
+        return "No detector of this model reads them."
     settings = catalogue.detector_settings(case.bundle, "trajectory")
     if settings.get("architecture") == "mlp":
         return (
@@ -110,6 +114,9 @@ def show_path_and_suspicion(case: CaseAnalysis, variant: Variant) -> None:
 
 def _show_suspicion(case: CaseAnalysis) -> None:
     st.subheader("The LSTM's running suspicion", anchor="running-suspicion")
+    if not len(case.natural.view(TrajectoryView).suspicion):
+        st.info("Not available for this model: no LSTM was fitted to its paths.", icon=":material/do_not_disturb_on:")
+        return
     said = words.listed(
         [
             f"{image} {words.percent(float(analysis.view(TrajectoryView).suspicion[-1]))}"

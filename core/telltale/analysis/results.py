@@ -117,10 +117,26 @@ class Analysis(Drawn):
         """Return what one kind of evidence shows, or None where it is not available; see `view`."""
         return next((view for view in self.evidence.values() if isinstance(view, kind)), None)
 
+    def judged_by(self, detector: str) -> bool:
+        """Return whether the bundle has a detector of a name."""
+        return any(verdict.detector == detector for verdict in self._all_verdicts)
+
     def verdict(self, detector: str) -> Verdict:
-        """Return the verdict of one detector, or the fused one, by name."""
-        fused: tuple[Verdict, ...] = () if self.fused is None else (self.fused.attack,)
-        return next(v for v in (*self.verdicts, *fused) if v.detector == detector)
+        """Return the verdict of one detector, or the fused one, by name.
+
+        Raises
+        ------
+        InputError
+            If the bundle has no such detector.
+        """
+        for verdict in self._all_verdicts:
+            if verdict.detector == detector:
+                return verdict
+        raise InputError(f"The bundle '{self.bundle}' has no detector '{detector}'.")
+
+    @property
+    def _all_verdicts(self) -> tuple[Verdict, ...]:
+        return (*self.verdicts, *(() if self.fused is None else (self.fused.attack,)))
 
     def to_json(self) -> dict[str, object]:
         """Return the stable JSON object of ``telltale analyse --json``."""

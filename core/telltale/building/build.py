@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from telltale.base.errors import InputError
 from telltale.base.files import file_sha256
 from telltale.base.origin import code_sha256, library_versions
 from telltale.base.places import PRECOMPUTED, writable
@@ -30,14 +31,15 @@ from telltale.building.writing import Built, Fitted, write_files
 from telltale.bundle import store
 from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE
 from telltale.bundle.fitted import FittedFiles, ReferenceFiles, in_half_precision, save_reference
+from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.data.splits import Splits, SplitSizes
 from telltale.evidence.reference import Reference
 from telltale.models.classifier import Classifier
 from telltale.models.trace import Trace
 from telltale.models.training import architecture_of, shipped_weights, train_weights
-from telltale.models.weights import load_weights, trained_on
-from telltale.recipes import Recipe, get_recipe
+from telltale.models.weights import load_weights, save_weights, trained_on
+from telltale.recipes import BundlePlan, Recipe, get_recipe
 
 KEY_LENGTH = 16
 COMPACT_REFERENCES = 10_000
@@ -92,8 +94,96 @@ def build_recipe(
 ) -> Path:
     """Build a recipe into a folder; see `build`."""
     use_one_thread()
+    image_set, kept = _read(source, progress), work or folder.parent / ".build"
+    splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
+    weights = _trained(recipe, image_set, splits, kept, folder.name, part(progress, 0.0, 0.05))
+    classifier = load_weights(architecture_of(recipe, image_set), weights)
+    return _build(_Materials(recipe, source, image_set, splits, classifier, weights), folder, progress, compact, work)
+
+
+def build_around(
+    classifier: Classifier, plan: BundlePlan, folder: Path, progress: Progress, work: Path | None = None
+) -> Path:
+    """Build a bundle around a classifier that is there already.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Made by a registered factory, so that other processes can make it again.
+    plan : BundlePlan
+    folder : Path
+        Of the bundle, named as the plan.
+    progress : callable
+        Told the fraction done and what is being done.
+    work : Path, optional
+        Where finished stages are kept, and stay.
+
+    Returns
+    -------
+    Path
+        `folder`.
+
+    Raises
+    ------
+    InputError
+        If no process can make the classifier again, or it takes other images or has other classes than the data set.
+    """
+    use_one_thread()
+    spec = classifier.spec
+    image_set, kept = _read(plan.source, progress), work or folder.parent / ".build"
+    _check_fit(classifier, image_set)
+    splits = Splits.draw_within(image_set.labels, plan.sizes, plan.seed, image_set.own_test)
+    file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
+    if not file.exists():
+        save_weights(classifier, file)
+    materials = _Materials(plan, plan.source, image_set, splits, load_weights(spec, file), file)
+    return _build(materials, folder, progress, False, work)
+
+
+@dataclass(frozen=True)
+class _Materials:
+    """What a build starts from; worker processes read the weights from their file."""
+
+    plan: BundlePlan
+    source: str
+    image_set: ImageSet
+    splits: Splits
+    classifier: Classifier
+    weights: Path
+
+
+def _read(source: str, progress: Progress) -> ImageSet:
+    progress(0.0, f"Reading {source}")
+    return load_image_set(source)
+
+
+def _check_fit(classifier: Classifier, image_set: ImageSet) -> None:
+    shape = tuple(int(side) for side in image_set.pixels.shape[1:])
+    if shape != classifier.input_shape:
+        raise InputError(f"The classifier takes images of shape {classifier.input_shape}; the data set's are {shape}.")
+    if classifier.classes != len(image_set.class_names):
+        raise InputError(
+            f"The classifier tells {classifier.classes} classes apart; the data set names {len(image_set.class_names)}."
+        )
+
+
+def _trained(recipe: Recipe, image_set: ImageSet, splits: Splits, kept: Path, name: str, progress: Progress) -> Path:
+    """Return the weights of the recipe's shipped classifier, or of one that is trained now.
+
+    Shipped weights stand for no other data than those they were trained on.
+    """
+    key = hashlib.sha256(json.dumps([asdict(recipe), image_set.fingerprint]).encode()).hexdigest()
+    file = shipped_weights(recipe.name)
+    if trained_on(file) != image_set.fingerprint:
+        file = kept / f"{name}-weights-{key[:KEY_LENGTH]}" / WEIGHTS_FILE
+    if not file.exists():
+        train_weights(recipe, image_set, splits.train, file, progress)
+    return file
+
+
+def _build(materials: _Materials, folder: Path, progress: Progress, compact: bool, work: Path | None) -> Path:
     with Processes() as processes:
-        stages = _Stages(recipe, source, folder, compact, work, processes, progress)
+        stages = _Stages(materials, folder, compact, work, processes, progress)
         built = stages.run()
         store.write_bundle(folder, lambda empty: write_files(empty, built))
     if work is None:
@@ -107,50 +197,32 @@ class _Stages:
 
     def __init__(
         self,
-        recipe: Recipe,
-        source: str,
+        materials: _Materials,
         target: Path,
         compact: bool,
         work: Path | None,
         processes: Processes,
         progress: Progress,
     ) -> None:
-        progress(0.0, f"Reading {source}")
-        self.recipe = recipe
-        self.source = source
+        self.plan = plan = materials.plan
+        self.source, self.image_set, self.splits = materials.source, materials.image_set, materials.splits
+        self.classifier, self.weights = materials.classifier, materials.weights
         self.compact = compact
         self.processes = processes
         self.progress = progress
-        self.image_set = load_image_set(source)
-        self.splits = Splits.draw_within(self.image_set.labels, recipe.sizes, recipe.seed, self.image_set.own_test)
         self.name = target.name
         self.kept = work or target.parent / ".build"
-        self.classifier, self.weights = self._classifier()
         # Other choices, data, weights or code must never pick up what these left behind.
-        seen = [self.image_set.fingerprint, file_sha256(self.weights), library_versions(), recipe.seed]
+        seen = [self.image_set.fingerprint, file_sha256(self.weights), library_versions(), plan.seed]
         self.attacks_folder = self._keep("attacks", seen, code_sha256("attacks", "models"))
         self.observed_folder = self._keep(
-            "observed", seen, asdict(recipe), code_sha256("attacks", "models", "evidence")
+            "observed", seen, asdict(plan), code_sha256("attacks", "models", "evidence", "kinds")
         )
-        self.fitted_folder = self._keep("fitted", seen, asdict(recipe), compact, code_sha256())
+        self.fitted_folder = self._keep("fitted", seen, asdict(plan), compact, code_sha256())
 
     def _keep(self, stage: str, *choices: object) -> Path:
         key = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
         return self.kept / f"{self.name}-{stage}-{key}"
-
-    def _shipped_weights(self) -> Path | None:
-        """Return the recipe's shipped weights; they stand for no other data than those they were trained on."""
-        file = shipped_weights(self.recipe.name)
-        return file if trained_on(file) == self.image_set.fingerprint else None
-
-    def _classifier(self) -> tuple[Classifier, Path]:
-        """Return the recipe's shipped classifier, or train it, and the file of its weights."""
-        architecture = architecture_of(self.recipe, self.image_set)
-        key = hashlib.sha256(json.dumps([asdict(self.recipe), self.image_set.fingerprint]).encode()).hexdigest()
-        file = self._shipped_weights() or self.kept / f"{self.name}-weights-{key[:KEY_LENGTH]}" / WEIGHTS_FILE
-        if not file.exists():
-            train_weights(self.recipe, self.image_set, self.splits.train, file, part(self.progress, 0.0, 0.05))
-        return load_weights(architecture, file), file
 
     def clear(self) -> None:
         """Remove what this build and earlier ones that were given up have kept."""
@@ -165,14 +237,14 @@ class _Stages:
         train_accuracy = self._fit_reference(natural[0])
         folder = self.fitted_folder
         files = ReferenceFiles.filled(folder / "model", self.classifier.layers, len(self.image_set.class_names))
-        maps = LayerMaps(files, self.recipe.seed, folder / "maps")
+        maps = LayerMaps(files, self.plan.seed, folder / "maps")
         fitted = self._fit(files, natural, attacked, beside=maps.work(self._part(0.82, 0.89)))
         versions = [*natural, *attacked]
         self.processes.renew()  # the compiler behind the maps takes a quarter of a gigabyte in each of them
         scores = score_versions(versions, fitted.files, folder / "scores", self.processes, self._part(0.89, 0.99))
         self.progress(0.99, "Writing")
         return Built(
-            recipe=self.recipe,
+            plan=self.plan,
             source=self.source,
             image_set=self.image_set,
             classifier=self.classifier,
@@ -195,7 +267,7 @@ class _Stages:
         collect = Collector(self.classifier, self.weights, self.image_set, self.observed_folder, self.processes)
         splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
         natural = collect.natural(splits, self._part(0.05, 0.1))
-        plans = self.recipe.attacks
+        plans = self.plan.attacks
         correct = {versions.split: versions.ids[versions.success] for versions in natural}
         wanted = [(plan, correct[split][: getattr(plan, split)]) for split in ("fit", "test") for plan in plans]
         found = attack_splits(
@@ -203,7 +275,7 @@ class _Stages:
             self.weights,
             self.image_set,
             wanted,
-            self.recipe.seed,
+            self.plan.seed,
             self.attacks_folder,
             self.processes,
             self._part(0.1, 0.6),
@@ -234,15 +306,16 @@ class _Stages:
     ) -> Fitted:
         """Fit the detectors, or read what an earlier build has fitted."""
         examples = Examples.of([versions for versions in (*natural, *attacked) if versions.split == "fit"])
-        watched, progress = self.recipe.macro_attacks, self._part(0.7, 0.82)
-        chosen = choose_detectors(files, examples, watched, self.processes, progress, beside)
-        fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in readable(files)})
+        watched, progress = self.plan.macro_attacks, self._part(0.7, 0.82)
+        chosen = choose_detectors(files, examples, watched, self.processes, progress, beside, self.plan.detectors)
+        known = readable(files, self.plan.detectors)
+        fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in known})
         return Fitted(fitted, chosen)
 
     def _reference(self, trace: Trace, held_out: Versions) -> Reference:
         self.progress(0.65, "Fitting the reference set")
         labels = self.image_set.labels
-        rows = _sample(labels[self.splits.train], COMPACT_REFERENCES, self.recipe.seed) if self.compact else slice(None)
+        rows = _sample(labels[self.splits.train], COMPACT_REFERENCES, self.plan.seed) if self.compact else slice(None)
         seen = in_half_precision(trace.take(rows)) if self.compact else trace
         ids = self.splits.train[rows]
         natural, classes = (held_out.trace, held_out.labels), len(self.image_set.class_names)
@@ -253,7 +326,7 @@ class _Stages:
             seen,
             natural,
             classes,
-            self.recipe.seed,
+            self.plan.seed,
             folder,
             self.processes,
             self.classifier.head_problem,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from telltale.base.errors import InputError
 from telltale.base.files import load_arrays, load_json, save_arrays, save_json, whole
 from telltale.base.parameters import ParameterValue
 from telltale.base.processes import Processes, Work
@@ -91,6 +92,7 @@ def choose_detectors(
     processes: Processes,
     progress: Progress,
     beside: Work[Any] | None = None,
+    wanted: Sequence[str] = (),
 ) -> dict[str, dict[str, Any]]:
     """Choose every registered detector's settings on the fit split and fit it there.
 
@@ -103,6 +105,8 @@ def choose_detectors(
         Attacks over whose held-out macro-AUC settings are compared.
     processes : Processes
     progress : callable
+    wanted : sequence of str
+        Detectors that are fitted; all where empty.
     beside : Work, optional
         Done as soon as processes have nothing else to do: one detector takes longer than all others.
 
@@ -112,7 +116,7 @@ def choose_detectors(
         ``{"parameters", "selected_by"}`` per detector, ``{"owner", "parameters"}`` per companion under `COMPANIONS`,
         and ``{"selected_by", "errors"}`` of the fusion.
     """
-    known = readable(reference)
+    known = readable(reference, wanted)
     files = {name: reference.folder / f"{name}.json" for name in known}
     # Neighbours on every layer take longest.
     names = sorted(known, key=lambda name: name != KnnScoreDetector.name)
@@ -125,10 +129,20 @@ def choose_detectors(
     return chosen | {COMPANIONS: companions, FUSED: _fuse(known, reference.folder, examples, macro_attacks)}
 
 
-def readable(reference: ReferenceFiles) -> tuple[str, ...]:
-    """Return the detectors that find all the evidence that they read."""
+def readable(reference: ReferenceFiles, wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the detectors, all or those that are wanted, that find all the evidence that they read.
+
+    Raises
+    ------
+    InputError
+        If a wanted one is not known, or none is left.
+    """
     missing = {kind for kind, _ in reference.missing}
-    return tuple(name for name, kind in DETECTORS.items() if not missing & set(kind.reads))
+    asked = {name: get_detector(name) for name in wanted} or DETECTORS
+    found = tuple(name for name, kind in DETECTORS.items() if name in asked and not missing & set(kind.reads))
+    if not found:
+        raise InputError("No detector finds the evidence that it reads in this reference set.")
+    return found
 
 
 def _fuse(known: Sequence[str], folder: Path, examples: Examples, macro_attacks: tuple[str, ...]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from telltale.evidence.reference import Reference
 from telltale.kinds.kind import Finished, Finishing
 from telltale.kinds.registry import KINDS
 from telltale.models.classifier import Classifier
-from telltale.recipes import AttackPlan, Recipe
+from telltale.recipes import AttackPlan, BundlePlan
 from telltale.scores.table import KIND, NATURAL, SPLIT, score_column
 
 
@@ -56,7 +56,7 @@ class Built:
 
     Attributes
     ----------
-    recipe : Recipe
+    plan : BundlePlan
     source : str
     image_set : ImageSet
     classifier : Classifier
@@ -73,7 +73,7 @@ class Built:
     maps : dict of str to array of float32, shape (L, N, 2)
     """
 
-    recipe: Recipe
+    plan: BundlePlan
     source: str
     image_set: ImageSet
     classifier: Classifier
@@ -132,18 +132,18 @@ def _companions(fitted: Fitted) -> dict[str, Detector]:
 
 
 def _manifest(built: Built, notes: dict[str, object]) -> Manifest:
-    recipe, image_set, selection = built.recipe, built.image_set, built.fitted.selection
+    plan, image_set, selection = built.plan, built.image_set, built.fitted.selection
     shape = tuple(int(side) for side in image_set.pixels.shape[1:])
     source = lasting_source(built.source)
     return Manifest(
-        name=recipe.name,
-        title=recipe.title,
-        seed=recipe.seed,
+        name=plan.name,
+        title=plan.title,
+        seed=plan.seed,
         data=DataReference(source, image_set.fingerprint, len(image_set), image_set.class_names, shape),  # type: ignore[arg-type]
         layers=built.classifier.layers,
         architecture=built.classifier.spec.to_json(),
         accuracies={"train": built.train_accuracy} | {part.split: part.accuracy for part in built.natural},
-        attacks=tuple(_attack_entry(plan, built.attacked) for plan in recipe.attacks),
+        attacks=tuple(_attack_entry(attack, built.attacked) for attack in plan.attacks),
         detectors={name: selection[name] for name in DETECTORS if name in selection},
         versions=library_versions(),
         notes=notes | _notes(built),
@@ -163,7 +163,7 @@ def _attack_entry(plan: AttackPlan, attacked: tuple[Versions, ...]) -> dict[str,
 def _notes(built: Built) -> dict[str, object]:
     missing = dict(built.reference.missing)
     return {
-        "macro_attacks": list(built.recipe.macro_attacks),
+        "macro_attacks": list(built.plan.macro_attacks),
         "training_images": built.training_images,
         "calibration_images": int(built.natural[1].success.sum()),
         FUSED: built.fitted.selection[FUSED],
