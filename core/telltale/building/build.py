@@ -247,7 +247,17 @@ class _Stages:
         ids = self.splits.train[rows]
         natural, classes = (held_out.trace, held_out.labels), len(self.image_set.class_names)
         folder = self.fitted_folder / "candidates"
-        return fit_reference(ids, labels[ids], seen, natural, classes, self.recipe.seed, folder, self.processes)
+        return fit_reference(
+            ids,
+            labels[ids],
+            seen,
+            natural,
+            classes,
+            self.recipe.seed,
+            folder,
+            self.processes,
+            self.classifier.head_problem,
+        )
 
 
 def _repeat(splits: tuple[str, ...], times: int) -> list[str]:
