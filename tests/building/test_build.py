@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 import telltale.building.build
 import telltale.models.training
+import telltale.models.weights
 from support.clouds import mixed, reference
 from support.miniature import ATTACKED, CHUNKS, RECIPE, FlatMaps
 from telltale.analysis.opened import LoadedBundle, open_bundle
@@ -335,7 +336,7 @@ def test_weights_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(telltale.models.training, "save_arrays", full_disk)
+    monkeypatch.setattr(telltale.models.weights, "save_arrays", full_disk)
     with pytest.raises(OSError, match="No space"):
         train_miniature(dataclasses.replace(recipe, seed=1), file, monkeypatch)
     assert file.read_bytes() == before
