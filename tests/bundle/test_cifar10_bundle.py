@@ -171,14 +171,14 @@ def test_an_attack_done_again_ends_in_the_stored_scores(loaded: LoadedBundle, ph
     won = np.flatnonzero(result.success & (stored()["kind"][chosen] == "adversarial"))
     # Other batches and processors round otherwise, and a sign that flips moves a pixel by a whole step.
     for name, detector in loaded.detectors.items():
-        now, then = detector.score(loaded.evidence(result.images[won])[0]), stored()[f"score_{name}"][chosen[won]]
+        now, then = detector.score(loaded.evidence(result.images[won])), stored()[f"score_{name}"][chosen[won]]
         spread = stored()[f"score_{name}"][rows(split="test", attack="pgd")].std()
         assert np.median(np.abs(now - then)) <= 0.1 * spread, name
 
 
 def assert_stored(loaded: LoadedBundle, images: np.ndarray, chosen: np.ndarray) -> None:
     """Compare stored scores with those of the images now; other processors round a few of them otherwise."""
-    evidence = loaded.evidence(images)[0]
+    evidence = loaded.evidence(images)
     np.testing.assert_array_equal(evidence.predictions, stored()["prediction"][chosen])
     for name, detector in loaded.detectors.items():
         then = stored()[f"score_{name}"][chosen]

@@ -116,11 +116,11 @@ def test_accuracy_is_recomputed_from_the_weights() -> None:
 def assert_stored(images: np.ndarray, chosen: np.ndarray, worst: float = 0.05) -> None:
     """Compare everything stored about chosen rows with what their images give now."""
     loaded, stored = shipped(), columns()
-    evidence = loaded.evidence(images)[0]
+    evidence = loaded.evidence(images)
     own = np.arange(len(images)), evidence.predictions
     found = {f"score_{name}": scores for name, scores in loaded.fitted.score_all(evidence).items()}
     found |= {"confidence": evidence.trace.probabilities[own], "log_density": evidence.log_density[own]}
-    found |= {"mean_entropy": evidence.mean_entropy, "prediction": evidence.predictions}
+    found |= {"mean_entropy": evidence.readings["mean_entropy"], "prediction": evidence.predictions}
     for name, values in found.items():
         assert_same(values, stored[name][chosen], name, worst)
 

@@ -21,6 +21,7 @@ from telltale.detectors.idefender import IDefender
 from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.nnif import NnifDetector
 from telltale.evidence.evidence import Evidence
+from telltale.evidence.readings import Readings
 from telltale.evidence.squeezing import SQUEEZERS
 
 
@@ -175,10 +176,10 @@ def test_nnif_is_a_weighted_logistic_regression_on_weighted_standard_scores() ->
 @pytest.mark.parametrize("direction", [1.0, -1.0])
 def test_the_direction_of_the_entropy_is_fitted(direction) -> None:
     evidence, labels = problem()
-    turned = Evidence(known(), evidence.trace, readings(5.0 + direction * evidence.mean_entropy))
+    turned = Evidence(known(), evidence.trace, readings(5.0 + direction * evidence.readings["mean_entropy"]))
     detector = FeatureResponseDetector().fit(turned, labels)
     assert detector.direction_ == direction
-    np.testing.assert_array_equal(detector.score(turned), direction * turned.mean_entropy)
+    np.testing.assert_array_equal(detector.score(turned), direction * turned.readings["mean_entropy"])
 
 
 def test_the_direction_weighs_attacks_equally_however_many_images_they_have() -> None:
@@ -203,7 +204,7 @@ def test_feature_squeezing_is_the_largest_distance_or_how_far_it_lies_from_the_n
     evidence, labels = problem()
     squeezed = np.random.default_rng(0).random((len(evidence), len(SQUEEZERS)))
     distances = dict(zip(SQUEEZERS, squeezed.T, strict=True))
-    evidence = Evidence(evidence.reference, evidence.trace, replace(evidence.readings, squeezed=squeezed))
+    evidence = Evidence(evidence.reference, evidence.trace, Readings({"squeezed": squeezed}))
     largest = np.maximum.reduce([distances[n] for n in (f"bits_{bits}", "median_2x2", "non_local_means")])
     one, both = (FeatureSqueezingDetector(bits=bits, tails=t).fit(evidence, labels) for t in ("upper", "both"))
     np.testing.assert_array_equal(one.score(evidence), largest)

@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from support.clouds import CLASSES, LAYERS, mixed, reference
-from telltale.building.fitting import fit_running_suspicion
 from telltale.detectors import sequence_networks
 from telltale.detectors.sequence_networks import HIDDEN_UNITS, build_network, train_network
-from telltale.detectors.trajectory import TrajectoryDetector
+from telltale.detectors.trajectory import RUNNING_SUSPICION, TrajectoryDetector
 
 
 @functools.cache
@@ -91,8 +90,9 @@ def test_the_last_running_score_is_the_score_and_the_perceptron_has_none() -> No
 
 def test_the_running_suspicion_belongs_to_the_chosen_lstm_or_to_one_of_its_settings() -> None:
     evidence, labels = problem()
-    assert fit_running_suspicion(evidence, labels, fitted("lstm")) is fitted("lstm")
-    running = fit_running_suspicion(evidence, labels, fitted("mlp"))
+    assert fitted("lstm").companions(evidence, labels) == {RUNNING_SUSPICION: fitted("lstm")}
+    running = fitted("mlp").companions(evidence, labels)[RUNNING_SUSPICION]
+    assert isinstance(running, TrajectoryDetector)
     assert running.settings == replace(fitted("mlp").settings, architecture="lstm")
     assert running.running_scores(evidence) is not None
 

@@ -42,6 +42,7 @@ from telltale.data.uploads import Square, to_model_input
 from telltale_app import case as links
 from telltale_app import cases as saving
 from telltale_app.lessons.registry import LESSONS
+from telltale_app.pages import PAGES
 
 OLD_PROGRAM = "python -m core"
 PROGRAMS = ("python -m telltale", OLD_PROGRAM)  # both are `telltale` where they are installed
@@ -281,7 +282,7 @@ def test_every_lesson_has_its_steps_pages_and_cases() -> None:
 
 
 def test_every_page_has_its_address() -> None:
-    assert re.findall(r'url_path="([^"]+)"', APP_MAIN.read_text()) == LINKS["pages"]
+    assert [page.path for page in PAGES if page.path] == LINKS["pages"]
 
 
 def test_links_have_been_made_of_every_attack() -> None:

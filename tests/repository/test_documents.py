@@ -19,6 +19,9 @@ EXAMPLES = {
     "core/telltale/attacks/methods/sign_step.py",
     "core/telltale/detectors/class_distance.py",
     "core/telltale/detectors/suspicions/class_distance.py",
+    "core/telltale/kinds/mirroring.py",
+    "core/telltale/figures/results/mirroring.py",
+    "app/telltale_app/app_pages/mirroring.py",
 }
 FENCE = re.compile(r"^ *```[a-z]*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"`((?:app|assets|core|docs|precomputed|tests)/[\w./-]*)`")

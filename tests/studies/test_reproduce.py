@@ -240,8 +240,8 @@ def test_the_full_runs_command_computes_and_stores(
         return CELLS[1:2]
 
     monkeypatch.setattr(telltale.studies.tables.lab, "compute", computed)
-    program, module_flag, module, command, *arguments = shlex.split(full_run_command(get_table(name)))
-    assert (program, module_flag, module, command) == ("python", "-m", "telltale", "reproduce")
+    program, command, *arguments = shlex.split(full_run_command(get_table(name)))
+    assert (program, command) == ("telltale", "reproduce")
     status, _, _ = run(capsys, *arguments)
     assert status == 0
     assert asked == [(name, "uoft-cs/cifar10", None)]

@@ -14,6 +14,7 @@ from support.cloud_lab import CloudLab, cloud_lab
 from telltale.building.versions import Versions
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
+from telltale.detectors.nnif import NnifDetector
 from telltale.scores.metrics import auc_interval
 from telltale.studies.tables import nnif, nnif_published, protocol
 from telltale.studies.tables.layers import last_layer_of_reference, last_layer_of_versions
@@ -80,7 +81,7 @@ def test_the_ablations_last_row_holds_all_four_features() -> None:
     assert len(rows) == 15 and "R↑" in rows and "R↓ D↓" in rows
     # The clouds' attacks differ by their place in the list, and the ablation asks for DeepFool alone.
     fit, test = examples("fit", 0, last_layer=True), examples("test", 0, last_layer=True)
-    scores = fit.fitted(nnif.get_detector("nnif")).score(test.evidence)
+    scores = fit.fitted(NnifDetector).score(test.evidence)
     expected = 100 * roc_auc_score(test.labels.adversarial, scores)
     assert figure(cells, "R↑ D↑ R↓ D↓", "AUC") == pytest.approx(expected, abs=0.2)
 
