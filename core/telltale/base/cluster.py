@@ -6,6 +6,7 @@ The pages' engine and builds both stand on it. Every process ends with the one t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import tempfile
@@ -69,7 +70,7 @@ class Workers:
         workers = self._cluster.workers
         dead = [name for name, worker in workers.items() if worker.process and worker.process.returncode is not None]
         for name in dead:
-            await workers.pop(name).close()
+            await _end(workers.pop(name))
         if len(workers) >= self.count or not self._respawn.due():
             return False
         self._cluster.scale(self.count)
@@ -94,7 +95,15 @@ class Workers:
 
     async def _end_workers(self) -> None:
         workers = [self._cluster.workers.pop(name) for name in list(self._cluster.workers)]
-        await asyncio.gather(*(worker.close() for worker in workers))
+        await asyncio.gather(*(_end(worker) for worker in workers))
+
+
+async def _end(worker: Any) -> None:
+    """End one worker's process, which may have gone between one look and the next."""
+    from psutil import NoSuchProcess
+
+    with contextlib.suppress(NoSuchProcess):
+        await worker.close()
 
 
 async def connect(address: str) -> Any:
