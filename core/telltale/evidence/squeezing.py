@@ -64,5 +64,5 @@ def squeezed_distances(
     array of float64, shape (n, S)
         In [0, 2]; one column per entry of `SQUEEZERS`.
     """
-    squeezed = [classifier.trace(squeeze(images)).probabilities for squeeze in SQUEEZERS.values()]
+    squeezed = [classifier.probabilities(squeeze(images)) for squeeze in SQUEEZERS.values()]
     return np.stack([np.abs(found - probabilities).sum(1) for found in squeezed], axis=1)

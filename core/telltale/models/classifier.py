@@ -20,7 +20,7 @@ from telltale.models.heads import Head, Key, pick
 from telltale.models.layers import Catching, Layer, Reached
 from telltale.models.preprocess import Preprocess
 from telltale.models.spec import ClassifierSpec
-from telltale.models.trace import Trace
+from telltale.models.trace import Trace, softmax
 
 NETWORK = "network."
 
@@ -224,6 +224,26 @@ class Classifier(nn.Module):
             pooled, logits = self.look(torch.from_numpy(images[start : start + batch_size]))
             parts.append(Trace(self.layers, tuple(p.numpy() for p in pooled), logits.numpy()))
         return Trace.concatenate(parts)
+
+    @torch.inference_mode()
+    def probabilities(self, images: npt.NDArray[np.float32], batch_size: int = 64) -> npt.NDArray[np.float64]:
+        """Return the softmax outputs for images, shape (n, classes), without looking at any layer.
+
+        Parameters
+        ----------
+        images : array of float32, shape (n, C, H, W), in [0, 1]
+        batch_size : int
+            Images per forward pass.
+
+        Raises
+        ------
+        InputError
+            If the shape is not the classifier's.
+        """
+        self.check_images(images)
+        starts = range(0, len(images), batch_size)
+        parts = [self(torch.from_numpy(images[start : start + batch_size])).numpy() for start in starts]
+        return softmax(np.concatenate(parts).astype(np.float64))
 
     def predict(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """Return the predicted class of every image, shape (n,)."""
