@@ -293,7 +293,12 @@ def test_of_two_heads_one_is_chosen_and_none_is_guessed() -> None:
     ("arguments", "sentence"),
     [
         ({"classes": 4}, r"The logits have shape \(2, 3\); expected \(2, 4\) for 2 images and 4 classes\."),
-        ({"classes": 1}, r"classes must be an integer of at least 2\. Got 1 instead\."),
+        ({"classes": ["cat", "cat", "dog"]}, r"Two classes have the same name; name each differently\."),
+        (
+            {"classes": ["cat", 3]},
+            r"classes must be an integer of at least 2, or at least 2 names\. Got \['cat', 3\] instead\.",
+        ),
+        ({"classes": 1}, r"classes must be an integer of at least 2, or at least 2 names\. Got 1 instead\."),
         ({"size": 0}, r"size must be a number of pixels or \(height, width\)\. Got 0 instead\."),
         ({"size": (4, 4, 3)}, r"size must be a number of pixels or \(height, width\)\. Got \(4, 4, 3\) instead\."),
         ({"size": 5}, r"The network does not take images of shape \(2, 3, 5, 5\): RuntimeError: .*"),

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ from telltale.recipes import BundlePlan, Recipe, get_recipe
 
 KEY_LENGTH = 16
 COMPACT_REFERENCES = 10_000
+MOST_NAMED = 10
 
 
 def build(
@@ -161,10 +163,18 @@ def _check_fit(classifier: Classifier, image_set: ImageSet) -> None:
     shape = tuple(int(side) for side in image_set.pixels.shape[1:])
     if shape != classifier.input_shape:
         raise InputError(f"The classifier takes images of shape {classifier.input_shape}; the data set's are {shape}.")
+    names = classifier.class_names
+    if names is not None and names != tuple(image_set.class_names):
+        there = _listed(image_set.class_names)
+        raise InputError(f"The classifier's classes are {_listed(names)}; the data set's, in its order, {there}.")
     if classifier.classes != len(image_set.class_names):
         raise InputError(
             f"The classifier tells {classifier.classes} classes apart; the data set names {len(image_set.class_names)}."
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
 
 
 def _trained(recipe: Recipe, image_set: ImageSet, splits: Splits, kept: Path, name: str, progress: Progress) -> Path:

@@ -45,6 +45,8 @@ class Plan:
         As the person named it.
     writes_input : bool
         Whether the network writes over what it is given, which must then be a copy.
+    class_names : tuple of str or None
+        In the order of the logits, where the person named them.
     """
 
     input_shape: tuple[int, int, int]
@@ -55,6 +57,7 @@ class Plan:
     head_problem: str | None
     chosen_head: str | None
     writes_input: bool = False
+    class_names: tuple[str, ...] | None = None
 
 
 class Classifier(nn.Module):
@@ -75,6 +78,8 @@ class Classifier(nn.Module):
         Shape (C, H, W) of one image.
     head_problem : str or None
         Why there is no `head`.
+    class_names : tuple of str or None
+        In the order of the logits; None where only their number was given.
     """
 
     mean: torch.Tensor | None
@@ -85,6 +90,7 @@ class Classifier(nn.Module):
         self.classes = plan.classes
         self.input_shape = plan.input_shape
         self.head_problem = plan.head_problem
+        self.class_names = plan.class_names
         self.plan = plan
         self._sides = preprocess.resize, preprocess.crop
         device = device_of(network)

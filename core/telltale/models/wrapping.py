@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
@@ -21,7 +23,7 @@ COMMON_CHANNELS = (3, 1, 4)
 def wrap(
     module: nn.Module,
     *,
-    classes: int,
+    classes: int | Sequence[str],
     size: int | tuple[int, int],
     preprocess: Preprocess | None = None,
     layers: Wanted = None,
@@ -37,8 +39,8 @@ def wrap(
     ----------
     module : nn.Module
         Maps a float32 tensor (n, C, height, width) to logits (n, classes).
-    classes : int
-        Number of classes, at least 2.
+    classes : int or sequence of str
+        Number of classes, at least 2, or their names in the order of the logits.
     size : int or (height, width)
         Of the images it takes, after resizing and cropping.
     preprocess : Preprocess, optional
@@ -83,13 +85,12 @@ def wrap(
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"wrap takes a torch.nn.Module. Got {type(module).__name__} instead.")
-    if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or classes < 2:
-        raise InputError(f"classes must be an integer of at least 2. Got {classes!r} instead.")
+    names, count = _names(classes)
     declared = preprocess or Preprocess()
     height, width = _size(size, declared)
     network = module.eval().to(best_device())
     images, anatomy = _first_pass(network, (height, width), declared, channels)
-    ending = find_ending(anatomy, head, int(classes))
+    ending = find_ending(anatomy, head, count)
 
     def enlarged() -> Anatomy | None:
         try:
@@ -103,8 +104,19 @@ def wrap(
     shape = (images.shape[1], height, width)
     given = anatomy.root.given
     written = given is not None and given._version > anatomy.root.given_version
-    plan = Plan(shape, int(classes), found, ending.key, linear, ending.problem, head, written)
+    plan = Plan(shape, count, found, ending.key, linear, ending.problem, head, written, names)
     return Classifier(network, plan, declared)
+
+
+def _names(classes: object) -> tuple[tuple[str, ...] | None, int]:
+    """Return the names of the classes, where they are given, and how many there are."""
+    if isinstance(classes, int | np.integer) and not isinstance(classes, bool) and classes >= 2:
+        return None, int(classes)
+    if isinstance(classes, list | tuple) and len(classes) >= 2 and all(isinstance(name, str) for name in classes):
+        if len(set(classes)) < len(classes):
+            raise InputError("Two classes have the same name; name each differently.")
+        return tuple(classes), len(classes)
+    raise InputError(f"classes must be an integer of at least 2, or at least 2 names. Got {classes!r} instead.")
 
 
 def _size(size: object, preprocess: Preprocess) -> tuple[int, int]:
