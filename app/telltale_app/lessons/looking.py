@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telltale.kinds.response import ResponseView
+from telltale.kinds.response import MEAN_ENTROPY, ResponseView
 from telltale.scores import metrics, table
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.lessons import cases
@@ -14,10 +14,8 @@ USEFUL_AUC = 0.8
 
 def reference_auc(case: CaseAnalysis) -> float:
     """Return how well the mean entropy tells adversarial from natural test images, as the page says it."""
-    groups = [
-        table.select_scores(case.bundle.scores, "mean_entropy", kind).values for kind in ("natural", "adversarial")
-    ]
-    return metrics.auc(*groups)
+    scores, kinds = case.bundle.scores, (table.NATURAL, table.ADVERSARIAL)
+    return metrics.auc(*(table.select_scores(scores, MEAN_ENTROPY, kind).values for kind in kinds))
 
 
 def _entropies(case: CaseAnalysis) -> str:

@@ -29,6 +29,7 @@ from telltale.kinds.needs import SEVERAL_PER_CLASS
 DENSITY_MAP_FILE = "density_map.safetensors"
 COMPONENTS = (1, 2, 3, 5)
 PREFIX = "density."
+LOG_DENSITY = "log_density"  # column of the stored scores
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class DensityKind(Kind):
 
     def columns(self, evidence: Evidence) -> dict[str, npt.NDArray[np.float64]]:
         """Return the log density under the predicted class."""
-        return {"log_density": evidence.log_density[np.arange(len(evidence)), evidence.predictions]}
+        return {LOG_DENSITY: evidence.log_density[np.arange(len(evidence)), evidence.predictions]}
 
     def view(self, seen: Seen) -> DensityView:
         """Return the log density under every class, beside the thresholds."""

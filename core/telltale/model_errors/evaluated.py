@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
+from telltale.scores.table import CONFIDENCE, IMAGE_ID, KIND, LABEL, NATURAL, NATURAL_ERROR, PREDICTION, SPLIT
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Rows = npt.NDArray[np.int64]
-NATURAL_KINDS = ("natural", "natural_error")
 
 
 @dataclass(frozen=True)
@@ -64,21 +65,15 @@ def evaluated_images(scores: pa.Table) -> Evaluated:
     scores : pyarrow Table
         `Bundle.scores`.
     """
-    natural = scores.filter(pc.is_in(scores["kind"], value_set=_texts(NATURAL_KINDS)))
+    natural = scores.filter(pc.field(KIND).isin([NATURAL, NATURAL_ERROR]))
 
     def column(name: str, kind: type) -> Any:
         return np.array(natural[name].to_pylist(), dtype=kind)
 
     return Evaluated(
-        ids=column("image_id", np.int64),
-        labels=column("label", np.int64),
-        predictions=column("prediction", np.int64),
-        splits=column("split", np.str_),
-        confidences=column("confidence", np.float64),
+        ids=column(IMAGE_ID, np.int64),
+        labels=column(LABEL, np.int64),
+        predictions=column(PREDICTION, np.int64),
+        splits=column(SPLIT, np.str_),
+        confidences=column(CONFIDENCE, np.float64),
     )
-
-
-def _texts(values: tuple[str, ...]) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(values)

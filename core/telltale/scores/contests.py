@@ -54,11 +54,11 @@ def contest(scores: pa.Table, detector: str, attack: str) -> Contest:
     detector, attack : str
     """
     column = table.score_column(detector)
-    natural = table.select_scores(scores, column, "natural")
+    natural = table.select_scores(scores, column, table.NATURAL)
     if attack == NATURAL_ERRORS:
-        return Contest(detector, attack, natural, table.select_scores(scores, column, "natural_error"))
+        return Contest(detector, attack, natural, table.select_scores(scores, column, table.NATURAL_ERROR))
     chosen = None if attack == EVERY_ATTACK else attack
-    return Contest(detector, attack, natural, table.select_scores(scores, column, "adversarial", attack=chosen))
+    return Contest(detector, attack, natural, table.select_scores(scores, column, table.ADVERSARIAL, attack=chosen))
 
 
 def opponents(scores: pa.Table) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,9 +13,23 @@ from telltale.base.display import Drawn
 from telltale.base.errors import DamagedBundleError
 from telltale.detectors.fusion import ERROR_SCORE
 from telltale.scores.metrics import DetectorMetrics, evaluate_detector, macro_auc
-from telltale.scores.table import SCORE_PREFIX, Scored, scored_detectors
-
-NATURAL_ERROR = "natural_error"
+from telltale.scores.table import (
+    ADVERSARIAL,
+    ATTACK,
+    FAILED,
+    IMAGE_ID,
+    KIND,
+    L2,
+    LINF,
+    NATURAL,
+    NATURAL_ERROR,
+    SPLIT,
+    Scored,
+    attacks_in,
+    numbers,
+    score_column,
+    scored_detectors,
+)
 
 
 @dataclass(frozen=True)
@@ -119,12 +132,12 @@ def evaluate_table(scores: pa.Table, name: str, macro_attacks: Sequence[str] | N
         If a score is not finite.
     """
     test = _Table(scores, name).of_split("test")
-    attacks = test.attacks()
+    attacks = attacks_in(test.rows)
     detectors = scored_detectors(scores)
-    natural = test.select("natural")
+    natural = test.select(NATURAL)
     if natural.num_rows == 0:
         raise DamagedBundleError(f"The stored scores of bundle '{name}' hold no natural test images; build it again.")
-    groups = {attack: test.select("adversarial", attack) for attack in attacks}
+    groups = {attack: test.select(ADVERSARIAL, attack) for attack in attacks}
     groups[NATURAL_ERROR] = test.select(NATURAL_ERROR)
     rows = tuple(
         _compare(detector, attack, natural, images, seed)
@@ -133,7 +146,7 @@ def evaluate_table(scores: pa.Table, name: str, macro_attacks: Sequence[str] | N
         if images.num_rows > 0
     )
     macro = {detector: _macro(rows, detector, macro_attacks or attacks) for detector in detectors}
-    summaries = tuple(_summarise(attack, groups[attack], test.select("failed", attack).num_rows) for attack in attacks)
+    summaries = tuple(_summarise(attack, groups[attack], test.select(FAILED, attack).num_rows) for attack in attacks)
     errors = groups[NATURAL_ERROR]
     known = errors.num_rows > 0 and ERROR_SCORE in scores.column_names
     found = _compare(ERROR_SCORE, NATURAL_ERROR, natural, errors, seed, ERROR_SCORE) if known else None
@@ -148,34 +161,30 @@ class _Table:
     bundle: str
 
     def __post_init__(self) -> None:
-        needed = {"image_id", "split", "kind", "attack", "linf", "l2"}
+        needed = {IMAGE_ID, SPLIT, KIND, ATTACK, LINF, L2}
         missing = sorted(needed - set(self.rows.column_names))
         if missing:
             raise DamagedBundleError(f"The stored scores of bundle '{self.bundle}' lack {', '.join(missing)}.")
 
     def of_split(self, split: str) -> _Table:
-        return _Table(self.rows.filter(pc.field("split") == split), self.bundle)
+        return _Table(self.rows.filter(pc.field(SPLIT) == split), self.bundle)
 
     def select(self, kind: str, attack: str = "") -> pa.Table:
-        return self.rows.filter((pc.field("kind") == kind) & (pc.field("attack") == attack))
-
-    def attacks(self) -> list[str]:
-        """Names of the attacks in order of first appearance."""
-        return [name for name in pc.unique(self.rows["attack"]).to_pylist() if name]
+        return self.rows.filter((pc.field(KIND) == kind) & (pc.field(ATTACK) == attack))
 
 
 def _compare(
     detector: str, attack: str, natural: pa.Table, images: pa.Table, seed: int, column: str | None = None
 ) -> DetectorMetrics:
-    column = column or SCORE_PREFIX + detector
-    natural_ids, ids = _numbers(natural, "image_id"), _numbers(images, "image_id")
+    column = column or score_column(detector)
+    natural_ids, ids = numbers(natural, IMAGE_ID), numbers(images, IMAGE_ID)
     # Natural errors are other images than the natural ones: there is nothing to resample together.
     paired = bool(np.isin(ids, natural_ids).any())
     return evaluate_detector(
         detector,
         attack,
-        _numbers(natural, column),
-        _numbers(images, column),
+        numbers(natural, column),
+        numbers(images, column),
         seed=seed,
         natural_groups=natural_ids if paired else None,
         adversarial_groups=ids if paired else None,
@@ -189,9 +198,5 @@ def _macro(rows: Sequence[DetectorMetrics], detector: str, attacks: Sequence[str
 
 def _summarise(attack: str, succeeded: pa.Table, n_failed: int) -> AttackSummary:
     n = succeeded.num_rows
-    linf, l2 = (float(_numbers(succeeded, norm).mean()) if n else None for norm in ("linf", "l2"))
+    linf, l2 = (float(numbers(succeeded, norm).mean()) if n else None for norm in (LINF, L2))
     return AttackSummary(attack, n / (n + n_failed) if n + n_failed else 0.0, linf, l2)
-
-
-def _numbers(table: pa.Table, column: str) -> npt.NDArray[np.float64]:
-    return np.asarray(table[column].to_numpy(zero_copy_only=False), dtype=np.float64)

@@ -11,11 +11,26 @@ import numpy.typing as npt
 
 from telltale.attacks.registry import ATTACKS
 from telltale.detectors.fusion import FUSED
-from telltale.scores.table import Scored, natural_test_ids
+from telltale.scores.table import (
+    ADVERSARIAL,
+    ATTACK,
+    CONFIDENCE,
+    IMAGE_ID,
+    KIND,
+    L2,
+    LABEL,
+    NATURAL,
+    NATURAL_ERROR,
+    PREDICTION,
+    SPLIT,
+    Scored,
+    natural_test_ids,
+    score_column,
+    scored_detectors,
+)
 
 Lesson: TypeAlias = Literal["sure", "borderline", "error", "false_alarm", "noticed", "missed"]
 Columns: TypeAlias = dict[str, npt.NDArray[np.generic]]
-SCORE = "score_"
 ALPHA = 0.05
 
 
@@ -72,7 +87,7 @@ def teaching_samples(bundle: Scored, alpha: float = ALPHA) -> tuple[Sample, ...]
     chosen: list[Sample] = []
     for lesson, rows in _rankings(bundle, columns, noticing, _alarms(bundle, columns, FUSED, alpha)):
         taken = {sample.image_id for sample in chosen}
-        row = next((int(row) for row in rows if int(columns["image_id"][row]) not in taken), None)
+        row = next((int(row) for row in rows if int(columns[IMAGE_ID][row]) not in taken), None)
         if row is not None:
             chosen.append(_sample(lesson, columns, row, int(noticing[row]), detectors))
     return tuple(chosen)
@@ -82,19 +97,19 @@ def _rankings(
     bundle: Scored, columns: Columns, noticing: npt.NDArray[np.int64], fused: npt.NDArray[np.bool_]
 ) -> Iterator[tuple[Lesson, list[int]]]:
     """Yield for every lesson the rows that could teach it, the best first."""
-    kind, ids = columns["kind"], columns["image_id"]
-    confidence = columns["confidence"].astype(np.float64)
-    natural = np.flatnonzero(kind == "natural")
-    errors = np.flatnonzero(kind == "natural_error")
+    kind, ids = columns[KIND], columns[IMAGE_ID]
+    confidence = columns[CONFIDENCE].astype(np.float64)
+    natural = np.flatnonzero(kind == NATURAL)
+    errors = np.flatnonzero(kind == NATURAL_ERROR)
     calm = set(ids[natural][noticing[natural] == 0].tolist())
-    shown = np.isin(columns["attack"], list(ATTACKS)) & np.isin(ids, list(calm))
-    fooled = np.flatnonzero((kind == "adversarial") & shown)
+    shown = np.isin(columns[ATTACK], list(ATTACKS)) & np.isin(ids, list(calm))
+    fooled = np.flatnonzero((kind == ADVERSARIAL) & shown)
     usual = {int(image_id): place for place, image_id in enumerate(natural_test_ids(bundle.scores))}
     yield "sure", sorted(natural.tolist(), key=lambda row: usual[int(ids[row])])
     yield "borderline", _ordered(natural, confidence[natural])
     yield "error", _ordered(errors, -confidence[errors])
     yield "false_alarm", _ordered(natural, -noticing[natural], -confidence[natural])
-    size = columns["l2"].astype(np.float64)
+    size = columns[L2].astype(np.float64)
     yield "noticed", _ordered(fooled, -noticing[fooled], size[fooled])
     yield "missed", _ordered(fooled, fused[fooled], noticing[fooled], size[fooled])
 
@@ -107,11 +122,11 @@ def _ordered(rows: npt.NDArray[np.int64], *keys: npt.NDArray[np.generic]) -> lis
 def _sample(lesson: Lesson, columns: Columns, row: int, noticing: int, detectors: int) -> Sample:
     return Sample(
         lesson,
-        int(columns["image_id"][row]),
-        str(columns["attack"][row]),
-        int(columns["label"][row]),
-        int(columns["prediction"][row]),
-        float(columns["confidence"][row]),
+        int(columns[IMAGE_ID][row]),
+        str(columns[ATTACK][row]),
+        int(columns[LABEL][row]),
+        int(columns[PREDICTION][row]),
+        float(columns[CONFIDENCE][row]),
         noticing,
         detectors,
     )
@@ -119,14 +134,14 @@ def _sample(lesson: Lesson, columns: Columns, row: int, noticing: int, detectors
 
 def _test_rows(bundle: Scored) -> Columns:
     table = bundle.scores
-    test = np.asarray(table.column("split").to_numpy(zero_copy_only=False) == "test")
+    test = np.asarray(table.column(SPLIT).to_numpy(zero_copy_only=False) == "test")
     return {name: table.column(name).to_numpy(zero_copy_only=False)[test] for name in table.column_names}
 
 
 def _noticing(bundle: Scored, columns: Columns, alpha: float) -> tuple[npt.NDArray[np.int64], int]:
     """Return how many detectors call each row adversarial, and how many are calibrated; the fused verdict apart."""
-    names = [name.removeprefix(SCORE) for name in columns if name.startswith(SCORE) and name != SCORE + FUSED]
-    count, calibrated = np.zeros(len(columns["kind"]), dtype=np.int64), 0
+    names = [name for name in scored_detectors(bundle.scores) if name != FUSED]
+    count, calibrated = np.zeros(len(columns[KIND]), dtype=np.int64), 0
     for name in names:
         count += _alarms(bundle, columns, name, alpha)
         calibrated += bundle.calibration(name) is not None
@@ -135,7 +150,8 @@ def _noticing(bundle: Scored, columns: Columns, alpha: float) -> tuple[npt.NDArr
 
 def _alarms(bundle: Scored, columns: Columns, detector: str, alpha: float) -> npt.NDArray[np.bool_]:
     """Return which rows one detector calls adversarial; none where it was not scored or is not calibrated."""
-    calibration = bundle.calibration(detector) if SCORE + detector in columns else None
+    column = score_column(detector)
+    calibration = bundle.calibration(detector) if column in columns else None
     if calibration is None:
-        return np.zeros(len(columns["kind"]), dtype=np.bool_)
-    return np.asarray(columns[SCORE + detector].astype(np.float64) >= calibration.threshold(alpha))
+        return np.zeros(len(columns[KIND]), dtype=np.bool_)
+    return np.asarray(columns[column].astype(np.float64) >= calibration.threshold(alpha))

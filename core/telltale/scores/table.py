@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -99,10 +100,10 @@ def select_scores(scores: pa.Table, column: str, kind: str, split: str = "test",
     attack : str, optional
         One attack only; every attack where None.
     """
-    chosen = _mask(scores, split=split, kind=kind, **({} if attack is None else {"attack": attack}))
-    values = _numbers(scores, column)
+    chosen = _mask(scores, {SPLIT: split, KIND: kind} | ({} if attack is None else {ATTACK: attack}))
+    values = numbers(scores, column)
     chosen &= np.isfinite(values)
-    return ScoreSet(values[chosen], _numbers(scores, "image_id")[chosen].astype(np.int64))
+    return ScoreSet(values[chosen], numbers(scores, IMAGE_ID)[chosen].astype(np.int64))
 
 
 def natural_test_ids(scores: pa.Table, label: int | None = None) -> Ids:
@@ -111,17 +112,17 @@ def natural_test_ids(scores: pa.Table, label: int | None = None) -> Ids:
     Usual is an image that no detector finds odd: images are ordered by their largest rank over all detectors' scores
     among the natural test images, equal ones by id. The first picture that a person sees should mislead nobody.
     """
-    natural = _mask(scores, split="test", kind="natural")
-    ids = _numbers(scores, "image_id")[natural].astype(np.int64)
-    columns = [_numbers(scores, name)[natural] for name in scores.column_names if name.startswith("score_")]
+    natural = _mask(scores, {SPLIT: "test", KIND: NATURAL})
+    ids = numbers(scores, IMAGE_ID)[natural].astype(np.int64)
+    columns = [numbers(scores, score_column(name))[natural] for name in scored_detectors(scores)]
     oddness = np.max([rankdata(column) for column in columns], axis=0)
-    chosen = np.full(len(ids), True) if label is None else _numbers(scores, "label")[natural] == label
+    chosen = np.full(len(ids), True) if label is None else numbers(scores, LABEL)[natural] == label
     return np.asarray(ids[chosen][np.lexsort((ids[chosen], oddness[chosen]))])
 
 
 def fooled_test_ids(scores: pa.Table, attack: str) -> Ids:
     """Return ids of the natural test images on which an attack succeeded, the most usual first."""
-    fooled = _numbers(scores, "image_id")[_mask(scores, split="test", kind="adversarial", attack=attack)]
+    fooled = numbers(scores, IMAGE_ID)[_mask(scores, {SPLIT: "test", KIND: ADVERSARIAL, ATTACK: attack})]
     usual = natural_test_ids(scores)
     return usual[np.isin(usual, fooled.astype(np.int64))]
 
@@ -134,7 +135,7 @@ def draw_test_ids(scores: pa.Table, count: int, seed: int) -> Ids:
 
 def attacks_in(scores: pa.Table) -> tuple[str, ...]:
     """Return the attacks with stored scores, in order of appearance."""
-    names = scores.column("attack").to_pylist()
+    names = scores.column(ATTACK).to_pylist()
     return tuple(name for name in dict.fromkeys(names) if name)
 
 
@@ -166,31 +167,32 @@ def success_rows(scores: pa.Table, split: str = "test") -> tuple[SuccessRow, ...
     """Return the success of every attack on one split, failed attempts counted."""
     rows = []
     for attack in attacks_in(scores):
-        won = _mask(scores, split=split, kind="adversarial", attack=attack)
-        lost = _mask(scores, split=split, kind="failed", attack=attack)
+        won = _mask(scores, {SPLIT: split, KIND: ADVERSARIAL, ATTACK: attack})
+        lost = _mask(scores, {SPLIT: split, KIND: FAILED, ATTACK: attack})
         rows.append(
             SuccessRow(
                 attack,
                 int(won.sum() + lost.sum()),
                 int(won.sum()),
-                _median(scores, "linf", won),
-                _median(scores, "l2", won),
+                _median(scores, LINF, won),
+                _median(scores, L2, won),
             )
         )
     return tuple(rows)
 
 
-def _mask(scores: pa.Table, **wanted: str) -> npt.NDArray[np.bool_]:
+def _mask(scores: pa.Table, wanted: Mapping[str, str]) -> npt.NDArray[np.bool_]:
     chosen = np.ones(scores.num_rows, dtype=bool)
     for column, value in wanted.items():
         chosen &= pc.equal(scores.column(column), value).to_numpy(zero_copy_only=False)
     return chosen
 
 
-def _numbers(scores: pa.Table, column: str) -> Doubles:
+def numbers(scores: pa.Table, column: str) -> Doubles:
+    """Return one column of numbers, shape (rows,)."""
     return np.asarray(scores.column(column).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def _median(scores: pa.Table, column: str, chosen: npt.NDArray[np.bool_]) -> float:
-    values = _numbers(scores, column)[chosen]
+    values = numbers(scores, column)[chosen]
     return float(np.median(values)) if len(values) else float("nan")

@@ -13,7 +13,7 @@ from telltale.base.errors import InputError
 from telltale.figures import curves, palette
 from telltale.figures.maps import distributions, heatmap
 from telltale.figures.results.shown import mark_name
-from telltale.kinds.response import ResponseView
+from telltale.kinds.response import MEAN_ENTROPY, ResponseView
 from telltale.scores import table
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def _with_difference(maps: dict[str, Map]) -> dict[str, Map]:
 
 def entropy_reference(scores: pa.Table) -> tuple[table.ScoreSet, table.ScoreSet] | None:
     """Return the mean entropies of the natural and of the adversarial test images, or None where one is missing."""
-    natural = table.select_scores(scores, "mean_entropy", "natural")
-    adversarial = table.select_scores(scores, "mean_entropy", "adversarial")
+    natural = table.select_scores(scores, MEAN_ENTROPY, table.NATURAL)
+    adversarial = table.select_scores(scores, MEAN_ENTROPY, table.ADVERSARIAL)
     return (natural, adversarial) if len(natural) and len(adversarial) else None
 
 

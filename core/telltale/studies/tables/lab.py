@@ -27,6 +27,7 @@ from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.models.classifier import Classifier
 from telltale.recipes import AttackPlan
+from telltale.scores.table import ATTACK, IMAGE_ID, PREDICTION, SPLIT
 from telltale.studies.tables.protocol import Scores
 from telltale.studies.tables.table import Cell, PaperTable, check_complete
 from telltale.studies.tables.trials import Trial, run_trials
@@ -176,9 +177,9 @@ class Lab:
         """Predictions for a whole split as the bundle stores them."""
         scores = self.loaded.bundle.scores
         natural = [
-            (row["image_id"], row["prediction"])
-            for row in scores.select(["image_id", "prediction", "split", "attack"]).to_pylist()
-            if row["split"] == split and row["attack"] == ""
+            (row[IMAGE_ID], row[PREDICTION])
+            for row in scores.select([IMAGE_ID, PREDICTION, SPLIT, ATTACK]).to_pylist()
+            if row[SPLIT] == split and row[ATTACK] == ""
         ]
         known = dict(natural)
         return np.array([known[int(i)] for i in getattr(self.loaded.bundle.splits, split)], dtype=np.int64)
