@@ -7,7 +7,7 @@ and never imports torch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from telltale.analysis.opened import LoadedBundle
     from telltale.analysis.results import Analysis, Comparison
     from telltale.attacks.base import AttackResult, RandomTarget
+    from telltale.base.parameters import ParameterValue
     from telltale.base.progress import Progress
     from telltale.bundle.bundle import Bundle
     from telltale.cli.server import Server
@@ -55,7 +57,7 @@ def _notebook() -> None:
 drawn_by(_notebook)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import what concerns networks when it is first asked for."""
     if name not in _FROM_MODELS:
         raise AttributeError(f"module 'telltale' has no attribute '{name}'")
@@ -104,6 +106,19 @@ def build(
     ------
     InputError
         If no process can make the classifier again, the data set is not for it, or a name is not known.
+
+    Examples
+    --------
+    The classifier here is the shipped one; `docs/own-model.md` goes all the way from a network of your own.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import telltale
+    >>> from telltale.analysis.kept import load
+    >>> classifier = load("digits").classifier
+    >>> folder = Path(tempfile.mkdtemp()) / "mine"
+    >>> telltale.build("mine", classifier, "digits", out=folder, attacks=["fgsm"], detectors=["knn_score"]).name
+    'mine'
     """
     from telltale.base.places import data_home
     from telltale.base.progress import silent
@@ -112,11 +127,19 @@ def build(
 
     folder = out or data_home() / "precomputed" / name
     plan = own_plan(name, data, attacks, detectors)
-    return load_bundle(str(build_around(classifier, plan, folder, progress or silent)))
+    return load_bundle(build_around(classifier, plan, folder, progress or silent))
 
 
-def load_bundle(name: str) -> Bundle:
-    """Return a bundle by name or folder; see `telltale.bundle.load_bundle`."""
+def load_bundle(name: str | Path) -> Bundle:
+    """Return a bundle by name or folder; see `telltale.bundle.load_bundle`.
+
+    Examples
+    --------
+    >>> import telltale
+    >>> bundle = telltale.load_bundle("digits")
+    >>> bundle.image_shape, len(bundle.class_names)
+    ((1, 32, 32), 10)
+    """
     from telltale.bundle import load_bundle as load
 
     return load(name)
@@ -127,7 +150,7 @@ def attack(
     *,
     bundle: str = "digits",
     attack: str,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
     seed: int = 0,
     target: int | RandomTarget | None = None,
 ) -> AttackResult:
@@ -150,6 +173,15 @@ def attack(
     ------
     InputError
         If an argument is not accepted.
+
+    Examples
+    --------
+    >>> import telltale
+    >>> bundle = telltale.load_bundle("digits")
+    >>> image = bundle.image_set.images(bundle.splits.test[:1])[0]
+    >>> attacked = telltale.attack(image, attack="pgd", parameters={"eps": 0.1})
+    >>> bool(attacked.success[0]), bool(attacked.linf[0] <= 0.1)
+    (True, True)
     """
     from telltale.analysis.analyse import attack_image
 
@@ -163,6 +195,17 @@ def analyse(image: npt.NDArray[np.float32], *, bundle: str = "digits", alpha: fl
     ------
     InputError
         If an argument is not accepted.
+
+    Examples
+    --------
+    >>> import telltale
+    >>> bundle = telltale.load_bundle("digits")
+    >>> image = bundle.image_set.images(bundle.splits.test[:1])[0]
+    >>> result = telltale.analyse(telltale.attack(image, attack="pgd", parameters={"eps": 0.1}).images[0])
+    >>> result.fused.kind
+    'adversarial'
+    >>> list(result.evidence)
+    ['response', 'squeezing', 'trajectory', 'neighbours', 'influence', 'density']
     """
     from telltale.analysis.analyse import analyse_image
 
@@ -176,6 +219,16 @@ def compare(natural: Analysis, attacked: Analysis) -> Comparison:
     ------
     InputError
         If two bundles, or two false-positive rates, are behind them.
+
+    Examples
+    --------
+    >>> import telltale
+    >>> bundle = telltale.load_bundle("digits")
+    >>> image = bundle.image_set.images(bundle.splits.test[:1])[0]
+    >>> attacked = telltale.attack(image, attack="pgd", parameters={"eps": 0.1}).images[0]
+    >>> both = telltale.compare(telltale.analyse(image), telltale.analyse(attacked))
+    >>> both.natural.prediction.name == both.attacked.prediction.name
+    False
     """
     from telltale.analysis.results import Comparison
 
@@ -187,7 +240,7 @@ def evaluate(
     *,
     fresh: bool = False,
     attack: str | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, ParameterValue] | None = None,
     images: int = 500,
     seen: Sequence[str] = (),
     progress: Progress | None = None,
@@ -213,6 +266,13 @@ def evaluate(
     ------
     InputError
         If an argument is not accepted.
+
+    Examples
+    --------
+    >>> import telltale
+    >>> found = telltale.evaluate("digits")
+    >>> max(found.macro_auc.values()) > 0.9
+    True
     """
     from telltale.base.errors import InputError
     from telltale.recipes import AttackPlan
@@ -265,7 +325,7 @@ def app(bundle: str | Path | None = None, *, port: int = 8501, host: str = "127.
     return serve(bundle, port=port, host=host, browser=browser)
 
 
-def _opened(name: str) -> Any:
+def _opened(name: str) -> LoadedBundle:
     from telltale.analysis.kept import load
 
     return load(name)

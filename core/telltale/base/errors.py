@@ -19,10 +19,6 @@ class NotFittedError(TelltaleError):
     """A detector was asked for a score before it was fitted."""
 
 
-class NotCalibratedError(TelltaleError):
-    """A detector was asked for a verdict before its score was calibrated on natural images."""
-
-
 class CancelledError(TelltaleError):
     """The work was cancelled by the person who asked for it."""
 

@@ -26,7 +26,7 @@ def library_versions() -> dict[str, str]:
 
 
 def code_sha256(*packages: str) -> str:
-    """Return the SHA-256 (hex) of all of Telltale's own code, or of some packages of `core`."""
+    """Return the SHA-256 (hex) of all of Telltale's own code, or of some of its rooms."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     places = [root / package for package in packages] if packages else [root]

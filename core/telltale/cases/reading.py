@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -18,7 +17,6 @@ from telltale.cases.record import FORMAT, VERSION, CaseRecord
 LONGEST_TEXT = 20_000
 MOST_ITEMS = 2_000
 LARGEST_WHOLE = 2**63
-_REFUSED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def read_record(text: str | bytes) -> CaseRecord:

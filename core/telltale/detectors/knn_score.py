@@ -16,8 +16,6 @@ from telltale.detectors.tails import TAILS, UPPER, outwardness, which_tails
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.neighbours import PROCESSINGS, WEIGHTINGS, Neighbours, Processing, Weighting
 
-LAST_LAYER = "last"
-
 
 @dataclass(frozen=True)
 class KnnScoreSettings(Settings):

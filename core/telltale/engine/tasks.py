@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from telltale.analysis.kept import load
 from telltale.base.errors import InputError
@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from telltale.attacks.base import RandomTarget
+    from telltale.analysis.results import Analysis, LiveScores, SavedReading, SweepPoint
+    from telltale.attacks.base import AttackResult, RandomTarget
     from telltale.engine.checkpoint import Checkpoint
+    from telltale.kinds.response import ResponseView
+    from telltale.model_errors.reasons import ErrorReasons
+    from telltale.model_errors.suspicious import SuspiciousImages
 
     Image = npt.NDArray[np.float32]
 
@@ -39,7 +43,7 @@ def resolve(task: str) -> str:
     return task
 
 
-def analyse(checkpoint: Checkpoint, bundle: str, image: Image, alpha: float) -> Any:
+def analyse(checkpoint: Checkpoint, bundle: str, image: Image, alpha: float) -> Analysis:
     """Return the `Analysis` of one image (C, H, W)."""
     from telltale.analysis import analyse as analysis
 
@@ -55,14 +59,14 @@ def attack(
     parameters: Mapping[str, object],
     seed: int,
     target: int | RandomTarget | None = None,
-) -> Any:
+) -> AttackResult:
     """Return the `AttackResult` of one image (C, H, W)."""
     from telltale.analysis import analyse as analysis
 
     return analysis.attack_image(load(bundle), image, attack, parameters, seed, target, checkpoint)
 
 
-def respond(checkpoint: Checkpoint, bundle: str, image: Image, levels: int, patch: int) -> Any:
+def respond(checkpoint: Checkpoint, bundle: str, image: Image, levels: int, patch: int) -> ResponseView:
     """Return the `ResponseView` of one image (C, H, W) at other settings than the detector's."""
     from telltale.kinds import response
 
@@ -70,14 +74,16 @@ def respond(checkpoint: Checkpoint, bundle: str, image: Image, levels: int, patc
     return response.respond(load(bundle).classifier, image, levels, patch)
 
 
-def sweep(checkpoint: Checkpoint, bundle: str, natural: Image, attacked: Image, strengths: tuple[float, ...]) -> Any:
+def sweep(
+    checkpoint: Checkpoint, bundle: str, natural: Image, attacked: Image, strengths: tuple[float, ...]
+) -> tuple[SweepPoint, ...]:
     """Return one `SweepPoint` per strength on the line from the natural to the attacked image."""
     from telltale.analysis import analyse as analysis
 
     return analysis.sweep(load(bundle), natural, attacked, strengths, checkpoint)
 
 
-def survive(checkpoint: Checkpoint, bundle: str, attacked: Image, label: int, target: int) -> Any:
+def survive(checkpoint: Checkpoint, bundle: str, attacked: Image, label: int, target: int) -> tuple[SavedReading, ...]:
     """Return one `SavedReading` per file format of an attacked image (C, H, W)."""
     from telltale.analysis import survival
 
@@ -92,21 +98,21 @@ def live(
     parameters: Mapping[str, object],
     seed: int,
     ids: npt.NDArray[np.int64],
-) -> Any:
+) -> LiveScores:
     """Return the `LiveScores` of freshly attacked images beside their natural versions."""
     from telltale.analysis import analyse as analysis
 
     return analysis.live_scores(load(bundle), attack, parameters, seed, ids, checkpoint)
 
 
-def explain_errors(checkpoint: Checkpoint, bundle: str) -> Any:
+def explain_errors(checkpoint: Checkpoint, bundle: str) -> ErrorReasons:
     """Return the `ErrorReasons` of everything that the bundle's model misreads by itself."""
     from telltale.model_errors import reasons
 
     return reasons.explain_errors(load(bundle), checkpoint)
 
 
-def suspicious_images(checkpoint: Checkpoint, bundle: str) -> Any:
+def suspicious_images(checkpoint: Checkpoint, bundle: str) -> SuspiciousImages:
     """Return the `SuspiciousImages`: the bundle's training images, the least trustworthy label first."""
     from telltale.model_errors import suspicious
 

@@ -55,7 +55,7 @@ class Influential:
 
 
 class Evidence:
-    """What the five methods read about n images.
+    """What the methods read about n images; each part is computed once, when it is first asked for.
 
     Parameters
     ----------

@@ -89,11 +89,6 @@ class SparseProbabilities:
         """Number of classes, C."""
         return len(self.starts) - 1
 
-    @property
-    def listed_per_image(self) -> float:
-        """Mean number of lists an image is in."""
-        return len(self.rows) / len(self.unlisted)
-
     def list_of(self, label: int) -> slice:
         """Where the list of one class lies in `rows`, `shares` and `residuals`."""
         return slice(int(self.starts[label]), int(self.starts[label + 1]))
