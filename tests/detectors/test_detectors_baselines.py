@@ -14,7 +14,7 @@ from sklearn.covariance import EmpiricalCovariance
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KernelDensity
 
-from support.clouds import CLASSES, LAYERS, mixed, natural_trace, reference
+from support.clouds import CLASSES, LAYERS, few, fresh, known, mixed, natural_trace
 from support.tiny import TRAINING_IMAGES, tiny_classifier, tiny_digits, tiny_images
 from telltale.base.errors import InputError
 from telltale.detectors.dknn import DknnDetector
@@ -29,21 +29,6 @@ from telltale.evidence.mahalanobis import TiedGaussian, TiedGaussians
 from telltale.evidence.mahalanobis_step import score_gradients, stepped_scores, stepping
 from telltale.evidence.neighbours import NeighbourIndex
 from telltale.evidence.readings import Readings
-
-
-@functools.cache
-def known():
-    return reference()
-
-
-@functools.cache
-def problem():
-    return mixed(known(), 40, 1)
-
-
-@functools.cache
-def fresh() -> Evidence:
-    return mixed(known(), 20, 2)[0]
 
 
 def doubles(points: np.ndarray) -> np.ndarray:
@@ -66,7 +51,7 @@ def other_labels(evidence: Evidence, i: int, k: int) -> list[int]:
 
 @pytest.mark.parametrize("k", [1, 7, 50])
 def test_dknn_is_one_minus_the_p_value_that_counting_by_hand_gives(k) -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     detector = DknnDetector(k=k).fit(evidence, labels)
     natural = np.flatnonzero(~labels.adversarial)
     calibration = [other_labels(evidence, i, k)[evidence.predictions[i]] for i in natural]
@@ -113,7 +98,7 @@ def lid_by_hand(distances: list[float], k: int) -> float:
 
 
 def test_lid_detector_is_logistic_regression_on_estimates_by_hand() -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     detector = LidDetector(k=15, c=10.0).fit(evidence, labels)
     rows = detector.arrays()["minibatch"].astype(int)
     assert len(set(rows)) == 100
@@ -205,7 +190,7 @@ def test_mahalanobis_scores_are_those_of_scikit_learn_and_scipy() -> None:
 
 
 def test_mahalanobis_detector_is_logistic_regression_on_its_scores() -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     detector = MahalanobisDetector(c=0.5).fit(evidence, labels)
     scores = [known().gaussians.scores(images.trace) for images in (evidence, fresh())]
     np.testing.assert_allclose(detector.score(fresh()), regression(*scores, labels, 0.5), rtol=1e-3, atol=1e-3)
@@ -294,7 +279,7 @@ def test_a_step_treats_every_image_as_if_it_were_alone(monkeypatch) -> None:
 
 
 def test_the_detector_steps_where_pixels_are_at_hand_and_says_so_where_not() -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     asked = []
 
     def stepped(gaussians: TiedGaussians, step: float) -> np.ndarray:
@@ -332,7 +317,7 @@ def tiny_known(layers: tuple[str, ...]):
 
 @pytest.mark.parametrize("bandwidth", [0.05, 0.2, 1.0])
 def test_kernel_density_is_scikit_learns_among_images_of_the_predicted_class(bandwidth) -> None:
-    detector = KernelDensityDetector(bandwidth=bandwidth).fit(*problem())
+    detector = KernelDensityDetector(bandwidth=bandwidth).fit(*few())
     hidden, labels = doubles(known().trace.hidden), known().labels
     own_means = np.stack([hidden[labels == c].mean(0) for c in range(CLASSES)])[labels]
     radius = np.sqrt(np.square(hidden - own_means).sum(1).mean())
@@ -350,7 +335,7 @@ def test_kernel_density_stays_finite_far_away_and_is_exact_on_a_single_point() -
 
 
 def test_the_bandwidths_unit_follows_the_scale_of_a_network() -> None:
-    detector = KernelDensityDetector(bandwidth=0.3).fit(*problem())
+    detector = KernelDensityDetector(bandwidth=0.3).fit(*few())
     hidden, centroids = known().trace.hidden, known().pivots.centroid[-1]
     grown = class_radius(100 * hidden, known().labels, 100 * centroids)
     assert grown == pytest.approx(100 * detector.radius_, rel=1e-5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.stats import multivariate_normal
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from support.clouds import CLASSES, LAYERS, mixed, readings, reference
+from support.clouds import CLASSES, LAYERS, few, fresh, known, readings
 from telltale.base.errors import InputError
 from telltale.detectors.feature_response import FeatureResponseDetector
 from telltale.detectors.feature_squeezing import FeatureSqueezingDetector
@@ -24,29 +23,13 @@ from telltale.evidence.evidence import Evidence
 from telltale.evidence.readings import Readings
 from telltale.evidence.squeezing import SQUEEZERS
 
-
-@functools.cache
-def known():
-    return reference()
-
-
-@functools.cache
-def problem():
-    return mixed(known(), 40, 1)
-
-
-@functools.cache
-def fresh() -> Evidence:
-    return mixed(known(), 20, 2)[0]
-
-
 # --- kNN score ---
 
 
 @pytest.mark.parametrize("layer", [-1, 0, 1])
 @pytest.mark.parametrize(("k", "used"), [(7, 7), (60, 60), (1000, 60)])
 def test_knn_score_is_one_minus_scikit_learns_probability_of_the_predicted_class(layer, k, used) -> None:
-    detector = KnnScoreDetector(layer=layer, processing="none", weighting="knn", k=k).fit(*problem())
+    detector = KnnScoreDetector(layer=layer, processing="none", weighting="knn", k=k).fit(*few())
     oracle = KNeighborsClassifier(used, algorithm="kd_tree")  # k is at most half of the 120 training images
     oracle.fit(known().trace.activations[layer].astype(np.float64), known().labels)
     shares = oracle.predict_proba(fresh().trace.activations[layer].astype(np.float64))
@@ -58,7 +41,7 @@ def test_knn_score_is_one_minus_scikit_learns_probability_of_the_predicted_class
 
 def test_a_layer_that_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match=r"^layer must be an integer in \[-3, 2\], got 7\.$"):
-        KnnScoreDetector(layer=7).fit(*problem()).score(fresh())
+        KnnScoreDetector(layer=7).fit(*few()).score(fresh())
 
 
 # --- I-defender ---
@@ -73,12 +56,12 @@ def surprises(evidence: Evidence) -> np.ndarray:
 
 
 def test_idefenders_log_density_variant_is_minus_the_log_density_of_the_predicted_class() -> None:
-    scores = IDefender(variant="log_density").fit(*problem()).score(fresh())
+    scores = IDefender(variant="log_density").fit(*few()).score(fresh())
     np.testing.assert_allclose(scores, surprises(fresh()), rtol=1e-9)
 
 
 def test_class_quantile_rises_with_surprise_within_every_class_and_never_falls() -> None:
-    scores, surprise = IDefender(variant="class_quantile").fit(*problem()).score(fresh()), surprises(fresh())
+    scores, surprise = IDefender(variant="class_quantile").fit(*few()).score(fresh()), surprises(fresh())
     for c in range(CLASSES):
         rows = np.flatnonzero(fresh().predictions == c)
         ordered = scores[rows[np.argsort(surprise[rows])]]
@@ -88,7 +71,7 @@ def test_class_quantile_rises_with_surprise_within_every_class_and_never_falls()
 
 
 def test_class_quantile_is_the_place_among_natural_images_of_the_predicted_class() -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     scores = IDefender(variant="class_quantile").fit(evidence, labels).score(fresh())
     natural = ~labels.adversarial
     for score, surprise, c in zip(scores, surprises(fresh()), fresh().predictions, strict=True):
@@ -159,7 +142,7 @@ def test_nnif_can_read_the_logarithms_of_the_same_features() -> None:
 
 
 def test_nnif_is_a_weighted_logistic_regression_on_weighted_standard_scores() -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     detector = NnifDetector(m=10, c=10.0).fit(evidence, labels)
     features, weights = detector.features(evidence), labels.balanced_weights()
     mean = (features * weights[:, None]).sum(0) / weights.sum()
@@ -175,7 +158,7 @@ def test_nnif_is_a_weighted_logistic_regression_on_weighted_standard_scores() ->
 
 @pytest.mark.parametrize("direction", [1.0, -1.0])
 def test_the_direction_of_the_entropy_is_fitted(direction) -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     turned = Evidence(known(), evidence.trace, readings(5.0 + direction * evidence.readings["mean_entropy"]))
     detector = FeatureResponseDetector().fit(turned, labels)
     assert detector.direction_ == direction
@@ -183,7 +166,7 @@ def test_the_direction_of_the_entropy_is_fitted(direction) -> None:
 
 
 def test_the_direction_weighs_attacks_equally_however_many_images_they_have() -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     # 70 images of one attack lie slightly higher than natural ones, 10 of another far lower: by images the direction
     # would be up, by attacks it is down.
     entropy = np.concatenate([np.arange(40.0), np.full(70, 24.5), np.full(10, -1.0)])
@@ -201,7 +184,7 @@ def test_the_direction_weighs_attacks_equally_however_many_images_they_have() ->
 
 @pytest.mark.parametrize("bits", ["1", "4", "5"])
 def test_feature_squeezing_is_the_largest_distance_or_how_far_it_lies_from_the_natural_median(bits) -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     squeezed = np.random.default_rng(0).random((len(evidence), len(SQUEEZERS)))
     distances = dict(zip(SQUEEZERS, squeezed.T, strict=True))
     evidence = Evidence(evidence.reference, evidence.trace, Readings({"squeezed": squeezed}))

@@ -9,25 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from support.clouds import CLASSES, LAYERS, mixed, reference
+from support.clouds import CLASSES, LAYERS, few, known, mixed
 from telltale.detectors import sequence_networks
 from telltale.detectors.sequence_networks import HIDDEN_UNITS, build_network, train_network
 from telltale.detectors.trajectory import RUNNING_SUSPICION, TrajectoryDetector
 
 
 @functools.cache
-def known():
-    return reference()
-
-
-@functools.cache
-def problem():
-    return mixed(known(), 40, 1)
-
-
-@functools.cache
 def fitted(architecture: str) -> TrajectoryDetector:
-    return TrajectoryDetector(architecture=architecture, epochs=20).fit(*problem())
+    return TrajectoryDetector(architecture=architecture, epochs=20).fit(*few())
 
 
 def sigmoid(x):
@@ -51,7 +41,7 @@ def lstm_by_hand(weights: dict[str, np.ndarray], sequences: np.ndarray) -> np.nd
 
 def sequences_by_hand(detector: TrajectoryDetector, evidence) -> np.ndarray:
     """Distances standardised over the natural images that the detector was fitted on."""
-    fit_evidence, labels = problem()
+    fit_evidence, labels = few()
     natural = fit_evidence.trajectory(detector.pivot, detector.distance)[~labels.adversarial].astype(np.float64)
     raw = evidence.trajectory(detector.pivot, detector.distance).astype(np.float64)
     return (raw - natural.mean(0)) / natural.std(0)
@@ -89,7 +79,7 @@ def test_the_last_running_score_is_the_score_and_the_perceptron_has_none() -> No
 
 
 def test_the_running_suspicion_belongs_to_the_chosen_lstm_or_to_one_of_its_settings() -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     assert fitted("lstm").companions(evidence, labels) == {RUNNING_SUSPICION: fitted("lstm")}
     running = fitted("mlp").companions(evidence, labels)[RUNNING_SUSPICION]
     assert isinstance(running, TrajectoryDetector)
@@ -163,7 +153,7 @@ def test_training_stops_once_nothing_better_comes(monkeypatch) -> None:
 
 
 def test_the_held_out_images_are_never_trained_on(monkeypatch) -> None:
-    evidence, labels = problem()
+    evidence, labels = few()
     seen = []
 
     def watch(network, sequences, adversarial, weights, held_out, epochs, seed):

@@ -93,3 +93,15 @@ def known() -> Reference:
 def problem(separable: bool = True) -> tuple[tuple[Evidence, Labels], tuple[Evidence, Labels]]:
     """Return what detectors are fitted on, and fresh images to score."""
     return mixed(known(), FIT, 1, separable), mixed(known(), FRESH, 2, separable)
+
+
+@functools.cache
+def few() -> tuple[Evidence, Labels]:
+    """Return what detectors are fitted on where few images do."""
+    return mixed(known(), 40, 1)
+
+
+@functools.cache
+def fresh() -> Evidence:
+    """Return fresh images for what was fitted to `few`."""
+    return mixed(known(), 20, 2)[0]

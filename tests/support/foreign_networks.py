@@ -1,4 +1,4 @@
-"""Networks as other people write them, tiny, registered by decorator: what the acceptance matrix crosses.
+"""Networks as other people write them, tiny, registered by decorator; tests cross them with class counts and sizes.
 
 ``NETWORKS[name](classes, height, width)`` returns one as a classifier. A worker process finds the factories when
 ``TELLTALE_MODELS`` names this module.

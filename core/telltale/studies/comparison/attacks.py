@@ -85,7 +85,7 @@ def cw_rows(
     Torchattacks does not search the weight and stops as soon as the summed loss rises; what takes as long there is
     here ``patience=0``, which stops at the first success.
 
-    Foolbox's own defaults, 9 searches of up to 10,000 steps, would take hours: see `converged_row`.
+    Foolbox's own defaults, 9 searches of up to 10,000 steps, would take hours.
     """
     torchattacks = {"torchattacks CW, its defaults (c = 1, up to 50 steps)": _torchattacks(theirs, "CW")}
     searched = {"steps": 100, "binary_search_steps": 5, "initial_const": 1.0, "stepsize": 0.05}
@@ -97,14 +97,6 @@ def cw_rows(
     yield from _rows(classifier, images, labels, "cw", {}, torchattacks | foolbox)
     quick = {"patience": 0, "steps": 50, "binary_search_steps": 1}
     yield from _rows(classifier, images, labels, "cw", quick, torchattacks)
-
-
-def converged_row(classifier: Classifier, images: FloatImages, labels: IntArray) -> ComparisonRow:
-    """Compare our defaults with foolbox's, 9 searches of up to 10,000 steps: a minute and more for each image."""
-    theirs = deepcopy(classifier).requires_grad_(False)
-    others = {"foolbox L2CarliniWagnerAttack, its defaults": _foolbox(theirs, "L2CarliniWagnerAttack")}
-    with one_thread():
-        return next(_rows(classifier, images, labels, "cw", {}, others))
 
 
 def _rows(
