@@ -52,5 +52,6 @@ class Drawn(Displayed):
 
 
 def _ready() -> None:
-    while _prepare:
-        _prepare.pop()()
+    """Import what draws; again each time, so that no thread goes on while another is still importing it."""
+    for prepare in _prepare:
+        prepare()

@@ -21,27 +21,6 @@ if TYPE_CHECKING:
 
     Image = npt.NDArray[np.float32]
 
-REGISTRY: Mapping[str, str] = {
-    name: f"telltale.engine.tasks:{name}"
-    for name in ("analyse", "attack", "respond", "sweep", "survive", "live", "explain_errors", "suspicious_images")
-}
-
-
-def resolve(task: str) -> str:
-    """Return the ``module:function`` path of a registered task, or the path itself where one is given.
-
-    Raises
-    ------
-    InputError
-        If `task` is neither.
-    """
-    if task in REGISTRY:
-        return REGISTRY[task]
-    module, colon, function = task.partition(":")
-    if not (colon and function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
-        raise InputError(f"The engine has no task {task!r}; it accepts {', '.join(REGISTRY)}.")
-    return task
-
 
 def analyse(checkpoint: Checkpoint, bundle: str, image: Image, alpha: float) -> Analysis:
     """Return the `Analysis` of one image (C, H, W)."""
@@ -117,3 +96,25 @@ def suspicious_images(checkpoint: Checkpoint, bundle: str) -> SuspiciousImages:
     from telltale.model_errors import suspicious
 
     return suspicious.suspicious_images(load(bundle).reference, checkpoint)
+
+
+REGISTRY: Mapping[str, str] = {
+    task.__name__: f"{task.__module__}:{task.__name__}"
+    for task in (analyse, attack, respond, sweep, survive, live, explain_errors, suspicious_images)
+}
+
+
+def resolve(task: str) -> str:
+    """Return the ``module:function`` path of a registered task, or the path itself where one is given.
+
+    Raises
+    ------
+    InputError
+        If `task` is neither.
+    """
+    if task in REGISTRY:
+        return REGISTRY[task]
+    module, colon, function = task.partition(":")
+    if not (colon and function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        raise InputError(f"The engine has no task {task!r}; it accepts {', '.join(REGISTRY)}.")
+    return task
