@@ -17,7 +17,7 @@ from telltale.data.image_set import ImageSet
 from telltale.data.sources import DATA_VARIABLE, load_image_set
 from telltale.data.splits import Splits
 from telltale.models.classifier import Classifier
-from telltale.models.training import architecture_of
+from telltale.models.training import recipe_spec
 from telltale.models.weights import load_weights
 from telltale.recipes import CIFAR10
 
@@ -61,7 +61,7 @@ def photographs() -> Photographs:
     if not WEIGHTS.exists():
         pytest.skip(f"there are no weights in {WEIGHTS}: run `telltale train cifar10`")
     image_set = _load_images()
-    classifier = load_weights(architecture_of(CIFAR10, image_set), WEIGHTS)
+    classifier = load_weights(recipe_spec(CIFAR10, image_set), WEIGHTS)
     splits = Splits.draw(image_set.labels, CIFAR10.sizes, CIFAR10.seed, image_set.own_test)
     first = splits.test[: 2 * IMAGES]
     correct = classifier.predict(image_set.images(first)) == image_set.labels[first]

@@ -23,7 +23,7 @@ from telltale.data.image_set import ImageSet
 from telltale.data.sources import KNOWN_SOURCES, find_image_set, lasting_source, load_image_set
 from telltale.data.splits import SPLIT_NAMES, Splits, SplitSizes
 from telltale.data.uploads import png_bytes
-from telltale.models.training import architecture_of
+from telltale.models.training import recipe_spec
 from telltale.recipes import RECIPES
 
 # Where the hub keeps each known data set's files, the columns they have, and one image's channels and side.
@@ -100,7 +100,7 @@ def test_every_known_data_set_has_a_recipe_that_fits_it(name) -> None:
     planned = {plan.name for plan in recipe.attacks}
     assert planned == {plan.name for plan in RECIPES["cifar10"].attacks} and planned >= set(recipe.macro_attacks)
     blank = ImageSet(name, pictures(1, channels, side, 0), np.zeros(1, dtype=np.int64), ("a", "b"))
-    assert architecture_of(recipe, blank).height == side
+    assert recipe_spec(recipe, blank).height == side
 
 
 class Hub:

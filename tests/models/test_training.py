@@ -26,7 +26,7 @@ from telltale.data.splits import SplitSizes
 from telltale.models.augmentation import Augmentation
 from telltale.models.training import (
     Checkpoint,
-    architecture_of,
+    recipe_spec,
     train,
     train_classifier,
 )
@@ -166,7 +166,7 @@ def test_a_resumed_training_ends_in_the_same_weights(tmp_path, data, uninterrupt
 
 
 def run_of(data: ImageSet) -> TrainingRun:
-    return TrainingRun(TINY, architecture_of(TINY, data), data.pixels[IDS], data.labels[IDS])
+    return TrainingRun(TINY, recipe_spec(TINY, data), data.pixels[IDS], data.labels[IDS])
 
 
 def test_the_learning_rate_goes_on_where_it_was(data) -> None:
@@ -302,11 +302,11 @@ def test_weights_say_what_they_were_trained_on(tmp_path, data, monkeypatch) -> N
     use(monkeypatch, dataclasses.replace(TINY, epochs=1))
     file = train("mini", out=tmp_path / "w.safetensors", progress=silent)
     assert trained_on(file) == load_metadata(file)["data"] == data.fingerprint
-    classifier = load_weights(architecture_of(TINY, data), file)
+    classifier = load_weights(recipe_spec(TINY, data), file)
     save_weights(classifier, tmp_path / "silent.safetensors")
     assert trained_on(tmp_path / "silent.safetensors") is None
     assert trained_on(tmp_path / "absent.safetensors") is None
-    again = load_weights(architecture_of(TINY, data), tmp_path / "silent.safetensors")
+    again = load_weights(recipe_spec(TINY, data), tmp_path / "silent.safetensors")
     assert_same(weights_of(again), weights_of(classifier))
     (tmp_path / "broken.safetensors").write_bytes(b"{}")
     with pytest.raises(DamagedBundleError, match=r"broken\.safetensors"):
@@ -334,7 +334,7 @@ def test_the_recipes_own_weights_are_replaced_by_the_same_datas_only(tmp_path, d
     assert own.read_bytes() == second
     train("mini", out=tmp_path / "other.safetensors", progress=silent)
     assert trained_on(tmp_path / "other.safetensors") == changed(data).fingerprint
-    save_weights(load_weights(architecture_of(TINY, data), own), own)
+    save_weights(load_weights(recipe_spec(TINY, data), own), own)
     with pytest.raises(InputError, match="--out"):
         train("mini", progress=no_training)
     own.write_bytes(b"junk")  # of no use to anybody
@@ -389,10 +389,10 @@ def test_mixed_precision_resumes_too(tmp_path) -> None:
     recipe = dataclasses.replace(TINY, mixed_precision=True, learning_rate=0.1)
     image_set, ids = easy(300), np.arange(300)
     checkpoint = Checkpoint.beside(tmp_path / "w.safetensors", recipe, image_set)
-    run = TrainingRun(recipe, architecture_of(recipe, image_set), image_set.pixels[ids], image_set.labels[ids])
+    run = TrainingRun(recipe, recipe_spec(recipe, image_set), image_set.pixels[ids], image_set.labels[ids])
     run.epoch(lambda _: None)
     checkpoint.keep(run, 1)
-    other = TrainingRun(recipe, architecture_of(recipe, image_set), image_set.pixels[ids], image_set.labels[ids])
+    other = TrainingRun(recipe, recipe_spec(recipe, image_set), image_set.pixels[ids], image_set.labels[ids])
     assert checkpoint.resume(other) == 1
     assert_same(other.arrays(), run.arrays())
     assert_same(other.arrays(), {k: v for k, v in load_arrays(checkpoint.file).items() if k != "epochs"})

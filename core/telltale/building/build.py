@@ -38,7 +38,7 @@ from telltale.data.splits import Splits, SplitSizes
 from telltale.evidence.reference import Reference
 from telltale.models.classifier import Classifier
 from telltale.models.trace import Trace
-from telltale.models.training import architecture_of, shipped_weights, train_weights
+from telltale.models.training import recipe_spec, shipped_weights, train_weights
 from telltale.models.weights import load_weights, save_weights, trained_on
 from telltale.recipes import BundlePlan, Recipe, get_recipe
 
@@ -99,7 +99,7 @@ def build_recipe(
     image_set, kept = _read(source, progress), work or folder.parent / ".build"
     splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
     weights = _trained(recipe, image_set, splits, kept, folder.name, part(progress, 0.0, 0.05))
-    classifier = load_weights(architecture_of(recipe, image_set), weights)
+    classifier = load_weights(recipe_spec(recipe, image_set), weights)
     return _build(_Materials(recipe, source, image_set, splits, classifier, weights), folder, progress, compact, work)
 
 

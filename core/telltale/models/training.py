@@ -123,7 +123,7 @@ def train_classifier(
     checkpoint : Checkpoint, optional
         Where every epoch is kept, and from where training goes on.
     """
-    run = TrainingRun(recipe, architecture_of(recipe, image_set), image_set.pixels[ids], image_set.labels[ids])
+    run = TrainingRun(recipe, recipe_spec(recipe, image_set), image_set.pixels[ids], image_set.labels[ids])
     first = 0 if checkpoint is None else checkpoint.resume(run)
     tell = _pace(progress, recipe.epochs, len(ids), first)
     for epoch in range(first, recipe.epochs):
@@ -198,8 +198,8 @@ class Checkpoint:
             left.unlink(missing_ok=True)
 
 
-def architecture_of(recipe: Recipe, image_set: ImageSet) -> ClassifierSpec:
-    """Shape a recipe's network for a data set."""
+def recipe_spec(recipe: Recipe, image_set: ImageSet) -> ClassifierSpec:
+    """Return what a recipe's network is made from for a data set's images and classes."""
     channels, height, width = image_set.pixels.shape[1:]
     return small_resnet_spec(channels, height, width, len(image_set.class_names), recipe.base_width, recipe.depth)
 

@@ -25,7 +25,7 @@ class TrainingRun:
     Parameters
     ----------
     recipe : Recipe
-    architecture : ClassifierSpec
+    spec : ClassifierSpec
     pixels : array of uint8, shape (n, C, H, W)
     labels : array of int64, shape (n,)
     """
@@ -33,7 +33,7 @@ class TrainingRun:
     def __init__(
         self,
         recipe: Recipe,
-        architecture: ClassifierSpec,
+        spec: ClassifierSpec,
         pixels: npt.NDArray[np.uint8],
         labels: npt.NDArray[np.int64],
     ) -> None:
@@ -44,7 +44,7 @@ class TrainingRun:
         self._draws = torch.Generator().manual_seed(recipe.seed)
         self._batches = -(-len(labels) // recipe.batch_size)
         with self._compute.limits():
-            untrained = _untrained(recipe.seed, architecture, torch.from_numpy(pixels))
+            untrained = _untrained(recipe.seed, spec, torch.from_numpy(pixels))
         self._classifier = self._compute.place(untrained)
         self._optimiser = torch.optim.SGD(
             self._classifier.parameters(),
@@ -108,8 +108,8 @@ class TrainingRun:
         self._schedule.step()
 
 
-def _untrained(seed: int, architecture: ClassifierSpec, pixels: torch.Tensor) -> Classifier:
+def _untrained(seed: int, spec: ClassifierSpec, pixels: torch.Tensor) -> Classifier:
     images = pixels.float() / 255.0
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return make_classifier(architecture, float(images.mean()), float(images.std()))
+        return make_classifier(spec, float(images.mean()), float(images.std()))

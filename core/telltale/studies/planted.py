@@ -20,7 +20,7 @@ from telltale.data.splits import Splits
 from telltale.evidence.influence import fit_head
 from telltale.model_errors.suspicious import SuspiciousImages, rank_labels
 from telltale.models.classifier import Classifier
-from telltale.models.training import architecture_of, shipped_weights, train_classifier, train_weights
+from telltale.models.training import recipe_spec, shipped_weights, train_classifier, train_weights
 from telltale.models.weights import load_weights, trained_on
 from telltale.recipes import Recipe, get_recipe
 
@@ -218,7 +218,7 @@ def _own_network(recipe: Recipe, image_set: ImageSet) -> Classifier:
         raise InputError(f"The recipe '{recipe.name}' has no trained network here; leave --head-only out.")
     if trained_on(file) != image_set.fingerprint:
         raise InputError(f"The network of '{recipe.name}' learned from other data; leave --head-only out.")
-    return load_weights(architecture_of(recipe, image_set), file)
+    return load_weights(recipe_spec(recipe, image_set), file)
 
 
 def _trained(plan: Plan, noisy: ImageSet, ids: Ids, report: Report) -> Classifier:
@@ -229,7 +229,7 @@ def _trained(plan: Plan, noisy: ImageSet, ids: Ids, report: Report) -> Classifie
     name = f"{recipe.name}-{recipe.base_width}x{recipe.epochs}-{plan.count}-{plan.seed}.safetensors"
     file = plan.work / name
     if _learned_from(file, noisy):
-        return load_weights(architecture_of(recipe, noisy), file)
+        return load_weights(recipe_spec(recipe, noisy), file)
     return train_weights(recipe, noisy, ids, file, report)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from telltale.models.classifier import Classifier
-from telltale.models.training import architecture_of, train_weights
+from telltale.models.training import recipe_spec, train_weights
 from telltale.models.weights import load_weights
 from telltale.recipes import Recipe
 from telltale.studies.tables.lab import Lab
@@ -25,4 +25,4 @@ def trained_network(lab: Lab, recipe: Recipe, file: Path) -> Classifier:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         train_weights(recipe, lab.image_set, lab.loaded.bundle.splits.train, file, lab.progress)
-    return load_weights(architecture_of(recipe, lab.image_set), file)
+    return load_weights(recipe_spec(recipe, lab.image_set), file)
