@@ -206,10 +206,17 @@ def spoil(file: Path, how: str) -> None:
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize("how", ["flipped", "half", "empty", "of another kind"])
-def test_a_damaged_checkpoint_means_starting_anew(tmp_path, data, uninterrupted, how) -> None:
-    checkpoint = Checkpoint.beside(tmp_path / "w.safetensors", TINY, data)
+@pytest.fixture(scope="module")
+def after_one_epoch(data: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    checkpoint = Checkpoint.beside(tmp_path_factory.mktemp("kept") / "w.safetensors", TINY, data)
     interrupted(data, checkpoint)
+    return checkpoint.file.read_bytes()
+
+
+@pytest.mark.parametrize("how", ["flipped", "half", "empty", "of another kind"])
+def test_a_damaged_checkpoint_means_starting_anew(tmp_path, data, uninterrupted, after_one_epoch, how) -> None:
+    checkpoint = Checkpoint.beside(tmp_path / "w.safetensors", TINY, data)
+    checkpoint.file.write_bytes(after_one_epoch)
     spoil(checkpoint.file, how)
     began, weights = resumed(data, checkpoint)
     assert began == f"epoch 1 of {EPOCHS}"
@@ -374,9 +381,9 @@ def test_it_learns_in_either_precision_and_gives_the_threads_back(mixed: bool) -
     recipe = dataclasses.replace(TINY, mixed_precision=mixed, epochs=4, shift=1, flip=True, learning_rate=0.1)
     image_set, train_ids, test_ids = easy(400), np.arange(300), np.arange(300, 400)
     threads = torch.get_num_threads()
-    for wanted in (1, 2):
+    for wanted, epochs in ((1, 1), (2, recipe.epochs)):
         torch.set_num_threads(wanted)
-        classifier = train_classifier(recipe, image_set, train_ids, silent)
+        classifier = train_classifier(dataclasses.replace(recipe, epochs=epochs), image_set, train_ids, silent)
         assert torch.get_num_threads() == wanted
     torch.set_num_threads(threads)
     assert (classifier.predict(image_set.images(test_ids)) == image_set.labels[test_ids]).mean() > 0.95
