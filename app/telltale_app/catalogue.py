@@ -66,6 +66,13 @@ def attacks() -> Mapping[str, AnyAttack]:
     return attack_registry.ATTACKS
 
 
+def unseen_words(bundle: Bundle) -> str:
+    """Return what held-out images are to the model: whether it has learned from them is known of its own training."""
+    if bundle.manifest.notes.get("own_classifier"):
+        return "that are none of its references (what it has learned from is not known here)"
+    return "that it has not learned from"
+
+
 def detector_settings(bundle: Bundle, name: str) -> Mapping[str, ParameterValue]:
     """Return the settings with which a model's detector judges; empty where it has none."""
     settings: Mapping[str, ParameterValue] = bundle.manifest.detectors.get(name, {}).get("parameters", {})

@@ -46,6 +46,8 @@ class BundlePlan:
         Attacks over which settings are compared and the macro-AUC is reported.
     detectors : tuple of str
         Those that are fitted, by name; all that find their evidence where empty.
+    own : bool
+        Whether the classifier is somebody's own: what it has learned from is not known.
     seed : int
     """
 
@@ -56,6 +58,7 @@ class BundlePlan:
     attacks: tuple[AttackPlan, ...]
     macro_attacks: tuple[str, ...]
     detectors: tuple[str, ...] = ()
+    own: bool = False
     seed: int = 0
 
 
@@ -180,7 +183,14 @@ RECIPES = {recipe.name: recipe for recipe in (DIGITS, CIFAR10, CIFAR100, MNIST, 
 
 # What a classifier of somebody's own is built with unless they say otherwise.
 OWN_SIZES = SplitSizes(fit=400, calibration=600, test=1000)
+OWN_SHARES = (0.2, 0.25, 0.2)  # of all images, for each of them, where that is less
 OWN_ATTACKS = tuple(plan for plan in PHOTOGRAPH_ATTACKS if plan.name in ("fgsm", "pgd", "deepfool"))
+
+
+def own_sizes(images: int) -> SplitSizes:
+    """Return the held-out splits of a data set of somebody's own: `OWN_SIZES`, or `OWN_SHARES` of few images."""
+    most = (OWN_SIZES.fit, OWN_SIZES.calibration, OWN_SIZES.test)
+    return SplitSizes(*(min(size, int(share * images)) for size, share in zip(most, OWN_SHARES, strict=True)))
 
 
 def own_plan(name: str, source: str, attacks: Sequence[str] = (), detectors: Sequence[str] = ()) -> BundlePlan:
@@ -213,6 +223,7 @@ def own_plan(name: str, source: str, attacks: Sequence[str] = (), detectors: Seq
         attacks=plans,
         macro_attacks=tuple(plan.name for plan in plans),
         detectors=tuple(detectors),
+        own=True,
     )
 
 

@@ -152,7 +152,8 @@ def test_every_page_opens(at_hand: Built, page: str, monkeypatch: pytest.MonkeyP
     assert not app.error and not app.warning
 
 
-def test_what_is_not_the_classifiers_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_what_is_not_the_classifiers_is_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELLTALE_MODELS", foreign_networks.__file__)
     classifier = foreign("functional_relu", 3, 32, 32)
     images = blobs(12, (32, 48))
     write_images(tmp_path / "images", images, np.arange(12) % 3, 3)
@@ -169,4 +170,11 @@ def test_what_is_not_the_classifiers_is_refused_in_a_sentence(tmp_path: Path) ->
         telltale.build("own", nameless, str(tmp_path / "more"), out=tmp_path / "own")
     with pytest.raises(InputError, match="not built with the attack 'sword'"):
         telltale.build("own", nameless, str(tmp_path / "more"), attacks=("sword",))
+    with pytest.raises(InputError, match="no detector 'nose'"):
+        telltale.build("own", classifier, str(tmp_path / "more"), out=tmp_path / "own", detectors=("nose",))
+    with pytest.raises(InputError, match="name is made of letters"):
+        telltale.build("my own", classifier, str(tmp_path / "more"), out=tmp_path / "my own")
+    monkeypatch.delenv("TELLTALE_MODELS")
+    with pytest.raises(InputError, match="in the environment variable TELLTALE_MODELS"):
+        telltale.build("own", classifier, str(tmp_path / "more"), out=tmp_path / "own")
     assert not (tmp_path / "own").exists()

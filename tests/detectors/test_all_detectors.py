@@ -354,3 +354,9 @@ def test_no_warning_reaches_people() -> None:
 
 def test_the_clouds_have_the_classes_that_the_reference_knows() -> None:
     assert set(problem()[1][0].predictions) == set(range(CLASSES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_images_have_no_scores(name: str) -> None:
+    detector = registry.get_detector(name)(**({"epochs": 2} if name == "trajectory" else {})).fit(*problem()[0])
+    assert detector.score(problem()[1][0].take(slice(0, 0))).shape == (0,)

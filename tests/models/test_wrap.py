@@ -443,3 +443,53 @@ telltale.wrap
 assert {"wrap", "Preprocess", "model_factory"} <= set(dir(telltale))
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+class Behaves(nn.Module):
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.linear = how, nn.Linear(48, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
+        z = self.linear(x.flatten(1))
+        if self.how == "random":
+            return z + torch.randn_like(z)
+        if self.how == "of its batch":
+            return z - z.mean(0)
+        return {"named": {"logits": z}["logits"].detach()} if self.how == "detached" else {"logits": z}
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("random", "gives other logits each time for the same images"),
+        ("of its batch", "depend on the other images of its batch"),
+        ("detached", "The logits have no gradient"),
+    ],
+)
+def test_a_network_that_cannot_be_watched_is_refused(how, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        telltale.wrap(Behaves(how), classes=3, size=4)
+
+
+def test_one_named_tensor_is_the_logits() -> None:
+    network, images = Behaves("named"), torch.rand(2, 3, 4, 4)
+    classifier = telltale.wrap(network, classes=3, size=4)
+    torch.testing.assert_close(classifier.logits(images), network(images)["logits"])
+    assert classifier.head is not None
+
+
+def test_the_last_stage_is_the_last_one_with_places_whatever_flattens_it() -> None:
+    def stage() -> list[nn.Module]:
+        return [nn.Conv2d(3 if not layers else 4, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+
+    layers: list[nn.Module] = []
+    layers += stage()
+    layers += stage()
+    flattened = telltale.wrap(nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 3)), classes=3, size=16)
+    assert flattened.layers == ("2", "5", "7:input")
+    assert flattened.stage(torch.rand(1, 3, 16, 16)).shape == (1, 4, 4, 4)
+    averaged = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    pooled = telltale.wrap(averaged, classes=3, size=16)
+    assert pooled.layers == ("2", "5")
+    assert pooled.stage(torch.rand(1, 3, 16, 16)).shape == (1, 4, 4, 4)

@@ -26,9 +26,9 @@ CHOICES = """
 - **Scores** are higher where an image is more likely adversarial, for every detector.
 - **Thresholds** come from held-out natural images at a chosen false-alarm rate. The p-value of an image is
   (1 + natural images that score at least as high) / (n + 1).
-- **Splits** are by image: all versions of one image stay in one split. *Train* is what the classifier learned from and
-  what neighbours and influence refer to (a compact model keeps a random part of it for that); *fit* sets up the
-  detectors; *calibration* sets thresholds; *test* is reported.
+- **Splits** are by image: all versions of one image stay in one split. *Train* is what neighbours and
+  influence refer to, and what a classifier trained here has learned from (a compact model keeps a random part);
+  *fit* sets up the detectors; *calibration* sets thresholds; *test* is reported.
 - **Perturbations** are measured in pixels, after rounding, also where a paper measured them in normalised space.
 """
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from telltale.figures.errors import confusion_matrix, errors_map
 from telltale.model_errors.evaluated import Evaluated
-from telltale_app import layout, words
+from telltale_app import catalogue, layout, words
 from telltale_app.panels import selection
 from telltale_app.panels.errors import Errors, summary_words
 from telltale_app.panels.selection import Places
@@ -38,7 +38,7 @@ def filters(errors: Errors) -> Mask:
             selection_mode="multi",
             key="errors-splits",
             persist_state="session",
-            help="The model learned from none of them. Thresholds were set on the calibration images.",
+            help=f"Images {catalogue.unseen_words(bundle)}. Thresholds were set on the calibration images.",
         )
         true, read = (
             st.multiselect(

@@ -13,7 +13,7 @@ import streamlit as st
 from telltale.kinds.trajectory import NO_LAYER
 from telltale.model_errors.evaluated import Evaluated, evaluated_images
 from telltale.model_errors.reasons import LIKELY_LABEL_ERROR, ErrorReasons
-from telltale_app import words
+from telltale_app import catalogue, words
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -97,7 +97,7 @@ def summary_words(errors: Errors) -> str:
     np.fill_diagonal(counts, 0)
     true, predicted = np.unravel_index(counts.argmax(), counts.shape)
     return (
-        f"The model misreads **{count:,}** of {total:,} natural images that it has not learned from "
+        f"The model misreads **{count:,}** of {total:,} natural images {catalogue.unseen_words(errors.bundle)} "
         f"({words.percent(count / total)}), without any attack. Most often it takes **{errors.name(int(true))}** for "
         f"**{errors.name(int(predicted))}** ({_images(int(counts.max()))})."
     )

@@ -11,7 +11,7 @@ import streamlit as st
 from telltale.base.images import FloatImages
 from telltale.data.photographs import Photograph, photograph_for, photographs
 from telltale.scores.table import natural_test_ids
-from telltale_app import emphasis, pictures, state, words
+from telltale_app import catalogue, emphasis, pictures, state, words
 from telltale_app.case import KEYS, Case, from_query, photograph_of
 from telltale_app.panels.cropping import Photo, crop_panel, of_file, of_photograph, take
 from telltale_app.panels.missing import missing_images_note
@@ -88,7 +88,7 @@ def _test_images(bundle: Bundle) -> None:
     with gallery, st.grid(6, min_column_width=84, gap="xsmall"):
         for image_id in ids[(page - 1) * PER_PAGE : page * PER_PAGE]:
             _test_image(bundle, int(image_id), chosen)
-    st.caption("Test images that the model reads correctly; it has not learned from them.")
+    st.caption(f"Test images {catalogue.unseen_words(bundle)}, and that the model reads correctly.")
 
 
 def _test_image(bundle: Bundle, image_id: int, chosen: str) -> None:

@@ -35,8 +35,8 @@ def start_here(bundle: Bundle) -> None:
         for sample in _samples(bundle, bundle.id):
             _card(bundle, sample, (chosen.image, chosen.attack or "") == (f"test-{sample.image_id}", sample.attack))
     st.caption(
-        f"Test images, which the model has not learned from, chosen by their stored scores at {words.percent(ALPHA)} "
-        "false alarms."
+        f"Test images of the model, {catalogue.unseen_words(bundle)}, chosen by their stored scores at "
+        f"{words.percent(ALPHA)} false alarms."
     )
 
 

@@ -32,15 +32,18 @@ from telltale.building.writing import Built, Fitted, write_files
 from telltale.bundle import store
 from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE
 from telltale.bundle.fitted import FittedFiles, ReferenceFiles, in_half_precision, save_reference
+from telltale.bundle.manifest import check_name
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.data.splits import Splits, SplitSizes
+from telltale.detectors.registry import get_detector
 from telltale.evidence.reference import Reference
 from telltale.models.classifier import Classifier
+from telltale.models.factories import check_known_elsewhere
 from telltale.models.trace import Trace
 from telltale.models.training import recipe_spec, shipped_weights, train_weights
 from telltale.models.weights import load_weights, save_weights, trained_on
-from telltale.recipes import BundlePlan, Recipe, get_recipe
+from telltale.recipes import BundlePlan, Recipe, get_recipe, own_sizes
 
 KEY_LENGTH = 16
 COMPACT_REFERENCES = 10_000
@@ -131,10 +134,15 @@ def build_around(
         If no process can make the classifier again, or it takes other images or has other classes than the data set.
     """
     use_one_thread()
+    check_name(folder.name)
+    for name in plan.detectors:
+        get_detector(name)
     spec = classifier.spec
+    check_known_elsewhere(spec.factory)
     image_set, kept = _read(plan.source, progress), work or folder.parent / ".build"
     _check_fit(classifier, image_set)
-    splits = Splits.draw_within(image_set.labels, plan.sizes, plan.seed, image_set.own_test)
+    sizes = plan.sizes if image_set.own_test else own_sizes(len(image_set))
+    splits = Splits.draw_within(image_set.labels, sizes, plan.seed, image_set.own_test)
     file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
     if not file.exists():
         save_weights(classifier, file)

@@ -168,4 +168,5 @@ def _notes(built: Built) -> dict[str, object]:
         "calibration_images": int(built.natural[1].success.sum()),
         FUSED: built.fitted.selection[FUSED],
         **({"missing": missing} if missing else {}),
+        **({"own_classifier": True} if built.plan.own else {}),
     }

@@ -155,6 +155,8 @@ class Detector(ABC):
         """
         if not self._fitted:
             raise NotFittedError(f"{self.name} must be fitted before it can score.")
+        if not len(evidence):  # a network that makes no errors leaves none to be scored
+            return np.empty(0)
         scores = np.asarray(self._score(evidence), dtype=np.float64)
         if scores.shape != (len(evidence),):
             raise InputError(f"{self.name} must give {len(evidence)} images one score each, got shape {scores.shape}.")

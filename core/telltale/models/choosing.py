@@ -121,8 +121,17 @@ def _ends(level: Sequence[Call], logits: torch.Tensor) -> list[Call]:
             ends.append(call)
             extending = True
         elif extending and call.output is not logits:
-            ends[-1] = call
+            extending = not _loses_places(ends[-1], call)
+            ends[-1] = call if extending else ends[-1]
     return ends
+
+
+def _loses_places(before: Call, after: Call) -> bool:
+    """Whether a call pools or flattens away what is known about places: the stage ends before it."""
+    if before.output is None or after.output is None or before.output.ndim < 3:
+        return False
+    shape, pooled = before.output.shape, after.output.shape
+    return len(pooled) < len(shape) or (len(pooled) == 4 and pooled[2:] == (1, 1) and shape[2:] != (1, 1))
 
 
 def _on_the_way(subject: Subject, call: Call) -> bool:

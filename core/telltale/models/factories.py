@@ -110,6 +110,22 @@ def make(name: str, arguments: dict[str, Any]) -> nn.Module:
         raise InputError(f"The factory '{name}' does not make a network of {arguments}: {error}") from error
 
 
+def check_known_elsewhere(name: str) -> None:
+    """Refuse a factory that no other process could find.
+
+    Raises
+    ------
+    InputError
+        If it is not Telltale's own, and ``TELLTALE_MODELS`` names nothing that could bring it.
+    """
+    own = name in _factories and _factories[name].__module__.startswith("telltale.")
+    if not own and not os.environ.get(MODELS_VARIABLE, "").strip():
+        raise InputError(
+            f"Other processes must find the factory '{name}': name its FILE.py or module in the environment variable "
+            f"{MODELS_VARIABLE}."
+        )
+
+
 def load_factories() -> None:
     """Import what ``TELLTALE_MODELS`` names, files and modules separated as in ``PATH``, each of them once.
 

@@ -108,8 +108,8 @@ def _logits(anatomy: Anatomy, head: str | None) -> tuple[Key, torch.Tensor]:
         raise InputError(f"The network must return a tensor of logits; it returns {type(returned).__name__}.")
     tensors = {key: value for key, value in options.items() if isinstance(value, torch.Tensor)}
     if head is None:
-        if None in tensors:
-            return None, tensors[None]
+        if len(tensors) == 1:
+            return next(iter(tensors.items()))
         raise InputError(
             f"The network returns {len(options)} values; name with head= the module whose output are the logits"
             f"{_candidates(anatomy, tensors)}."

@@ -10,6 +10,7 @@ from torch import nn
 
 from telltale.base.errors import InputError
 from telltale.models.anatomy import Anatomy, look_at
+from telltale.models.behaviour import check_behaviour
 from telltale.models.choosing import Subject, Wanted, find_layers
 from telltale.models.classifier import Classifier, Plan
 from telltale.models.compute import best_device
@@ -91,6 +92,7 @@ def wrap(
     network = module.eval().to(best_device())
     images, anatomy = _first_pass(network, (height, width), declared, channels)
     ending = find_ending(anatomy, head, count)
+    check_behaviour(network, _normalised(images, declared), ending)
 
     def enlarged() -> Anatomy | None:
         try:

@@ -32,6 +32,7 @@ from telltale.scores.table import (
 Lesson: TypeAlias = Literal["sure", "borderline", "error", "false_alarm", "noticed", "missed"]
 Columns: TypeAlias = dict[str, npt.NDArray[np.generic]]
 ALPHA = 0.05
+BARELY = 0.9  # confidence from which on nothing is borderline
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def teaching_samples(bundle: Scored, alpha: float = ALPHA) -> tuple[Sample, ...]
     """Choose test images by rule, no image twice; a lesson for which there is none is left out.
 
     - sure: the most usual natural image of all (`natural_test_ids`);
-    - borderline: read correctly with the least confidence;
+    - borderline: read correctly with the least confidence, and with less than 0.9;
     - error: read wrongly, without an attack, with the most confidence;
     - false alarm: natural and read correctly, but called adversarial by the most detectors;
     - noticed and missed: no detector objects to the natural image, and the most or the fewest notice the attacked one;
@@ -106,7 +107,8 @@ def _rankings(
     fooled = np.flatnonzero((kind == ADVERSARIAL) & shown)
     usual = {int(image_id): place for place, image_id in enumerate(natural_test_ids(bundle.scores))}
     yield "sure", sorted(natural.tolist(), key=lambda row: usual[int(ids[row])])
-    yield "borderline", _ordered(natural, confidence[natural])
+    barely = natural[confidence[natural] < BARELY]
+    yield "borderline", _ordered(barely, confidence[barely])
     yield "error", _ordered(errors, -confidence[errors])
     yield "false_alarm", _ordered(natural, -noticing[natural], -confidence[natural])
     size = columns[L2].astype(np.float64)
