@@ -20,6 +20,8 @@ from telltale.base import pool
 from telltale.base.errors import InputError, WorkerLostError
 from telltale.base.processes import Processes, Work
 
+pytestmark = pytest.mark.slow
+
 CORES = os.cpu_count() or 1
 
 

@@ -13,10 +13,13 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 
 import telltale
+import telltale.building.build
 import telltale.engine
 from support import foreign_networks
 from support.direct_engine import DirectEngine
 from support.foreign_networks import foreign
+from support.in_order import InOrder
+from support.miniature import FlatMaps
 from support.pages import MAIN
 from telltale.analysis.results import Unavailable
 from telltale.base.errors import InputError
@@ -30,7 +33,7 @@ from telltale_app.pages import PAGES
 pytestmark = pytest.mark.slow
 
 DETECTORS = ("knn_score", "idefender", "nnif", "feature_response", "lid")
-# Every network, number of classes and size occurs; each of these takes a minute.
+# Every network, number of classes and size occurs.
 MATRIX = (
     ("small_resnet", 3, (96, 128), 90),
     ("functional_relu", 1000, (32, 32), 400),
@@ -38,6 +41,8 @@ MATRIX = (
     ("tokens", 3, (32, 32), 120),
     ("two_heads", 1000, (96, 128), 120),
 )
+# That other processes make each of these networks again is tested where they are wrapped; here one of them does.
+IN_WORKERS = "tokens"
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,9 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     write_images(folder / "images", images, labels, classes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TELLTALE_MODELS", foreign_networks.__file__)
+        patch.setattr(telltale.building.build, "LayerMaps", FlatMaps)
+        if name != IN_WORKERS:
+            patch.setattr(telltale.building.build, "Processes", InOrder)
         bundle = telltale.build(
             "own", classifier, str(folder / "images"), out=folder / "own", attacks=("fgsm",), detectors=DETECTORS
         )

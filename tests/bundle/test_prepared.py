@@ -43,6 +43,7 @@ def save(folder: Path, reference: Reference) -> Splits:
     return splits
 
 
+@pytest.mark.slow
 def test_another_process_answers_the_same_from_what_is_stored(kind: str, tmp_path: Path) -> None:
     reference = large_reference.make()
     save(tmp_path / "set", reference)

@@ -351,6 +351,7 @@ def rerun(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_script_prints_the_numbers_that_were_saved(digits_case: SavedCase, tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(to_zip(digits_case))) as archive:
         archive.extractall(tmp_path)
@@ -368,6 +369,7 @@ def test_the_script_prints_the_numbers_that_were_saved(digits_case: SavedCase, t
         assert float(row["p_value"]) == pytest.approx(verdict.p_value, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_script_says_what_differs(digits_case: SavedCase, tmp_path: Path) -> None:
     record = digits_case.record
     settings = replace(record.settings, seed=4)

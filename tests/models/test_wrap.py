@@ -358,25 +358,30 @@ import numpy as np
 from pathlib import Path
 from telltale.models.spec import ClassifierSpec
 from telltale.models.weights import load_weights
-spec = ClassifierSpec.from_json(json.loads(Path(sys.argv[1]).read_text()))
-classifier = load_weights(spec, Path(sys.argv[2]))
-np.save(sys.argv[4], classifier.trace(np.load(sys.argv[3])).logits)
-assert classifier.spec == spec, (classifier.spec, spec)
+for folder in map(Path, sys.argv[1:]):
+    spec = ClassifierSpec.from_json(json.loads((folder / "spec.json").read_text()))
+    classifier = load_weights(spec, folder / "weights.safetensors")
+    np.save(folder / "logits.npy", classifier.trace(np.load(folder / "images.npy")).logits)
+    assert classifier.spec == spec, (classifier.spec, spec)
 """
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_another_process_makes_the_same_classifier(name, tmp_path: Path, monkeypatch) -> None:
-    classifier = foreign(name, 3, 32, 32)
-    images = pixels(classifier.input_shape)
-    (tmp_path / "spec.json").write_text(json.dumps(classifier.spec.to_json()))
-    save_weights(classifier, tmp_path / "weights.safetensors")
-    np.save(tmp_path / "images.npy", images)
-    foreign_file = Path(sys.modules["support.foreign_networks"].__file__ or "")
-    monkeypatch.setenv("TELLTALE_MODELS", str(foreign_file) if name == "tokens" else "support.foreign_networks")
-    files = [str(tmp_path / file) for file in ("spec.json", "weights.safetensors", "images.npy", "logits.npy")]
-    subprocess.run([sys.executable, "-c", REBUILD, *files], check=True, timeout=300)
-    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), classifier.trace(images).logits, atol=1e-5)
+@pytest.mark.parametrize("named_by", ["module", "file"])
+def test_another_process_makes_the_same_classifiers(named_by: str, tmp_path: Path, monkeypatch) -> None:
+    names = tuple(NETWORKS) if named_by == "module" else ("tokens", "two_heads")
+    for name in names:
+        classifier, folder = foreign(name, 3, 32, 32), tmp_path / name
+        folder.mkdir()
+        (folder / "spec.json").write_text(json.dumps(classifier.spec.to_json()))
+        save_weights(classifier, folder / "weights.safetensors")
+        np.save(folder / "images.npy", pixels(classifier.input_shape))
+    module = "support.foreign_networks"
+    monkeypatch.setenv("TELLTALE_MODELS", module if named_by == "module" else str(sys.modules[module].__file__))
+    command = [sys.executable, "-c", REBUILD, *(str(tmp_path / name) for name in names)]
+    subprocess.run(command, check=True, timeout=300)
+    for name in names:
+        expected = foreign(name, 3, 32, 32).trace(np.load(tmp_path / name / "images.npy")).logits
+        np.testing.assert_allclose(np.load(tmp_path / name / "logits.npy"), expected, atol=1e-5, err_msg=name)
 
 
 def test_weights_that_are_not_the_specs_are_refused(tmp_path: Path) -> None:

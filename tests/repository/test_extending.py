@@ -104,6 +104,7 @@ def _same(one: Path, other: Path) -> bool:
     return one.exists() and one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_an_attack_is_one_file_and_one_entry_of_the_registry(tmp_path: Path) -> None:
     copy, file, registry = (
         Copy(tmp_path),
@@ -127,6 +128,7 @@ def test_an_attack_is_one_file_and_one_entry_of_the_registry(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.slow
 def test_a_detector_is_its_file_its_suspicions_file_and_the_registry(tmp_path: Path) -> None:
     copy, room = Copy(tmp_path), "core/telltale/detectors"
     file, suspicion, registry = (f"{room}/{n}.py" for n in ("class_distance", "suspicions/class_distance", "registry"))
@@ -164,6 +166,7 @@ def test_a_detector_is_its_file_its_suspicions_file_and_the_registry(tmp_path: P
     )
 
 
+@pytest.mark.slow
 def test_a_kind_of_evidence_with_a_page_is_five_files(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
     added = {

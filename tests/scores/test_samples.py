@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from telltale.bundle import load_bundle
@@ -16,12 +19,18 @@ ALPHA = 0.05
 BUNDLES = ("digits", "cifar10")
 
 
+@functools.cache
+def calibration_scores(folder: Path, detector: str) -> npt.NDArray[np.float64]:
+    calibration = load_bundle(str(folder)).calibration(detector)
+    assert calibration is not None
+    return calibration.scores
+
+
 def alarm(bundle: Bundle, row: Mapping[str, Any], detector: str) -> bool:
     """Return whether a score reaches what at most 5 % of the natural calibration images reach."""
-    calibration = bundle.calibration(detector)
-    assert calibration is not None
-    at_least = int(np.sum(calibration.scores >= row[f"score_{detector}"]))
-    return (at_least + 1) / (len(calibration) + 1) <= ALPHA
+    scores = calibration_scores(bundle.folder, detector)
+    at_least = np.count_nonzero(scores >= row[f"score_{detector}"])
+    return (at_least + 1) / (len(scores) + 1) <= ALPHA
 
 
 def noticing(bundle: Bundle, row: Mapping[str, Any]) -> int:
@@ -33,7 +42,7 @@ def rows_of(bundle: Bundle) -> list[dict[str, Any]]:
     return [row for row in bundle.scores.to_pylist() if row["split"] == "test"]
 
 
-@pytest.fixture(params=BUNDLES)
+@pytest.fixture(scope="module", params=BUNDLES)
 def case(request: pytest.FixtureRequest) -> tuple[Bundle, dict[str, Sample], list[dict[str, Any]]]:
     bundle = load_bundle(request.param)
     return bundle, {sample.lesson: sample for sample in teaching_samples(bundle)}, rows_of(bundle)
