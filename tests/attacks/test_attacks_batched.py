@@ -18,7 +18,7 @@ from telltale.attacks.libraries import import_foolbox
 from telltale.attacks.methods.cw import _factors, _moved
 from telltale.base.errors import InputError
 
-IMAGES = 12
+IMAGES = 8
 SETTINGS = {
     "L2CarliniWagnerAttack": {"binary_search_steps": 5, "steps": 100, "stepsize": 0.05, "initial_const": 1},
 }

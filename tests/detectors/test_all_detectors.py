@@ -27,7 +27,7 @@ from telltale.evidence.readings import Readings
 from telltale_app import catalogue
 
 NAMES = tuple(registry.DETECTORS)
-SETTINGS = {"trajectory": {"epochs": 150}}  # enough for clouds
+SETTINGS = {"trajectory": {"epochs": 50}}  # enough for clouds
 FLOOR = 0.9  # of the AUC on separable clouds
 
 

@@ -26,7 +26,7 @@ QUICK: Mapping[str, Mapping[str, object]] = {
     "boundary": {"steps": 60},
     "lbfgs": {"steps": 15, "binary_search_steps": 2},
     "adaptive": {"steps": 10, "step": 0.02},
-    "cw_opt": {"m": 1, "steps": 60, "binary_search_steps": 2, "lr": 0.1, "c0": 1.0},
+    "cw_opt": {"m": 1, "steps": 30, "binary_search_steps": 2, "lr": 0.2, "c0": 1.0},
 }
 IMAGES = 4
 
