@@ -205,18 +205,19 @@ def count_decoding(place: str, started: object) -> None:
     Path(place, f"{os.getpid()}-{source.decoded}").touch()
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_decode_once(cache, tmp_path) -> None:
     context = multiprocessing.get_context("spawn")
     (tmp_path / "notes").mkdir()
-    started = context.Barrier(4)
-    processes = [context.Process(target=count_decoding, args=(str(tmp_path / "notes"), started)) for _ in range(4)]
+    started = context.Barrier(3)
+    processes = [context.Process(target=count_decoding, args=(str(tmp_path / "notes"), started)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
-    assert [process.exitcode for process in processes] == [0] * 4
+    assert [process.exitcode for process in processes] == [0] * 3
     notes = [path.name.rpartition("-")[2] for path in (tmp_path / "notes").iterdir()]
-    assert sorted(notes) == ["0", "0", "0", "1"]
+    assert sorted(notes) == ["0", "0", "1"]
     assert len(entries(cache)) == 1
 
 
