@@ -206,10 +206,17 @@ def spoil(file: Path, how: str) -> None:
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize("how", ["flipped", "half", "empty", "of another kind"])
-def test_a_damaged_checkpoint_means_starting_anew(tmp_path, data, uninterrupted, how) -> None:
-    checkpoint = Checkpoint.beside(tmp_path / "w.safetensors", TINY, data)
+@pytest.fixture(scope="module")
+def after_one_epoch(data: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    checkpoint = Checkpoint.beside(tmp_path_factory.mktemp("kept") / "w.safetensors", TINY, data)
     interrupted(data, checkpoint)
+    return checkpoint.file.read_bytes()
+
+
+@pytest.mark.parametrize("how", ["flipped", "half", "empty", "of another kind"])
+def test_a_damaged_checkpoint_means_starting_anew(tmp_path, data, uninterrupted, after_one_epoch, how) -> None:
+    checkpoint = Checkpoint.beside(tmp_path / "w.safetensors", TINY, data)
+    checkpoint.file.write_bytes(after_one_epoch)
     spoil(checkpoint.file, how)
     began, weights = resumed(data, checkpoint)
     assert began == f"epoch 1 of {EPOCHS}"

@@ -23,7 +23,7 @@ QUICK: Mapping[str, Mapping[str, object]] = {
     "onepixel": {"pixels": 12, "steps": 6, "popsize": 100},
     "gradient": {"steps": 40},
     "ead": {"steps": 30, "binary_search_steps": 3},
-    "boundary": {"steps": 60},
+    "boundary": {"steps": 30},
     "lbfgs": {"steps": 15, "binary_search_steps": 2},
     "adaptive": {"steps": 10, "step": 0.02},
     "cw_opt": {"m": 1, "steps": 30, "binary_search_steps": 2, "lr": 0.2, "c0": 1.0},
