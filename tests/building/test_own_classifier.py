@@ -36,7 +36,7 @@ DETECTORS = ("knn_score", "idefender", "nnif", "feature_response", "lid")
 # Every network, number of classes and size occurs.
 MATRIX = (
     ("small_resnet", 3, (96, 128), 90),
-    ("functional_relu", 1000, (32, 32), 400),
+    ("functional_relu", 1000, (32, 32), 120),
     ("inverted_residuals", 3, (224, 224), 90),
     ("tokens", 3, (32, 32), 120),
     ("two_heads", 1000, (96, 128), 120),
