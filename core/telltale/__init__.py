@@ -117,8 +117,8 @@ def build(
     >>> from telltale.analysis.kept import load
     >>> classifier = load("digits").classifier
     >>> folder = Path(tempfile.mkdtemp()) / "mine"
-    >>> telltale.build("mine", classifier, "digits", out=folder, attacks=["fgsm"], detectors=["knn_score"]).name
-    'mine'
+    >>> telltale.build("mine", classifier, "digits", out=folder, attacks=["fgsm"], detectors=["knn_score"]).image_shape
+    (1, 32, 32)
     """
     from telltale.base.places import data_home
     from telltale.base.progress import silent

@@ -30,9 +30,21 @@ def failures(name: str) -> tuple[int, int]:
     return runner.tries, runner.failures
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "build" else ()) for name in NAMES]
-)
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, BundlePlan]]:
+    """Leave a shipped bundle in place of what the stages of a build would, which take minutes; say what was asked."""
+    seen = []
+
+    def stages(classifier: Classifier, plan: BundlePlan, folder: Path, progress: Progress) -> Path:
+        seen.append((classifier.spec.factory, plan))
+        folder.symlink_to(PRECOMPUTED / "digits")
+        return folder
+
+    monkeypatch.setattr(telltale.building.build, "build_around", stages)
+    return seen
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_example_of_a_public_name_runs(name: str) -> None:
     tries, failed = failures(name)
     assert tries > 1 and failed == 0
@@ -43,8 +55,9 @@ def test_an_example_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
     assert failures("load_bundle")[1] == 1
 
 
-def test_the_guide_to_a_network_of_ones_own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All but the stages of the build, which take minutes: a shipped bundle is what they leave."""
+def test_the_guide_to_a_network_of_ones_own_runs(
+    asked: list[tuple[str, BundlePlan]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = dict(PYTHON.findall((ROOT / "docs/own-model.md").read_text()))
     assert set(files) == {"my_networks.py", "build_mine.py"}
     for name, text in files.items():
@@ -52,16 +65,10 @@ def test_the_guide_to_a_network_of_ones_own_runs(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("TELLTALE_MODELS", "my_networks.py")
-    asked = []
-
-    def stages(classifier: Classifier, plan: BundlePlan, folder: Path, progress: Progress) -> Path:
-        asked.append((classifier.spec.factory, plan.name, plan.source, plan.detectors))
-        folder.symlink_to(PRECOMPUTED / "digits")
-        return folder
-
-    monkeypatch.setattr(telltale.building.build, "build_around", stages)
     try:
         exec(compile(files["build_mine.py"], "build_mine.py", "exec"), {"__name__": "__main__"})
     finally:
         sys.modules.pop("my_networks", None)
-    assert asked == [("two_convolutions", "my-digits", "digits", ("knn_score", "nnif"))]
+    ((factory, plan),) = asked
+    assert (factory, plan.name, plan.source) == ("two_convolutions", "my-digits", "digits")
+    assert [attack.name for attack in plan.attacks] == ["fgsm"] and plan.detectors == ("knn_score", "nnif")
