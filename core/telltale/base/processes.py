@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from telltale.base.pool import Call, Pool
+from telltale.base.progress import unheard
 
 Job = TypeVar("Job")
 
@@ -28,12 +29,12 @@ class Work(Generic[Job]):
     jobs : sequence
         Those that take longest first, so that no process is left with one of them at the end.
     done : callable
-        Told after each job how many are finished, and which was the last.
+        Told after each job how many are finished, and which was the last; nobody is where left out.
     """
 
     do: Callable[[Job], None]
     jobs: Sequence[Job]
-    done: Callable[[int, Job], None]
+    done: Callable[[int, Job], None] = unheard
 
 
 class Processes:

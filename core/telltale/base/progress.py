@@ -13,6 +13,10 @@ def silent(_fraction: float, _message: str) -> None:
     """Be told, and tell nobody."""
 
 
+def unheard(_count: int, _last: object) -> None:
+    """Be told how many parts are finished, as what `counted` returns is, and tell nobody."""
+
+
 def part(progress: Progress, start: float, end: float) -> Progress:
     """Return the progress of a stage that spans a part of the whole and finds its own words.
 

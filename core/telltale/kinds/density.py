@@ -68,7 +68,7 @@ class DensityKind(Kind):
             for shape, file in files.items()
             if not file.exists()
         ]
-        return Work(_fit, missing, lambda _count, _job: None) if missing else None
+        return Work(_fit, missing) if missing else None
 
     def fit(self, fitting: Fitting) -> ClassDensities:
         """Return the fitted mixtures with the largest held-out likelihood.

@@ -71,7 +71,7 @@ class InfluenceKind(Kind):
         if file.exists():
             return None
         job = _Job(file, fitting.trace.hidden, fitting.labels, fitting.classes)
-        return Work(_fit_heads, [job], lambda _count, _job: None)
+        return Work(_fit_heads, [job])
 
     def fit(self, fitting: Fitting) -> SoftmaxHead:
         """Return the head with the least held-out cross-entropy."""
