@@ -142,6 +142,7 @@ def test_bounded_attacks_stay_within_eight_grey_levels(attack: str) -> None:
     assert stored()["linf"][rows(attack=attack)].max() <= 8 / 255 + 1e-9
 
 
+@pytest.mark.slow  # sixty thousand photographs are decoded
 def test_splits_are_those_that_the_seed_draws(loaded: LoadedBundle, photographs: ImageSet) -> None:
     drawn = Splits.draw(photographs.labels, CIFAR10.sizes, CIFAR10.seed, photographs.own_test)
     for name in ("fit", "calibration", "test"):
@@ -149,6 +150,7 @@ def test_splits_are_those_that_the_seed_draws(loaded: LoadedBundle, photographs:
     assert np.isin(loaded.bundle.splits.train, drawn.train).all()
 
 
+@pytest.mark.slow  # sixty thousand photographs are decoded
 def test_references_are_the_classifiers_own_activations(loaded: LoadedBundle, photographs: ImageSet) -> None:
     sample = np.arange(0, REFERENCES, 100)
     trace = loaded.classifier.trace(photographs.images(loaded.reference.ids[sample]))
@@ -157,11 +159,13 @@ def test_references_are_the_classifiers_own_activations(loaded: LoadedBundle, ph
         np.testing.assert_allclose(now, kept[sample], rtol=2e-3, atol=1e-3)
 
 
+@pytest.mark.slow  # sixty thousand photographs are decoded
 def test_stored_scores_are_recomputed_from_the_images(loaded: LoadedBundle, photographs: ImageSet) -> None:
     chosen = np.flatnonzero(rows(split="test", attack=""))[:: 10_000 // SAMPLE]
     assert_stored(loaded, photographs.images(stored()["image_id"][chosen]), chosen)
 
 
+@pytest.mark.slow  # sixty thousand photographs are decoded
 def test_an_attack_done_again_ends_in_the_stored_scores(loaded: LoadedBundle, photographs: ImageSet) -> None:
     chosen = np.flatnonzero(rows(split="test", attack="pgd"))[:SAMPLE]
     parameters = loaded.bundle.attack_parameters("pgd")
