@@ -81,7 +81,7 @@ def test_page_opens(app: AppTest, page: str) -> None:
 
 
 def test_pages_never_import_torch(app: AppTest) -> None:
-    loaded = {name for name, module in sys.modules.items() if name.startswith("app.") and module is not None}
+    loaded = {name for name, module in sys.modules.items() if name.startswith("telltale_app.") and module is not None}
     assert loaded
     for name in loaded:
         assert "torch" not in vars(sys.modules[name])
