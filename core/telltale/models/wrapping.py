@@ -75,7 +75,7 @@ def wrap(
     ... )
     >>> classifier = telltale.wrap(network, classes=5, size=(12, 16), preprocess=telltale.Preprocess(mean=0.5, std=0.2))
     >>> classifier.layers
-    ('1', '5')
+    ('1', '3')
     >>> classifier.input_shape, classifier.head.weights.shape
     ((3, 12, 16), (5, 8))
     >>> images = torch.rand(2, 3, 12, 16)
