@@ -183,14 +183,14 @@ RECIPES = {recipe.name: recipe for recipe in (DIGITS, CIFAR10, CIFAR100, MNIST, 
 
 # What a classifier of somebody's own is built with unless they say otherwise.
 OWN_SIZES = SplitSizes(fit=400, calibration=600, test=1000)
-OWN_SHARES = (0.2, 0.25, 0.2)  # of all images, for each of them, where that is less
+OWN_SHARES = (0.2, 0.25, 0.2)  # of all images: fit, calibration and test, where that is less
 OWN_ATTACKS = tuple(plan for plan in PHOTOGRAPH_ATTACKS if plan.name in ("fgsm", "pgd", "deepfool"))
 
 
-def own_sizes(images: int) -> SplitSizes:
-    """Return the held-out splits of a data set of somebody's own: `OWN_SIZES`, or `OWN_SHARES` of few images."""
-    most = (OWN_SIZES.fit, OWN_SIZES.calibration, OWN_SIZES.test)
-    return SplitSizes(*(min(size, int(share * images)) for size, share in zip(most, OWN_SHARES, strict=True)))
+def spared_sizes(most: SplitSizes, images: int) -> SplitSizes:
+    """Return held-out splits of at most these sizes and at most `OWN_SHARES` of all images, so that few are spread."""
+    sizes = (most.fit, most.calibration, most.test)
+    return SplitSizes(*(min(size, int(share * images)) for size, share in zip(sizes, OWN_SHARES, strict=True)))
 
 
 def own_plan(name: str, source: str, attacks: Sequence[str] = (), detectors: Sequence[str] = ()) -> BundlePlan:

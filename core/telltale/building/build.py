@@ -43,7 +43,7 @@ from telltale.models.factories import check_known_elsewhere
 from telltale.models.trace import Trace
 from telltale.models.training import recipe_spec, shipped_weights, train_weights
 from telltale.models.weights import load_weights, save_weights, trained_on
-from telltale.recipes import BundlePlan, Recipe, get_recipe, own_sizes
+from telltale.recipes import BundlePlan, Recipe, get_recipe, spared_sizes
 
 KEY_LENGTH = 16
 COMPACT_REFERENCES = 10_000
@@ -116,6 +116,7 @@ def build_around(
     classifier : Classifier
         Made by a registered factory, so that other processes can make it again.
     plan : BundlePlan
+        Of few images without a test split of their own, held-out splits take no more than `OWN_SHARES`.
     folder : Path
         Of the bundle, named as the plan.
     progress : callable
@@ -141,7 +142,7 @@ def build_around(
     check_known_elsewhere(spec.factory)
     image_set, kept = _read(plan.source, progress), work or folder.parent / ".build"
     _check_fit(classifier, image_set)
-    sizes = plan.sizes if image_set.own_test else own_sizes(len(image_set))
+    sizes = plan.sizes if image_set.own_test else spared_sizes(plan.sizes, len(image_set))
     splits = Splits.draw_within(image_set.labels, sizes, plan.seed, image_set.own_test)
     file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
     if not file.exists():

@@ -1,0 +1,33 @@
+"""What a bundle around somebody's own classifier is built with, and what the pages say of its images."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from telltale.data.splits import SplitSizes
+from telltale.recipes import OWN_SIZES, own_plan, spared_sizes
+from telltale_app import catalogue
+
+
+@pytest.mark.parametrize(
+    ("images", "sizes"),
+    [(120, (24, 30, 24)), (1000, (200, 250, 200)), (100_000, (400, 600, 1000))],
+)
+def test_few_images_are_spread_over_the_splits_and_many_are_not_all_taken(images, sizes) -> None:
+    assert spared_sizes(OWN_SIZES, images) == SplitSizes(*sizes)
+    assert sum(sizes) < images * 2 / 3  # training images are left
+
+
+def test_a_plan_names_its_attacks_in_the_macro_figures() -> None:
+    plan = own_plan("mine", "folder", ("pgd", "fgsm"), ("lid",))
+    assert [attack.name for attack in plan.attacks] == list(plan.macro_attacks) == ["pgd", "fgsm"]
+    assert plan.own and plan.detectors == ("lid",)
+    assert own_plan("mine", "folder").macro_attacks == ("fgsm", "pgd", "deepfool")
+
+
+def test_only_of_a_network_that_was_trained_here_is_said_what_it_has_not_learned_from() -> None:
+    own, trained = (SimpleNamespace(manifest=SimpleNamespace(notes=notes)) for notes in ({"own_classifier": True}, {}))
+    assert "not known here" in catalogue.unseen_words(own)
+    assert catalogue.unseen_words(trained) == "that it has not learned from"
