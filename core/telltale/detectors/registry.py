@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from telltale.base.errors import InputError
 from telltale.detectors.base import Detector
+from telltale.detectors.confidence import ConfidenceDetector
 from telltale.detectors.dknn import DknnDetector
 from telltale.detectors.feature_response import FeatureResponseDetector
 from telltale.detectors.feature_squeezing import FeatureSqueezingDetector
@@ -21,6 +22,7 @@ from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
 from telltale.detectors.nnif import NnifDetector
+from telltale.detectors.stability import StabilityDetector
 from telltale.detectors.trajectory import TrajectoryDetector
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ DETECTORS: dict[str, type[Detector]] = {
     LidDetector.name: LidDetector,
     MahalanobisDetector.name: MahalanobisDetector,
     KernelDensityDetector.name: KernelDensityDetector,
+    ConfidenceDetector.name: ConfidenceDetector,
+    StabilityDetector.name: StabilityDetector,
 }
 
 
@@ -118,6 +122,18 @@ def _of_feature_squeezing() -> SuspicionOf[FeatureSqueezingDetector]:
     return squeezing_suspicion
 
 
+def _of_confidence() -> SuspicionOf[ConfidenceDetector]:
+    from telltale.detectors.suspicions.confidence import confidence_suspicion
+
+    return confidence_suspicion
+
+
+def _of_stability() -> SuspicionOf[StabilityDetector]:
+    from telltale.detectors.suspicions.stability import stability_suspicion
+
+    return stability_suspicion
+
+
 def _aim(kind: type[OfKind], late: Callable[[], SuspicionOf[OfKind]]) -> tuple[str, Callable[[], SuspicionOf[Any]]]:
     """Pair a detector's name with its suspicion, which torch comes in with; both are of one kind."""
     return kind.name, late
@@ -135,6 +151,8 @@ SUSPICIONS: Mapping[str, Callable[[], SuspicionOf[Any]]] = dict(
         _aim(MahalanobisDetector, _of_mahalanobis),
         _aim(KernelDensityDetector, _of_kernel_density),
         _aim(FeatureSqueezingDetector, _of_feature_squeezing),
+        _aim(ConfidenceDetector, _of_confidence),
+        _aim(StabilityDetector, _of_stability),
     )
 )
 

@@ -45,3 +45,24 @@ def position(natural: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) 
 def outwardness(natural: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return how far values lie from the natural median on either side: 0 there, 1 at both ends, more beyond."""
     return np.abs(2.0 * position(natural, values) - 1.0)
+
+
+def tail_surprises(natural: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how surprising it is that values lie so low, and so high, each tail by itself.
+
+    Parameters
+    ----------
+    natural : array of float64, shape (m,)
+        Ascending.
+    values : array of float64, shape (n,)
+
+    Returns
+    -------
+    array of float64, shape (n, 2)
+        Nats: -log of the smoothed one-sided p-value (m q + 1/2) / (m + 1), q the share of natural values below, or
+        above. Beyond either end, where p-values are equal, up to one more, so that order is kept there too.
+    """
+    above = position(natural, values)
+    tails = np.stack([above, 1.0 - above], axis=1)
+    p = (len(natural) * np.clip(tails, 0.0, 1.0) + 0.5) / (len(natural) + 1)
+    return np.asarray(np.maximum(-tails, 0.0) - np.log(p))

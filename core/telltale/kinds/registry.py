@@ -8,6 +8,7 @@ from telltale.kinds.kind import Kind
 from telltale.kinds.neighbours import NeighboursKind
 from telltale.kinds.response import ResponseKind
 from telltale.kinds.squeezing import SqueezingKind
+from telltale.kinds.stability import StabilityKind
 from telltale.kinds.trajectory import TrajectoryKind
 
 KINDS: dict[str, Kind] = {
@@ -15,6 +16,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         ResponseKind(),
         SqueezingKind(),
+        StabilityKind(),
         TrajectoryKind(),
         NeighboursKind(),
         InfluenceKind(),

@@ -232,8 +232,8 @@ class Classifier(nn.Module):
         return Trace.concatenate(parts)
 
     @torch.inference_mode()
-    def probabilities(self, images: npt.NDArray[np.float32], batch_size: int = 64) -> npt.NDArray[np.float64]:
-        """Return the softmax outputs for images, shape (n, classes), without looking at any layer.
+    def logits_of(self, images: npt.NDArray[np.float32], batch_size: int = 64) -> npt.NDArray[np.float32]:
+        """Return the logits for images, shape (n, classes), without looking at any layer.
 
         Parameters
         ----------
@@ -248,8 +248,11 @@ class Classifier(nn.Module):
         """
         self.check_images(images)
         starts = range(0, len(images), batch_size)
-        parts = [self(torch.from_numpy(images[start : start + batch_size])).numpy() for start in starts]
-        return softmax(np.concatenate(parts).astype(np.float64))
+        return np.concatenate([self(torch.from_numpy(images[start : start + batch_size])).numpy() for start in starts])
+
+    def probabilities(self, images: npt.NDArray[np.float32], batch_size: int = 64) -> npt.NDArray[np.float64]:
+        """Return the softmax outputs for images, shape (n, classes); see `logits_of`."""
+        return softmax(self.logits_of(images, batch_size).astype(np.float64))
 
     def predict(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """Return the predicted class of every image, shape (n,)."""
