@@ -25,6 +25,7 @@ from telltale.building.attacking import attack_splits
 from telltale.bundle.bundle import WEIGHTS_FILE, Bundle
 from telltale.bundle.fitted import FittedFiles, ReferenceFiles
 from telltale.detectors.base import Detector
+from telltale.detectors.confidence import SCALES, SIDES, ConfidenceDetector
 from telltale.detectors.defence import Defence
 from telltale.detectors.dknn import DknnDetector
 from telltale.detectors.feature_squeezing import FeatureSqueezingDetector
@@ -35,6 +36,7 @@ from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
 from telltale.detectors.nnif import NnifDetector
 from telltale.detectors.registry import DETECTORS, SUSPICIONS, suspicion_of
+from telltale.detectors.stability import StabilityDetector
 from telltale.detectors.suspicions import soft_votes
 from telltale.detectors.suspicions.density import MixtureDensities
 from telltale.detectors.suspicions.feature_response import soft_entropy
@@ -83,6 +85,8 @@ EXACT = [
     MahalanobisDetector(step=0.01),
     KernelDensityDetector(),
     *(FeatureSqueezingDetector(bits="4", tails=t) for t in TAILS),
+    *(ConfidenceDetector(scale=s, tails=t) for s in SCALES for t in SIDES),
+    *(StabilityDetector(tails=t, keep=k) for t in TAILS for k in (0.0, 0.9)),
 ]
 
 

@@ -47,7 +47,7 @@ def fresh_scores(name: str) -> np.ndarray:
 
 def test_the_registry_holds_at_least_these_detectors() -> None:
     published = {"feature_response", "knn_score", "trajectory", "idefender", "nnif"}
-    baselines = {"feature_squeezing", "dknn", "lid", "mahalanobis", "kernel_density"}
+    baselines = {"feature_squeezing", "dknn", "lid", "mahalanobis", "kernel_density", "confidence", "stability"}
     assert set(NAMES) >= published | baselines
     assert all(kind.name == name for name, kind in registry.DETECTORS.items())
 
@@ -85,6 +85,8 @@ CARRIED = {
     "lid": {"k": 20, "seed": 0, "c": 1.0},
     "mahalanobis": {"step": 0.0, "c": 1.0},
     "kernel_density": {"bandwidth": 0.2},
+    "confidence": {"scale": "log_odds", "tails": "both"},
+    "stability": {"tails": "upper", "keep": 0.9},
 }
 
 
@@ -107,11 +109,11 @@ def test_every_row_links_to_a_page_that_exists() -> None:
     app = Path(catalogue.__file__).parent
     assert all((app / page).is_file() and words for page, words in pages.values())
     shown = {"neighbours": ["knn_score", "dknn", "nnif"], "hidden_state_density": ["idefender"]}
-    shown |= {"feature_responses": ["feature_response"], "trajectories": ["trajectory"]}
+    shown |= {"feature_responses": ["feature_response", "stability"], "trajectories": ["trajectory"]}
     for page, names in shown.items():
         assert all(pages[name][0] == f"app_pages/{page}.py" for name in names)
     assert pages["nnif"][1] == "Influence"
-    assert {pages[name] for name in ("lid", "mahalanobis", FUSED)} == {("app_pages/detectors.py", "Detectors")}
+    assert {pages[name] for name in ("lid", "mahalanobis", "confidence", FUSED)} == {("app_pages/detectors.py", "Detectors")}
 
 
 @pytest.mark.parametrize("name", NAMES)

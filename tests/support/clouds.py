@@ -10,9 +10,11 @@ from telltale.detectors.base import Labels
 from telltale.evidence.density import ClassDensities, MixtureSettings
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.influence import fit_head
+from telltale.evidence.margins import logit_margins
 from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.evidence.squeezing import SQUEEZERS
+from telltale.evidence.stability import TRANSFORMS
 from telltale.evidence.trajectory import fit_pivots
 from telltale.models.trace import Trace
 
@@ -66,10 +68,11 @@ def reference(count: int = 120, seed: int = 0) -> Reference:
     )
 
 
-def readings(entropy: np.ndarray) -> Readings:
-    """Return readings whose squeezed distances grow with the entropy."""
-    squeezed = np.repeat(np.abs(entropy - 1.5)[:, None], len(SQUEEZERS), axis=1) if entropy.ndim == 1 else entropy
-    return Readings({"mean_entropy": entropy, "squeezed": squeezed})
+def readings(entropy: np.ndarray, margins: np.ndarray | float = 0.0) -> Readings:
+    """Return readings whose squeezed distances, and what small movements take from the margins, grow with it."""
+    squeezed = np.repeat(np.abs(entropy - 1.5)[:, None], len(SQUEEZERS), axis=1)
+    moved = np.repeat((margins - entropy)[:, None], len(TRANSFORMS), axis=1)
+    return Readings({"mean_entropy": entropy, "squeezed": squeezed, "transformed_margins": moved})
 
 
 def mixed(known: Reference, count: int, seed: int, separable: bool = True) -> tuple[Evidence, Labels]:
@@ -80,7 +83,7 @@ def mixed(known: Reference, count: int, seed: int, separable: bool = True) -> tu
     adversarial = np.repeat([False, True, True], count)
     entropy = np.random.default_rng(seed).normal(2.0, 0.1, 3 * count) + (0.3 * adversarial if separable else 0.0)
     labels = Labels(adversarial, np.repeat(["", "fgsm", "pgd"], count), np.tile(np.arange(count), 3))
-    return Evidence(known, trace, readings(entropy)), labels
+    return Evidence(known, trace, readings(entropy, logit_margins(trace.logits, trace.predictions))), labels
 
 
 @functools.cache

@@ -24,6 +24,7 @@ from telltale.kinds.density import DensityView
 from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
 from telltale.kinds.response import ResponseView
+from telltale.kinds.stability import StabilityView
 from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores.calibration import Calibration
 from telltale.scores.verdicts import FusedVerdict, Verdict
@@ -148,6 +149,13 @@ def respond(image: np.ndarray, levels: int = 256, patch: int = 3) -> ResponseVie
     return ResponseView(response, grey, entropy, float(entropy.mean()), levels, patch, "guided backprop")
 
 
+def stability(image: np.ndarray) -> StabilityView:
+    """Return a lead that shrinks when the image moves, the more so the brighter it is; mirroring does not count."""
+    drop = 8.0 * float(image.max())
+    margins = {"up": 6.0 - drop, "down": 6.0 - drop, "left": 6.0 - drop, "right": 6.0 - drop, "mirrored": -4.0}
+    return StabilityView(6.0, margins, ("up", "down", "left", "right"), drop)
+
+
 def trajectory(image: np.ndarray) -> TrajectoryView:
     """Return a path that ends at the predicted class."""
     label = predict(image).label
@@ -173,6 +181,7 @@ def analyse(image: np.ndarray, alpha: float, scores: dict[str, float]) -> Analys
     ranks = rng.random((len(LAYERS), M)).astype(np.float32)
     views = (
         respond(image),
+        stability(image),
         trajectory(image),
         NeighboursView(
             LAYERS,

@@ -10,6 +10,7 @@ from support.tiny import TRAINING_IMAGES, tiny_classifier, tiny_digits, tiny_ima
 from telltale.attacks import attack_images
 from telltale.base.images import FloatImages
 from telltale.detectors.base import Detector, Labels
+from telltale.detectors.confidence import ConfidenceDetector
 from telltale.detectors.defence import Defence
 from telltale.detectors.dknn import DknnDetector
 from telltale.detectors.feature_response import FeatureResponseDetector
@@ -20,6 +21,7 @@ from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
 from telltale.detectors.nnif import NnifDetector
+from telltale.detectors.stability import StabilityDetector
 from telltale.detectors.trajectory import TrajectoryDetector
 from telltale.evidence.density import ClassDensities, MixtureSettings
 from telltale.evidence.evidence import Evidence
@@ -29,6 +31,7 @@ from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.evidence.response import feature_responses
 from telltale.evidence.squeezing import squeezed_distances
+from telltale.evidence.stability import transformed_margins
 from telltale.evidence.trajectory import fit_pivots
 
 FITTED_ON = 40
@@ -55,7 +58,8 @@ def tiny_evidence(images: FloatImages) -> Evidence:
     trace = classifier.trace(images)
     entropy = feature_responses(classifier, images).mean_entropy
     squeezed = squeezed_distances(classifier, images, trace.probabilities)
-    readings = Readings({"mean_entropy": entropy, "squeezed": squeezed})
+    moved = transformed_margins(classifier, images, trace.predictions)
+    readings = Readings({"mean_entropy": entropy, "squeezed": squeezed, "transformed_margins": moved})
     return Evidence(tiny_reference(), trace, readings, stepping(classifier, images))
 
 
@@ -73,6 +77,8 @@ def tiny_defence() -> Defence:
         MahalanobisDetector(),
         KernelDensityDetector(),
         FeatureSqueezingDetector(),
+        ConfidenceDetector(),
+        StabilityDetector(),
     )
     return Defence(tiny_classifier(), tiny_reference(), {d.name: fitted(d) for d in detectors})
 
