@@ -113,7 +113,9 @@ def test_every_row_links_to_a_page_that_exists() -> None:
     for page, names in shown.items():
         assert all(pages[name][0] == f"app_pages/{page}.py" for name in names)
     assert pages["nnif"][1] == "Influence"
-    assert {pages[name] for name in ("lid", "mahalanobis", "confidence", FUSED)} == {("app_pages/detectors.py", "Detectors")}
+    assert {pages[name] for name in ("lid", "mahalanobis", "confidence", FUSED)} == {
+        ("app_pages/detectors.py", "Detectors")
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
