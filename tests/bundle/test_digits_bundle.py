@@ -9,14 +9,13 @@ import pytest
 from scipy.stats import betabinom, binom
 from sklearn.metrics import roc_auc_score
 
-from support.shipped import columns, images_of, shipped
+from support.shipped import SHIPPED_DETECTORS, columns, images_of, shipped
 from telltale.attacks.attack import attack_images
 from telltale.attacks.registry import get_attack
 from telltale.base.parameters import validate_parameters
 from telltale.bundle import verify_bundle
 from telltale.data.splits import SPLIT_NAMES, Splits
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
-from telltale.detectors.registry import DETECTORS
 from telltale.recipes import get_recipe
 from telltale.scores.evaluation import Evaluation, evaluate_stored
 
@@ -58,7 +57,7 @@ def test_the_manifest_agrees_with_recipe_model_and_data() -> None:
     assert manifest.data.class_names == image_set.class_names
     assert manifest.layers == loaded.classifier.layers
     assert manifest.architecture["base_width"] == RECIPE.base_width and manifest.architecture["depth"] == RECIPE.depth
-    assert list(loaded.detectors) == list(DETECTORS) and set(manifest.detectors) == set(DETECTORS)
+    assert list(loaded.detectors) == list(SHIPPED_DETECTORS) and set(manifest.detectors) == set(SHIPPED_DETECTORS)
     for name, entry in manifest.detectors.items():
         assert loaded.detectors[name].settings.values() == entry["parameters"]
         assert entry["selected_by"]
@@ -162,7 +161,7 @@ def test_calibration_scores_are_those_of_the_calibration_images() -> None:
     chosen = rows(split="calibration", kind="natural")
     assert_stored(images_of(stored["image_id"][chosen]), np.flatnonzero(chosen))
     assert loaded.calibrations[ERROR_SCORE] is None, "this network errs too rarely"
-    for name in (*DETECTORS, FUSED):
+    for name in (*SHIPPED_DETECTORS, FUSED):
         calibration = loaded.calibrations[name]
         assert calibration is not None
         np.testing.assert_allclose(calibration.scores, np.sort(stored[f"score_{name}"][chosen]), rtol=1e-6, atol=1e-6)
@@ -193,7 +192,7 @@ def test_gradient_attacks_succeed(attack: str) -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1])
-@pytest.mark.parametrize("detector", [*DETECTORS, FUSED])
+@pytest.mark.parametrize("detector", [*SHIPPED_DETECTORS, FUSED])
 def test_the_stated_false_positive_rate_holds(detector: str, alpha: float) -> None:
     calibration = shipped().calibrations[detector]
     assert calibration is not None
@@ -203,7 +202,7 @@ def test_the_stated_false_positive_rate_holds(detector: str, alpha: float) -> No
     n = len(calibration.scores)
     k = int(np.floor(alpha * (n + 1)))
     expected = betabinom(len(scores), k, n + 1 - k)
-    tail = 0.025 / (len(DETECTORS) + 1)  # 95 % for all detectors together
+    tail = 0.025 / (len(SHIPPED_DETECTORS) + 1)  # 95 % for all detectors together
     assert expected.ppf(tail) <= alarms <= expected.ppf(1.0 - tail), f"{alarms} of {len(scores)}"
 
 

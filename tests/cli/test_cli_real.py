@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from support.shipped import columns, correct_test_ids, images_of, shipped
+from support.shipped import SHIPPED_DETECTORS, columns, correct_test_ids, images_of, shipped
 from telltale.analysis.analyse import analyse_image
 from telltale.attacks.perturbation import perturbation_norms
 from telltale.base.images import image_sha256
 from telltale.data.uploads import load_image_file, png_bytes
-from telltale.detectors.registry import DETECTORS
 from telltale.recipes import get_recipe
 
 pytestmark = pytest.mark.slow
@@ -78,7 +77,7 @@ def test_an_attack_and_its_analysis_can_be_checked_from_the_files(place: Path) -
     expected = analyse_image(shipped(), attacked, 0.1)
     assert said["prediction"]["label"] == expected.prediction.name == told["prediction"]
     assert said["prediction"]["confidence"] == pytest.approx(expected.prediction.confidence, abs=1e-9)
-    assert [verdict["detector"] for verdict in said["verdicts"]] == list(DETECTORS)
+    assert [verdict["detector"] for verdict in said["verdicts"]] == list(SHIPPED_DETECTORS)
     for verdict in said["verdicts"]:
         assert set(verdict) == VERDICT_KEYS
         own = expected.verdict(verdict["detector"])
@@ -90,7 +89,7 @@ def test_an_attack_and_its_analysis_can_be_checked_from_the_files(place: Path) -
 def test_evaluate_reports_what_the_stored_scores_say(tmp_path: Path) -> None:
     told = answer(tmp_path, "evaluate", "digits")
     assert set(told) == {"bundle", "rows", "macro_auc", "attacks", "natural_errors"}
-    assert {row["detector"] for row in told["rows"]} == set(told["macro_auc"]) == {*DETECTORS, "fused"}
+    assert {row["detector"] for row in told["rows"]} == set(told["macro_auc"]) == {*SHIPPED_DETECTORS, "fused"}
     assert [a["attack"] for a in told["attacks"]] == [plan.name for plan in get_recipe("digits").attacks]
     stored = columns()
     test = stored["split"] == "test"

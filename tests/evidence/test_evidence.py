@@ -189,6 +189,6 @@ def test_readings_of_more_than_one_number_never_become_scores() -> None:
 
 @pytest.mark.parametrize("entropy", [np.ones(5), np.full(6, np.nan), np.array(1.0)])
 def test_entropies_of_another_shape_or_not_finite_are_refused(entropy) -> None:
-    given = Evidence(known(), natural_trace(6, 3)[0], readings(entropy))
+    given = Evidence(known(), natural_trace(6, 3)[0], Readings({"mean_entropy": entropy}))
     with pytest.raises(InputError, match=r"^Expected 6 finite readings 'mean_entropy', got shape "):
         _ = given.readings["mean_entropy"]

@@ -11,6 +11,20 @@ from telltale.analysis.opened import LoadedBundle, open_bundle
 from telltale.base.images import FloatImages
 from telltale.base.processes import use_one_thread
 
+# What both bundles were built with, in the order of the registry; detectors added since are not in them.
+SHIPPED_DETECTORS = (
+    "knn_score",
+    "trajectory",
+    "idefender",
+    "nnif",
+    "feature_response",
+    "feature_squeezing",
+    "dknn",
+    "lid",
+    "mahalanobis",
+    "kernel_density",
+)
+
 
 @functools.cache
 def shipped(name: str = "digits") -> LoadedBundle:
