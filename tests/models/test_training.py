@@ -32,11 +32,16 @@ from telltale.models.training import (
 )
 from telltale.models.training_run import TrainingRun
 from telltale.models.weights import load_weights, save_weights, trained_on
+from telltale.recipes import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 3
 IDS = np.arange(300)
 TINY = dataclasses.replace(RECIPE, epochs=EPOCHS, shift=2, flip=True, sizes=SplitSizes(60, 80, 60))
+# Everything that a recipe can ask for.
+EARLY = dataclasses.replace(
+    TINY, network="early_resnet", depth=2, alternate=True, cutout=5, label_smoothing=0.1, average=0.9
+)
 
 
 class Stopped(Exception):
@@ -94,6 +99,36 @@ def test_every_augmented_image_is_a_shifted_and_mirrored_one(shift: int, flip: b
     statistic = sum((count - expected) ** 2 / expected for count in counts.values())
     freedom = len(places) - 1
     assert statistic < freedom + 5 * np.sqrt(2 * max(freedom, 1)) + 5
+
+
+def test_every_other_epoch_shows_the_other_side_of_every_image() -> None:
+    pixels, rows = images(), torch.arange(40)
+    augmentation = Augmentation(pixels, 0, flip=True, alternate=3)
+    epochs = [augmentation.batch(rows, torch.Generator().manual_seed(epoch), epoch) for epoch in range(4)]
+    plain = pixels.float() / 255
+    as_it_is = (epochs[0] == plain).flatten(1).all(1)
+    assert 5 < as_it_is.sum() < 35 and torch.equal(epochs[0][~as_it_is], plain[~as_it_is].flip(3))
+    for epoch, batch in enumerate(epochs):
+        assert torch.equal(batch, epochs[0].flip(3) if epoch % 2 else epochs[0])
+
+
+def test_cutout_greys_one_square_inside_every_image() -> None:
+    pixels = images()
+    rows = torch.arange(40).repeat(16)
+    batch = Augmentation(pixels, 0, False, cutout=3).batch(rows, torch.Generator().manual_seed(0)).numpy()
+    plain, grey = pixels.numpy()[rows.numpy()] / np.float32(255), np.float32(pixels.numpy().mean() / 255)
+    places = []
+    for image, before in zip(batch, plain, strict=True):
+        fitting = []
+        for y in range(6 - 3 + 1):
+            for x in range(8 - 3 + 1):
+                expected = before.copy()
+                expected[:, y : y + 3, x : x + 3] = grey
+                fitting += [(y, x)] if np.allclose(image, expected, atol=1e-7) else []
+        assert len(fitting) == 1
+        places += fitting
+    counts = [places.count(place) for place in set(places)]
+    assert len(counts) == 24 and max(counts) < 3 * 640 / 24
 
 
 def test_augmentation_follows_its_generator() -> None:
@@ -165,8 +200,85 @@ def test_a_resumed_training_ends_in_the_same_weights(tmp_path, data, uninterrupt
     assert_same(weights, uninterrupted)
 
 
-def run_of(data: ImageSet) -> TrainingRun:
-    return TrainingRun(TINY, recipe_spec(TINY, data), data.pixels[IDS], data.labels[IDS])
+def test_a_resumed_training_with_everything_ends_in_the_same_weights(tmp_path, data) -> None:
+    kept = [Checkpoint.beside(tmp_path / "w.safetensors", EARLY, data)]
+    with pytest.raises(Stopped):
+        train_classifier(EARLY, data, IDS, stop_in_third_epoch, *kept)
+    resumed_, whole = (train_classifier(EARLY, data, IDS, silent, *checkpoint) for checkpoint in (kept, ()))
+    assert_same(weights_of(resumed_), weights_of(whole))
+
+
+def stop_in_third_epoch(fraction: float, message: str) -> None:
+    if message.startswith("Training, epoch 3 "):
+        raise Stopped
+
+
+def run_of(data: ImageSet, recipe: Recipe = TINY) -> TrainingRun:
+    return TrainingRun(recipe, recipe_spec(recipe, data), data.pixels[IDS], data.labels[IDS])
+
+
+def test_the_running_mean_of_the_weights_is_what_is_kept(data, monkeypatch) -> None:
+    seen = []
+    step = TrainingRun._step
+
+    def watched(self: TrainingRun, rows: torch.Tensor) -> None:
+        step(self, rows)
+        seen.append({key.removeprefix("model."): v.copy() for key, v in self.arrays().items() if key[:6] == "model."})
+
+    monkeypatch.setattr(TrainingRun, "_step", watched)
+    run = run_of(data, EARLY)
+    run.epoch(lambda _: None)
+    expected = seen[0]
+    for weights in seen[1:]:
+        expected = {key: 0.9 * expected[key] + 0.1 * value for key, value in weights.items()}
+    for key, value in weights_of(run.finished()).items():
+        if value.dtype.kind == "f":
+            np.testing.assert_allclose(value, expected[key], rtol=1e-4, atol=1e-6, err_msg=key)
+    assert np.abs(expected["network.head.weight"] - seen[-1]["network.head.weight"]).max() > 1e-3
+
+
+def test_smoothed_labels_share_a_part_of_the_target_among_all_classes(data, monkeypatch) -> None:
+    losses = []
+    backward = torch.Tensor.backward
+    monkeypatch.setattr(torch.Tensor, "backward", lambda loss: (losses.append(loss.item()), backward(loss))[1])
+    plain = dataclasses.replace(TINY, flip=False, shift=0, batch_size=300)
+    run = run_of(data, dataclasses.replace(plain, label_smoothing=0.1))
+    classifier, images_ = run._classifier.train(), torch.from_numpy(data.pixels[IDS]).float() / 255
+    with torch.no_grad():
+        logged = torch.log_softmax(classifier(images_), 1).numpy()
+    classifier.load_state_dict(run_of(data, plain)._classifier.state_dict())  # the pass has moved running statistics
+    run.epoch(lambda _: None)
+    target = 0.9 * np.eye(10)[data.labels[IDS]] + 0.1 / 10
+    assert losses == [pytest.approx(-(target * logged).sum(1).mean(), rel=1e-5)]
+
+
+def test_the_first_layer_of_the_early_network_whitens_patches(data) -> None:
+    classifier = run_of(data, EARLY).finished()
+    images_ = (torch.from_numpy(data.pixels[IDS]).float() / 255 - classifier.mean) / classifier.std
+    (weight,) = classifier.network.stem.parameters()
+    found = torch.nn.functional.conv2d(images_, weight).transpose(0, 1).flatten(1).double().numpy()
+    half = len(found) // 2
+    np.testing.assert_allclose(found[half:], -found[:half], atol=1e-6)
+    pixels = images_.numpy().astype(np.float64)
+    corners = [pixels[:, :, y : y - 1 or None, x : x - 1 or None].reshape(-1) for y in (0, 1) for x in (0, 1)]
+    variances = np.linalg.eigvalsh(np.cov(corners, bias=True) + np.outer(*2 * [np.mean(corners, axis=1)]))[::-1]
+    moments = found[:half] @ found[:half].T / found.shape[1]
+    np.testing.assert_allclose(moments, np.diag(variances / (variances + 5e-4)), atol=1e-3)
+    assert not weight.requires_grad
+
+
+def test_the_early_network_uses_each_rectifier_once_and_halves_the_pixels_three_times(data) -> None:
+    classifier = run_of(data, EARLY).finished()
+    calls = []
+    for module in classifier.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.register_forward_hook(lambda _, __, out: calls.append(out.shape[2]))
+    classifier.logits(torch.zeros(1, *classifier.input_shape))
+    size = classifier.input_shape[1] - 1
+    stages = [size // 2, size // 4, size // 8]
+    assert calls == [size, *2 * stages[:1], *2 * stages[1:2], *3 * stages[2:]]
+    assert len(calls) == sum(isinstance(module, torch.nn.ReLU) for module in classifier.modules())
+    assert classifier.layers[:3] == ("stem", "stage1_entry", "stage1_block1") and len(classifier.layers) == 8
 
 
 def test_the_learning_rate_goes_on_where_it_was(data) -> None:

@@ -11,6 +11,7 @@ from telltale.models.layers import Layer
 from telltale.models.preprocess import Side
 
 SMALL_RESNET = "small_resnet"
+EARLY_RESNET = "early_resnet"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,18 @@ def small_resnet_spec(
     blocks = [f"stage{stage}_block{block}" for stage in (1, 2, 3) for block in range(1, depth + 1)]
     layers = (Layer("stem"), *(Layer(f"blocks.{block}", name=block) for block in blocks))
     return ClassifierSpec(SMALL_RESNET, arguments, channels, height, width, classes, layers)
+
+
+def early_resnet_spec(
+    channels: int, height: int, width: int, classes: int, base_width: int = 64, depth: int = 2
+) -> ClassifierSpec:
+    """Describe an `EarlyResNet` for images of a shape; every block is a layer."""
+    arguments = {"channels": channels, "classes": classes, "width": base_width, "depth": depth}
+    counts = enumerate((1, 1, depth), start=1)
+    parts = ((stage, ("entry", *(f"block{block}" for block in range(1, count + 1)))) for stage, count in counts)
+    blocks = [f"stage{stage}_{part}" for stage, names in parts for part in names]
+    layers = (Layer("stem"), *(Layer(f"blocks.{block}", name=block) for block in blocks))
+    return ClassifierSpec(EARLY_RESNET, arguments, channels, height, width, classes, layers)
 
 
 def _of_older_bundle(**fields: int) -> ClassifierSpec:

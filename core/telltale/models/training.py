@@ -23,7 +23,7 @@ from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.data.splits import SPLIT_NAMES, Splits
 from telltale.models.classifier import Classifier, arrays_sha256
-from telltale.models.spec import ClassifierSpec, small_resnet_spec
+from telltale.models.spec import EARLY_RESNET, ClassifierSpec, early_resnet_spec, small_resnet_spec
 from telltale.models.training_run import TrainingRun
 from telltale.models.weights import save_weights, trained_on, write_whole
 from telltale.recipes import Recipe, get_recipe
@@ -109,7 +109,7 @@ def train_classifier(
     progress: Progress,
     checkpoint: Checkpoint | None = None,
 ) -> Classifier:
-    """Train with SGD on cross-entropy under a one-cycle learning rate.
+    """Train with SGD on cross-entropy, labels smoothed where the recipe says so, under a one-cycle learning rate.
 
     Parameters
     ----------
@@ -201,7 +201,8 @@ class Checkpoint:
 def recipe_spec(recipe: Recipe, image_set: ImageSet) -> ClassifierSpec:
     """Return what a recipe's network is made from for a data set's images and classes."""
     channels, height, width = image_set.pixels.shape[1:]
-    return small_resnet_spec(channels, height, width, len(image_set.class_names), recipe.base_width, recipe.depth)
+    describe = early_resnet_spec if recipe.network == EARLY_RESNET else small_resnet_spec
+    return describe(channels, height, width, len(image_set.class_names), recipe.base_width, recipe.depth)
 
 
 def accuracies(classifier: Classifier, image_set: ImageSet, splits: Splits) -> dict[str, float]:

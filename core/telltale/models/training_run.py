@@ -10,13 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from telltale.models.augmentation import Augmentation
 from telltale.models.classifier import Classifier
 from telltale.models.compute import Compute
+from telltale.models.early_resnet import EarlyResNet
 from telltale.models.spec import ClassifierSpec
 from telltale.models.weights import make_classifier
 from telltale.recipes import Recipe
+
+STEM_IMAGES = 5000  # whose patches whiten the first layer of an `EarlyResNet`
 
 
 class TrainingRun:
@@ -40,14 +44,17 @@ class TrainingRun:
         self._recipe = recipe
         self._compute = Compute.of(recipe)
         self._labels = torch.from_numpy(labels)
-        self._augmentation = Augmentation(torch.from_numpy(pixels), recipe.shift, recipe.flip)
+        self._augmentation = Augmentation.of(recipe, torch.from_numpy(pixels))
         self._draws = torch.Generator().manual_seed(recipe.seed)
         self._batches = -(-len(labels) // recipe.batch_size)
         with self._compute.limits():
             untrained = _untrained(recipe.seed, spec, torch.from_numpy(pixels))
         self._classifier = self._compute.place(untrained)
+        self._average = _running_mean(self._classifier, recipe.average) if recipe.average else None
+        self._epochs = 0
+        self._trained = [parameter for parameter in self._classifier.parameters() if parameter.requires_grad]
         self._optimiser = torch.optim.SGD(
-            self._classifier.parameters(),
+            self._trained,
             recipe.learning_rate,
             momentum=0.9,
             nesterov=True,
@@ -70,23 +77,30 @@ class TrainingRun:
             for done, rows in enumerate(torch.split(order, self._recipe.batch_size)):
                 progress(done * self._recipe.batch_size)
                 self._step(rows)
+        self._epochs += 1
 
     def finished(self) -> Classifier:
         """Return the classifier, in evaluation mode, where it will be used."""
+        if self._average is not None:
+            self._classifier.load_state_dict(self._average.module.state_dict())
         return self._compute.take_back(self._classifier).eval()
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything that later epochs depend on."""
         state = {f"model.{key}": value.cpu().numpy() for key, value in self._classifier.state_dict().items()}
-        for index, parameter in enumerate(self._classifier.parameters()):
+        if self._average is not None:
+            state |= {f"average.{key}": value.cpu().numpy() for key, value in self._average.state_dict().items()}
+        for index, parameter in enumerate(self._trained):
             state[f"momentum.{index}"] = self._optimiser.state[parameter]["momentum_buffer"].cpu().numpy()
         return state | {"draws": self._draws.get_state().numpy()}
 
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]], epochs: int) -> None:
         """Go from a new run to where `arrays` were taken, after some epochs."""
-        model = {key.removeprefix("model."): value for key, value in arrays.items() if key.startswith("model.")}
-        self._classifier.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in model.items()})
-        for index, parameter in enumerate(self._classifier.parameters()):
+        self._epochs = epochs
+        self._classifier.load_state_dict(_part(arrays, "model."))
+        if self._average is not None:
+            self._average.load_state_dict(_part(arrays, "average."))
+        for index, parameter in enumerate(self._trained):
             momentum = torch.empty_like(parameter, requires_grad=False)  # of the same device and memory layout
             momentum.copy_(torch.from_numpy(arrays[f"momentum.{index}"].copy()))
             self._optimiser.state[parameter]["momentum_buffer"] = momentum
@@ -97,19 +111,36 @@ class TrainingRun:
                 self._schedule.step()
 
     def _step(self, rows: torch.Tensor) -> None:
-        images = self._compute.move(self._augmentation.batch(rows, self._draws))
+        images = self._compute.move(self._augmentation.batch(rows, self._draws, self._epochs))
         labels = self._labels[rows].to(images.device)
         with self._compute.precision():
             logits = self._classifier(images)
-        loss = nn.functional.cross_entropy(logits.float(), labels)
+        loss = nn.functional.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         self._schedule.step()
+        if self._average is not None:
+            self._average.update_parameters(self._classifier)
+
+
+def _part(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> dict[str, torch.Tensor]:
+    """Return what was stored under a prefix."""
+    chosen = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+    return {key: torch.from_numpy(value.copy()) for key, value in chosen.items()}
+
+
+def _running_mean(classifier: Classifier, decay: float) -> AveragedModel:
+    decayed = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(classifier, multi_avg_fn=decayed, use_buffers=True)
 
 
 def _untrained(seed: int, spec: ClassifierSpec, pixels: torch.Tensor) -> Classifier:
     images = pixels.float() / 255.0
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return make_classifier(spec, float(images.mean()), float(images.std()))
+        classifier = make_classifier(spec, float(images.mean()), float(images.std()))
+    if isinstance(classifier.network, EarlyResNet):
+        some = images[torch.linspace(0, len(images) - 1, min(STEM_IMAGES, len(images))).long()]
+        classifier.network.fit_stem((some - images.mean()) / images.std())
+    return classifier

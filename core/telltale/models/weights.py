@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-import telltale.models.resnet  # noqa: F401  # registers its factory
+import telltale.models.early_resnet
+import telltale.models.resnet  # noqa: F401  # both register their factories
 from telltale.base.errors import DamagedBundleError
 from telltale.base.files import load_arrays, load_metadata, save_arrays
 from telltale.models.classifier import NETWORK, Classifier, arrays_sha256
