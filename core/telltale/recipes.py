@@ -62,6 +62,20 @@ class BundlePlan:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Twin:
+    """How the second network beside a recipe's classifier differs from it; it also draws from the next seed.
+
+    Attributes
+    ----------
+    base_width, depth, epochs : int
+    """
+
+    base_width: int
+    depth: int
+    epochs: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe(BundlePlan):
     """A bundle's plan, and how its classifier is trained.
@@ -86,6 +100,8 @@ class Recipe(BundlePlan):
         Side in pixels of the square that is greyed at random in every training image (DeVries & Taylor 2017).
     label_smoothing : float
         Share of the target that goes to all classes alike (Szegedy et al. 2016), in [0, 1).
+    twin : Twin, optional
+        A second network that is trained with the classifier, for its doubt.
     average : float
         Decay per step of the running mean of all weights that is kept in the end; the last weights where 0.
     """
@@ -104,6 +120,13 @@ class Recipe(BundlePlan):
     cutout: int = 0
     label_smoothing: float = 0.0
     average: float = 0.0
+    twin: Twin | None = None
+
+    def of_twin(self) -> Recipe | None:
+        """Return the recipe of the second network."""
+        if self.twin is None:
+            return None
+        return replace(self, **vars(self.twin), seed=self.seed + 1, twin=None)
 
 
 FAST = ("fgsm", "bim", "pgd", "pgd_l2", "mifgsm", "deepfool", "gradient")
@@ -164,6 +187,7 @@ CIFAR10 = Recipe(
     cutout=8,
     label_smoothing=0.1,
     average=0.999,
+    twin=Twin(base_width=24, depth=1, epochs=20),
 )
 
 FASHION_MNIST = Recipe(

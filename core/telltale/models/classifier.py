@@ -22,7 +22,7 @@ from telltale.models.preprocess import Preprocess
 from telltale.models.spec import ClassifierSpec
 from telltale.models.trace import Trace, softmax
 
-NETWORK = "network."
+NETWORK, TWIN = "network.", "twin."
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,11 @@ class Classifier(nn.Module):
         Why there is no `head`.
     class_names : tuple of str or None
         In the order of the logits; None where only their number was given.
+    twin : Classifier or None
+        A second network for the same images and classes, trained independently: its doubt is evidence. See `take_twin`.
     """
 
+    twin: Classifier | None
     mean: torch.Tensor | None
     std: torch.Tensor | None
 
@@ -100,6 +103,7 @@ class Classifier(nn.Module):
             # One number per channel lies along the channels; one for all is left without axes.
             self.register_buffer(name, tensor if tensor is None or tensor.ndim == 0 else tensor[:, None, None])
         self.network = network
+        self.twin = None
         self.eval()
 
     # --- what it is -------------------------------------------------------------------------------------------------
@@ -152,7 +156,32 @@ class Classifier(nn.Module):
             resize,
             crop,
             arrays_sha256(self.arrays()),
+            None if self.twin is None else self.twin.spec,
         )
+
+    def take_twin(self, twin: Classifier) -> Classifier:
+        """Keep a second opinion beside this classifier, and return this classifier.
+
+        Parameters
+        ----------
+        twin : Classifier
+            Takes the same images and tells the same classes apart.
+
+        Raises
+        ------
+        InputError
+            If it does not, or is no second network.
+        """
+        mine, others = (self.input_shape, self.classes), (twin.input_shape, twin.classes)
+        if mine != others:
+            raise InputError(
+                f"A twin reads the same images and classes: shape {mine[0]} and {mine[1]} classes. "
+                f"Got {others[0]} and {others[1]} instead."
+            )
+        if twin is self or twin.network is self.network or twin.twin is not None:
+            raise InputError("A twin is a second network, which has no twin itself.")
+        self.twin = twin
+        return self
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return all parameters and buffers, those of the normalisation included, by name."""

@@ -35,6 +35,8 @@ class ClassifierSpec:
         See `Preprocess`.
     sha256 : str or None
         Of the weights (hexadecimal), which are compared with it when the classifier is made again.
+    twin : ClassifierSpec or None
+        Of `Classifier.twin`.
     """
 
     factory: str
@@ -48,12 +50,15 @@ class ClassifierSpec:
     resize: Side | None = None
     crop: Side | None = None
     sha256: str | None = None
+    twin: ClassifierSpec | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
         layers = None if self.layers is None else [layer.to_json() for layer in self.layers]
         sides = {name: list(side) if isinstance(side, tuple) else side for name, side in self._sides().items()}
-        return {**vars(self), "arguments": dict(self.arguments), "layers": layers, **sides}
+        raw = {**vars(self), "arguments": dict(self.arguments), "layers": layers, **sides}
+        twin = raw.pop("twin")
+        return raw if twin is None else raw | {"twin": twin.to_json()}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> ClassifierSpec:
@@ -70,7 +75,8 @@ class ClassifierSpec:
             layers = raw["layers"]
             found = None if layers is None else tuple(Layer.from_json(layer) for layer in layers)
             resize, crop = (tuple(side) if isinstance(side, list) else side for side in (raw["resize"], raw["crop"]))
-            return cls(**{**raw, "layers": found, "resize": resize, "crop": crop})
+            twin = None if raw.get("twin") is None else cls.from_json(raw["twin"])
+            return cls(**{**raw, "layers": found, "resize": resize, "crop": crop, "twin": twin})
         except (TypeError, KeyError, ValueError) as error:
             raise DamagedBundleError(f"The bundle does not describe its network: {error}.") from error
 

@@ -70,9 +70,14 @@ def train(name: str, *, data: str | None = None, out: Path | None = None, progre
         _check_own_data(name, file, image_set)
     splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
     checkpoint = Checkpoint.beside(file, recipe, image_set)
+    share = 0.94 if recipe.twin is None else 0.8
     classifier = train_classifier(
-        recipe, image_set, splits.train, lambda f, m: progress(0.01 + 0.94 * f, m), checkpoint
+        recipe, image_set, splits.train, lambda f, m: progress(0.01 + share * f, m), checkpoint
     )
+    if (second := recipe.of_twin()) is not None:
+        beside = Checkpoint.beside(file, second, image_set)
+        told = lambda f, m: progress(0.01 + share + (0.94 - share) * f, f"Second network: {m}")  # noqa: E731
+        classifier.take_twin(train_classifier(second, image_set, splits.train, told, beside))
     progress(0.95, "Measuring the accuracy")
     found = accuracies(classifier, image_set, splits)
     save_weights(classifier, file, data=image_set.fingerprint)

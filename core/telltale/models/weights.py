@@ -16,7 +16,7 @@ import telltale.models.early_resnet
 import telltale.models.resnet  # noqa: F401  # both register their factories
 from telltale.base.errors import DamagedBundleError
 from telltale.base.files import load_arrays, load_metadata, save_arrays
-from telltale.models.classifier import NETWORK, Classifier, arrays_sha256
+from telltale.models.classifier import NETWORK, TWIN, Classifier, arrays_sha256
 from telltale.models.compute import to_layout
 from telltale.models.factories import make
 from telltale.models.preprocess import Preprocess
@@ -42,7 +42,8 @@ def make_classifier(spec: ClassifierSpec, mean: Any = None, std: Any = None) -> 
     InputError
         If its factory is not known here or does not make what the spec says.
     """
-    return _wrapped(make(spec.factory, spec.arguments), spec, mean, std)
+    classifier = _wrapped(make(spec.factory, spec.arguments), spec, mean, std)
+    return classifier if spec.twin is None else classifier.take_twin(make_classifier(spec.twin, mean, std))
 
 
 def load_weights(spec: ClassifierSpec, file: Path) -> Classifier:
@@ -59,14 +60,24 @@ def load_weights(spec: ClassifierSpec, file: Path) -> Classifier:
     misfit = DamagedBundleError(f"The weights in '{file.name}' do not fit the network of this bundle.")
     if spec.sha256 is not None and arrays_sha256(arrays) != spec.sha256:
         raise misfit
-    mean, std = (None if name not in arrays else np.squeeze(arrays[name]).tolist() for name in ("mean", "std"))
-    network = make(spec.factory, spec.arguments)
-    state = {k.removeprefix(NETWORK): torch.from_numpy(v.copy()) for k, v in arrays.items() if k.startswith(NETWORK)}
     try:
-        network.load_state_dict(state)
+        classifier = _filled(spec, arrays)
+        if spec.twin is not None:
+            classifier.take_twin(_filled(spec.twin, _part(arrays, TWIN)))
     except RuntimeError as error:
         raise misfit from error
-    return _in_fast_layout(_wrapped(network, spec, mean, std))
+    return _in_fast_layout(classifier)
+
+
+def _filled(spec: ClassifierSpec, arrays: Arrays) -> Classifier:
+    mean, std = (None if name not in arrays else np.squeeze(arrays[name]).tolist() for name in ("mean", "std"))
+    network = make(spec.factory, spec.arguments)
+    network.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in _part(arrays, NETWORK).items()})
+    return _wrapped(network, spec, mean, std)
+
+
+def _part(arrays: Arrays, prefix: str) -> Arrays:
+    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
 
 
 def save_weights(classifier: Classifier, file: Path, data: str | None = None) -> None:

@@ -30,6 +30,7 @@ def wrap(
     layers: Wanted = None,
     head: str | None = None,
     channels: int | None = None,
+    twin: Classifier | None = None,
 ) -> Classifier:
     """Turn any network that maps pixels to logits into a classifier that can be attacked, traced and watched.
 
@@ -55,6 +56,8 @@ def wrap(
         Of a network that returns several tensors, in a tuple or dictionary: the module whose output are the logits.
     channels : int, optional
         Of the images; found by trying where left out.
+    twin : Classifier, optional
+        A second network for the same images and classes that was trained independently; its doubt is evidence.
 
     Returns
     -------
@@ -107,7 +110,8 @@ def wrap(
     given = anatomy.root.given
     written = given is not None and given._version > anatomy.root.given_version
     plan = Plan(shape, count, found, ending.key, linear, ending.problem, head, written, names)
-    return Classifier(network, plan, declared)
+    classifier = Classifier(network, plan, declared)
+    return classifier if twin is None else classifier.take_twin(twin)
 
 
 def _names(classes: object) -> tuple[tuple[str, ...] | None, int]:
