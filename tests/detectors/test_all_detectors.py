@@ -85,6 +85,7 @@ CARRIED = {
     "lid": {"k": 20, "seed": 0, "c": 1.0},
     "mahalanobis": {"step": 0.0, "c": 1.0},
     "kernel_density": {"bandwidth": 0.2},
+    "multi_lid": {"k": 20, "seed": 0},
 }
 
 

@@ -19,6 +19,7 @@ from telltale.detectors.kernel_density import KernelDensityDetector
 from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
+from telltale.detectors.multi_lid import MultiLidDetector
 from telltale.detectors.nnif import NnifDetector
 from telltale.detectors.trajectory import TrajectoryDetector
 from telltale.evidence.density import ClassDensities, MixtureSettings
@@ -73,6 +74,7 @@ def tiny_defence() -> Defence:
         MahalanobisDetector(),
         KernelDensityDetector(),
         FeatureSqueezingDetector(),
+        MultiLidDetector(),
     )
     return Defence(tiny_classifier(), tiny_reference(), {d.name: fitted(d) for d in detectors})
 

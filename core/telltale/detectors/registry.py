@@ -20,6 +20,7 @@ from telltale.detectors.kernel_density import KernelDensityDetector
 from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
+from telltale.detectors.multi_lid import MultiLidDetector
 from telltale.detectors.nnif import NnifDetector
 from telltale.detectors.trajectory import TrajectoryDetector
 
@@ -42,6 +43,7 @@ DETECTORS: dict[str, type[Detector]] = {
     LidDetector.name: LidDetector,
     MahalanobisDetector.name: MahalanobisDetector,
     KernelDensityDetector.name: KernelDensityDetector,
+    MultiLidDetector.name: MultiLidDetector,
 }
 
 
@@ -112,6 +114,12 @@ def _of_kernel_density() -> SuspicionOf[KernelDensityDetector]:
     return kernel_suspicion
 
 
+def _of_multi_lid() -> SuspicionOf[MultiLidDetector]:
+    from telltale.detectors.suspicions.multi_lid import multi_lid_suspicion
+
+    return multi_lid_suspicion
+
+
 def _of_feature_squeezing() -> SuspicionOf[FeatureSqueezingDetector]:
     from telltale.detectors.suspicions.feature_squeezing import squeezing_suspicion
 
@@ -135,6 +143,7 @@ SUSPICIONS: Mapping[str, Callable[[], SuspicionOf[Any]]] = dict(
         _aim(MahalanobisDetector, _of_mahalanobis),
         _aim(KernelDensityDetector, _of_kernel_density),
         _aim(FeatureSqueezingDetector, _of_feature_squeezing),
+        _aim(MultiLidDetector, _of_multi_lid),
     )
 )
 
