@@ -205,7 +205,7 @@ def analyse(image: npt.NDArray[np.float32], *, bundle: str = "digits", alpha: fl
     >>> result.fused.kind
     'adversarial'
     >>> list(result.evidence)
-    ['response', 'squeezing', 'stability', 'trajectory', 'neighbours', 'influence', 'density']
+    ['response', 'squeezing', 'stability', 'trajectory', 'neighbours', 'influence', 'density', 'twin']
     """
     from telltale.analysis.analyse import analyse_image
 

@@ -24,7 +24,8 @@ from telltale.base.images import to_floats
 from telltale.building.attacking import attack_splits
 from telltale.bundle.bundle import WEIGHTS_FILE, Bundle
 from telltale.bundle.fitted import FittedFiles, ReferenceFiles
-from telltale.detectors.base import Detector
+from telltale.detectors.base import Detector, Labels
+from telltale.detectors.boosted_trees import BoostedTrees, Boosting
 from telltale.detectors.confidence import SCALES, SIDES, ConfidenceDetector
 from telltale.detectors.defence import Defence
 from telltale.detectors.dknn import DknnDetector
@@ -34,6 +35,7 @@ from telltale.detectors.kernel_density import KernelDensityDetector
 from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
+from telltale.detectors.multi_lid import MultiLidDetector
 from telltale.detectors.nnif import NnifDetector
 from telltale.detectors.registry import DETECTORS, SUSPICIONS, suspicion_of
 from telltale.detectors.stability import StabilityDetector
@@ -41,6 +43,7 @@ from telltale.detectors.suspicions import soft_votes
 from telltale.detectors.suspicions.density import MixtureDensities
 from telltale.detectors.suspicions.feature_response import soft_entropy
 from telltale.detectors.suspicions.nnif import _even_ranks
+from telltale.detectors.suspicions.soft_trees import _SoftTrees, differentiable_trees
 from telltale.detectors.suspicions.suspicion import view
 from telltale.detectors.suspicions.tails import NaturalValues
 from telltale.detectors.tails import BOTH, TAILS, outwardness, position
@@ -81,6 +84,7 @@ EXACT = [
     ),
     *(NnifDetector(m=8, form=f, scale=s) for f in ("mean", "list") for s in ("linear", "log")),
     LidDetector(),
+    MultiLidDetector(),
     MahalanobisDetector(),
     MahalanobisDetector(step=0.01),
     KernelDensityDetector(),
@@ -160,8 +164,11 @@ def in_double_precision(detector: Detector) -> Detector:
     return detector
 
 
-# NNIF's ranks and feature squeezing's squeezers are steps, which have no slope to compare with.
-@pytest.mark.parametrize("name", [name for name in SUSPICIONS if name not in ("nnif", "feature_squeezing")])
+# NNIF's ranks, feature squeezing's squeezers and Multi-LID's trees are steps, which have no slope to compare with.
+STEPS = ("nnif", "feature_squeezing", "multi_lid")
+
+
+@pytest.mark.parametrize("name", [name for name in SUSPICIONS if name not in STEPS])
 def test_gradient_is_that_of_finite_differences(name: str) -> None:
     classifier = copy.deepcopy(tiny_classifier()).double()
     detector = in_double_precision(tiny_defence().detectors[name])
@@ -176,6 +183,24 @@ def test_gradient_is_that_of_finite_differences(name: str) -> None:
     slopes = (gradients * direction).flatten(1).sum(1)
     assert slopes.abs().min() > 1e-6
     np.testing.assert_allclose(slopes.numpy(), difference.numpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_soft_trees_are_the_trees_where_edges_are_sharp_and_have_the_slopes_of_soft_ones() -> None:
+    rng = np.random.default_rng(4)
+    features = rng.normal(size=(300, 3))
+    attacked = features[:, 0] * features[:, 1] > 0.1
+    labels = Labels(attacked, np.where(attacked, "pgd", ""), np.arange(300))
+    trees = BoostedTrees.fit(features, labels, Boosting(trees=8, leaves=5, fewest=5))
+    seen = torch.from_numpy(rng.normal(size=(40, 3)))
+    np.testing.assert_allclose(_SoftTrees(trees, 1e-9).log_odds(seen).numpy(), trees.log_odds(seen.numpy()), atol=1e-9)
+    soft, moved = _SoftTrees(trees, 0.3), torch.from_numpy(rng.normal(size=(40, 3)))
+    assert torch.autograd.gradcheck(soft.log_odds, (seen.clone().requires_grad_(),))
+    given = seen.clone().requires_grad_()
+    answers = differentiable_trees(trees, 0.3)(given)
+    np.testing.assert_array_equal(answers.detach().numpy(), trees.log_odds(seen.numpy()))
+    (slopes,) = torch.autograd.grad(answers.sum(), given)
+    difference = (soft.log_odds(seen + 1e-6 * moved) - soft.log_odds(seen - 1e-6 * moved)) / 2e-6
+    np.testing.assert_allclose((slopes * moved).sum(1).numpy(), difference.numpy(), rtol=1e-5, atol=1e-8)
 
 
 def adaptive(detector: str, weight: float) -> telltale.attacks.AttackResult:

@@ -47,7 +47,17 @@ def fresh_scores(name: str) -> np.ndarray:
 
 def test_the_registry_holds_at_least_these_detectors() -> None:
     published = {"feature_response", "knn_score", "trajectory", "idefender", "nnif"}
-    baselines = {"feature_squeezing", "dknn", "lid", "mahalanobis", "kernel_density", "confidence", "stability"}
+    baselines = {
+        "feature_squeezing",
+        "dknn",
+        "lid",
+        "mahalanobis",
+        "kernel_density",
+        "confidence",
+        "stability",
+        "multi_lid",
+        "twin",
+    }
     assert set(NAMES) >= published | baselines
     assert all(kind.name == name for name, kind in registry.DETECTORS.items())
 
@@ -87,6 +97,8 @@ CARRIED = {
     "kernel_density": {"bandwidth": 0.2},
     "confidence": {"scale": "log_odds", "tails": "both"},
     "stability": {"tails": "upper", "keep": 0.9},
+    "multi_lid": {"k": 20, "seed": 0},
+    "twin": {},
 }
 
 
@@ -109,7 +121,7 @@ def test_every_row_links_to_a_page_that_exists() -> None:
     app = Path(catalogue.__file__).parent
     assert all((app / page).is_file() and words for page, words in pages.values())
     shown = {"neighbours": ["knn_score", "dknn", "nnif"], "hidden_state_density": ["idefender"]}
-    shown |= {"feature_responses": ["feature_response", "stability"], "trajectories": ["trajectory"]}
+    shown |= {"feature_responses": ["feature_response", "stability", "twin"], "trajectories": ["trajectory"]}
     for page, names in shown.items():
         assert all(pages[name][0] == f"app_pages/{page}.py" for name in names)
     assert pages["nnif"][1] == "Influence"

@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import EmpiricalCovariance
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KernelDensity
 
@@ -21,10 +22,11 @@ from telltale.detectors.dknn import DknnDetector
 from telltale.detectors.kernel_density import KernelDensityDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
+from telltale.detectors.multi_lid import MultiLidDetector
 from telltale.evidence.conformal_neighbours import empirical_p_values, nonconformity
 from telltale.evidence.evidence import FEW_IMAGES, Evidence
 from telltale.evidence.kernel_density import class_radius, log_kernel_density
-from telltale.evidence.lid import LARGEST, draw_minibatch, lid_estimates
+from telltale.evidence.lid import LARGEST, draw_minibatch, lid_estimates, lid_terms
 from telltale.evidence.mahalanobis import TiedGaussian, TiedGaussians
 from telltale.evidence.mahalanobis_step import score_gradients, stepped_scores, stepping
 from telltale.evidence.neighbours import NeighbourIndex
@@ -130,6 +132,50 @@ def regression(features: np.ndarray, asked: np.ndarray, labels, c: float) -> np.
     oracle = LogisticRegression(C=c, l1_ratio=0.0, solver="newton-cholesky", tol=1e-10, max_iter=1000)
     oracle.fit((features - mean) / deviation, labels.adversarial, sample_weight=weights)
     return oracle.decision_function((asked - mean) / deviation)
+
+
+def test_multi_lid_is_boosted_trees_on_the_terms_by_hand() -> None:
+    evidence, labels = few()
+    detector = MultiLidDetector(k=7).fit(evidence, labels)
+    rows = detector.arrays()["minibatch"].astype(int)
+
+    def features(images: Evidence) -> np.ndarray:
+        found = []
+        for i in range(len(images)):
+            terms = []
+            for x, points in zip(images.trace.activations, known().trace.activations, strict=True):
+                nearest = sorted(np.linalg.norm(doubles(x[i]) - doubles(points[r])) for r in rows)[:7]
+                terms += [np.log(d / nearest[-1]) for d in nearest[:-1]]
+            found.append(terms)
+        return np.array(found)
+
+    by_hand = features(evidence)
+    np.testing.assert_allclose(detector.features(evidence), by_hand, rtol=1e-9, atol=1e-12)
+    trees = HistGradientBoostingClassifier(
+        max_iter=100,
+        max_leaf_nodes=8,
+        learning_rate=0.1,
+        min_samples_leaf=20,
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=0,
+    ).fit(by_hand, labels.adversarial, sample_weight=labels.balanced_weights())
+    np.testing.assert_allclose(detector.score(fresh()), trees.decision_function(features(fresh())), atol=1e-6)
+
+
+def test_the_mean_of_the_terms_is_the_inverse_of_the_estimate() -> None:
+    distances = np.random.default_rng(0).gamma(2.0, size=(30, 40))
+    terms = lid_terms(distances, 12)
+    assert terms.shape == (30, 11) and (np.diff(terms, axis=1) >= 0).all()
+    np.testing.assert_allclose(-12.0 / terms.sum(1), lid_estimates(distances, 12))
+
+
+def test_terms_are_finite_on_duplicates_and_where_all_distances_are_equal() -> None:
+    cases = np.array([[0.0, 1.0, 2.0], [0.0, 0.0, 0.0], [2.0, 2.0, 2.0], [1e-30, 1.0, 1.0]])
+    smallest = -np.log(LARGEST)
+    assert lid_terms(cases, 3).tolist() == [[smallest, np.log(0.5)], [0.0, 0.0], [0.0, 0.0], [smallest, 0.0]]
+    with pytest.raises(InputError, match=r"in \[2, 3\], got 1"):
+        lid_terms(cases, 1)
 
 
 @pytest.mark.parametrize("dimensions", [2, 5])

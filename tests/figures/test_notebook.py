@@ -90,6 +90,7 @@ def test_every_figure_of_the_evidence_pages_is_the_pages_own(pair: Comparison) -
         *(data_of(figures.entropy(which)) for which in ("natural", "attacked", "difference")),
         data_of(figures.mean_entropy()),
         data_of(figures.stability()),
+        data_of(figures.second_opinion()),
     ]
     assert drawn_on("hidden_state_density") == [data_of(figures.density()), data_of(figures.density_map())]
     assert drawn_on("neighbours") == [data_of(figures.neighbours()), data_of(figures.votes())]

@@ -69,10 +69,12 @@ def reference(count: int = 120, seed: int = 0) -> Reference:
 
 
 def readings(entropy: np.ndarray, margins: np.ndarray | float = 0.0) -> Readings:
-    """Return readings whose squeezed distances, and what small movements take from the margins, grow with it."""
+    """Return readings whose squeezed distances, losses of margin to small movements and twin's doubts grow with it."""
     squeezed = np.repeat(np.abs(entropy - 1.5)[:, None], len(SQUEEZERS), axis=1)
     moved = np.repeat((margins - entropy)[:, None], len(TRANSFORMS), axis=1)
-    return Readings({"mean_entropy": entropy, "squeezed": squeezed, "transformed_margins": moved})
+    twin = np.repeat(-np.abs(entropy)[:, None], CLASSES, axis=1)
+    measured = {"squeezed": squeezed, "transformed_margins": moved, "twin_log_probabilities": twin}
+    return Readings({"mean_entropy": entropy} | measured)
 
 
 def mixed(known: Reference, count: int, seed: int, separable: bool = True) -> tuple[Evidence, Labels]:

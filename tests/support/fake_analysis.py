@@ -26,6 +26,7 @@ from telltale.kinds.neighbours import NeighboursView
 from telltale.kinds.response import ResponseView
 from telltale.kinds.stability import StabilityView
 from telltale.kinds.trajectory import TrajectoryView
+from telltale.kinds.twin import TwinView
 from telltale.scores.calibration import Calibration
 from telltale.scores.verdicts import FusedVerdict, Verdict
 
@@ -156,6 +157,15 @@ def stability(image: np.ndarray) -> StabilityView:
     return StabilityView(6.0, margins, ("up", "down", "left", "right"), drop)
 
 
+def second_opinion(image: np.ndarray) -> TwinView:
+    """Return a second network that doubts the class the more, the brighter the image is."""
+    first = predict(image)
+    doubt = float(np.clip(image.max(), 0.05, 0.95))
+    twin = np.full(10, doubt / 9)
+    twin[first.label] = 1.0 - doubt
+    return TwinView(np.asarray(first.probabilities, dtype=np.float64), twin, -float(np.log(1.0 - doubt)))
+
+
 def trajectory(image: np.ndarray) -> TrajectoryView:
     """Return a path that ends at the predicted class."""
     label = predict(image).label
@@ -182,6 +192,7 @@ def analyse(image: np.ndarray, alpha: float, scores: dict[str, float]) -> Analys
     views = (
         respond(image),
         stability(image),
+        second_opinion(image),
         trajectory(image),
         NeighboursView(
             LAYERS,

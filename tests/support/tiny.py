@@ -40,11 +40,15 @@ def tiny_digits() -> ImageSet:
 
 @functools.cache
 def tiny_classifier() -> Classifier:
-    """Return a `SmallResNet` of width 4 trained on the first 300 digits, in evaluation mode."""
+    """Return a `SmallResNet` of width 4 trained on the first 300 digits, in evaluation mode, with a twin of width 3."""
+    return _trained(4, seed=0).take_twin(_trained(3, seed=1))
+
+
+def _trained(base_width: int, seed: int) -> Classifier:
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        classifier = small_classifier(1, 32, 32, 10, base_width=4, depth=1)
+        torch.manual_seed(seed)
+        classifier = small_classifier(1, 32, 32, 10, base_width, depth=1)
         _train(classifier)
     return classifier
 

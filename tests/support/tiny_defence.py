@@ -20,9 +20,11 @@ from telltale.detectors.kernel_density import KernelDensityDetector
 from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
+from telltale.detectors.multi_lid import MultiLidDetector
 from telltale.detectors.nnif import NnifDetector
 from telltale.detectors.stability import StabilityDetector
 from telltale.detectors.trajectory import TrajectoryDetector
+from telltale.detectors.twin import TwinDetector
 from telltale.evidence.density import ClassDensities, MixtureSettings
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.influence import fit_head
@@ -33,6 +35,7 @@ from telltale.evidence.response import feature_responses
 from telltale.evidence.squeezing import squeezed_distances
 from telltale.evidence.stability import transformed_margins
 from telltale.evidence.trajectory import fit_pivots
+from telltale.evidence.twin import log_probabilities
 
 FITTED_ON = 40
 
@@ -59,7 +62,10 @@ def tiny_evidence(images: FloatImages) -> Evidence:
     entropy = feature_responses(classifier, images).mean_entropy
     squeezed = squeezed_distances(classifier, images, trace.probabilities)
     moved = transformed_margins(classifier, images, trace.predictions)
-    readings = Readings({"mean_entropy": entropy, "squeezed": squeezed, "transformed_margins": moved})
+    assert classifier.twin is not None
+    twin = log_probabilities(classifier.twin, images)
+    measured = {"squeezed": squeezed, "transformed_margins": moved, "twin_log_probabilities": twin}
+    readings = Readings({"mean_entropy": entropy} | measured)
     return Evidence(tiny_reference(), trace, readings, stepping(classifier, images))
 
 
@@ -79,6 +85,8 @@ def tiny_defence() -> Defence:
         FeatureSqueezingDetector(),
         ConfidenceDetector(),
         StabilityDetector(),
+        MultiLidDetector(),
+        TwinDetector(),
     )
     return Defence(tiny_classifier(), tiny_reference(), {d.name: fitted(d) for d in detectors})
 

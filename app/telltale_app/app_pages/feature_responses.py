@@ -6,7 +6,7 @@ import streamlit as st
 
 from telltale.kinds.response import ResponseView
 from telltale_app import layout
-from telltale_app.panels import responses, stability
+from telltale_app.panels import responses, second_opinion, stability
 from telltale_app.papers import RESPONSE
 
 layout.opening(
@@ -51,10 +51,11 @@ with st.grid("auto", min_column_width=180):
 responses.show_maps(shown, locked)
 responses.show_mean_entropy(current, shown)
 stability.show(current)
+second_opinion.show(current)
 layout.how_computed(
     "The activations of the last convolutional stage are sent back to the pixels "
     f"({own_view.method}); the grey response is rescaled to 8 bits, and the entropy of the grey levels in every patch "
-    f"is averaged.\n\n{stability.METHOD}",
+    f"is averaged.\n\n{stability.METHOD}\n\n{second_opinion.METHOD}",
     RESPONSE,
     "The seed is the activation itself, not one logit. Only patches that lie wholly inside count. Grey levels and "
     "patch side are visible parameters, because the paper's Eq. 3 leaves them open. The sign of the effect is fitted "

@@ -23,7 +23,7 @@ from telltale.evidence.prepared import Prepared
 from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.kinds.kind import Kind, Seen
-from telltale.kinds.registry import KINDS
+from telltale.kinds.registry import KINDS, lacking
 from telltale.models.classifier import Classifier
 from telltale.models.spec import ClassifierSpec
 from telltale.models.trace import Trace
@@ -127,7 +127,7 @@ def load_reference(bundle: Bundle) -> Reference:
         bundle.splits.train,
         bundle.layers,
         len(bundle.class_names),
-        bundle.notes.get("missing", {}),
+        lacking(ClassifierSpec.from_json(bundle.manifest.architecture)) | bundle.notes.get("missing", {}),
     )
     reference.prepared = Prepared.among(bundle.folder, bundle.manifest.files)
     for name in sorted(reference.prepared.names):  # however large: the library that reads an index trusts it

@@ -38,6 +38,7 @@ from telltale.data.sources import load_image_set
 from telltale.data.splits import Splits, SplitSizes
 from telltale.detectors.registry import get_detector
 from telltale.evidence.reference import Reference
+from telltale.kinds.registry import lacking
 from telltale.models.classifier import Classifier
 from telltale.models.factories import check_known_elsewhere
 from telltale.models.trace import Trace
@@ -349,6 +350,7 @@ class _Stages:
             folder,
             self.processes,
             self.classifier.head_problem,
+            lacking(self.classifier.spec),
         )
 
 

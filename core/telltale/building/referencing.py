@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ def fit_reference(
     folder: Path,
     processes: Processes,
     head_problem: str | None = None,
+    lacking: Mapping[str, str] | None = None,
 ) -> Reference:
     """Fit every kind of evidence to the training images; one that lacks what it needs is left out with the reason.
 
@@ -40,10 +42,12 @@ def fit_reference(
     processes : Processes
     head_problem : str, optional
         Why the network has no linear head; None where it has one.
+    lacking : mapping of str to str, optional
+        Kinds that cannot observe this classifier's images, with the reason.
     """
     fitting = Fitting(labels, classes, trace, held_out[0], held_out[1], seed, folder, head_problem)
     problems = {name: problem_of(kind, fitting) for name, kind in KINDS.items()}
-    missing = {name: problem for name, problem in problems.items() if problem is not None}
+    missing = {name: problem for name, problem in problems.items() if problem is not None} | dict(lacking or {})
     present = {name: kind for name, kind in KINDS.items() if name not in missing}
     works = [work for kind in present.values() if (work := kind.prepare(fitting)) is not None]
     processes.run(*works)

@@ -21,9 +21,11 @@ from telltale.detectors.kernel_density import KernelDensityDetector
 from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.lid import LidDetector
 from telltale.detectors.mahalanobis import MahalanobisDetector
+from telltale.detectors.multi_lid import MultiLidDetector
 from telltale.detectors.nnif import NnifDetector
 from telltale.detectors.stability import StabilityDetector
 from telltale.detectors.trajectory import TrajectoryDetector
+from telltale.detectors.twin import TwinDetector
 
 if TYPE_CHECKING:
     from telltale.detectors.suspicions.suspicion import Suspicion
@@ -46,6 +48,8 @@ DETECTORS: dict[str, type[Detector]] = {
     KernelDensityDetector.name: KernelDensityDetector,
     ConfidenceDetector.name: ConfidenceDetector,
     StabilityDetector.name: StabilityDetector,
+    MultiLidDetector.name: MultiLidDetector,
+    TwinDetector.name: TwinDetector,
 }
 
 
@@ -116,6 +120,18 @@ def _of_kernel_density() -> SuspicionOf[KernelDensityDetector]:
     return kernel_suspicion
 
 
+def _of_twin() -> SuspicionOf[TwinDetector]:
+    from telltale.detectors.suspicions.twin import twin_suspicion
+
+    return twin_suspicion
+
+
+def _of_multi_lid() -> SuspicionOf[MultiLidDetector]:
+    from telltale.detectors.suspicions.multi_lid import multi_lid_suspicion
+
+    return multi_lid_suspicion
+
+
 def _of_feature_squeezing() -> SuspicionOf[FeatureSqueezingDetector]:
     from telltale.detectors.suspicions.feature_squeezing import squeezing_suspicion
 
@@ -153,6 +169,8 @@ SUSPICIONS: Mapping[str, Callable[[], SuspicionOf[Any]]] = dict(
         _aim(FeatureSqueezingDetector, _of_feature_squeezing),
         _aim(ConfidenceDetector, _of_confidence),
         _aim(StabilityDetector, _of_stability),
+        _aim(MultiLidDetector, _of_multi_lid),
+        _aim(TwinDetector, _of_twin),
     )
 )
 

@@ -47,6 +47,34 @@ def lid_estimates(distances: npt.NDArray[np.float64], k: int, own: Rows | None =
     return np.where(on_another, 0.0, 1.0 / np.maximum(spread, 1.0 / LARGEST))
 
 
+def lid_terms(distances: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:
+    """Return the terms log(d_i / d_k) whose mean `lid_estimates` is made of, nearest first, without the last, a zero.
+
+    Parameters
+    ----------
+    distances : array of float64, shape (n, m)
+        From every query to every image of the minibatch, in any order.
+    k : int
+        Nearest images that count, from 2 to m.
+
+    Returns
+    -------
+    array of float64, shape (n, k - 1), in [-log(`LARGEST`), 0]
+        An image that lies on one of the minibatch gets the smallest; where all distances are equal, all are 0.
+
+    Raises
+    ------
+    InputError
+        If k is out of range.
+    """
+    if not 2 <= k <= distances.shape[1]:
+        raise InputError(f"k must be an integer in [2, {distances.shape[1]}], got {k}.")
+    nearest = np.sort(distances, axis=1)[:, :k]
+    farthest = nearest[:, -1:]
+    ratios = np.where(farthest > 0.0, nearest[:, :-1] / np.where(farthest > 0.0, farthest, 1.0), 1.0)
+    return np.log(np.maximum(ratios, 1.0 / LARGEST))
+
+
 def draw_minibatch(labels: npt.NDArray[np.int64], seed: int) -> Rows:
     """Draw `MINIBATCH` rows, or all where there are fewer, every class in its share to within one image.
 

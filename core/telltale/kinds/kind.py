@@ -21,6 +21,7 @@ from telltale.models.trace import Trace
 
 if TYPE_CHECKING:
     from telltale.models.classifier import Classifier
+    from telltale.models.spec import ClassifierSpec
 
 Images = npt.NDArray[np.float32]
 
@@ -176,6 +177,16 @@ class Kind(ABC):
     needs: ClassVar[tuple[Need, ...]] = ()
     readings: ClassVar[tuple[str, ...]] = ()
     followed: ClassVar[bool] = False
+
+    def lacks(self, spec: ClassifierSpec) -> str | None:
+        """Say in one sentence what a classifier lacks for `observe`; None where it lacks nothing.
+
+        Parameters
+        ----------
+        spec : ClassifierSpec
+        """
+        del spec
+        return None
 
     def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:
         """Measure on pixels what no trace tells.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from telltale.kinds.density import DensityKind
 from telltale.kinds.influence import InfluenceKind
 from telltale.kinds.kind import Kind
@@ -10,6 +12,10 @@ from telltale.kinds.response import ResponseKind
 from telltale.kinds.squeezing import SqueezingKind
 from telltale.kinds.stability import StabilityKind
 from telltale.kinds.trajectory import TrajectoryKind
+from telltale.kinds.twin import TwinKind
+
+if TYPE_CHECKING:
+    from telltale.models.spec import ClassifierSpec
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -21,5 +27,12 @@ KINDS: dict[str, Kind] = {
         NeighboursKind(),
         InfluenceKind(),
         DensityKind(),
+        TwinKind(),
     )
 }
+
+
+def lacking(spec: ClassifierSpec) -> dict[str, str]:
+    """Return the kinds that cannot observe a classifier's images, with the reason in one sentence."""
+    found = {name: kind.lacks(spec) for name, kind in KINDS.items()}
+    return {name: reason for name, reason in found.items() if reason is not None}

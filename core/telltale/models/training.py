@@ -18,7 +18,7 @@ import torch
 from telltale.base.errors import DamagedBundleError, InputError
 from telltale.base.files import load_arrays, load_metadata
 from telltale.base.places import PRECOMPUTED, newest, writable
-from telltale.base.progress import Progress
+from telltale.base.progress import Progress, part
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.data.splits import SPLIT_NAMES, Splits
@@ -70,14 +70,11 @@ def train(name: str, *, data: str | None = None, out: Path | None = None, progre
         _check_own_data(name, file, image_set)
     splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
     checkpoint = Checkpoint.beside(file, recipe, image_set)
-    share = 0.94 if recipe.twin is None else 0.8
-    classifier = train_classifier(
-        recipe, image_set, splits.train, lambda f, m: progress(0.01 + share * f, m), checkpoint
-    )
+    share = 0.95 if recipe.twin is None else 0.8
+    classifier = train_classifier(recipe, image_set, splits.train, part(progress, 0.01, share), checkpoint)
     if (second := recipe.of_twin()) is not None:
         beside = Checkpoint.beside(file, second, image_set)
-        told = lambda f, m: progress(0.01 + share + (0.94 - share) * f, f"Second network: {m}")  # noqa: E731
-        classifier.take_twin(train_classifier(second, image_set, splits.train, told, beside))
+        classifier.take_twin(train_classifier(second, image_set, splits.train, part(progress, share, 0.95), beside))
     progress(0.95, "Measuring the accuracy")
     found = accuracies(classifier, image_set, splits)
     save_weights(classifier, file, data=image_set.fingerprint)

@@ -13,7 +13,7 @@ from telltale.base.errors import InputError
 from telltale.bundle import Bundle
 from telltale.bundle.bundle import opened_bundle
 from telltale.figures import palette
-from telltale.figures.results import density, neighbours, responses, scores, stability, trajectory, verdicts
+from telltale.figures.results import density, neighbours, responses, scores, stability, trajectory, twin, verdicts
 from telltale.figures.results.responses import Found
 from telltale.figures.results.shown import ALONE, Shown
 from telltale.figures.results.trajectory import Variant
@@ -243,6 +243,10 @@ class CaseFigures(BundleFigures):
     def stability(self) -> go.Figure:
         """Return the predicted class's margin as the image is, moved by one pixel, and mirrored."""
         return stability.transformed_margins(self._shown)
+
+    def second_opinion(self) -> go.Figure:
+        """Return the probabilities by the classifier and by its twin."""
+        return twin.opinions(self._shown, self._bundle.class_names)
 
     def density(self) -> go.Figure:
         """Return the log density of the hidden state per class, against every class's thresholds."""

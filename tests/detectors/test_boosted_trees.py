@@ -1,0 +1,108 @@
+"""Boosted trees as arrays: equal to the library that grows them, additive, monotone, never trusted when read back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from telltale.base.errors import DamagedBundleError
+from telltale.detectors.base import Labels
+from telltale.detectors.boosted_trees import LEAF, BoostedTrees, Boosting
+
+GROWN = Boosting(trees=20, leaves=6, learning_rate=0.2, fewest=5, penalty=0.5)
+
+
+def task(n: int = 400, seed: int = 0) -> tuple[np.ndarray, Labels]:
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, 4))
+    attacked = features[:, 0] + features[:, 1] * features[:, 2] + 0.3 * rng.normal(size=n) > 0.4
+    attacks = np.where(attacked, np.where(rng.random(n) < 0.2, "rare", "often"), "")
+    return features, Labels(attacked, attacks, np.arange(n))
+
+
+def grown(monotone: tuple[int, ...] | None = None) -> BoostedTrees:
+    return BoostedTrees.fit(*task(), GROWN, monotone)
+
+
+@pytest.mark.parametrize("monotone", [None, (1, 0, 0, -1)])
+def test_answers_are_those_of_the_library(monotone: tuple[int, ...] | None) -> None:
+    features, labels = task()
+    model = HistGradientBoostingClassifier(
+        max_iter=20,
+        max_leaf_nodes=6,
+        learning_rate=0.2,
+        min_samples_leaf=5,
+        l2_regularization=0.5,
+        monotonic_cst=None if monotone is None else list(monotone),
+        early_stopping=False,
+        random_state=0,
+    ).fit(features, labels.adversarial, sample_weight=labels.balanced_weights())
+    seen = np.vstack([features, task(200, 1)[0], np.full((1, 4), 1e9), np.full((1, 4), -1e9)])
+    np.testing.assert_allclose(grown(monotone).log_odds(seen), model.decision_function(seen), rtol=1e-12, atol=1e-12)
+
+
+def test_contributions_follow_every_tree_from_node_to_node_and_sum_to_the_answer() -> None:
+    trees, seen = grown(), task(60, 1)[0]
+    found = trees.contributions(seen)
+    np.testing.assert_allclose(trees.baseline + found.sum(1), trees.log_odds(seen), atol=1e-12)
+    for image, contribution in zip(seen, found, strict=True):
+        expected = np.zeros(4)
+        for node in trees.roots:
+            while trees.feature[node] != LEAF:
+                asked = trees.feature[node]
+                child = (trees.left if image[asked] <= trees.threshold[node] else trees.right)[node]
+                expected[asked] += trees.value[child] - trees.value[node]
+                node = child
+        np.testing.assert_allclose(contribution, expected, atol=1e-12)
+
+
+def test_monotone_features_never_move_the_answer_the_other_way() -> None:
+    trees, free, seen = grown((1, 0, 0, -1)), grown(), task(50, 2)[0]
+    steps = np.linspace(-3, 3, 60)
+    fell = []
+    for model in (trees, free):
+        for feature, sign in ((0, 1), (3, -1)):
+            moved = np.repeat(seen[:, None], 60, axis=1)
+            moved[:, :, feature] = steps
+            answers = model.log_odds(moved.reshape(-1, 4)).reshape(50, 60)
+            fell.append(bool((sign * np.diff(answers) < -1e-12).any()))
+    assert fell == [False, False, True, True]
+
+
+def test_natural_and_attacked_images_count_the_same_however_many_there_are() -> None:
+    features, labels = task()
+    few = np.flatnonzero(~labels.adversarial | (labels.attacks == "rare"))
+    assert labels.take(few).adversarial.mean() < 0.2
+    assert BoostedTrees.fit(features[few], labels.take(few), GROWN).baseline == pytest.approx(0.0, abs=1e-12)
+
+
+def test_arrays_bring_the_trees_back_and_one_image_alone_is_judged_the_same() -> None:
+    trees, seen = grown(), task(30, 3)[0]
+    again = BoostedTrees.from_arrays({**trees.to_arrays(), "another": np.zeros(2)}, features=4)
+    together = again.log_odds(seen)
+    np.testing.assert_array_equal(together, trees.log_odds(seen))
+    np.testing.assert_array_equal(together, [float(again.log_odds(image[None])[0]) for image in seen])
+    assert again.log_odds(seen[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("left", lambda a: np.zeros_like(a)),  # a way back to the root, and round for ever
+        ("right", lambda a: a + 10_000),
+        ("feature", lambda a: a + 4),
+        ("roots", lambda a: a + 10_000),
+        ("roots", lambda a: a[:0]),
+        ("value", lambda a: a[:-1]),
+        ("value", lambda a: a * np.nan),
+        ("threshold", None),
+    ],
+)
+def test_what_is_no_tree_is_refused(name: str, change: object) -> None:
+    arrays = grown().to_arrays()
+    stored = arrays.pop(name)
+    if change is not None:
+        arrays[name] = change(stored)  # type: ignore[operator]
+    with pytest.raises(DamagedBundleError, match="Stored trees"):
+        BoostedTrees.from_arrays(arrays, features=4)
