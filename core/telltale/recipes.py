@@ -102,8 +102,6 @@ class Recipe(BundlePlan):
         Share of the target that goes to all classes alike (Szegedy et al. 2016), in [0, 1).
     twin : Twin, optional
         A second network that is trained with the classifier, for its doubt.
-    average : float
-        Decay per step of the running mean of all weights that is kept in the end; the last weights where 0.
     """
 
     base_width: int
@@ -119,7 +117,6 @@ class Recipe(BundlePlan):
     alternate: bool = False
     cutout: int = 0
     label_smoothing: float = 0.0
-    average: float = 0.0
     twin: Twin | None = None
 
     def of_twin(self) -> Recipe | None:
@@ -181,12 +178,11 @@ CIFAR10 = Recipe(
     learning_rate=0.4,
     batch_size=512,
     mixed_precision=True,
-    shift=2,
+    shift=4,
     flip=True,
     alternate=True,
-    cutout=8,
+    cutout=12,
     label_smoothing=0.1,
-    average=0.999,
     twin=Twin(base_width=24, depth=1, epochs=20),
 )
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from telltale.models.augmentation import Augmentation
 from telltale.models.classifier import Classifier
@@ -50,7 +49,6 @@ class TrainingRun:
         with self._compute.limits():
             untrained = _untrained(recipe.seed, spec, torch.from_numpy(pixels))
         self._classifier = self._compute.place(untrained)
-        self._average = _running_mean(self._classifier, recipe.average) if recipe.average else None
         self._epochs = 0
         self._trained = [parameter for parameter in self._classifier.parameters() if parameter.requires_grad]
         self._optimiser = torch.optim.SGD(
@@ -81,15 +79,11 @@ class TrainingRun:
 
     def finished(self) -> Classifier:
         """Return the classifier, in evaluation mode, where it will be used."""
-        if self._average is not None:
-            self._classifier.load_state_dict(self._average.module.state_dict())
         return self._compute.take_back(self._classifier).eval()
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything that later epochs depend on."""
         state = {f"model.{key}": value.cpu().numpy() for key, value in self._classifier.state_dict().items()}
-        if self._average is not None:
-            state |= {f"average.{key}": value.cpu().numpy() for key, value in self._average.state_dict().items()}
         for index, parameter in enumerate(self._trained):
             state[f"momentum.{index}"] = self._optimiser.state[parameter]["momentum_buffer"].cpu().numpy()
         return state | {"draws": self._draws.get_state().numpy()}
@@ -97,9 +91,8 @@ class TrainingRun:
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]], epochs: int) -> None:
         """Go from a new run to where `arrays` were taken, after some epochs."""
         self._epochs = epochs
-        self._classifier.load_state_dict(_part(arrays, "model."))
-        if self._average is not None:
-            self._average.load_state_dict(_part(arrays, "average."))
+        model = {key.removeprefix("model."): value for key, value in arrays.items() if key.startswith("model.")}
+        self._classifier.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in model.items()})
         for index, parameter in enumerate(self._trained):
             momentum = torch.empty_like(parameter, requires_grad=False)  # of the same device and memory layout
             momentum.copy_(torch.from_numpy(arrays[f"momentum.{index}"].copy()))
@@ -120,19 +113,6 @@ class TrainingRun:
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         self._schedule.step()
-        if self._average is not None:
-            self._average.update_parameters(self._classifier)
-
-
-def _part(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> dict[str, torch.Tensor]:
-    """Return what was stored under a prefix."""
-    chosen = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
-    return {key: torch.from_numpy(value.copy()) for key, value in chosen.items()}
-
-
-def _running_mean(classifier: Classifier, decay: float) -> AveragedModel:
-    decayed = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(classifier, multi_avg_fn=decayed, use_buffers=True)
 
 
 def _untrained(seed: int, spec: ClassifierSpec, pixels: torch.Tensor) -> Classifier:
