@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,9 @@ from sklearn.metrics import roc_auc_score
 
 from telltale.base.errors import InputError
 from telltale.detectors.base import Labels
-from telltale.detectors.fusion import Fusion, _fit_weights, normal_score
+from telltale.detectors.error_weights import fit_error_weights
+from telltale.detectors.fusion import Fusion, normal_score
+from telltale.detectors.fusion_forms import _fit_weights
 from telltale.scores.calibration import Calibration, fused_kind, uncalibrated_verdict
 from telltale.scores.verdicts import Verdict
 
@@ -81,13 +85,13 @@ def test_a_surprise_is_fishers_term() -> None:
         np.testing.assert_allclose(fusion.surprises(scores)[:, i], -np.log(upper_tail))
 
 
-def test_one_known_attack_leaves_the_weights_close_and_another_is_still_noticed() -> None:
+def test_one_known_attack_leaves_the_weights_alike_and_another_is_still_noticed() -> None:
     scores, labels, wrong = draw(300, 1)
     seen = np.flatnonzero(labels.attacks != "pgd")
     fusion, how = Fusion.fit({k: v[seen] for k, v in scores.items()}, labels.take(seen), wrong, MACRO)
     weights = fusion.weights["attack"][:-1]
     free = _fit_weights(fusion.surprises({k: v[seen] for k, v in scores.items()}), labels.take(seen), 1e9)[:-1]
-    assert weights.std() < 0.25 * free.std()
+    assert weights.std() < 0.01 * free.std()
     assert "single known attack" in how
     unseen = np.flatnonzero(labels.attacks != "fgsm")
     fused = fusion.combine({k: v[unseen] for k, v in scores.items()}).attack
@@ -138,6 +142,114 @@ def test_what_natural_images_give_speaks_for_an_attack_as_much_as_against_one() 
     np.testing.assert_allclose(natural.mean(0), 0.0, atol=0.1)
     assert (natural.min(0) < -0.9).all(), "the calmest speak against it"
     assert found[labels.attacks == "fgsm", 0].mean() > 2.0
+
+
+# --- trees that read both tails of the margin ---
+
+FAMILY = ("low", "low_too", "high", "high_too")
+
+
+def draw_margins(count: int, seed: int, attacks: tuple[str, ...] = FAMILY, errors: int = 60):
+    """Attacks that leave too small or too large a margin, which no member's score tells."""
+    draws = np.random.default_rng(seed)
+    names = np.repeat(["", *attacks], count)
+    shift = np.array([{"": 0.0, "l": -3.0, "h": 3.0}[name[:1]] for name in names])
+    scores = {name: draws.normal(size=len(names)) for name in ("first", "confidence")}
+    labels = Labels(names != "", names, np.tile(np.arange(count), 1 + len(attacks)))
+    wrong = {name: draws.normal(size=errors) for name in scores}
+    return scores, labels, wrong, (5.0 + shift + draws.normal(size=len(names)), 3.0 + draws.normal(size=errors))
+
+
+def auc_of(values: np.ndarray, labels: Labels) -> float:
+    return float(roc_auc_score(labels.adversarial, values))
+
+
+def test_trees_see_what_no_sum_of_alarms_does() -> None:
+    fusion, how = Fusion.fit(*draw_margins(150, 0)[:3], FAMILY, draw_margins(150, 0)[3])
+    scores, labels, _, (margins, _) = draw_margins(200, 1)
+    assert fusion.grown is not None and fusion.grown.share == 1.0 and "share of the trees 1" in how
+    assert auc_of(fusion.surprises(scores).sum(1), labels) < 0.6
+    assert auc_of(fusion.combine(scores, margins).attack, labels) > 0.95
+
+
+def test_the_share_is_that_of_two_log_odds_and_the_parts_sum_to_the_score() -> None:
+    fusion = Fusion.fit(*draw_margins(150, 0)[:3], FAMILY, draw_margins(150, 0)[3])[0]
+    assert fusion.grown is not None
+    half = dataclasses.replace(fusion, grown=dataclasses.replace(fusion.grown, share=0.5))
+    sums = dataclasses.replace(fusion, grown=None)
+    scores, labels, _, (margins, _) = draw_margins(50, 2)
+    one, other, both = (part.combine(scores, margins) for part in (sums, fusion, half))
+    np.testing.assert_allclose(both.attack, (one.attack + other.attack) / 2, atol=1e-12)
+    for found in (one, other, both):
+        constant = found.attack - found.contributions.sum(1)
+        np.testing.assert_allclose(constant, constant[0], atol=1e-9)
+    natural = other.contributions[~labels.adversarial]
+    assert np.abs(natural.mean(0)).max() < 0.5 < np.abs(other.contributions[labels.adversarial, 1]).mean()
+
+
+def test_more_surprise_of_a_member_never_speaks_for_a_natural_image() -> None:
+    scores, labels, wrong, margins = draw_margins(150, 0)
+    scores["first"] = np.where(labels.adversarial, -1.0, 1.0) * np.abs(scores["first"])  # alarms on natural images
+    fusion = Fusion.fit(scores, labels, wrong, FAMILY, margins)[0]
+    assert fusion.grown is not None
+    calm = {name: np.zeros(60) for name in scores}
+    rising = fusion.combine(calm | {"first": np.linspace(-3, 3, 60)}, np.full(60, 2.0)).attack
+    assert (np.diff(rising) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("known", [FAMILY[:1], FAMILY[:3]])
+def test_where_few_attacks_are_known_a_sum_is_all(known: tuple[str, ...]) -> None:
+    scores, labels, wrong, margins = draw_margins(100, 3, known)
+    fusion, how = Fusion.fit(scores, labels, wrong, FAMILY, margins)
+    assert fusion.grown is None
+    assert ("equal weights" if len(known) == 1 else "3 known attacks are too few for trees, which need 4") in how
+
+
+def test_margins_are_read_where_the_confidence_is_a_member_and_asked_for_then() -> None:
+    scores, labels, wrong, margins = draw_margins(100, 4)
+    fusion = Fusion.fit(scores, labels, wrong, FAMILY, margins)[0]
+    with pytest.raises(InputError, match="also needs the scores of margin"):
+        fusion.combine(scores)
+    without = {"first": scores["first"]}
+    plain, _ = Fusion.fit(without, labels, {"first": wrong["first"]}, FAMILY, margins)
+    assert plain.margins is None and plain.grown is None
+    np.testing.assert_array_equal(plain.combine(without, margins[0]).attack, plain.combine(without).attack)
+
+
+def test_arrays_bring_trees_and_margins_back() -> None:
+    scores, labels, wrong, margins = draw_margins(100, 5)
+    fusion = Fusion.fit(scores, labels, wrong, FAMILY, margins)[0]
+    again = Fusion.restore(fusion.members, fusion.arrays())
+    fresh, _, _, (asked, _) = draw_margins(40, 6)
+    for part in ("attack", "error", "contributions"):
+        np.testing.assert_array_equal(
+            getattr(again.combine(fresh, asked), part), getattr(fusion.combine(fresh, asked), part)
+        )
+    one = {name: values[7:8] for name, values in fresh.items()}
+    assert again.combine(one, asked[7:8]).attack[0] == again.combine(fresh, asked).attack[7]
+
+
+def test_errors_are_told_by_the_margin_alone_where_members_only_add_noise() -> None:
+    draws = np.random.default_rng(7)
+    usual, wrong = (
+        np.c_[draws.normal(size=(n, 8)), draws.normal(shift, 1.0, n)] for n, shift in ((400, 0.0), (25, 2.5))
+    )
+    weights = fit_error_weights(usual, wrong, margins=True)
+    assert (weights[:8] == 0.0).all() and weights[8] > 0.5
+    balance = np.repeat([0.5 * 425 / 400, 0.5 * 425 / 25], [400, 25])
+    fits = []
+    for penalty in (0.01, 0.1, 1.0):
+        oracle = LogisticRegression(C=penalty, l1_ratio=0.0, solver="newton-cholesky", tol=1e-10)
+        oracle.fit(np.r_[usual, wrong][:, 8:], np.repeat([False, True], [400, 25]), sample_weight=balance)
+        fits.append(np.append(oracle.coef_[0], oracle.intercept_))
+    assert any(np.allclose(weights[8:], fit, rtol=1e-3) for fit in fits)
+
+
+def test_errors_are_told_by_members_where_they_know() -> None:
+    draws = np.random.default_rng(8)
+    usual, wrong = (draws.normal(shift, 1.0, (n, 9)) for n, shift in ((400, 0.0), (80, 1.0)))
+    weights = fit_error_weights(usual, wrong, margins=True)
+    assert (weights[:4] > 0.1).all()
 
 
 def test_an_order_preserving_change_of_scale_hardly_matters() -> None:

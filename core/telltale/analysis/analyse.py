@@ -63,7 +63,7 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
     with clock.timed("verdicts"):
         scores = loaded.fitted.score(evidence)
         verdicts = tuple(_verdict(loaded, name, float(values[0]), alpha) for name, values in scores.items())
-        fused = _fused_verdict(loaded, scores, alpha)
+        fused = _fused_verdict(loaded, scores, observed.trace, alpha)
     return Analysis(
         bundle=loaded.bundle.name,
         bundle_id=loaded.bundle.id,
@@ -217,9 +217,9 @@ def _verdict(loaded: LoadedBundle, name: str, score: float, alpha: float) -> Ver
 
 
 def _fused_verdict(
-    loaded: LoadedBundle, scores: Mapping[str, npt.NDArray[np.float64]], alpha: float
+    loaded: LoadedBundle, scores: Mapping[str, npt.NDArray[np.float64]], trace: Trace, alpha: float
 ) -> FusedVerdict | None:
-    fused = loaded.fitted.fuse(scores)
+    fused = loaded.fitted.fuse(scores, trace)
     if fused is None:
         return None
     attack = _verdict(loaded, FUSED, float(fused.attack[0]), alpha)

@@ -22,6 +22,7 @@ from telltale.detectors.fusion import FUSED, Fusion
 from telltale.detectors.knn_score import KnnScoreDetector
 from telltale.detectors.registry import DETECTORS, get_detector
 from telltale.evidence.evidence import Evidence
+from telltale.evidence.margins import logit_margins
 from telltale.evidence.readings import Readings
 from telltale.models.trace import Trace
 
@@ -149,7 +150,8 @@ def _fuse(known: Sequence[str], folder: Path, examples: Examples, macro_attacks:
     """Fit the fusion to the detectors' held-out scores and write it beside them."""
     kept = {name: load_arrays(folder / _held_out_file(name)) for name in known}
     scores, errors = ({name: arrays[key] for name, arrays in kept.items()} for key in ("held_out", "errors"))
-    fusion, selected_by = Fusion.fit(scores, examples.labels, errors, macro_attacks)
+    margins = tuple(logit_margins(t.logits, t.predictions) for t in (examples.trace, examples.error_trace))
+    fusion, selected_by = Fusion.fit(scores, examples.labels, errors, macro_attacks, (margins[0], margins[1]))
     with whole(folder / detector_file(FUSED)) as partial:
         save_arrays(partial, fusion.arrays())
     return {"selected_by": selected_by, "errors": len(examples.error_trace)}

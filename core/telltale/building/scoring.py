@@ -103,7 +103,7 @@ def score_table(part: Versions, reference: Reference, detectors: FittedDetectors
             columns.update(kind.columns(evidence))
     scores = detectors.score(evidence)
     columns.update({score_column(name): values for name, values in scores.items()})
-    fused = detectors.fuse(scores)
+    fused = detectors.fuse(scores, evidence.trace)
     if fused is not None:
         columns[score_column(FUSED)] = fused.attack
         if fused.error is not None:

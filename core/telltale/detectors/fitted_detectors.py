@@ -11,6 +11,8 @@ import numpy.typing as npt
 from telltale.detectors.base import Detector
 from telltale.detectors.fusion import FUSED, FusedScores, Fusion
 from telltale.evidence.evidence import Evidence
+from telltale.evidence.margins import logit_margins
+from telltale.models.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,14 @@ class FittedDetectors:
         """Score n images with every detector: arrays of shape (n,), higher = more likely adversarial."""
         return {name: detector.score(evidence) for name, detector in self.detectors.items()}
 
-    def fuse(self, scores: Mapping[str, npt.NDArray[np.float64]]) -> FusedScores | None:
-        """Combine the detectors' scores, or return None where there is no fusion."""
-        return None if self.fusion is None else self.fusion.combine(scores)
+    def fuse(self, scores: Mapping[str, npt.NDArray[np.float64]], trace: Trace) -> FusedScores | None:
+        """Combine the detectors' scores of n images with the trace of the same; None where there is no fusion."""
+        if self.fusion is None:
+            return None
+        return self.fusion.combine(scores, logit_margins(trace.logits, trace.predictions))
 
     def score_all(self, evidence: Evidence) -> dict[str, npt.NDArray[np.float64]]:
         """Score n images with every detector and, where there is a fusion, under its name with all of them."""
         scores = self.score(evidence)
-        fused = self.fuse(scores)
+        fused = self.fuse(scores, evidence.trace)
         return scores if fused is None else scores | {FUSED: fused.attack}

@@ -8,25 +8,23 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import expit
 from scipy.stats import norm
-from sklearn.linear_model import LogisticRegression
 
 from telltale.base.errors import InputError
-from telltale.detectors.base import Arrays, Labels, macro_auc
+from telltale.detectors.base import Arrays, Labels
+from telltale.detectors.boosted_trees import BoostedTrees
+from telltale.detectors.confidence import ConfidenceDetector
+from telltale.detectors.error_weights import fit_error_weights
+from telltale.detectors.fusion_forms import fit_forms
+from telltale.detectors.tails import tail_surprises
 
 FUSED = "fused"
 ERROR_SCORE = "error_score"  # log odds of a misclassified against a correctly classified natural image
 ATTACK, ERROR = "attack", "error"
-# Variances C that the weights may have around their mean, the smallest being all but none.
-SPREADS = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+MARGIN = "margin"
 NATURAL_SURPRISE = 1.0  # nats: the mean of -log p where p is uniform, as natural images' p-values are
-SPREAD_OF_ONE = 1e-3  # where only one attack is known; what thirteen attacks on CIFAR-10 chose
-ERROR_PENALTY = 0.01  # inverse strength of the L2 penalty on what tells natural errors
 FEWEST_ERRORS = 10
 Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
 Scores = Mapping[str, Floats]
 
 
@@ -74,16 +72,39 @@ class FusedScores:
 
 
 @dataclass(frozen=True)
-class Fusion:
-    """Weighted sum of the detectors' surprises -log p, Fisher's combination with learned weights.
+class Grown:
+    """The trees' part in the fused score.
 
-    Fisher's (1925) weighs all alike, which is the best that can be said of attacks that nobody has seen; logistic
+    Attributes
+    ----------
+    trees : BoostedTrees
+        On the members' surprises and on those of too small and of too large a margin.
+    share : float
+        Weight of their log odds in the fused score, in (0, 1]; the weighted sum has the rest.
+    usual : array of float64, shape (members + 2,)
+        What every feature adds for an average natural image.
+    """
+
+    trees: BoostedTrees
+    share: float
+    usual: Floats
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """The detectors' surprises -log p in one score: weighed, read by trees, or both.
+
+    Fisher (1925) weighs all alike, which is the best that can be said of attacks that nobody has seen; logistic
     regression finds the weights that suit the known ones, which may be far from those that suit the next. So weights
     are not negative, and they are drawn to their own mean as strongly as leaving out one attack at a time shows to be
-    good for the attack left out; a single known attack cannot show it, and `SPREAD_OF_ONE` keeps them close.
+    good for the attack left out; a single known attack cannot show it, and the weights stay alike.
 
-    Misclassified natural images are a kind that is known: logistic regression on deviates and their squares tells
-    them from those that are read correctly.
+    A sum cannot say that much confidence is as odd as little, or that one alarm weighs more beside another. Boosted
+    trees can: they read the same surprises, in none of which more may count as less, and the surprise at either tail
+    of the logit margin. They take the place of the sum, or half of it, where that is better for attacks left out;
+    where few attacks are known they do not.
+
+    Misclassified natural images are a kind that is known: logistic regression tells them from those read correctly.
 
     Fitted on held-out scores of the fit split alone: every image is scored by detectors that were fitted without it.
     The p-values refer to that split's natural images, so the calibration split stays untouched, and a threshold taken
@@ -97,7 +118,11 @@ class Fusion:
         Their held-out scores of natural images, ascending.
     weights : dict of {"attack", "error"} to array of float64
         "attack": of the surprises, and the constant, shape (members + 1,). "error", which may be missing: of the
-        deviates, of their squares, and the constant, shape (2 members + 1,).
+        deviates, of their squares, of the margin's deviate where margins are read, and the constant.
+    margins : array of float64, shape (m,), or None
+        Logit margins of natural images, ascending; None where the confidence is no member.
+    grown : Grown or None
+        None where the weighted sum stands alone.
     """
 
     name: ClassVar[str] = FUSED
@@ -108,10 +133,19 @@ class Fusion:
     members: tuple[str, ...]
     natural: tuple[Floats, ...]
     weights: dict[str, Floats]
+    margins: Floats | None = None
+    grown: Grown | None = None
 
     @classmethod
-    def fit(cls, scores: Scores, labels: Labels, errors: Scores, macro_attacks: Sequence[str]) -> tuple[Fusion, str]:
-        """Fit the combination; how far weights may differ is chosen by leaving out one attack at a time.
+    def fit(
+        cls,
+        scores: Scores,
+        labels: Labels,
+        errors: Scores,
+        macro_attacks: Sequence[str],
+        margins: tuple[Floats, Floats] | None = None,
+    ) -> tuple[Fusion, str]:
+        """Fit the combination; its form is chosen by leaving out one attack at a time.
 
         Parameters
         ----------
@@ -122,12 +156,14 @@ class Fusion:
             Scores of misclassified natural images.
         macro_attacks : sequence of str
             Attacks that are left out in turn.
+        margins : (array of float64, shape (n,), array of float64, shape (m,)), optional
+            Logit margins of the images and of the misclassified ones; read where the confidence is a member.
 
         Returns
         -------
         Fusion
         str
-            How far the weights may differ, and how that was chosen.
+            Its form, and how that was chosen.
 
         Raises
         ------
@@ -136,121 +172,100 @@ class Fusion:
         """
         if not scores or labels.adversarial.all() or not labels.adversarial.any():
             raise InputError("A fused verdict needs detectors, natural images and adversarial images.")
-        members = tuple(scores)
-        natural = tuple(np.sort(scores[name][~labels.adversarial]) for name in members)
-        bare = cls(members, natural, {})
-        surprises = bare.surprises(scores)
-        spread, how = _choose_spread(surprises, labels, macro_attacks)
-        weights = {ATTACK: _fit_weights(surprises, labels, spread)}
+        members, usual = tuple(scores), ~labels.adversarial
+        natural = tuple(np.sort(scores[name][usual]) for name in members)
+        read = margins if ConfidenceDetector.name in members else None
+        bare = cls(members, natural, {}, None if read is None else np.sort(read[0][usual]))
+        of_images, of_errors = (None, None) if read is None else read
+        tails = None if of_images is None else bare.tails(of_images)
+        forms = fit_forms(bare.surprises(scores), tails, labels, macro_attacks)
+        weights, grown = {ATTACK: forms.weights}, None
+        if forms.trees is not None and tails is not None:
+            features = np.hstack([bare.surprises(scores), tails])[usual]
+            grown = Grown(forms.trees, forms.share, forms.trees.contributions(features).mean(0))
         if len(next(iter(errors.values()))) >= FEWEST_ERRORS:
-            usual = {name: values[~labels.adversarial] for name, values in scores.items()}
-            weights[ERROR] = _fit_errors(bare.shapes(usual), bare.shapes(errors))
-        return cls(members, natural, weights), how
+            right = {name: values[usual] for name, values in scores.items()}
+            right_margins = None if of_images is None else of_images[usual]
+            weights[ERROR] = fit_error_weights(
+                bare.shapes(right, right_margins), bare.shapes(errors, of_errors), read is not None
+            )
+        return cls(members, natural, weights, bare.margins, grown), forms.how
 
     def surprises(self, scores: Scores) -> Floats:
         """Return -log p of every member in nats, shape (n, members)."""
         return np.asarray(-norm.logsf(self._deviates(scores)))
 
-    def shapes(self, scores: Scores) -> Floats:
-        """Return deviates and their squares, shape (n, 2 members)."""
+    def tails(self, margins: Floats) -> Floats:
+        """Return -log p of margins as small, and as large, in nats, shape (n, 2)."""
+        assert self.margins is not None
+        return tail_surprises(self.margins, margins)
+
+    def shapes(self, scores: Scores, margins: Floats | None = None) -> Floats:
+        """Return deviates, their squares and, where margins are read, the margin's, shape (n, 2 members [+ 1])."""
         deviates = self._deviates(scores)
-        return np.hstack([deviates, np.square(deviates) - 1.0])
+        found = [deviates, np.square(deviates) - 1.0]
+        if self.margins is not None and margins is not None:
+            found.append(-normal_score(self.margins, margins)[:, None])
+        return np.hstack(found)
 
     def _deviates(self, scores: Scores) -> Floats:
         pairs = zip(self.members, self.natural, strict=True)
         return np.stack([normal_score(natural, scores[name]) for name, natural in pairs], axis=1)
 
-    def combine(self, scores: Scores) -> FusedScores:
-        """Combine the scores of n images by all members.
+    def combine(self, scores: Scores, margins: Floats | None = None) -> FusedScores:
+        """Combine the scores of n images by all members, and their logit margins where these are read.
 
         Raises
         ------
         InputError
-            If a member's scores are missing.
+            If a member's scores, or the margins, are missing.
         """
         missing = [name for name in self.members if name not in scores]
+        missing += [MARGIN] if self.margins is not None and margins is None else []
         if missing:
             raise InputError(f"The fused verdict also needs the scores of {', '.join(missing)}.")
         # einsum adds every image's terms in the same order, however many images there are.
         weights = self.weights[ATTACK][:-1]
-        weighted = self.surprises(scores) * weights
+        surprises = self.surprises(scores)
+        weighted = surprises * weights
         attack = np.einsum("nf->n", weighted) + self.weights[ATTACK][-1]
+        contributions = weighted - weights * NATURAL_SURPRISE
+        if self.grown is not None and margins is not None:
+            features, share = np.hstack([surprises, self.tails(margins)]), self.grown.share
+            attack = (1.0 - share) * attack + share * self.grown.trees.log_odds(features)
+            added = self.grown.trees.contributions(features) - self.grown.usual
+            contributions = (1.0 - share) * contributions + share * self._by_member(added)
         error = None
         if ERROR in self.weights:
-            error = np.einsum("nf,f->n", self.shapes(scores), self.weights[ERROR][:-1]) + self.weights[ERROR][-1]
-        return FusedScores(attack, error, weighted - weights * NATURAL_SURPRISE)
+            shapes = self.shapes(scores, margins)
+            error = np.einsum("nf,f->n", shapes, self.weights[ERROR][:-1]) + self.weights[ERROR][-1]
+        return FusedScores(attack, error, contributions)
+
+    def _by_member(self, added: Floats) -> Floats:
+        """Give the confidence what both tails of the margin add, shape (n, members)."""
+        found = added[:, : len(self.members)].copy()
+        found[:, self.members.index(ConfidenceDetector.name)] += added[:, len(self.members) :].sum(1)
+        return found
 
     def arrays(self) -> Arrays:
         """Return everything fitted, as arrays that `restore` takes back."""
-        natural = {f"natural.{name}": values for name, values in zip(self.members, self.natural, strict=True)}
-        return natural | {f"weights.{name}": values for name, values in self.weights.items()}
+        found = {f"natural.{name}": values for name, values in zip(self.members, self.natural, strict=True)}
+        found |= {f"weights.{name}": values for name, values in self.weights.items()}
+        if self.margins is not None:
+            found[MARGIN] = self.margins
+        if self.grown is not None:
+            found |= {f"trees.{name}": values for name, values in self.grown.trees.to_arrays().items()}
+            found |= {"share": np.array([self.grown.share]), "usual": self.grown.usual}
+        return found
 
     @classmethod
     def restore(cls, members: Sequence[str], arrays: Arrays) -> Fusion:
         """Rebuild from the members' names in order and from `arrays`."""
         weights = {name: arrays[f"weights.{name}"] for name in (ATTACK, ERROR) if f"weights.{name}" in arrays}
-        return cls(tuple(members), tuple(arrays[f"natural.{name}"] for name in members), weights)
-
-
-def _choose_spread(surprises: Floats, labels: Labels, macro_attacks: Sequence[str]) -> tuple[float, str]:
-    """Return the variance of the weights that suits attacks left out best, and how it was chosen."""
-    pairs = _others_and_left_out(labels, macro_attacks)
-    if not pairs:
-        return SPREAD_OF_ONE, f"variance of the weights {SPREAD_OF_ONE:g}: a single known attack cannot choose it"
-
-    def quality(spread: float) -> float:
-        found = []
-        for others, judged in pairs:
-            weights = _fit_weights(surprises[others], labels.take(others), spread)
-            found.append(macro_auc(surprises[judged] @ weights[:-1], labels.take(judged)))
-        return float(np.mean(found))
-
-    qualities = [quality(spread) for spread in SPREADS]
-    best = int(np.argmax(qualities))
-    how = f"variance of the weights {SPREADS[best]:g}, best of {len(SPREADS)}: AUC {qualities[best]:.4f} on attacks"
-    return SPREADS[best], f"{how} left out one at a time, on held-out folds of the fit split"
-
-
-def _others_and_left_out(labels: Labels, macro_attacks: Sequence[str]) -> list[tuple[Rows, Rows]]:
-    """Return, per fold and attack, the rows of the other attacks to fit to and the held-out rows of the one left out.
-
-    Natural images are among both; an attack that is missing on either side, as rare ones may be, leaves nothing out.
-    """
-    pairs = []
-    for fit, held_out in labels.folds():
-        for attack in macro_attacks:
-            others = fit[labels.attacks[fit] != attack]
-            judged = held_out[np.isin(labels.attacks[held_out], ["", attack])]
-            if labels.adversarial[others].any() and labels.adversarial[judged].any():
-                pairs.append((others, judged))
-    return pairs
-
-
-def _fit_weights(surprises: Floats, labels: Labels, spread: float) -> Floats:
-    """Return weights of the surprises, none negative, and a constant, shape (members + 1,).
-
-    They minimise the weighted logistic loss plus sum((w - mean(w))^2) / (2 spread).
-    """
-    sign, balance = np.where(labels.adversarial, 1.0, -1.0), labels.balanced_weights()
-
-    def loss(values: Floats) -> tuple[float, Floats]:
-        weights, apart = values[:-1], values[:-1] - values[:-1].mean()
-        margin = sign * (surprises @ weights + values[-1])
-        slope = -sign * expit(-margin) * balance
-        total = float(balance @ np.logaddexp(0.0, -margin) + apart @ apart / (2.0 * spread))
-        return total, np.append(surprises.T @ slope + apart / spread, slope.sum())
-
-    members = surprises.shape[1]
-    start, bounds = np.append(np.full(members, 1.0 / members), 0.0), [(0.0, None)] * members + [(None, None)]
-    options = {"maxiter": 10_000, "maxfun": 100_000, "ftol": 1e-12, "gtol": 1e-7}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return np.asarray(found.x, dtype=np.float64)
-
-
-def _fit_errors(usual: Floats, wrong: Floats) -> Floats:
-    """Return weights and a constant that tell misclassified natural images from the others, both counting the same."""
-    features, target = np.vstack([usual, wrong]), np.repeat([False, True], [len(usual), len(wrong)])
-    balance = np.where(target, 0.5 / len(wrong), 0.5 / len(usual)) * len(target)
-    model = LogisticRegression(C=ERROR_PENALTY, l1_ratio=0.0, solver="lbfgs", tol=1e-8, max_iter=5000)
-    model.fit(features, target, sample_weight=balance)
-    return np.append(model.coef_[0], model.intercept_[0])
+        trees = {name.removeprefix("trees."): values for name, values in arrays.items() if name.startswith("trees.")}
+        grown = None
+        if trees:
+            read = BoostedTrees.from_arrays(trees, len(members) + 2)
+            grown = Grown(read, float(arrays["share"][0]), arrays["usual"])
+        natural = tuple(arrays[f"natural.{name}"] for name in members)
+        return cls(tuple(members), natural, weights, arrays.get(MARGIN), grown)
