@@ -92,6 +92,14 @@ def test_failed_attack_is_a_result(engine: FakeEngine) -> None:
     assert not app.error
 
 
+def test_stability_says_what_movements_take_from_each_image(engine: FakeEngine) -> None:
+    app = open_app("app_pages/feature_responses.py", **ATTACKED)
+    text = text_of(app)
+    assert "natural image, read as **7**, leads by 6.00 logits, loses " in text
+    assert "attacked image, read as **0**, leads by 6.00 logits, loses 8.00 of that on average when it moves" in text
+    assert "and is read as **another class** under 4 of the 4 movements that count." in text
+
+
 def open_gallery() -> AppTest:
     """Open the workbench with the gallery of all test images in front."""
     app = open_app()

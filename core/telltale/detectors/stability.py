@@ -36,11 +36,11 @@ class StabilitySettings(Settings):
 class StabilityDetector(Detector):
     """s(x) = m(x) - mean over t of m(t(x)), m the margin of the class predicted for x in logits, t small movements.
 
-    Tian, Yang & Cai (2018) train a network on what rotations and shifts do to the logits. Here t are shifts by one
-    pixel in four directions, the edge repeated, and mirroring; nothing refers to training images, and nothing is
-    fitted but which tails count and of which classes mirroring is a fair question: a mirrored 3 is no longer a 3,
-    attacked or not. So mirroring counts for the classes of which at least `keep` of the natural images keep their
-    class when mirrored; a class with fewer than `FEWEST` of them goes by all classes together.
+    Tian, Yang & Cai (2018) see that attacked images react to rotations and shifts more than natural ones. Here t are
+    shifts by one pixel in four directions, the edge repeated, and mirroring; nothing refers to training images, and
+    nothing is fitted but which tails count and of which classes mirroring is a fair question: a mirrored 3 is no
+    longer a 3, attacked or not. So mirroring counts for the classes of which at least `keep` of the natural images
+    keep their class when mirrored; a class with fewer than `FEWEST` of them goes by all classes together.
     """
 
     name = "stability"
