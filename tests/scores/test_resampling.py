@@ -10,7 +10,8 @@ from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from telltale.base.errors import InputError
 from telltale.scores import resampling
-from telltale.scores.resampling import draw_apart, draw_together, interval, resample
+from telltale.scores.metrics import tpr_at_fpr
+from telltale.scores.resampling import Draw, draw_apart, draw_together, interval, resample
 
 RATES = (0.0, 0.01, 0.05, 0.1, 0.5, 1.0)
 
@@ -119,3 +120,14 @@ def test_the_interval_of_a_rate_is_binomial_where_the_threshold_is_certain() -> 
     expected = stats.binom.ppf([0.025, 0.975], 100, 0.7) / 100
     assert interval(rate) == pytest.approx(expected, abs=0.0101)
     assert rate.mean() == pytest.approx(0.7, abs=2e-3) and rate.std() == pytest.approx(np.sqrt(0.21 / 100), rel=0.03)
+
+
+@pytest.mark.parametrize("n", [3, 49, 100, 300])
+def test_a_rate_that_is_met_exactly_counts_as_met_as_for_the_images_themselves(n) -> None:
+    rng = np.random.default_rng(n)
+    natural, adversarial = rng.normal(0, 1, n), rng.normal(0.5, 1, 200)
+    rates = [k / n for k in range(n + 1)] + [0.29, 0.57, 0.58]  # 0.29 * 100 is a float below 29
+    rates += [float(np.nextafter(k / n, 0.0)) for k in range(1, n)]  # one k less, though times n it rounds to k
+    once = Draw(np.ones((n, 1), dtype=np.uint16), (np.ones((200, 1), dtype=np.uint16),))
+    found = resample(natural, [adversarial], once, rates)[0]
+    assert [found.tpr[rate][0] for rate in rates] == [tpr_at_fpr(natural, adversarial, rate) for rate in rates]
