@@ -61,7 +61,7 @@ def test_the_text_fits_80_columns_marks_controls_and_says_what_wins(capsys, monk
         out = capsys.readouterr().out
         assert "(low_confidence)" in out and "…" not in out
         assert "Low softmax confidence alone does better than the fused verdict on C&W-L2" in out
-        assert "Probably wrong" in out and "347 read correctly" in out and "all 350" in out
+        assert "shows images as" in out and "347 read correctly" in out and "all 350" in out
 
 
 def test_an_alpha_that_is_none_is_refused(capsys) -> None:
