@@ -387,11 +387,13 @@ def test_neighbours_count_the_overlap(engine: FakeEngine) -> None:
     assert "Of the 20 nearest training images of the attacked image, **4** are also among the most helpful" in text
 
 
-def test_detector_page_names_every_detector(engine: FakeEngine) -> None:
+def test_detector_page_names_every_detector_and_every_control(engine: FakeEngine) -> None:
     app = open_app(PAGES[5], **ATTACKED)
     table = app.dataframe[0].value
-    assert len(table) == len(DETECTORS)
+    controls = ("low_confidence", "high_confidence", "random")  # whose columns the scores have
+    assert table["detector"].tolist() == [titles.detector_title(name) for name in (*DETECTORS, *controls)]
     assert "Caught (TPR)" in text_of(app)
+    assert "no fused verdict to compare" in text_of(app)
 
 
 TABLES_PAGE = "app_pages/paper_tables.py"

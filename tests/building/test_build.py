@@ -46,6 +46,7 @@ from telltale.evidence.readings import Readings
 from telltale.models.trace import Trace
 from telltale.models.training import train
 from telltale.recipes import AttackPlan, Recipe
+from telltale.scores.controls import CONTROLS
 from telltale.scores.evaluation import evaluate_stored
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -205,9 +206,18 @@ def test_evaluating_afresh_gives_the_stored_figures(built: Path) -> None:
     stored, fresh = evaluate_stored(loaded.bundle), evaluate_fresh(loaded, lambda *_: None)
     assert stored.rows and [(r.detector, r.attack) for r in fresh.rows] == [(r.detector, r.attack) for r in stored.rows]
     for ours, theirs in zip(fresh.rows, stored.rows, strict=True):
+        kept = dataclasses.asdict(theirs)
         for key, value in dataclasses.asdict(ours).items():
-            assert value == pytest.approx(dataclasses.asdict(theirs)[key], abs=1e-9), (ours.detector, ours.attack, key)
+            if key != "tpr_intervals":
+                assert value == pytest.approx(kept[key], abs=1e-9), (ours.detector, ours.attack, key)
+        for rate, ends in ours.tpr_intervals.items():
+            assert ends == pytest.approx(theirs.tpr_intervals[rate], abs=1e-9)
     assert fresh.attacks == stored.attacks
+    assert {row.detector for row in stored.controls} == set(CONTROLS)
+    judged = [
+        {alarm.name: alarm for alarm in found.rates.alarms if alarm.name != "random"} for found in (fresh, stored)
+    ]
+    assert judged[0] == judged[1] and "energy" in judged[0]
 
 
 @pytest.mark.slow

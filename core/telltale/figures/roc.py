@@ -26,6 +26,7 @@ def roc_curves(
     floor: float,
     ranks: Sequence[int] | None = None,
     strong: int | None = None,
+    muted: Sequence[int] = (),
 ) -> go.Figure:
     """Return ROC curves with marked points; the legend of many curves stands below the plot.
 
@@ -41,12 +42,15 @@ def roc_curves(
         Place of every curve in the legend; as given without them.
     strong : int, optional
         Index of the curve that is drawn thicker than the others.
+    muted : sequence of int
+        Indices of curves that are drawn thin and grey, behind the others.
     """
     figure = go.Figure()
     for index, (name, false_rates, true_rates) in enumerate(curves):
         across = np.maximum(false_rates, floor) if logarithmic else false_rates
         dash = DASHES[(index // len(palette.CLASS_COLOURS) + index) % len(DASHES)]
-        trace = line(name, across, true_rates, palette.class_colour(index), dash, width=4.5 if index == strong else 2.0)
+        colour, width = (palette.NEUTRAL, 1.5) if index in muted else (palette.class_colour(index), 2.0)
+        trace = line(name, across, true_rates, colour, dash, width=4.5 if index == strong else width)
         trace.update(legendrank=ranks[index] if ranks else index)
         trace.update(hovertemplate="FPR %{x:.1%}, TPR %{y:.1%}<extra>" + name + "</extra>")
         figure.add_trace(trace)
