@@ -55,14 +55,14 @@ CONTROLS = {
     for control in (
         Control(
             "low_confidence",
-            "1 − confidence",
+            "1 − softmax",
             "low softmax confidence",
             (CONFIDENCE,),
             lambda scores: 1.0 - numbers(scores, CONFIDENCE),
         ),
         Control(
             "high_confidence",
-            "confidence",
+            "softmax",
             "high softmax confidence",
             (CONFIDENCE,),
             lambda scores: numbers(scores, CONFIDENCE),
