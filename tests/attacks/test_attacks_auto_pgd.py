@@ -12,7 +12,8 @@ import torch
 from support.attack_cases import LinearClassifier, linear_problem, raw_images
 from support.tiny import tiny_classifier, tiny_images
 from telltale.attacks import attack_images
-from telltale.attacks.auto_pgd import checkpoints
+from telltale.attacks.auto_pgd import _Climb, ascend, checkpoints
+from telltale.attacks.base import AttackProblem
 from telltale.attacks.budget import metered
 from telltale.attacks.methods.apgd_dlr import targeted_dlr
 
@@ -87,6 +88,26 @@ def test_ascent_is_the_papers_algorithm(steps: int, monkeypatch: pytest.MonkeyPa
         assert float((found - expected[0]).abs().gt(1e-5).float().mean()) < 0.02
         reached, wanted = (cross_entropy(x, int(label))[0] for x in (found[None], expected))
         assert reached == pytest.approx(wanted, rel=1e-2)
+
+
+def test_step_is_kept_once_after_it_was_halved_even_if_nothing_improves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of losses that rise all the time, but never above the start's: halved, kept, halved again."""
+    classifier, images = linear_problem()
+    told = iter([1000.0, *map(float, range(100))])
+    sizes: list[float] = []
+    reconsider = _Climb._reconsider
+
+    def recorded(climb: _Climb, period: int) -> None:
+        reconsider(climb, period)
+        sizes.append(climb._step_sizes.item())
+
+    monkeypatch.setattr(_Climb, "_reconsider", recorded)
+    with metered(classifier, 1) as meter:
+        labels = torch.from_numpy(classifier.predict(images[:1]))
+        problem = AttackProblem(meter, torch.from_numpy(images[:1]), labels, None, (0,))
+        losses = [lambda logits, rows: 0.0 * logits.sum(1) + next(told)]  # noqa: ARG005
+        ascend(problem, 0.01, 100, losses)
+    assert sizes[:3] == pytest.approx([0.01, 0.01, 0.005])
 
 
 def dlr_by_hand(logits: np.ndarray, label: int, target: int) -> float:
