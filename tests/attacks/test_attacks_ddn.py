@@ -20,8 +20,9 @@ def l2(change: np.ndarray) -> np.ndarray:
     return np.linalg.norm(change.reshape(len(change), -1), axis=1)
 
 
-def test_comes_near_the_least_distance_of_a_linear_classifier() -> None:
-    classifier, images = linear_problem()
+@pytest.mark.parametrize("scale", [1.0, 8.0])
+def test_comes_near_the_least_distance_of_a_linear_classifier(scale: float) -> None:
+    classifier, images = linear_problem(scale)
     least = np.array([boundary_distances(classifier, image).min() for image in images])
     found = l2(raw_images("ddn", classifier, images, {"steps": 200, "gamma": 0.02}) - images)
     assert (found >= 0.999 * least).all()
@@ -67,8 +68,9 @@ def test_norm_grows_by_gamma_after_a_failure_and_shrinks_after_a_success(label: 
 
 
 def test_norm_never_exceeds_what_the_box_allows() -> None:
-    classifier = LinearClassifier(np.zeros((5, 64)), np.array([1.0, 0, 0, 0, 0]))
-    image = linear_problem()[1][0]
+    weight = np.random.default_rng(0).normal(size=(5, 64))
+    weight[:, 0] = 0.0  # nothing times a norm without bound would be no number
+    classifier, image = LinearClassifier(weight, np.array([80.0, 0, 0, 0, 0])), linear_problem()[1][0]
     norms = visited(classifier, image, 0, {"steps": 200, "gamma": 0.9})
     assert np.isfinite(norms).all()
     assert norms.max() <= np.linalg.norm(np.maximum(image, 1 - image)) + 1e-5

@@ -77,13 +77,14 @@ def _rounded(images: torch.Tensor) -> torch.Tensor:
 
 
 def _directions(gradients: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
-    """Return the gradients with length 1; where one has vanished, a random direction of the image's own."""
+    """Return the gradients with length 1, however small; where one has vanished, a draw of the image's own."""
     import torch
 
     vanished = (gradients.flatten(1) == 0.0).all(1).nonzero()[:, 0].tolist()
     for row in vanished:
         gradients[row] = torch.randn(gradients.shape[1:], generator=generators[row])
-    return gradients / lengths(gradients)
+    scaled = gradients / gradients.flatten(1).abs().amax(1)[:, None, None, None]
+    return scaled / lengths(scaled)
 
 
 def _evaluate(problem: AttackProblem, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
