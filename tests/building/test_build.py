@@ -17,9 +17,11 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 import telltale.building.build
+import telltale.building.fresh
 import telltale.models.training
 import telltale.models.weights
 from support.clouds import mixed, reference
+from support.in_order import InOrder
 from support.miniature import ATTACKED, CHUNKS, RECIPE, FlatMaps
 from telltale.analysis.opened import LoadedBundle, open_bundle
 from telltale.attacks.attack import attack_images
@@ -80,6 +82,13 @@ def quick_maps():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(telltale.building.build, "LayerMaps", FlatMaps)
         yield
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process do the jobs: what is tested is what they compute, and each worker takes seconds to start."""
+    for module in (telltale.building.build, telltale.building.fresh):
+        monkeypatch.setattr(module, "Processes", InOrder)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +160,7 @@ def test_a_killed_build_leaves_no_bundle_and_no_process(killed: tuple[Path, list
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(built: Path, killed: tuple[Path, list[int]]) -> None:
     place, _ = killed
     test_a_killed_build_leaves_no_bundle_and_no_process(killed)
@@ -201,6 +211,7 @@ def test_a_damaged_file_is_named_and_refused(built: Path, tmp_path: Path, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_evaluating_afresh_gives_the_stored_figures(built: Path) -> None:
     loaded = open_bundle(str(built))
     stored, fresh = evaluate_stored(loaded.bundle), evaluate_fresh(loaded, lambda *_: None)
@@ -221,6 +232,7 @@ def test_evaluating_afresh_gives_the_stored_figures(built: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_one_attack_can_be_evaluated_with_other_parameters(built: Path) -> None:
     loaded = open_bundle(str(built))
     found = evaluate_fresh(loaded, silent, [AttackPlan("fgsm", 0, 20, {"eps": 0.2})])
@@ -231,6 +243,7 @@ def test_one_attack_can_be_evaluated_with_other_parameters(built: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_detectors_that_were_shown_one_attack_are_judged_by_all(built: Path) -> None:
     loaded = open_bundle(str(built))
     found = evaluate_unseen(loaded, ["fgsm"], silent)
@@ -292,6 +305,7 @@ def test_a_fault_in_an_attack_ends_the_build_without_running_the_rest(tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_other_weights_are_attacked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telltale.models.training, "PRECOMPUTED", tmp_path)
     shipped = tmp_path / "weights" / "mini.safetensors"
@@ -303,6 +317,7 @@ def test_other_weights_are_attacked_anew(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("changed", [False, True])
 def test_shipped_weights_stand_for_their_own_data_under_any_name(tmp_path: Path, monkeypatch, changed: bool) -> None:
     monkeypatch.setattr(telltale.models.training, "PRECOMPUTED", tmp_path)
