@@ -1,7 +1,7 @@
 """HopSkipJump in L2 (Chen et al. 2020).
 
-Foolbox's `HopSkipJumpAttack` is not used: it passes on probes one by one, which takes several times as long, holds all
-of them in memory, scales the direction by the norm over the whole batch, and returns the last image, not the nearest.
+Foolbox's `HopSkipJumpAttack` is not used: it passes on probes one by one, holds all of them in memory, scales the
+direction by the norm over the whole batch, and returns the last image instead of the nearest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CALLS_PER_STEP = 30
 class HopSkipJumpSettings(AttackSettings):
     """Settings of the attack."""
 
-    steps: int = parameter(20, low=1, high=1000, help="Number of steps; with 100 probes, 20 take 6,500 queries.")
+    steps: int = parameter(20, low=1, high=1000, help="Number of steps; with 100 probes, 20 take about 7,000 queries.")
     probes: int = parameter(
         100, low=2, high=10000, help="Queries for the first direction; the step's square root times as many later."
     )
