@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -369,7 +370,10 @@ def test_weights_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.slow
-def test_maps_are_repeatable_in_any_process_and_hold_every_training_image(tmp_path: Path) -> None:
+def test_maps_are_repeatable_in_any_process_and_hold_every_training_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # every process compiles UMAP: one beside this one is enough
     fitted = reference()
     files = ReferenceFiles(tmp_path, fitted.layers, fitted.classes)
     nobody = np.empty(0, dtype=np.int64)

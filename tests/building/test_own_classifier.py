@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +95,9 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TELLTALE_MODELS", foreign_networks.__file__)
         patch.setattr(telltale.building.build, "LayerMaps", FlatMaps)
-        if name != IN_WORKERS:
+        if name == IN_WORKERS:
+            patch.setattr(os, "cpu_count", lambda: 1)  # one worker makes it again as well as several
+        else:
             patch.setattr(telltale.building.build, "Processes", InOrder)
         bundle = telltale.build(
             "own", classifier, str(folder / "images"), out=folder / "own", attacks=("fgsm",), detectors=DETECTORS
