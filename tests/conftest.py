@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from streamlit import config
+from streamlit.components.v2 import manifest_scanner
 
 from telltale.base.processes import use_one_thread
 
@@ -21,6 +23,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in ("core",
 # `streamlit run app/server.py` reads the settings beside the script; tests of pages start no server.
 config._main_script_path = str(ROOT / "app" / "server.py")
 config.get_config_options(force_reparse=True)
+
+# Every `AppTest` looks for Streamlit components in the metadata of all installed packages: once is enough.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,7 +21,7 @@ import telltale.bundle
 import telltale.bundle.summary
 import telltale.engine
 from support.fake_analysis import DETECTORS, FakeBundle, FakeEngine, analyse
-from support.pages import ATTACKED, MAIN, PAGES, open_app, show, text_of
+from support.pages import ATTACKED, MAIN, PAGES, open_app, show, text_of, unopened
 from support.paper_cells import CELLS, RATES, TABLE, store
 from telltale.attacks.registry import ATTACKS
 from telltale.bundle.summary import BundleSummary
@@ -30,6 +30,7 @@ from telltale.scores import titles
 from telltale.studies.tables import results
 from telltale.studies.tables.registry import TABLES
 from telltale_app import words
+from telltale_app.case import from_query
 
 SUMMARIES = {
     "cifar10": BundleSummary(
@@ -240,10 +241,11 @@ def test_attack_starts_again_after_a_cancel(engine: FakeEngine) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_shows_the_natural_image_after_a_cancel(engine: FakeEngine, page: str) -> None:
-    app = open_app(**ATTACKED)
-    app.session_state["given-up"] = app.session_state["case"]
-    app.switch_page(page).run()
+    app = unopened(page, **ATTACKED)
+    app.session_state["given-up"], _ = from_query(ATTACKED)
+    app.run()
     assert not app.exception
+    assert "attack" not in [task for task, _ in engine.submitted]
 
 
 @pytest.mark.parametrize("with_data", [True, False], ids=["beside its data", "without its data"])
@@ -387,11 +389,13 @@ def test_neighbours_count_the_overlap(engine: FakeEngine) -> None:
     assert "Of the 20 nearest training images of the attacked image, **4** are also among the most helpful" in text
 
 
-def test_detector_page_names_every_detector(engine: FakeEngine) -> None:
+def test_detector_page_names_every_detector_and_every_control(engine: FakeEngine) -> None:
     app = open_app(PAGES[5], **ATTACKED)
     table = app.dataframe[0].value
-    assert len(table) == len(DETECTORS)
+    controls = ("low_confidence", "high_confidence", "random")  # whose columns the scores have
+    assert table["detector"].tolist() == [titles.detector_title(name) for name in (*DETECTORS, *controls)]
     assert "Caught (TPR)" in text_of(app)
+    assert "no fused verdict to compare" in text_of(app)
 
 
 TABLES_PAGE = "app_pages/paper_tables.py"

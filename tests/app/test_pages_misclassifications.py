@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 import telltale.bundle
 from support.fake_analysis import LAYERS, FakeBundle, FakeEngine
-from support.pages import open_app, show, text_of
+from support.pages import open_app, show, text_of, unopened
 from telltale.analysis.opened import load_reference
 from telltale.figures.embedding import MOST_POINTS
 from telltale.figures.errors import confusion_matrix, errors_map
@@ -72,9 +72,9 @@ def table_of(app: AppTest) -> pd.DataFrame:
 
 
 def open_labels(**query: str) -> AppTest:
-    app = open_app(**query)
+    app = unopened(PAGE, **query)
     app.session_state["misclassifications-tab"] = LABELS_TAB
-    return app.switch_page(PAGE).run()
+    return app.run()
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ def test_a_click_anywhere_in_a_row_says_why(engine: FakeEngine, bundle: FakeBund
 
 
 def test_cancelled_work_leaves_the_rest_and_starts_only_when_asked(engine: FakeEngine, bundle: FakeBundle) -> None:
-    app = open_app()
+    app = unopened(PAGE)
     app.session_state[f"stopped-explain_errors-{bundle.id}"] = True
-    app.switch_page(PAGE).run()
+    app.run()
     assert "Looking into every error was cancelled." in text_of(app)
     assert "The reasons behind it were not looked into." in text_of(app)
     assert "not on this machine" not in text_of(app) and "images at hand" not in text_of(app)

@@ -15,7 +15,10 @@ from support.pages import MAIN
 from telltale.analysis.reading import count_noticing
 from telltale.analysis.results import Analysis
 from telltale.model_errors.evaluated import evaluated_images
+from telltale.scores.controls import controls_in
+from telltale.scores.rates import rates_of
 from telltale.scores.table import natural_test_ids
+from telltale.scores.titles import detector_title
 from telltale_app import words
 
 pytestmark = pytest.mark.slow
@@ -126,3 +129,19 @@ def test_another_model_brings_its_own_usual_attack() -> None:
 def steps(app: AppTest) -> int:
     (found,) = (field for field in (*app.number_input, *app.slider) if field.label == "Steps")
     return int(found.value)
+
+
+def test_the_detectors_page_hides_no_control_that_wins(app: AppTest) -> None:
+    app.switch_page("app_pages/detectors.py").run()
+    assert not app.exception
+    said = " ".join(element.value for element in app.markdown)
+    assert "Low softmax confidence alone does better than the fused verdict on C&W-L2" in said
+    scores = telltale.bundle.load_bundle("digits").scores
+    figures, shown = (element.value for element in app.dataframe[:2])
+    controls = [name for name in figures["detector"] if name.startswith("Control: ")]
+    assert controls == [detector_title(name) for name in controls_in(scores)]
+    rates = rates_of(scores, 0.05)
+    for group, (_, row) in zip(rates.shown, shown.iterrows(), strict=True):
+        assert row["Adversarial"] == pytest.approx(100 * group.adversarial.share)
+    every = next(alarms.every for alarms in rates.alarms if alarms.name == "knn_score")
+    assert words.percent(every.share) in {metric.value for metric in app.metric if metric.label == "FPR, all natural"}

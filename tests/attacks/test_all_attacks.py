@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -11,18 +12,22 @@ import numpy as np
 import pytest
 import torch
 
+import telltale
 from support.attack_cases import IMAGES, QUICK, attack_images, quick_result, quick_targeted_result
 from support.tiny import tiny_classifier, tiny_images
 from telltale.attacks import ATTACKS, AttackResult, draw_targets
 from telltale.base.errors import CancelledError, InputError
 from telltale.base.images import round_to_8_bits
+from telltale.models.classifier import Classifier
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 every_attack = pytest.mark.parametrize("name", list(ATTACKS))
 targeted_attacks = pytest.mark.parametrize("name", [name for name, spec in ATTACKS.items() if spec.targeted])
 untargeted_attacks = pytest.mark.parametrize("name", [name for name, spec in ATTACKS.items() if not spec.targeted])
-random_attacks = pytest.mark.parametrize("name", ["pgd", "pgd_l2", "onepixel", "boundary", "lbfgs"])
+random_attacks = pytest.mark.parametrize(
+    "name", ["pgd", "pgd_l2", "onepixel", "boundary", "lbfgs", "apgd_ce", "apgd_dlr", "square", "hopskipjump"]
+)
 
 
 def brute_force_norm(norm: str, natural: np.ndarray, image: np.ndarray) -> float:
@@ -86,6 +91,11 @@ CARRIED: dict[str, dict[str, object]] = {
     },
     "graybox": {"alpha": 0.1, "eps": 0.1, "step": 0.02, "steps": 10, "keep": 0.95},
     "graybox_l2": {"alpha": 0.1, "eps": 2.5, "step": 0.5, "steps": 10, "keep": 0.95},
+    "apgd_ce": {"eps": 0.1, "steps": 100, "restarts": 1},
+    "apgd_dlr": {"eps": 0.1, "steps": 100, "candidates": 9},
+    "square": {"eps": 0.1, "queries": 5000, "first_share": 0.8},
+    "ddn": {"steps": 100, "radius": 1.0, "gamma": 0.05},
+    "hopskipjump": {"steps": 20, "probes": 100},
 }
 
 
@@ -109,6 +119,12 @@ def test_detectors_are_offered_to_the_adaptive_attack_in_the_order_of_the_pages(
     order = "idefender trajectory knn_score nnif feature_response dknn lid mahalanobis kernel_density feature_squeezing"
     order += " confidence stability multi_lid twin"
     assert ATTACKS["adaptive"].parameters[0].choices[:12] == tuple(order.split())
+
+
+@pytest.mark.parametrize("name", ["apgd_ce", "apgd_dlr", "square"])
+def test_bundles_lend_their_budget_to_attacks_that_they_do_not_know(name: str) -> None:
+    for bundle, eps in (("digits", 0.1), ("cifar10", 8 / 255)):
+        assert telltale.load_bundle(bundle).attack_parameters(name) == {"eps": eps}
 
 
 @every_attack
@@ -284,7 +300,7 @@ def test_random_targets_are_those_that_are_drawn(name: str) -> None:
     assert np.array_equal(drawn.images, told.images)
 
 
-@pytest.mark.parametrize("name", ["fgsm", "bim", "pgd", "pgd_l2", "mifgsm", "cw", "ead", "lbfgs"])
+@pytest.mark.parametrize("name", ["fgsm", "bim", "pgd", "pgd_l2", "mifgsm", "cw", "ead", "lbfgs", "apgd_ce", "ddn"])
 def test_targeted_attacks_move_toward_the_target(name: str) -> None:
     result = quick_targeted_result(name)
 
@@ -304,6 +320,28 @@ def test_targets_are_refused_where_the_attack_has_none(name: str) -> None:
         attack_images(tiny_classifier(), images, name, targets=(labels + 1) % 10)
     with pytest.raises(InputError, match="cannot be aimed"):
         attack_images(tiny_classifier(), images, name, targets="random")
+
+
+@pytest.mark.parametrize("name", [name for name, spec in ATTACKS.items() if not spec.needs_detectors])
+def test_colour_images_that_are_not_square_are_attacked(name: str) -> None:
+    classifier, images = colour_problem()
+    result = attack_images(classifier, images, name, QUICK.get(name))
+    assert result.images.shape == images.shape
+    assert result.success.all()
+    assert np.array_equal(result.predictions, classifier.predict(result.images))
+    assert ATTACKS[name].norm == "l0" or (result.images != result.natural).any((0, 2, 3)).all(), "every channel is used"
+
+
+@functools.cache
+def colour_problem() -> tuple[Classifier, np.ndarray]:
+    """Return a linear classifier of five classes and two noisy pictures of 3 x 12 x 10 pixels."""
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(360, 5))
+    generator = np.random.default_rng(3)
+    with torch.no_grad():
+        network[1].weight.copy_(torch.from_numpy(generator.normal(size=(5, 360))))
+        network[1].bias.zero_()
+    classifier = telltale.wrap(network, classes=5, size=(12, 10), channels=3)
+    return classifier, round_to_8_bits(generator.uniform(0.3, 0.7, (2, 3, 12, 10)).astype(np.float32))
 
 
 @every_attack

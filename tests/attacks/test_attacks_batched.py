@@ -9,10 +9,16 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from support.attack_cases import QUICK, LinearClassifier, attack_images, boundary_distances, linear_problem
+from support.attack_cases import (
+    QUICK,
+    LinearClassifier,
+    attack_images,
+    boundary_distances,
+    linear_problem,
+    raw_images,
+)
 from support.tiny import tiny_classifier, tiny_images
 from telltale.attacks import ATTACKS, AttackResult
-from telltale.attacks.base import AttackProblem
 from telltale.attacks.budget import metered
 from telltale.attacks.libraries import import_foolbox
 from telltale.attacks.methods.cw import _factors, _moved
@@ -34,7 +40,8 @@ def results(name: str) -> tuple[AttackResult, AttackResult]:
 
 
 def test_attacks_that_treat_each_image_as_if_it_were_alone_say_so() -> None:
-    expected = "fgsm bim pgd pgd_l2 mifgsm deepfool cw gradient ead jsma adaptive cw_opt graybox graybox_l2"
+    expected = "fgsm bim pgd pgd_l2 mifgsm deepfool cw gradient ead jsma adaptive cw_opt graybox graybox_l2 "
+    expected += "apgd_ce apgd_dlr square ddn"
     assert set(BATCHED) == set(expected.split())
 
 
@@ -62,7 +69,7 @@ def test_each_image_pays_for_itself_alone(name: str) -> None:
     alone, together = results(name)
     same = (together.queries == alone.queries) & (together.gradients == alone.gradients)
     assert same.sum() >= IMAGES - 1
-    if name in ("deepfool", "cw", "gradient", "jsma", "ead"):
+    if name in ("deepfool", "cw", "gradient", "jsma", "ead", "square"):
         assert len(np.unique(together.queries)) > 1, "otherwise no image left early"
 
 
@@ -75,7 +82,7 @@ def test_a_batch_can_be_aimed_at_different_targets(name: str) -> None:
     assert np.array_equal(tiny_classifier().predict(result.images)[result.success], targets[result.success])
 
 
-@pytest.mark.parametrize("name", ["deepfool", "cw", "gradient", "jsma", "ead"])
+@pytest.mark.parametrize("name", ["deepfool", "cw", "gradient", "jsma", "ead", "square"])
 def test_images_that_are_done_are_not_passed_on_any_more(name: str) -> None:
     """What the classifier is really given is counted here by a hook, apart from the meter."""
     rows: list[int] = []
@@ -122,7 +129,7 @@ def test_meter_counts_for_the_images_that_are_named() -> None:
 
 def test_deepfool_crosses_boundaries_by_more_than_another_batch_may_round_away() -> None:
     images, labels = tiny_images(60)
-    moved = raw("deepfool", tiny_classifier(), images, {"overshoot": 0.0})
+    moved = raw_images("deepfool", tiny_classifier(), images, {"overshoot": 0.0})
     logits = np.concatenate([tiny_classifier().trace(image[None]).logits for image in moved])
     own = logits[np.arange(len(labels)), labels].copy()
     logits[np.arange(len(labels)), labels] = -np.inf
@@ -137,21 +144,10 @@ def test_deepfool_goes_to_the_nearest_of_all_classes_and_not_to_the_likeliest() 
     distances = np.array([boundary_distances(classifier, image) for image in images])
     assert (distances[:, 1] > 1.5 * distances[:, 2]).all()
     for candidates, goal in ((3, 2), (2, 1)):
-        moved = raw("deepfool", classifier, images, {"candidates": candidates})
+        moved = raw_images("deepfool", classifier, images, {"candidates": candidates})
         assert (classifier.predict(moved) == goal).all()
         found = np.linalg.norm((moved - images).reshape(len(images), -1), axis=1)
         assert found == pytest.approx(1.02 * distances[:, goal], rel=2e-3)
-
-
-def raw(name: str, classifier, images: np.ndarray, parameters: dict[str, object]) -> np.ndarray:
-    """Run an attack on a batch; what comes out is neither rounded nor judged."""
-    settings = ATTACKS[name].settings.read(parameters, name)
-    with metered(classifier, len(images)) as meter:
-        meter.begin(0, len(images))
-        labels = torch.from_numpy(classifier.predict(images))
-        inputs = torch.from_numpy(images.copy())
-        problem = AttackProblem(meter, inputs, labels, None, tuple(range(len(images))))
-        return ATTACKS[name].run(problem, settings).detach().numpy()
 
 
 def distances_where_both_succeed(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,7 +178,7 @@ def by_library(library: str, name: str) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize(("library", "name"), [("torchattacks", "DeepFool"), ("foolbox", "L2DeepFoolAttack")])
 def test_deepfool_is_as_near_as_the_libraries(library: str, name: str) -> None:
-    ours = raw("deepfool", tiny_classifier(), tiny_images(30)[0], {"candidates": 10})
+    ours = raw_images("deepfool", tiny_classifier(), tiny_images(30)[0], {"candidates": 10})
     first, second = distances_where_both_succeed(ours, by_library(library, name))
     assert first.mean() <= 1.01 * second.mean()
     assert np.median(first) <= 1.01 * np.median(second)
@@ -194,7 +190,7 @@ def test_deepfool_is_as_near_as_the_libraries(library: str, name: str) -> None:
 @pytest.mark.parametrize(("library", "name"), [("torchattacks", "CW"), ("foolbox", "L2CarliniWagnerAttack")])
 @pytest.mark.parametrize("parameters", [{}, {"patience": 0}])
 def test_cw_is_nearer_than_the_libraries(library: str, name: str, parameters: dict[str, object]) -> None:
-    ours = raw("cw", tiny_classifier(), tiny_images(30)[0], parameters)
+    ours = raw_images("cw", tiny_classifier(), tiny_images(30)[0], parameters)
     first, second = distances_where_both_succeed(ours, by_library(library, name))
     assert first.mean() <= second.mean()
     assert np.median(first) <= np.median(second)
@@ -203,7 +199,7 @@ def test_cw_is_nearer_than_the_libraries(library: str, name: str, parameters: di
 @pytest.mark.parametrize("c0", [1e-4, 1.0, 1e4])
 def test_cw_finds_the_least_distance_whatever_the_first_weight(c0: float) -> None:
     classifier, images = linear_problem()
-    moved = raw("cw", classifier, images, {"c0": c0, "binary_search_steps": 12})
+    moved = raw_images("cw", classifier, images, {"c0": c0, "binary_search_steps": 12})
     least = np.array([boundary_distances(classifier, image).min() for image in images])
     found = np.linalg.norm((moved - images).reshape(len(images), -1), axis=1)
     assert (found >= 0.999 * least).all()
@@ -212,12 +208,12 @@ def test_cw_finds_the_least_distance_whatever_the_first_weight(c0: float) -> Non
 
 def test_cw_fails_where_the_weight_cannot_suffice_and_returns_the_image() -> None:
     classifier, images = linear_problem()
-    assert np.array_equal(raw("cw", classifier, images, {"c0": 1e-6, "binary_search_steps": 1}), images)
+    assert np.array_equal(raw_images("cw", classifier, images, {"c0": 1e-6, "binary_search_steps": 1}), images)
 
 
 def test_cw_patience_buys_distance() -> None:
     quick, slow = (
-        raw("cw", tiny_classifier(), tiny_images(IMAGES)[0], {"patience": patience}) - tiny_images(IMAGES)[0]
+        raw_images("cw", tiny_classifier(), tiny_images(IMAGES)[0], {"patience": patience}) - tiny_images(IMAGES)[0]
         for patience in (0, 4)
     )
     assert np.linalg.norm(slow) < 0.95 * np.linalg.norm(quick)

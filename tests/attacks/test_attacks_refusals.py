@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from support.attack_cases import linear_problem
+from support.attack_cases import LinearClassifier, linear_problem
 from support.tiny import small_classifier, tiny_classifier, tiny_images
 from telltale.attacks import ATTACKS, AttackSpec, attack_images, draw_targets, get_attack
 from telltale.attacks.base import AttackProblem, AttackSettings, Norm
@@ -98,6 +98,13 @@ def test_targets_by_an_unknown_word_are_refused() -> None:
 def test_bad_seed_is_refused(seed: object) -> None:
     with pytest.raises(InputError, match="seed must be an integer"):
         attack_images(tiny_classifier(), tiny_images(1)[0], "fgsm", seed=seed)
+
+
+def test_too_few_classes_for_the_loss_are_refused_before_anything_is_run() -> None:
+    images, weight = linear_problem()[1], np.random.default_rng(0).normal(size=(4, 64))
+    with pytest.raises(InputError, match=r"^Attack 'apgd_dlr' needs at least 4 classes: the classifier has 3\.$"):
+        attack_images(LinearClassifier(weight[:3], np.zeros(3)), images, "apgd_dlr", checkpoint=pytest.fail)
+    assert attack_images(LinearClassifier(weight, np.zeros(4)), images, "apgd_dlr", {"steps": 10}).success.all()
 
 
 def test_classifier_in_training_mode_is_refused() -> None:

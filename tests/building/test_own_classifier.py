@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 from torch import nn
 
 import telltale
@@ -20,7 +20,7 @@ from support.direct_engine import DirectEngine
 from support.foreign_networks import foreign
 from support.in_order import InOrder
 from support.miniature import FlatMaps
-from support.pages import MAIN
+from support.pages import unopened
 from telltale.analysis.results import Unavailable
 from telltale.base.errors import InputError
 from telltale.base.images import to_bytes
@@ -95,7 +95,9 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TELLTALE_MODELS", foreign_networks.__file__)
         patch.setattr(telltale.building.build, "LayerMaps", FlatMaps)
-        if name != IN_WORKERS:
+        if name == IN_WORKERS:
+            patch.setattr(os, "cpu_count", lambda: 1)  # one worker makes it again as well as several
+        else:
             patch.setattr(telltale.building.build, "Processes", InOrder)
         bundle = telltale.build(
             "own", classifier, str(folder / "images"), out=folder / "own", attacks=("fgsm",), detectors=DETECTORS
@@ -141,13 +143,8 @@ def test_it_is_attacked(at_hand: Built) -> None:
 def test_every_page_opens(at_hand: Built, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = DirectEngine()
     monkeypatch.setattr(telltale.engine, "get_engine", lambda: engine)
-    app = AppTest.from_file(MAIN, default_timeout=120)
-    app.query_params["bundle"] = "own"
-    app.query_params["image"] = f"test-{at_hand.bundle.splits.test[0]}"
-    app.query_params["attack"] = "fgsm"
-    app.run()
-    if page != "workbench.py":
-        app.switch_page(f"app_pages/{page}").run()
+    case = {"bundle": "own", "image": f"test-{at_hand.bundle.splits.test[0]}", "attack": "fgsm"}
+    app = unopened(f"app_pages/{page}", 120, **case).run()
     assert not app.exception, app.exception
     assert not app.error and not app.warning
 

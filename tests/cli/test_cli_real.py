@@ -29,7 +29,7 @@ ATTACK_KEYS = {
 }
 ROW_KEYS = {
     *("detector", "attack", "auc", "auc_low", "auc_high", "eer_accuracy", "tpr_at_fpr"),
-    *("n_natural", "n_adversarial"),
+    *("tpr_intervals", "n_natural", "n_adversarial"),
 }
 
 
@@ -88,7 +88,8 @@ def test_an_attack_and_its_analysis_can_be_checked_from_the_files(place: Path) -
 
 def test_evaluate_reports_what_the_stored_scores_say(tmp_path: Path) -> None:
     told = answer(tmp_path, "evaluate", "digits")
-    assert set(told) == {"bundle", "rows", "macro_auc", "attacks", "natural_errors"}
+    figures = {"rows", "macro_auc", "macro", "attacks", "natural_errors", "controls", "standings", "rates"}
+    assert set(told) == {"bundle", *figures}
     assert {row["detector"] for row in told["rows"]} == set(told["macro_auc"]) == {*SHIPPED_DETECTORS, "fused"}
     assert [a["attack"] for a in told["attacks"]] == [plan.name for plan in get_recipe("digits").attacks]
     stored = columns()

@@ -23,6 +23,7 @@ import telltale.bundle
 import telltale.engine
 import telltale.figures.notebook.accessors
 from support.fake_analysis import LAYERS, FakeBundle, FakeEngine, analyse, attack
+from support.pages import open_app
 from telltale.analysis.results import Analysis, Comparison
 from telltale.base.errors import InputError
 from telltale.bundle.bundle import opened_bundle
@@ -62,10 +63,7 @@ def pair(bundle: FakeBundle, engine: FakeEngine) -> Comparison:
 
 
 def opened(page: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app" / "telltale_app" / "main.py"), default_timeout=60)
-    for key, value in LINK.items():
-        app.query_params[key] = value
-    return app.run().switch_page(f"app_pages/{page}.py").run()
+    return open_app(f"app_pages/{page}.py", **LINK)
 
 
 def drawn_on(page: str | AppTest) -> list[dict[str, Any]]:

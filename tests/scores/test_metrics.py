@@ -113,43 +113,6 @@ def test_a_rate_that_is_met_exactly_counts_as_met() -> None:
         assert metrics.tpr_at_fpr(np.arange(n), [n - n * 0.1 - 1.5], 0.1) == 0.0
 
 
-def brute_bootstrap(natural, adversarial, n_resamples: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return np.array(
-        [
-            roc_auc_score(*joined(rng.choice(natural, len(natural)), rng.choice(adversarial, len(adversarial))))
-            for _ in range(n_resamples)
-        ]
-    )
-
-
-def test_the_bootstrap_has_the_distribution_of_an_explicit_one() -> None:
-    rng = np.random.default_rng(3)
-    natural, adversarial = np.round(rng.normal(0, 1, 40)), np.round(rng.normal(1, 1, 25))
-    ours = metrics._bootstrap(natural, adversarial, None, 4000, 1)
-    explicit = brute_bootstrap(natural, adversarial, 1500, 2)
-    assert stats.ks_2samp(ours, explicit).pvalue > 1e-3
-    assert ours.std() == pytest.approx(explicit.std(), rel=0.1)
-
-
-def test_the_grouped_bootstrap_has_the_distribution_of_an_explicit_one() -> None:
-    rng = np.random.default_rng(4)
-    n = 30
-    shift = rng.normal(0, 2, n)
-    natural = shift + rng.normal(0, 0.3, n)
-    adversarial_groups = np.repeat(np.arange(n), 2)
-    adversarial = shift[adversarial_groups] + rng.normal(0.7, 0.3, 2 * n)
-    ours = metrics._bootstrap(natural, adversarial, (np.arange(n), adversarial_groups), 4000, 1)
-    explicit = []
-    for _ in range(1500):
-        ids = rng.integers(0, n, n)
-        versions = np.concatenate([np.flatnonzero(adversarial_groups == i) for i in ids])
-        explicit.append(roc_auc_score(*joined(natural[ids], adversarial[versions])))
-    assert stats.ks_2samp(ours, explicit).pvalue > 1e-3
-    # Paired images move together: resampling them apart would claim far more doubt than there is.
-    assert ours.std() < 0.7 * metrics._bootstrap(natural, adversarial, None, 4000, 1).std()
-
-
 def test_the_interval_is_seeded_and_as_wide_as_the_analytic_standard_error_says() -> None:
     rng = np.random.default_rng(0)
     natural, adversarial = rng.normal(0, 1, 200), rng.normal(1, 1, 150)
@@ -210,6 +173,10 @@ def test_a_row_holds_every_published_figure() -> None:
         "tpr_at_fpr": {key: metrics.tpr_at_fpr(natural, adversarial, float(key)) for key in ("0.01", "0.05", "0.1")},
         "n_natural": 100,
         "n_adversarial": 80,
+        "tpr_intervals": {
+            key: list(metrics.interval(metrics.resample_apart(natural, adversarial, 2, 1000).tpr[float(key)]))
+            for key in ("0.01", "0.05", "0.1")
+        },
     }
 
 

@@ -14,6 +14,9 @@ import telltale.attacks
 from support.tiny import tiny_classifier, tiny_images
 from support.tiny_defence import tiny_defence
 from telltale.attacks import ATTACKS, AttackResult
+from telltale.attacks.base import AttackProblem
+from telltale.attacks.budget import metered
+from telltale.attacks.randomness import isolated_randomness
 from telltale.models.classifier import Classifier
 
 QUICK: Mapping[str, Mapping[str, object]] = {
@@ -26,6 +29,11 @@ QUICK: Mapping[str, Mapping[str, object]] = {
     "boundary": {"steps": 30},
     "lbfgs": {"steps": 15, "binary_search_steps": 2},
     "adaptive": {"steps": 10, "step": 0.02},
+    "apgd_ce": {"steps": 10},
+    "apgd_dlr": {"steps": 10},
+    "square": {"queries": 200},
+    "ddn": {"steps": 30},
+    "hopskipjump": {"steps": 3, "probes": 30},
     "cw_opt": {"m": 1, "steps": 30, "binary_search_steps": 2, "lr": 0.2, "c0": 1.0},
 }
 IMAGES = 4
@@ -51,6 +59,27 @@ def quick_targeted_result(name: str) -> AttackResult:
     """Aim at the class after the label's."""
     images, labels = tiny_images(IMAGES)
     return attack_images(tiny_classifier(), images, name, QUICK.get(name), targets=(labels + 1) % 10)
+
+
+def raw_images(
+    name: str,
+    classifier: Classifier,
+    images: np.ndarray,
+    parameters: Mapping[str, object],
+    targets: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return what an attack makes of a batch of images before anything is rounded or judged."""
+    spec = ATTACKS[name]
+    with metered(classifier, len(images)) as meter, isolated_randomness(0):
+        meter.begin(0, len(images))
+        problem = AttackProblem(
+            classifier=meter,
+            images=torch.from_numpy(images.copy()),
+            labels=torch.from_numpy(classifier.predict(images)),
+            targets=None if targets is None else torch.from_numpy(targets),
+            seeds=tuple(range(len(images))),
+        )
+        return spec.run(problem, spec.settings.read(parameters, name)).detach().numpy()
 
 
 class Linear(nn.Module):

@@ -89,6 +89,7 @@ class FakeBundle:
 
     def __init__(self, with_data: bool = True, colour: bool = False) -> None:
         self.name, self.id = "cifar10" if colour else "digits", "f" * 64
+        self.seed, self.macro_attacks = 0, ("pgd", "fgsm")
         self.image_shape = (3, 32, 32) if colour else (1, SIDE, SIDE)
         self.class_names, self.layers = WORDS if colour else CLASSES, LAYERS
         images = _images(self.image_shape, self.class_names)
@@ -107,7 +108,7 @@ class FakeBundle:
         self.training_labels = images.labels[:120]
         self.manifest = SimpleNamespace(
             title="Fake pictures",
-            seed=0,
+            seed=self.seed,
             data=SimpleNamespace(source="fake", fingerprint="a" * 64, n=N),
             files={},
             accuracies={"train": 1.0, "test": 0.975},
@@ -118,7 +119,7 @@ class FakeBundle:
                 "keep_rates": {"0.95": 0.943, "0.99": 0.986},
                 "mixtures": {"components": 1, "covariance": "diag", "dimensions": 32},
                 "head": {"damping": 0.01, "agreement": 0.997},
-                "macro_attacks": ["pgd", "fgsm"],
+                "macro_attacks": list(self.macro_attacks),
                 "training_images": 300,
             },
         )

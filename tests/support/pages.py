@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 import telltale.bundle
 import telltale.bundle.summary
 from support.fake_analysis import FakeBundle
-from telltale_app import words
+from telltale_app import pages, words
 
 MAIN = str(Path(__file__).resolve().parents[2] / "app" / "telltale_app" / "main.py")
 PAGES = (
@@ -29,12 +30,20 @@ ATTACKED = {"attack": "pgd~eps~0.2~seed~3", "alpha": "0.1", "image": "test-167"}
 
 
 def open_app(page: str = PAGES[0], **query: str) -> AppTest:
-    app = AppTest.from_file(MAIN, default_timeout=60)
+    """Open a page as a link to it does: no other page runs before it."""
+    return unopened(page, **query).run()
+
+
+def unopened(page: str, timeout: float = 60, **query: str) -> AppTest:
+    """Return the app whose first run is this page's.
+
+    `AppTest.switch_page` knows the addresses of pages only after a run, which would be the workbench's.
+    """
+    app = AppTest.from_file(MAIN, default_timeout=timeout)
     for key, value in query.items():
         app.query_params[key] = value
-    app.run()
-    if page != PAGES[0]:
-        app.switch_page(page).run()
+    (path,) = (entry.path for entry in pages.PAGES if page == f"app_pages/{entry.file}")
+    app._page_hash = calc_hash(path) if path else ""
     return app
 
 

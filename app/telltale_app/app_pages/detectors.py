@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from telltale.scores.contests import NATURAL_ERRORS, contest, opponent_title, opponents
+from telltale.scores.controls import controls_in
 from telltale.scores.table import attacks_in, scored_detectors
 from telltale_app import catalogue, layout
-from telltale_app.panels import controls, roc
+from telltale_app.panels import controls, roc, standing
 from telltale_app.panels.live import live_run
 
 layout.opening(
@@ -36,7 +37,7 @@ chosen = contest(bundle.scores, detector, opponent)
 if compare == "Attacks":
     contests = [contest(bundle.scores, detector, name) for name in (*attacks, NATURAL_ERRORS)]
 else:
-    contests = [contest(bundle.scores, name, opponent) for name in detectors]
+    contests = [contest(bundle.scores, name, opponent) for name in (*detectors, *controls_in(bundle.scores))]
 contests = [item for item in contests if item.possible]
 if chosen.possible and contests:
     curve_column, point_column = st.columns([3, 2], gap="medium")
@@ -45,18 +46,21 @@ if chosen.possible and contests:
     with point_column:
         st.markdown(f"**{catalogue.detector_title(detector)}** against **{opponent_title(opponent)}**")
         controls.alpha_slider()
-        roc.show_operating_point(chosen, current)
+        roc.show_operating_point(bundle, chosen, current)
+    standing.show_standings(bundle)
     roc.show_scores(chosen, current)
     st.header("All figures", anchor=False)
     roc.show_table(bundle, contests, current)
-    roc.show_macro_auc(bundle, detector)
+    standing.show_macro(bundle, detector)
+    standing.show_shown_as(bundle, current)
 else:
     st.info("There are no stored test scores for this choice.", icon=":material/info:")
 live_run(bundle, detector)
 layout.how_computed(
     "Scores of held-out test images, higher is more suspicious. A threshold at false-alarm rate α is the smallest "
     "score that at most that share of held-out natural calibration images reach (split conformal), so the stated rate "
-    "holds for new natural images. Intervals come from 1,000 bootstrap resamples of whole images.",
+    "holds for new natural images. Intervals come from 1,000 bootstrap resamples of whole images. Controls are what "
+    "costs nothing: figures read off the model's own output, which a detector has to beat.",
     None,
     "Only attacks that changed the label after rounding to 8 bits count as adversarial; failed ones are counted in the "
     "success rate. Natural images that the model gets wrong are reported on their own, as natural errors. The same "

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from telltale.figures.results.scores import rates_against_threshold, roc_curves, score_densities
-from telltale.scores import metrics, table
+from telltale.scores import metrics
 from telltale.scores.calibration import rate_interval
-from telltale.scores.contests import NATURAL_ERRORS, Contest, contest, opponent_title
+from telltale.scores.contests import NATURAL_ERRORS, Contest, opponent_title
+from telltale.scores.controls import CONTROLS
 from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
+from telltale_app.panels import standing
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
     from telltale.scores.metrics import DetectorMetrics
     from telltale.scores.verdicts import Verdict
+
+NAMES = 225  # pixels of the column of names: the longest is a control's
 
 
 def measure(bundle: Bundle, item: Contest) -> DetectorMetrics:
@@ -49,17 +53,6 @@ def _auc(_contest: Contest, bundle_id: str, detector: str, attack: str) -> float
     return metrics.auc(_contest.natural.values, _contest.adversarial.values)
 
 
-def show_macro_auc(bundle: Bundle, detector: str) -> None:
-    """Say the detector's unweighted mean AUC over the bundle's macro attacks."""
-    attacks = bundle.manifest.notes.get("macro_attacks") or table.attacks_in(bundle.scores)
-    contests = [contest(bundle.scores, detector, attack) for attack in attacks]
-    if not all(item.possible for item in contests):
-        return
-    value = metrics.macro_auc({item.attack: auc(bundle, item) for item in contests})
-    named = words.listed([opponent_title(attack) for attack in attacks])
-    st.caption(f"Macro-AUC of {catalogue.detector_title(detector)}: {value:.3f}, the plain mean over {named}.")
-
-
 def show_roc(
     bundle: Bundle, contests: Sequence[Contest], chosen: Contest, case: CaseAnalysis, logarithmic: bool
 ) -> None:
@@ -75,7 +68,7 @@ def show_roc(
     )
 
 
-def show_operating_point(chosen: Contest, case: CaseAnalysis) -> None:
+def show_operating_point(bundle: Bundle, chosen: Contest, case: CaseAnalysis) -> None:
     """Show what the chosen false-alarm rate gives on test images."""
     verdict = case.natural.verdict(chosen.detector)
     if verdict.threshold is None:
@@ -84,6 +77,7 @@ def show_operating_point(chosen: Contest, case: CaseAnalysis) -> None:
         )
         return
     false_rate, true_rate = chosen.rates(verdict.threshold)
+    alarms = standing.false_alarms(bundle, chosen.detector, case.case.alpha)
     with st.grid("auto", min_column_width=140, gap="small"):
         st.metric(
             "Caught (TPR)",
@@ -95,7 +89,15 @@ def show_operating_point(chosen: Contest, case: CaseAnalysis) -> None:
             "False alarms (FPR)",
             words.percent(false_rate),
             border=True,
-            help=f"Of {len(chosen.natural):,} natural test images; α promised {words.percent(case.case.alpha)}.",
+            help=f"Of the {len(chosen.natural):,} natural test images that the model reads correctly; α promised "
+            f"{words.percent(case.case.alpha)}.",
+        )
+        st.metric(
+            "FPR, all natural",
+            words.percent(alarms.every.share),
+            border=True,
+            help=f"Of all {alarms.every.total:,} natural test images, misread ones included, for which α promises "
+            "nothing.",
         )
         st.metric(
             "Threshold",
@@ -103,10 +105,12 @@ def show_operating_point(chosen: Contest, case: CaseAnalysis) -> None:
             border=True,
             help=f"From {verdict.n_calibration} held-out natural images.",
         )
-    low, high = metrics.binomial_interval(round(false_rate * len(chosen.natural)), len(chosen.natural))
+    low, high = alarms.correct.interval
+    all_low, all_high = alarms.every.interval
     st.caption(
         f"With {len(chosen.natural):,} natural test images the false-alarm rate is only known to lie between "
-        f"{words.percent(low)} and {words.percent(high)} (95 %). {_promise_words(verdict)}"
+        f"{words.percent(low)} and {words.percent(high)} (95 %), and with all {alarms.every.total:,}, misread ones "
+        f"included, between {words.percent(all_low)} and {words.percent(all_high)}. {_promise_words(verdict)}"
     )
 
 
@@ -152,30 +156,31 @@ def show_table(bundle: Bundle, contests: Sequence[Contest], case: CaseAnalysis) 
         rows.append(
             {
                 **_named(item, by_attack),
-                **_calibrated_rates(item, case, alpha),
+                **_calibrated_rates(item, standing.threshold_of(bundle, item.detector, case.case.alpha), alpha),
                 "AUC": found.auc,
                 "95 % interval": f"{found.auc_low:.3f} – {found.auc_high:.3f}",
                 "EER accuracy": 100 * found.eer_accuracy,
-                **{f"TPR at {words.percent(rate)} FPR": 100 * value for rate, value in found.tpr_at_fpr.items()},
+                **_rates_with_intervals(found),
                 "natural": found.n_natural,
                 "adversarial": found.n_adversarial,
             }
         )
     percent_columns = [name for name in rows[0] if name.startswith(("EER", "TPR", "caught", "false"))]
     st.dataframe(
-        rows,
+        standing.muted(rows, [item.detector in CONTROLS for item in contests]),
         hide_index=True,
         height="content",
         alt="AUC with interval, equal-error accuracy and true-positive rates per detector and attack",
         column_config={
-            next(iter(rows[0])): st.column_config.TextColumn(pinned=True),
+            next(iter(rows[0])): st.column_config.TextColumn(pinned=True, width=NAMES),
             "AUC": st.column_config.NumberColumn(format="%.3f"),
             **{name: st.column_config.NumberColumn(format="%.1f %%") for name in percent_columns},
         },
     )
     st.caption(
         f"Caught and false alarms at α {alpha}: with the threshold from held-out natural images, as a user has it. "
-        "TPR at an FPR: read off the ROC curve of these test images, as papers report it."
+        "TPR at an FPR, with its 95 % interval: read off the ROC curve of these test images, as papers report it."
+        + (" Grey rows are controls, which cost nothing." if any(i.detector in CONTROLS for i in contests) else "")
     )
 
 
@@ -186,9 +191,18 @@ def _named(item: Contest, by_attack: bool) -> dict[str, str]:
     return {"detector": catalogue.detector_title(item.detector)}
 
 
-def _calibrated_rates(item: Contest, case: CaseAnalysis, alpha: str) -> dict[str, float | None]:
+def _rates_with_intervals(found: DetectorMetrics) -> dict[str, float | str]:
+    """Return the true-positive rates read off the curve, each beside its interval."""
+    cells: dict[str, float | str] = {}
+    for rate, value in found.tpr_at_fpr.items():
+        low, high = found.tpr_intervals[rate]
+        cells[f"TPR at {words.percent(rate)} FPR"] = 100 * value
+        cells[f"95 % interval at {words.percent(rate)}"] = f"{100 * low:.0f} – {100 * high:.0f} %"
+    return cells
+
+
+def _calibrated_rates(item: Contest, threshold: float | None, alpha: str) -> dict[str, float | None]:
     """Return what a detector catches, and its false alarms, at its calibrated threshold."""
-    threshold = case.natural.verdict(item.detector).threshold
     false_rate, true_rate = (None, None) if threshold is None else item.rates(threshold)
     return {
         f"caught at α {alpha}": None if true_rate is None else 100 * true_rate,

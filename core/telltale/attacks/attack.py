@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from telltale.attacks.base import UNTARGETED, AnyAttack, AttackProblem, AttackResult, AttackSettings, IntArray, Targets
 from telltale.attacks.checks import (
+    check_classes,
     check_defence,
     checked_batch_size,
     checked_images,
@@ -92,6 +93,7 @@ def attack_images(
     spec = get_attack(attack)
     settings = spec.settings.read(parameters or {}, f"attack '{spec.name}'")
     check_defence(spec, defence)
+    check_classes(spec, classifier)
     natural = checked_images(classifier, images)
     seed = checked_seed(seed)
     labels = classifier.predict(natural) if labels is None else checked_labels(classifier, natural, labels)

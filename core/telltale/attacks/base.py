@@ -106,6 +106,8 @@ class AttackSpec(Generic[OfAttack]):
     batched : bool
         Whether `run` takes many images at once and treats each as if it were alone. Other attacks are given one
         image at a time, with torch's and NumPy's global generators seeded for it.
+    fewest_classes : int
+        How many classes the classifier must have.
     """
 
     name: str
@@ -122,6 +124,7 @@ class AttackSpec(Generic[OfAttack]):
     batched: bool = False
     needs_detectors: bool = False
     parameters_of: str | None = None
+    fewest_classes: int = 2
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

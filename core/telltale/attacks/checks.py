@@ -22,6 +22,15 @@ def check_defence(spec: AnyAttack, defence: Defence | None) -> None:
         raise InputError(f"Attack '{spec.name}' aims at detectors: it needs a bundle's, not a classifier alone.")
 
 
+def check_classes(spec: AnyAttack, classifier: Classifier) -> None:
+    """Refuse a classifier with too few classes for the attack's loss."""
+    if classifier.classes < spec.fewest_classes:
+        raise InputError(
+            f"Attack '{spec.name}' needs at least {spec.fewest_classes} classes: the classifier has "
+            f"{classifier.classes}."
+        )
+
+
 def checked_images(classifier: Classifier, images: FloatImages) -> FloatImages:
     """Return images (n, C, H, W) that fit the classifier, rounded to 8 bits."""
     if not isinstance(images, np.ndarray) or images.dtype.kind != "f":

@@ -5,21 +5,26 @@ from __future__ import annotations
 from telltale.attacks.base import AnyAttack
 from telltale.attacks.methods import (
     adaptive,
+    apgd_ce,
+    apgd_dlr,
     bim,
     boundary,
     cw,
     cw_opt,
+    ddn,
     deepfool,
     ead,
     fgsm,
     gradient,
     graybox,
+    hopskipjump,
     jsma,
     lbfgs,
     mifgsm,
     onepixel,
     pgd,
     pgd_l2,
+    square,
 )
 from telltale.base.errors import InputError
 
@@ -41,6 +46,11 @@ ATTACKS: dict[str, AnyAttack] = {
     "cw_opt": cw_opt.SPEC,
     "graybox": graybox.SPEC,
     "graybox_l2": graybox.SPEC_L2,
+    "apgd_ce": apgd_ce.SPEC,
+    "apgd_dlr": apgd_dlr.SPEC,
+    "square": square.SPEC,
+    "ddn": ddn.SPEC,
+    "hopskipjump": hopskipjump.SPEC,
 }
 
 

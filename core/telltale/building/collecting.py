@@ -56,6 +56,17 @@ class Collector:
         found = self._observe(batches, progress)
         return [self._attacked(split, a, seen) for (split, a), seen in zip(groups, found, strict=True)]
 
+    def changed(
+        self, groups: Sequence[tuple[str, npt.NDArray[np.int64], npt.NDArray[np.uint8]]], progress: Progress
+    ) -> list[Versions]:
+        """Return natural images whose pixels were changed, named by the change in place of a split.
+
+        Their success is a right prediction; ``groups`` are (name, ids, pixels (n, C, H, W)).
+        """
+        batches = [Batch(name, pixels, True) for name, _, pixels in groups]
+        found = self._observe(batches, progress)
+        return [self._natural(name, ids, seen) for (name, ids, _), seen in zip(groups, found, strict=True)]
+
     def _observe(self, batches: list[Batch], progress: Progress) -> list[Observed]:
         return observe(self.classifier, self.weights, batches, self.folder, self.processes, progress)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
+
 from telltale.analysis.opened import LoadedBundle
 from telltale.base.errors import InputError
 from telltale.base.processes import Processes
@@ -43,11 +45,11 @@ def evaluate_fresh(loaded: LoadedBundle, progress: Progress, plans: Sequence[Att
         If the data set is not on this machine.
     """
     settings = {name: detector.settings.values() for name, detector in loaded.detectors.items()}
-    fitted = FittedFiles.of(_reference_files(loaded, loaded.bundle.folder), settings)
+    fitted = FittedFiles.of(reference_files(loaded, loaded.bundle.folder), settings)
     with TemporaryDirectory() as kept, Processes() as processes:
         work = _Work.of(loaded, Path(kept), processes)
         versions = work.observe({"test": plans or stored_plans(loaded.bundle.manifest)}, part(progress, 0.0, 0.85))
-        return work.evaluate(versions, fitted, part(progress, 0.85, 1.0))
+        return work.evaluate(versions, fitted, part(progress, 0.85, 1.0), calibration=loaded.bundle.scores)
 
 
 def evaluate_unseen(loaded: LoadedBundle, seen: Sequence[str], progress: Progress) -> Evaluation:
@@ -128,14 +130,14 @@ class _Work:
             self.folder / "attacks",
             self.processes,
             part(progress, 0.12, 0.94),
-            FittedFiles.of(_reference_files(loaded, bundle.folder), settings),
+            FittedFiles.of(reference_files(loaded, bundle.folder), settings),
         )
         groups = [(split, images) for (split, _), images in zip(wanted, found, strict=True)]
         return [*natural, *collect.attacked(groups, part(progress, 0.94, 1.0))]
 
     def fit(self, versions: Sequence[Versions], attacks: tuple[str, ...], progress: Progress) -> FittedFiles:
         """Choose and fit every detector on these versions, beside a copy of the reference set."""
-        files = _reference_files(self.loaded, self.folder / "model")
+        files = reference_files(self.loaded, self.folder / "model")
         files.folder.mkdir()
         for name in (SPLITS_FILE, REFERENCE_FILE):
             shutil.copyfile(self.loaded.bundle.path(name), files.folder / name)
@@ -148,14 +150,16 @@ class _Work:
         fitted: FittedFiles,
         progress: Progress,
         macro_attacks: Sequence[str] | None = None,
+        calibration: pa.Table | None = None,
     ) -> Evaluation:
-        """Score test versions and evaluate the scores."""
+        """Score test versions and evaluate the scores; `calibration` holds those of the calibration split."""
         table = score_versions(versions, fitted, self.folder / "scores", self.processes, progress)
         manifest = self.loaded.bundle.manifest
         macro = macro_attacks or manifest.notes["macro_attacks"]
-        return evaluate_table(table, self.loaded.bundle.name, macro, manifest.seed)
+        return evaluate_table(table, self.loaded.bundle.name, macro, manifest.seed, calibration=calibration)
 
 
-def _reference_files(loaded: LoadedBundle, folder: Path) -> ReferenceFiles:
+def reference_files(loaded: LoadedBundle, folder: Path) -> ReferenceFiles:
+    """Return where to find a bundle's reference set in a folder, its own or a copy."""
     missing = tuple(loaded.reference.missing.items())
     return ReferenceFiles(folder, loaded.bundle.layers, len(loaded.bundle.class_names), missing)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy.special import logsumexp
 
 from telltale.base.files import load_table, save_table, whole
 from telltale.base.processes import Processes, Work, kept
@@ -28,6 +29,9 @@ from telltale.scores.table import (
     L2,
     LABEL,
     LINF,
+    LOGSUMEXP,
+    MARGIN,
+    MAX_LOGIT,
     PREDICTION,
     SPLIT,
     score_column,
@@ -94,6 +98,7 @@ def score_table(part: Versions, reference: Reference, detectors: FittedDetectors
         LABEL: part.labels,
         PREDICTION: predictions,
         CONFIDENCE: evidence.trace.probabilities[np.arange(n), predictions],
+        **logit_columns(evidence.trace.logits),
         LINF: part.linf,
         L2: part.l2,
         L0: part.l0,
@@ -109,3 +114,15 @@ def score_table(part: Versions, reference: Reference, detectors: FittedDetectors
         if fused.error is not None:
             columns[ERROR_SCORE] = fused.error
     return pa.table({key: pa.array(value) for key, value in columns.items()})
+
+
+def logit_columns(logits: npt.NDArray[np.floating]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return what is kept of every row's logits, for the controls that detectors are compared with.
+
+    Parameters
+    ----------
+    logits : array of float, shape (n, C), C >= 2
+    """
+    values = logits.astype(np.float64)
+    second, largest = np.partition(values, -2, axis=1)[:, -2:].T
+    return {MARGIN: largest - second, LOGSUMEXP: logsumexp(values, axis=1), MAX_LOGIT: largest}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.table import Column, Table
+from rich.table import Table
 
 import telltale
 from telltale.attacks.registry import get_attack
@@ -16,12 +15,6 @@ from telltale.base.errors import InputError
 from telltale.bundle import load_bundle
 from telltale.cli.options import JsonOption, NameArgument, attack_values
 from telltale.cli.output import check_writable, pairs_table, print_record, progress, text, write_whole
-
-if TYPE_CHECKING:
-    from telltale.scores.evaluation import Evaluation
-
-# No vertical lines and no names cut: a line for each figure even where there are only 80 columns.
-THIN: Mapping[str, Any] = {"box": box.SIMPLE_HEAVY, "pad_edge": False, "collapse_padding": True}
 
 
 def evaluate(
@@ -39,6 +32,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Report every detector against every attack on the test images."""
+    from telltale.cli.reporting import evaluation_table, print_remarks
     from telltale.scores.evaluation import evaluate_stored
 
     if (attack or settings) and not (fresh and attack):
@@ -52,7 +46,9 @@ def evaluate(
             evaluation = telltale.evaluate(name, fresh=fresh, progress=report, **options)
     else:
         evaluation = evaluate_stored(load_bundle(name))
-    print_record(evaluation.to_json(), _evaluation_table(evaluation), as_json)
+    print_record(evaluation.to_json(), evaluation_table(evaluation), as_json)
+    if not as_json:
+        print_remarks(evaluation)
 
 
 def bench(
@@ -103,19 +99,6 @@ def growth(
         keys = ("references", "classes", "total_ms", "peak_gb", "recall", "index", "influence")
         table.add_row(*(text(row[key]) for key in keys))
     print_record({"growth": rows}, table, as_json)
-
-
-def _evaluation_table(evaluation: Evaluation) -> Table:
-    widest = max((len(row.detector) for row in evaluation.rows), default=0)
-    columns = (Column("detector", min_width=widest), Column("attack", no_wrap=True), "AUC", "95 % interval")
-    table = Table(*columns, "EER accuracy", "TPR@5%", **THIN)
-    for row in evaluation.rows:
-        interval = f"{row.auc_low:.3f}–{row.auc_high:.3f}"
-        figures = (row.auc, interval, row.eer_accuracy, row.tpr_at_fpr[0.05])
-        table.add_row(row.detector, row.attack, *(text(figure) for figure in figures))
-    for detector, value in evaluation.macro_auc.items():
-        table.add_row(detector, "macro", text(value), "", "", "")
-    return table
 
 
 def _comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:

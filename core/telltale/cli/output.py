@@ -27,9 +27,14 @@ LINE_SECONDS = 10.0
 def print_record(record: Mapping[str, object], table: Table, as_json: bool) -> None:
     """Print a record as one JSON object, or the table that shows it."""
     if as_json:
-        sys.stdout.write(json.dumps(_plain(record), allow_nan=False) + "\n")
+        print_json(record)
     else:
         Console().print(table)
+
+
+def print_json(record: Mapping[str, object]) -> None:
+    """Print a record as one JSON object."""
+    sys.stdout.write(json.dumps(_plain(record), allow_nan=False) + "\n")
 
 
 def pairs_table(record: Mapping[str, object]) -> Table:

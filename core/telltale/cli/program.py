@@ -17,6 +17,7 @@ from telltale.cases.commands import cases
 from telltale.cli.bundles import build, bundles, train, verify
 from telltale.cli.images import analyse, attack
 from telltale.cli.labels import label_errors, planted_errors
+from telltale.cli.leaderboard import leaderboard
 from telltale.cli.measuring import bench, evaluate, growth
 from telltale.cli.pages import app
 from telltale.cli.tables import reproduce
@@ -34,6 +35,7 @@ COMMANDS = (
     attack,
     analyse,
     evaluate,
+    leaderboard,
     bench,
     label_errors,
     planted_errors,

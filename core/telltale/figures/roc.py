@@ -15,7 +15,8 @@ Doubles = npt.NDArray[np.floating]
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 FEW = 4  # entries of a legend that still leave the plot in sight below them
 ENTRY_WIDTH = 180  # pixels; two entries beside each other on a desk, one on a telephone
-HEADING = 60  # pixels between the axis and the first of them
+HEADING = 60  # pixels that their heading takes
+TOP, LEGEND_BELOW = 12, 84  # pixels above the plot, and between the plot and the heading
 LAST_NUMBER = 18  # pixels of "100%" beyond the end of the axis
 
 
@@ -26,6 +27,7 @@ def roc_curves(
     floor: float,
     ranks: Sequence[int] | None = None,
     strong: int | None = None,
+    muted: Sequence[int] = (),
 ) -> go.Figure:
     """Return ROC curves with marked points; the legend of many curves stands below the plot.
 
@@ -41,12 +43,15 @@ def roc_curves(
         Place of every curve in the legend; as given without them.
     strong : int, optional
         Index of the curve that is drawn thicker than the others.
+    muted : sequence of int
+        Indices of curves that are drawn thin and grey, behind the others.
     """
     figure = go.Figure()
     for index, (name, false_rates, true_rates) in enumerate(curves):
         across = np.maximum(false_rates, floor) if logarithmic else false_rates
         dash = DASHES[(index // len(palette.CLASS_COLOURS) + index) % len(DASHES)]
-        trace = line(name, across, true_rates, palette.class_colour(index), dash, width=4.5 if index == strong else 2.0)
+        colour, width = (palette.NEUTRAL, 1.5) if index in muted else (palette.class_colour(index), 2.0)
+        trace = line(name, across, true_rates, colour, dash, width=4.5 if index == strong else width)
         trace.update(legendrank=ranks[index] if ranks else index)
         trace.update(hovertemplate="FPR %{x:.1%}, TPR %{y:.1%}<extra>" + name + "</extra>")
         figure.add_trace(trace)
@@ -65,8 +70,10 @@ def roc_curves(
     figure.layout.margin.r = LAST_NUMBER
     if len(figure.data) > FEW:
         title = {"text": "Each curve with the area under it (AUC)", "side": "top"}
-        below = {"y": -0.2, "yanchor": "top", "entrywidth": ENTRY_WIDTH, "maxheight": 0.6, "title": title}
-        figure.update_layout(legend=below, margin={"t": 12, "b": BELOW + HEADING + ROW * -(-len(figure.data) // 2)})
+        bottom = BELOW + HEADING + ROW * -(-len(figure.data) // 2)
+        down = -LEGEND_BELOW / (figure.layout.height - TOP - bottom)  # Plotly counts in heights of the plot
+        below = {"y": down, "yanchor": "top", "entrywidth": ENTRY_WIDTH, "maxheight": 0.6, "title": title}
+        figure.update_layout(legend=below, margin={"t": TOP, "b": bottom})
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     if logarithmic:
         figure.update_xaxes(type="log", range=[np.log10(floor), 0.01], tickformat=".1%", dtick=1)

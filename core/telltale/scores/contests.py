@@ -1,4 +1,4 @@
-"""One detector against one attack, on stored scores: what every ROC curve and operating point is made of."""
+"""One detector or control against one attack, on stored scores: what ROC curves and operating points are made of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from telltale.scores import table
+from telltale.scores.controls import column_of, with_controls
 from telltale.scores.titles import attack_title
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class Contest:
     Attributes
     ----------
     detector, attack : str
-        Registry names; `attack` may be `NATURAL_ERRORS` or `EVERY_ATTACK`.
+        Registry names; `detector` may be a control of `telltale.scores.controls`, `attack` may be `NATURAL_ERRORS` or
+        `EVERY_ATTACK`.
     natural, adversarial : ScoreSet
     """
 
@@ -53,7 +55,7 @@ def contest(scores: pa.Table, detector: str, attack: str) -> Contest:
         With the columns of `Bundle.scores`.
     detector, attack : str
     """
-    column = table.score_column(detector)
+    scores, column = with_controls(scores), column_of(detector)
     natural = table.select_scores(scores, column, table.NATURAL)
     if attack == NATURAL_ERRORS:
         return Contest(detector, attack, natural, table.select_scores(scores, column, table.NATURAL_ERROR))

@@ -10,14 +10,12 @@ import numpy.typing as npt
 from scipy import stats
 
 from telltale.base.errors import InputError
+from telltale.scores.resampling import CELLS, N_BOOTSTRAP, Resampled, draw_apart, draw_together, interval, resample
 
 DoubleArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+Groups = tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]
 
 FALSE_POSITIVE_RATES = (0.01, 0.05, 0.10)
-N_BOOTSTRAP = 1000
-# Cells (resamples x distinct scores) held in memory at once by the bootstrap: 32 MB of float64.
-_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,8 @@ class DetectorMetrics:
     tpr_at_fpr : mapping of float to float
         For the false-positive rates 0.01, 0.05 and 0.1, see `tpr_at_fpr`.
     n_natural, n_adversarial : int
+    tpr_intervals : mapping of float to (float, float)
+        95 % bootstrap interval of each, the threshold read off every resample's own natural images.
     """
 
     detector: str
@@ -62,6 +62,7 @@ class DetectorMetrics:
     tpr_at_fpr: Mapping[float, float]
     n_natural: int
     n_adversarial: int
+    tpr_intervals: Mapping[float, tuple[float, float]]
 
     def to_json(self) -> dict[str, object]:
         """Return the stable JSON object of one row of ``telltale evaluate --json``."""
@@ -75,6 +76,7 @@ class DetectorMetrics:
             "tpr_at_fpr": {f"{rate:g}": value for rate, value in self.tpr_at_fpr.items()},
             "n_natural": self.n_natural,
             "n_adversarial": self.n_adversarial,
+            "tpr_intervals": {f"{rate:g}": list(ends) for rate, ends in self.tpr_intervals.items()},
         }
 
 
@@ -138,21 +140,8 @@ def auc_interval(
         images of both kinds.
     """
     scores = _validate(natural, adversarial)
-    if n_resamples < 1:
-        raise InputError(f"A bootstrap needs at least one resample; got {n_resamples}.")
-    if (natural_groups is None) != (adversarial_groups is None):
-        raise InputError("Give image ids for both the natural and the adversarial scores, or for neither.")
-    if natural_groups is None or adversarial_groups is None:
-        groups = None
-    else:
-        groups = (np.asarray(natural_groups), np.asarray(adversarial_groups))
-        if any(ids.shape != values.shape for ids, values in zip(groups, scores, strict=True)):
-            raise InputError("Every score needs exactly one image id.")
-    resampled = _bootstrap(*scores, groups, n_resamples, seed)
-    if not np.isfinite(resampled).any():
-        raise InputError("There are too few images for a bootstrap interval.")
-    low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    return float(low), float(high)
+    groups = _groups(scores, natural_groups, adversarial_groups)
+    return interval(_resampled(*scores, groups, seed, n_resamples).auc)
 
 
 def eer_accuracy(natural: npt.ArrayLike, adversarial: npt.ArrayLike) -> float:
@@ -265,9 +254,29 @@ def evaluate_detector(
         If a set is empty, holds a value that is not finite, or groups and scores differ in length.
     """
     clean, attacked = _validate(natural, adversarial)
-    low, high = auc_interval(
-        clean, attacked, seed=seed, natural_groups=natural_groups, adversarial_groups=adversarial_groups
-    )
+    groups = _groups((clean, attacked), natural_groups, adversarial_groups)
+    return measure(detector, attack, clean, attacked, _resampled(clean, attacked, groups, seed, N_BOOTSTRAP))
+
+
+def measure(
+    detector: str, attack: str, natural: npt.ArrayLike, adversarial: npt.ArrayLike, resampled: Resampled
+) -> DetectorMetrics:
+    """Compute every published figure of one detector against one attack, its resamples given.
+
+    Parameters
+    ----------
+    detector, attack : str
+    natural, adversarial : array_like of float, shapes (n,) and (m,)
+    resampled : Resampled
+        With the rates of `FALSE_POSITIVE_RATES`.
+
+    Raises
+    ------
+    InputError
+        If a set is empty, holds a value that is not finite, or no resample held images of both kinds.
+    """
+    clean, attacked = _validate(natural, adversarial)
+    low, high = interval(resampled.auc)
     return DetectorMetrics(
         detector=detector,
         attack=attack,
@@ -278,7 +287,24 @@ def evaluate_detector(
         tpr_at_fpr={rate: tpr_at_fpr(clean, attacked, rate) for rate in FALSE_POSITIVE_RATES},
         n_natural=len(clean),
         n_adversarial=len(attacked),
+        tpr_intervals={rate: interval(resampled.tpr[rate]) for rate in FALSE_POSITIVE_RATES},
     )
+
+
+def resample_apart(natural: npt.ArrayLike, adversarial: npt.ArrayLike, seed: int, n_resamples: int) -> Resampled:
+    """Resample two sets of scores of different images, each on its own.
+
+    Parameters
+    ----------
+    natural, adversarial : array_like of float, shapes (n,) and (m,)
+    seed, n_resamples : int
+
+    Raises
+    ------
+    InputError
+        If either is empty or holds a value that is not finite.
+    """
+    return _resampled(*_validate(natural, adversarial), None, seed, n_resamples)
 
 
 def _validate(natural: npt.ArrayLike, adversarial: npt.ArrayLike) -> tuple[DoubleArray, DoubleArray]:
@@ -317,53 +343,29 @@ def _auc(natural: DoubleArray, adversarial: DoubleArray) -> float:
     return float((ranks[len(natural) :].sum() - m * (m + 1) / 2) / (m * len(natural)))
 
 
-def _bootstrap(
-    natural: DoubleArray,
-    adversarial: DoubleArray,
-    groups: tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]] | None,
-    n_resamples: int,
-    seed: int,
-) -> DoubleArray:
-    """AUCs of the resamples; NaN where a grouped resample drew images of one kind only.
+def _groups(
+    scores: tuple[DoubleArray, DoubleArray], natural: npt.ArrayLike | None, adversarial: npt.ArrayLike | None
+) -> Groups | None:
+    """Return the image ids of both sets, or None where there are none."""
+    if (natural is None) != (adversarial is None):
+        raise InputError("Give image ids for both the natural and the adversarial scores, or for neither.")
+    if natural is None or adversarial is None:
+        return None
+    groups = (np.asarray(natural), np.asarray(adversarial))
+    if any(ids.shape != values.shape for ids, values in zip(groups, scores, strict=True)):
+        raise InputError("Every score needs exactly one image id.")
+    return groups
 
-    A resample is a weight per image, so its AUC needs no new sorting: with scores in classes of equal value,
-    AUC = sum over values of w_adversarial * (w_natural below + w_natural at it / 2), over the product of totals.
-    """
-    rng = np.random.default_rng(seed)
-    values, inverse = np.unique(np.concatenate([natural, adversarial]), return_inverse=True)
-    n = len(natural)
+
+def _resampled(
+    natural: DoubleArray, adversarial: DoubleArray, groups: Groups | None, seed: int, n_resamples: int
+) -> Resampled:
+    if n_resamples < 1:
+        raise InputError(f"A bootstrap needs at least one resample; got {n_resamples}.")
     if groups is None:
-        members = (np.arange(n), np.arange(len(adversarial)))
-        sizes = (n, len(adversarial))
+        # Tied scores share a cell, as they did when the first intervals were published: the same seed gives them again.
+        distinct = len(np.unique(np.concatenate([natural, adversarial])))
+        draw = draw_apart(len(natural), len(adversarial), seed, n_resamples, max(1, CELLS // distinct))
     else:
-        _, codes = np.unique(np.concatenate(groups), return_inverse=True)
-        members = (codes[:n], codes[n:])
-        sizes = (int(codes.max()) + 1,) * 2
-    results = []
-    step = max(1, _CELLS // len(values))
-    for start in range(0, n_resamples, step):
-        count = min(step, n_resamples - start)
-        drawn = _draw(rng, count, sizes[0])
-        drawn_adversarial = _draw(rng, count, sizes[1]) if groups is None else drawn
-        clean = _sum_by_value(drawn[:, members[0]], inverse[:n], len(values))
-        attacked = _sum_by_value(drawn_adversarial[:, members[1]], inverse[n:], len(values))
-        below = np.cumsum(clean, axis=1) - clean / 2
-        totals = clean.sum(1) * attacked.sum(1)
-        wins = (attacked * below).sum(1)
-        results.append(np.divide(wins, totals, out=np.full(count, np.nan), where=totals > 0))
-    return np.concatenate(results)
-
-
-def _draw(rng: np.random.Generator, count: int, size: int) -> DoubleArray:
-    """How often each of `size` things is drawn in `size` draws with replacement, shape (count, size)."""
-    drawn = rng.integers(0, size, (count, size)) + size * np.arange(count)[:, None]
-    return np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size).astype(np.float64)
-
-
-def _sum_by_value(weights: DoubleArray, codes: npt.NDArray[np.intp], n_values: int) -> DoubleArray:
-    """Add up columns with the same code, shape (count, n_values)."""
-    summed = np.zeros((len(weights), n_values))
-    order = np.argsort(codes, kind="stable")
-    present, starts = np.unique(codes[order], return_index=True)
-    summed[:, present] = np.add.reduceat(weights[:, order], starts, axis=1)
-    return summed
+        draw = draw_together(groups[0], groups[1:], seed, n_resamples)
+    return resample(natural, [adversarial], draw, FALSE_POSITIVE_RATES)[0]

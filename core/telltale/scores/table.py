@@ -28,6 +28,8 @@ def share_at_least(values: npt.NDArray[np.floating], threshold: float) -> float:
 # evidence add theirs (`telltale.kinds.kind.Kind.columns`), and every detector one (`score_column`).
 IMAGE_ID, SPLIT, KIND, ATTACK = "image_id", "split", "kind", "attack"
 LABEL, PREDICTION, CONFIDENCE = "label", "prediction", "confidence"
+# Of the logits: the largest above the second largest, the logarithm of the sum of exponentials, and the largest.
+MARGIN, LOGSUMEXP, MAX_LOGIT = "margin", "logsumexp", "max_logit"
 LINF, L2, L0 = "linf", "l2", "l0"
 SCORE_PREFIX = "score_"
 

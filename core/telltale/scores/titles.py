@@ -9,6 +9,7 @@ import telltale.attacks.registry as attack_registry
 import telltale.detectors.registry as detector_registry
 from telltale.base.parameters import Parameter
 from telltale.detectors.fusion import Fusion
+from telltale.scores.controls import CONTROLS
 
 LONGEST_DECIMAL = len("0.0001")
 SMALLEST_SHARE = 1e-4
@@ -21,9 +22,11 @@ def attack_title(name: str) -> str:
 
 
 def detector_title(name: str) -> str:
-    """Return the name shown to people; an unknown detector keeps its registry name."""
+    """Return the name shown to people, a control's marked as one; an unknown detector keeps its registry name."""
     if name == Fusion.name:
         return Fusion.title
+    if name in CONTROLS:
+        return f"Control: {CONTROLS[name].title}"
     detector = detector_registry.DETECTORS.get(name)
     return name if detector is None else detector.title
 

@@ -20,6 +20,7 @@ from telltale.figures.results.trajectory import Variant
 from telltale.kinds.response import ResponseView
 from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores import contests
+from telltale.scores.controls import controls_in
 from telltale.scores.evaluation import Evaluation
 from telltale.scores.table import scored_detectors
 
@@ -61,7 +62,8 @@ class ScoreFigures:
         against : str
             An attack, ``"all attacks"`` or ``"natural errors"``.
         compare : {"detectors", "attacks"}
-            Whether the curves are those of every detector against `against`, or of `detector` against everything.
+            Whether the curves are those of every detector and control against `against`, or of `detector` against
+            everything.
         logarithmic : bool
             Whether the false-positive axis is logarithmic.
 
@@ -73,7 +75,8 @@ class ScoreFigures:
         _checked(compare, ("detectors", "attacks"), "comparison")
         chosen = self._contest(detector, against)
         if compare == "detectors":
-            rivals = [contests.contest(self._table, name, against) for name in scored_detectors(self._table)]
+            names = (*scored_detectors(self._table), *controls_in(self._table))
+            rivals = [contests.contest(self._table, name, against) for name in names]
         else:
             single = [name for name in contests.opponents(self._table) if name != contests.EVERY_ATTACK]
             rivals = [contests.contest(self._table, chosen.detector, name) for name in single]

@@ -67,22 +67,24 @@ def attack_html(result: AttackResult) -> str:
 
 @display.html_of.register
 def evaluation_html(evaluation: Evaluation) -> str:
-    """Return the AUC of every detector against every attack, with 95 % intervals."""
-    detectors = list(evaluation.macro_auc)
-    opponents = list(dict.fromkeys(row.attack for row in evaluation.rows))
-    found = {
-        (row.detector, row.attack): f"{row.auc:.3f} ({row.auc_low:.3f} – {row.auc_high:.3f})" for row in evaluation.rows
-    }
+    """Return the AUC of every detector and control against every attack, with 95 % intervals."""
+    measured = (*evaluation.rows, *evaluation.controls)
+    opponents = list(dict.fromkeys(row.attack for row in measured))
+    found = {(row.detector, row.attack): _with_interval(row.auc, row.auc_low, row.auc_high) for row in measured}
     rows = [
         (
             detector_title(name),
             *(found.get((name, opponent), "–") for opponent in opponents),
-            "–" if (macro := evaluation.macro_auc[name]) is None else f"{macro:.3f}",
+            "–" if macro is None else _with_interval(macro.auc, macro.auc_low, macro.auc_high),
         )
-        for name in detectors
+        for name, macro in evaluation.macro.items()
     ]
     heads = ("detector", *(attack_title(name).replace("_", " ") for name in opponents), "macro-AUC")
     return _framed(_table(heads, rows, f"AUC on the test images of “{evaluation.bundle}”"))
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} ({low:.3f} – {high:.3f})"
 
 
 @display.html_of.register

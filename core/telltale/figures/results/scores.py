@@ -13,6 +13,7 @@ from telltale.figures.maps import distributions
 from telltale.figures.results.shown import Shown, mark_name
 from telltale.scores import metrics
 from telltale.scores.contests import Contest, opponent_title
+from telltale.scores.controls import CONTROLS
 from telltale.scores.titles import detector_title, percent
 
 Doubles = npt.NDArray[np.float64]
@@ -27,6 +28,8 @@ def roc_curves(
     contests: Sequence[Contest], areas: Sequence[float], chosen: Contest, shown: Shown, logarithmic: bool
 ) -> go.Figure:
     """Return one ROC curve per contest, the best first in the legend; operating point and images on the chosen one.
+
+    Controls are drawn thin and grey.
 
     Parameters
     ----------
@@ -48,7 +51,9 @@ def roc_curves(
         curves.append((f"{label} {area:.3f}", *_drawn(curve, logarithmic, 1.0 / len(chosen.natural))))
     ranks = np.argsort(np.argsort(-np.asarray(areas), kind="stable")).tolist()
     strong = next((i for i, item in enumerate(contests) if _same(item, chosen)), None)
-    return roc.roc_curves(curves, _marks(chosen, shown), logarithmic, 1.0 / len(chosen.natural), ranks, strong)
+    muted = [i for i, item in enumerate(contests) if item.detector in CONTROLS]
+    least = 1.0 / len(chosen.natural)
+    return roc.roc_curves(curves, _marks(chosen, shown), logarithmic, least, ranks, strong, muted)
 
 
 def _drawn(curve: metrics.RocCurve, logarithmic: bool, least: float) -> tuple[Doubles, Doubles]:

@@ -1,0 +1,131 @@
+"""Where the fused verdict stands: beside the best control and the best single detector, attack by attack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from telltale.detectors.fusion import ERROR_SCORE, FUSED
+from telltale.scores.comparing import MACRO, JointBootstrap, Outcome, PairedComparison
+from telltale.scores.controls import CONTROLS
+from telltale.scores.table import NATURAL_ERROR
+from telltale.scores.titles import attack_title, detector_title
+
+# What is said of the other where this is the outcome for the verdict.
+SAID: tuple[tuple[Outcome, str], ...] = (("worse", "does better than"), ("equal", "cannot be told apart from"))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The fused verdict against one set of images, beside the best of the others.
+
+    The best are chosen by their AUC on the same images, which favours them.
+
+    Attributes
+    ----------
+    attack : str
+        "macro" for the mean over the macro attacks; "natural_error" for natural errors, where the fusion's score of
+        errors stands for the verdict if it was fitted.
+    control, detector : PairedComparison or None
+        The verdict first; None where there is no other.
+    """
+
+    attack: str
+    control: PairedComparison | None
+    detector: PairedComparison | None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the standing as JSON holds it."""
+        return {
+            "attack": self.attack,
+            "best_control": None if self.control is None else self.control.to_json(),
+            "best_detector": None if self.detector is None else self.detector.to_json(),
+        }
+
+
+def standings(
+    joint: JointBootstrap,
+    detectors: Sequence[str],
+    controls: Sequence[str],
+    macro_attacks: Sequence[str],
+    error_score: bool,
+) -> tuple[Standing, ...]:
+    """Compare the fused verdict with the best control and the best single detector on every set of images.
+
+    Parameters
+    ----------
+    joint : JointBootstrap
+    detectors, controls : sequence of str
+    macro_attacks : sequence of str
+        Empty leaves the macro figures out.
+    error_score : bool
+        Whether the fusion has a score of natural errors.
+
+    Returns
+    -------
+    tuple of Standing
+        None at all where there is no fused verdict.
+    """
+    if FUSED not in detectors:
+        return ()
+    single = [name for name in detectors if name != FUSED]
+    found = []
+    for attack in joint.groups:
+        with_errors = error_score and attack == NATURAL_ERROR
+        entrant, column = (ERROR_SCORE, ERROR_SCORE) if with_errors else (FUSED, None)
+        others = [_best(names, {name: joint.auc(name, attack) for name in names}) for names in (controls, single)]
+        pairs = [None if name is None else joint.compare(entrant, name, attack, column) for name in others]
+        found.append(Standing(attack, *pairs))
+    if macro_attacks:
+        others = [
+            _best(names, {name: sum(joint.auc(name, attack) for attack in macro_attacks) for name in names})
+            for names in (controls, single)
+        ]
+        pairs = [None if name is None else joint.compare_macro(FUSED, name, macro_attacks) for name in others]
+        found.append(Standing(MACRO, *pairs))
+    return tuple(found)
+
+
+def _best(names: Sequence[str], areas: dict[str, float]) -> str | None:
+    return max(names, key=lambda name: areas[name], default=None)
+
+
+def standing_sentences(found: Sequence[Standing]) -> tuple[str, ...]:
+    """Say in plain words what beats the fused verdict, what equals it, and where it is ahead, by AUC."""
+    controls = _sentences([standing.control for standing in found], "the best control")
+    return (*controls, *_sentences([standing.detector for standing in found], "the best single detector"))
+
+
+def _sentences(pairs: Iterable[PairedComparison | None], best: str) -> list[str]:
+    known = [pair for pair in pairs if pair is not None]
+    sentences = []
+    for outcome, said in SAID:
+        those = [pair for pair in known if pair.auc.outcome == outcome]
+        for name in dict.fromkeys(pair.second for pair in those):
+            on = listed([_where(pair) for pair in those if pair.second == name])
+            sentences.append(f"{_alone(name)} alone {said} the fused verdict on {on}.")
+    ahead = [_where(pair) for pair in known if pair.auc.outcome == "better"]
+    if ahead:
+        sentences.append(f"The fused verdict does better than {best} on {listed(ahead)}.")
+    return sentences
+
+
+def _alone(name: str) -> str:
+    """Return a name as a sentence starts with it; some detectors' begin with a small letter."""
+    if name not in CONTROLS:
+        return detector_title(name)
+    words = CONTROLS[name].words
+    return words[:1].upper() + words[1:]
+
+
+def _where(pair: PairedComparison) -> str:
+    if pair.attack == MACRO:
+        return "the macro mean"
+    if pair.attack != NATURAL_ERROR:
+        return attack_title(pair.attack)
+    return "natural errors" + (" (the fusion's own score of them)" if pair.first == ERROR_SCORE else "")
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return items as "a, b and c"."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
