@@ -321,7 +321,7 @@ BAD_IMAGES = {
 
 def one_sentence(error: pytest.ExceptionInfo[InputError]) -> None:
     text = str(error.value)
-    assert text.endswith(".") and "\n" not in text and len(text) < 200, text
+    assert text.endswith(".") and "\n" not in text and len(text) < 250, text
 
 
 @pytest.mark.parametrize("name", list(BAD_IMAGES))
