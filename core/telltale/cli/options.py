@@ -24,13 +24,14 @@ DataOption = Annotated[
 
 def attack_values(spec: AnyAttack, settings: Sequence[str], bundle: Bundle) -> dict[str, ParameterValue]:
     """Return the parameters of an attack: those given, else those behind the bundle's scores, else the defaults."""
-    given = _parse_settings(settings)
+    given = parse_settings(settings)
     validate_parameters(spec.parameters, given, f"attack '{spec.name}'")
     values = {**bundle.attack_parameters(spec.name), **given}
     return validate_parameters(spec.parameters, values, f"attack '{spec.name}'")
 
 
-def _parse_settings(settings: Sequence[str]) -> dict[str, str]:
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE``, each name once."""
     parsed: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")

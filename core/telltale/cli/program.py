@@ -20,6 +20,7 @@ from telltale.cli.labels import label_errors, planted_errors
 from telltale.cli.leaderboard import leaderboard
 from telltale.cli.measuring import bench, evaluate, growth
 from telltale.cli.pages import app
+from telltale.cli.rejection import rejection
 from telltale.cli.tables import reproduce
 
 BAD_INPUT = 2
@@ -36,6 +37,7 @@ COMMANDS = (
     analyse,
     evaluate,
     leaderboard,
+    rejection,
     bench,
     label_errors,
     planted_errors,

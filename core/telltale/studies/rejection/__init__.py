@@ -1,0 +1,1 @@
+"""Attacks at growing budgets, and how many get past the classifier and the fused verdict."""

@@ -1,0 +1,119 @@
+"""Stored attacks at growing budgets: one parquet file per bundle, with what it came from, read without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from telltale.base.errors import DamagedBundleError
+from telltale.base.files import load_table, save_table, whole
+from telltale.base.places import PRECOMPUTED, newest, writable
+from telltale.detectors.fusion import FUSED
+from telltale.scores.rejection import SCHEMA
+from telltale.scores.titles import detector_title
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+RESULTS = PRECOMPUTED / "results" / "rejection"
+ORIGIN = b"telltale"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a table of attacks came from.
+
+    Attributes
+    ----------
+    bundle, bundle_id : str
+        Name and content id of the bundle that was attacked.
+    data_fingerprint : str
+        Of the data set that the images are from.
+    code_sha256 : str
+        Of Telltale's own code that attacked them.
+    seed : int
+        Of the choice of images and of the attacks.
+    detector : str or None
+        What the adaptive attacker hides from; None where there was no adaptive attacker.
+    parameters : mapping of str to mapping
+        Of every attack, besides its budget and what follows from it.
+    """
+
+    bundle: str
+    bundle_id: str
+    data_fingerprint: str
+    code_sha256: str
+    seed: int
+    detector: str | None
+    parameters: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class StoredRejection:
+    """A table of attacks with its origin.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        With the columns of `telltale.scores.rejection.SCHEMA`.
+    origin : Origin
+    """
+
+    table: pa.Table
+    origin: Origin
+
+
+def title_of(origin: Origin) -> str:
+    """Return the headline of what was shown: it names the attackers, and no more of them than were tried."""
+    if origin.detector is None:
+        return "How it is beaten, against attackers who do not know it"
+    if origin.detector == FUSED:
+        return "How it is beaten, by attackers who do not know it and by one who does"
+    return (
+        "How it is beaten, against attackers who do not know it and one who knows only "
+        f"{detector_title(origin.detector)}"
+    )
+
+
+def stored_at(bundle: Bundle) -> Path:
+    """Return where the table of a bundle is written, outside an installed package."""
+    return writable(RESULTS / f"{bundle.name}.parquet")
+
+
+def save_rejection(file: Path, found: StoredRejection) -> None:
+    """Write a table with its origin; the file appears whole or not at all."""
+    note = json.dumps(asdict(found.origin), sort_keys=True).encode()
+    with whole(file) as partial:
+        save_table(partial, found.table.cast(SCHEMA).replace_schema_metadata({ORIGIN: note}))
+
+
+def load_rejection(file: Path) -> StoredRejection:
+    """Read a table written by `save_rejection`.
+
+    Raises
+    ------
+    DamagedBundleError
+        If the file is not such a table.
+    """
+    table = load_table(file)
+    try:
+        origin = Origin(**json.loads((table.schema.metadata or {})[ORIGIN]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedBundleError(f"The file '{file.name}' does not say what its attacks came from.") from error
+    if table.schema.remove_metadata() != SCHEMA:
+        raise DamagedBundleError(f"The file '{file.name}' does not hold a table of attacks.")
+    return StoredRejection(table, origin)
+
+
+def stored_rejection(bundle: Bundle) -> StoredRejection | None:
+    """Return what is stored about exactly this bundle; None where there is nothing, or it is about another build."""
+    file = newest(RESULTS / f"{bundle.name}.parquet")
+    if not file.exists():
+        return None
+    found = load_rejection(file)
+    return found if found.origin.bundle_id == bundle.id else None
