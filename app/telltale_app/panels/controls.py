@@ -118,8 +118,9 @@ def _control(parameter: Parameter, value: ParameterValue, key: str, colour: bool
         st.toggle(label, bool(value), key=key, help=parameter.help)
     elif parameter.type == "choice":
         named = catalogue.detector_title if parameter.name == "detector" else str
-        chosen = parameter.choices.index(str(value))
-        st.selectbox(label, parameter.choices, chosen, format_func=named, key=key, help=parameter.help)
+        several = () if value in parameter.choices else (str(value),)
+        choices = (*parameter.choices, *several)
+        st.selectbox(label, choices, choices.index(str(value)), format_func=named, key=key, help=parameter.help)
     elif parameter.type == "int":
         _integer(parameter, label, int(value), key)
     elif parameter.pixels:

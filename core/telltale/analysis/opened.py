@@ -59,7 +59,7 @@ class LoadedBundle:
     @cached_property
     def defence(self) -> Defence:
         """What attacks that aim at the detectors are given."""
-        return Defence(self.classifier, self.reference, self.detectors)
+        return Defence(self.classifier, self.reference, self.detectors, self.fitted.fusion)
 
     @property
     def detectors(self) -> dict[str, Detector]:

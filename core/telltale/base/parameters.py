@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from telltale.base.errors import InputError
 
 ParameterValue: TypeAlias = int | float | bool | str
+JOINT = "+"
 ParameterType: TypeAlias = Literal["int", "float", "bool", "choice"]
 
 
@@ -37,6 +38,11 @@ class Parameter:
         Label for people; the name in words where left out.
     pixels : bool
         Whether a ``float`` is a change of a pixel in [0, 1] pixel units, which has a grid of 255 grey levels.
+    joined : bool
+        Whether a ``choice`` may also be several different choices, joined by "+".
+    late : bool
+        Whether it was added when links and cases without it had been kept: a value equal to the default goes
+        unmentioned, so that they stay what they were.
     """
 
     name: str
@@ -49,6 +55,8 @@ class Parameter:
     step: float | None = None
     title: str = ""
     pixels: bool = False
+    joined: bool = False
+    late: bool = False
 
     @property
     def label(self) -> str:
@@ -59,7 +67,7 @@ class Parameter:
     def accepted(self) -> str:
         """The accepted values in words, as used in error messages."""
         if self.type == "choice":
-            return "one of " + ", ".join(self.choices)
+            return "one of " + ", ".join(self.choices) + (" or several, joined by '+'" if self.joined else "")
         if self.type == "bool":
             return "true or false"
         kind = "an integer" if self.type == "int" else "a number"
@@ -104,7 +112,8 @@ class Parameter:
 
     def _in_range(self, value: ParameterValue) -> bool:
         if isinstance(value, str):
-            return value in self.choices
+            parts = value.split(JOINT) if self.joined else [value]
+            return len(set(parts)) == len(parts) and set(parts) <= set(self.choices)
         if isinstance(value, bool):
             return True
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
@@ -113,7 +122,7 @@ class Parameter:
 def validate_parameters(
     declared: Sequence[Parameter], given: Mapping[str, object], owner: str
 ) -> dict[str, ParameterValue]:
-    """Return every declared parameter with its given or default value.
+    """Return every declared parameter with its given or default value; a late one only with another than its default.
 
     Raises
     ------
@@ -125,7 +134,8 @@ def validate_parameters(
         if name not in names:
             accepted = ", ".join(names) if names else "no parameters"
             raise InputError(f"{owner} has no parameter '{name}'; it accepts {accepted}.")
-    return {p.name: p.validate(given.get(p.name, p.default), owner) for p in declared}
+    values = {p.name: p.validate(given.get(p.name, p.default), owner) for p in declared}
+    return {p.name: values[p.name] for p in declared if not (p.late and values[p.name] == p.default)}
 
 
 def _bound(value: float | None) -> str:

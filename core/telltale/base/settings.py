@@ -26,6 +26,8 @@ class _Declaration:
     step: float | None
     title: str
     pixels: bool
+    joined: bool
+    late: bool
 
 
 def parameter(
@@ -38,13 +40,15 @@ def parameter(
     step: float | None = None,
     title: str = "",
     pixels: bool = False,
+    joined: bool = False,
+    late: bool = False,
 ) -> Value:
     """Declare a field of `Settings`; its name and annotation are the parameter's name and type.
 
     Parameters
     ----------
     default : int, float, bool or str
-    low, high, help, step, title, pixels
+    low, high, help, step, title, pixels, joined, late
         As for `telltale.base.parameters.Parameter`.
     choices : tuple of str, or callable without arguments
         Accepted values of a field of text; a callable is asked when the parameters are first looked at, so that
@@ -56,7 +60,7 @@ def parameter(
         For the body of the class alone; a type checker takes it for the default, and so holds it against the
         annotation.
     """
-    declaration = _Declaration(low, high, choices, help, step, title, pixels)
+    declaration = _Declaration(low, high, choices, help, step, title, pixels, joined, late)
     return field(default=default, metadata={_DECLARATION: declaration})
 
 
@@ -124,4 +128,6 @@ def _parameter(kind: type[Settings], name: str, annotations: Mapping[str, object
         declaration.step,
         declaration.title,
         declaration.pixels,
+        declaration.joined,
+        declaration.late,
     )

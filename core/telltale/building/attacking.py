@@ -69,7 +69,7 @@ class _Chunk:
         if self.fitted is None or not get_attack(self.attack.name).needs_detectors:
             return None
         reference, known = self.fitted.read()
-        return Defence(classifier, reference, known.detectors)
+        return Defence(classifier, reference, known.detectors, known.fusion)
 
 
 def attack_splits(
