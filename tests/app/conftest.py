@@ -51,8 +51,8 @@ def open_tab(server: str, browser: Any) -> Iterator[Any]:
     """Open tabs, each of a person of its own; afterwards no tab may have complained."""
     visits = []
 
-    def opened(path: str, viewport: dict[str, int]) -> Visit:
-        page = browser.new_context(viewport=viewport).new_page()
+    def opened(path: str, viewport: dict[str, int], scheme: str = "light") -> Visit:
+        page = browser.new_context(viewport=viewport, color_scheme=scheme).new_page()
         visit = Visit(page)
         page.on("console", lambda message: visit.complaints.append(console_line(message)))
         page.on("pageerror", lambda error: visit.complaints.append(f"uncaught: {error}"))

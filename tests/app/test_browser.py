@@ -22,10 +22,9 @@ from support.browser import (
     Visit,
     analyses,
     assert_says_what_core_says,
-    case_query,
     readings,
 )
-from support.shipped import correct_test_ids, images_of, shipped
+from support.shipped import images_of, shipped
 from telltale.analysis.analyse import analyse_image, attack_image
 from telltale.base.images import to_bytes
 from telltale.base.processes import use_one_thread
@@ -111,15 +110,6 @@ def test_pick_attack_and_follow_the_case_through_every_page(open_tab: Any) -> No
     stranger.settle()
     stranger.check()
     assert_says_what_core_says(stranger, image_id)
-
-
-@pytest.mark.parametrize("title", list(PAGES))
-def test_every_page_fits_a_phone(open_tab: Any, title: str) -> None:
-    image_id = int(correct_test_ids(9)[4])
-    visit = open_tab(f"{PAGES[title]}?{case_query(image_id)}", NARROW)
-    visit.page.wait_for_selector(f"h1:has-text('{title}')", timeout=PATIENCE)
-    visit.settle()
-    visit.check()
 
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])

@@ -94,8 +94,10 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The miniature, built once in one go; tests must not change it."""
-    return build_recipe(RECIPE, "digits", tmp_path_factory.mktemp("bundles") / "mini", silent)
+    """The miniature, built once in one go by one worker; tests must not change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "cpu_count", lambda: 1)
+        return build_recipe(RECIPE, "digits", tmp_path_factory.mktemp("bundles") / "mini", silent)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -165,18 +166,25 @@ def hidden_only(hidden: np.ndarray) -> Trace:
     return Trace(("hidden",), (hidden,), np.zeros((len(hidden), 2), dtype=np.float32))
 
 
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Processes]:
+    with Processes() as started:
+        yield started
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "components", "covariance"),
     [("three clusters", 3, None), ("correlated", 1, "full"), ("round", 1, "diag")],
 )
-def test_the_shape_with_the_largest_held_out_likelihood_is_chosen(tmp_path: Path, kind, components, covariance) -> None:
+def test_the_shape_with_the_largest_held_out_likelihood_is_chosen(
+    processes: Processes, tmp_path: Path, kind, components, covariance
+) -> None:
     (hidden, labels), (other, truth) = known_shape(kind, 200, 0), known_shape(kind, 300, 1)
-    with Processes() as processes:
-        fitting = Fitting(labels, 2, hidden_only(hidden), hidden_only(other), truth, 0, tmp_path)
-        work = DensityKind().prepare(fitting)
-        assert work is not None
-        processes.run(work)
+    fitting = Fitting(labels, 2, hidden_only(hidden), hidden_only(other), truth, 0, tmp_path)
+    work = DensityKind().prepare(fitting)
+    assert work is not None
+    processes.run(work)
     chosen = DensityKind().fit(fitting)
     assert chosen.settings.components == components
     assert covariance is None or chosen.settings.covariance == covariance

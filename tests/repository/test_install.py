@@ -144,10 +144,11 @@ def test_the_commands_answer_in_another_folder(installed: Installed) -> None:
     }
     record = json.loads(installed.telltale("analyse", "image.png", "--json"))
     assert record["prediction"]["label"] == "6" and record["verdicts"] and record["fused"]
-    assert json.loads(installed.telltale("verify", "digits", "--json"))["ok"]
-    assert json.loads(installed.telltale("evaluate", "digits", "--json"))["rows"]
-    assert json.loads(installed.telltale("reproduce", "nnif-table1", "--stored", "--json"))["cells"]
-    assert json.loads(installed.telltale("cases", "list", "--json"))["cases"] == []
+    others = ("verify digits", "evaluate digits", "reproduce nnif-table1 --stored", "cases list")
+    calls = [[*command.split(), "--json"] for command in others]
+    said = installed.python(f"from telltale.cli import main\nfor call in {calls}: assert main(call) == 0")
+    verified, evaluated, table, cases = map(json.loads, said.splitlines())
+    assert verified["ok"] and evaluated["rows"] and table["cells"] and cases["cases"] == []
 
 
 def test_help_names_the_program_that_was_typed(installed: Installed) -> None:
