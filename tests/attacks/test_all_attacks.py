@@ -118,7 +118,7 @@ def test_settings_are_read_from_the_values_of_a_result(name: str) -> None:
 def test_detectors_are_offered_to_the_adaptive_attack_in_the_order_of_the_pages() -> None:
     order = "idefender trajectory knn_score nnif feature_response dknn lid mahalanobis kernel_density feature_squeezing"
     order += " confidence stability multi_lid twin"
-    assert ATTACKS["adaptive"].parameters[0].choices[:12] == tuple(order.split())
+    assert ATTACKS["adaptive"].parameters[0].choices[:14] == tuple(order.split())
 
 
 @pytest.mark.parametrize("name", ["apgd_ce", "apgd_dlr", "square"])

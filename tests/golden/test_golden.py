@@ -46,7 +46,7 @@ from telltale_app.pages import PAGES
 
 OLD_PROGRAM = "python -m core"
 PROGRAMS = ("python -m telltale", OLD_PROGRAM)  # both are `telltale` where they are installed
-ADDED = ("  app ", "  leaderboard ")  # how the lines of commands begin that came later
+ADDED = ("  app ", "  leaderboard ", "  rejection ")  # how the lines of commands begin that came later
 # Keys of `evaluate --json` that came later, at the top and in every row.
 ADDED_FIGURES = ("controls", "macro", "standings", "rates")
 ADDED_TO_ROWS = ("tpr_intervals",)

@@ -58,7 +58,8 @@ class FusedSuspicion:
         smooth = self._combine(scores, margins)
         known = {m: s.detach().numpy() for m, s in zip(self._fusion.members, scores, strict=True)}
         exact = self._fusion.combine(known, margins.detach().numpy()).attack
-        return torch.from_numpy(exact) + (smooth - smooth.detach())
+        found: torch.Tensor = torch.from_numpy(exact) + (smooth - smooth.detach())
+        return found
 
     def smooth(self, images: torch.Tensor) -> torch.Tensor:
         """Return what the slopes belong to; the trees' own values are exact even here."""
@@ -71,12 +72,13 @@ class FusedSuspicion:
     def _combine(self, scores: Sequence[torch.Tensor], margins: torch.Tensor) -> torch.Tensor:
         deviates = torch.stack([d(s) for d, s in zip(self._deviates, scores, strict=True)], dim=1)
         surprises = -torch.special.log_ndtr(-deviates)
-        total = surprises @ self._weights[:-1] + self._weights[-1]
+        total: torch.Tensor = surprises @ self._weights[:-1] + self._weights[-1]
         if self._trees is None or self._margins is None or self._fusion.grown is None:
             return total
         share = self._fusion.grown.share
         features = torch.cat([surprises, self._margins.tail_surprises(margins)], dim=1)
-        return (1.0 - share) * total + share * self._trees(features)
+        grown: torch.Tensor = self._trees(features)
+        return total + share * (grown - total)
 
 
 def subset(fusion: Fusion, names: Sequence[str]) -> Fusion:
