@@ -32,7 +32,7 @@ from telltale.models.training import (
 )
 from telltale.models.training_run import TrainingRun
 from telltale.models.weights import load_weights, save_weights, trained_on
-from telltale.recipes import Recipe
+from telltale.recipes import Recipe, Twin
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 3
@@ -204,6 +204,28 @@ def test_a_resumed_training_with_everything_ends_in_the_same_weights(tmp_path, d
         train_classifier(EARLY, data, IDS, stop_in_third_epoch, *kept)
     resumed_, whole = (train_classifier(EARLY, data, IDS, silent, *checkpoint) for checkpoint in (kept, ()))
     assert_same(weights_of(resumed_), weights_of(whole))
+
+
+def test_a_twin_is_trained_with_its_classifier_and_comes_back_with_it(tmp_path, data) -> None:
+    recipe = dataclasses.replace(TINY, epochs=1, twin=Twin(base_width=3, depth=1, epochs=3))
+    alone = recipe.of_twin()
+    assert alone is not None
+    file = tmp_path / "w.safetensors"
+    kept = [Checkpoint.beside(file, recipe, data)]
+    with pytest.raises(Stopped):
+        train_classifier(recipe, data, IDS, stop_in_third_epoch, *kept)
+    whole, first, second = (train_classifier(r, data, IDS, silent) for r in (recipe, replaced_twin(recipe), alone))
+    save_weights(train_classifier(recipe, data, IDS, silent, *kept), file)
+    again = load_weights(recipe_spec(recipe, data), file)
+    assert whole.twin is not None and again.twin is not None
+    for found in (whole, again):
+        assert_same(weights_of(found), weights_of(whole))
+        assert_same(weights_of(found.twin), weights_of(second))
+        np.testing.assert_array_equal(found.predict(data.images(IDS)), first.predict(data.images(IDS)))
+
+
+def replaced_twin(recipe: Recipe) -> Recipe:
+    return dataclasses.replace(recipe, twin=None)
 
 
 def stop_in_third_epoch(fraction: float, message: str) -> None:

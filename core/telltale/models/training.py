@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from telltale.recipes import Recipe, get_recipe
 
 CHECKSUM_KEY = "sha256"
 AT_ONCE = 2048
+OF_NETWORK = 0.85  # of the progress of a training that goes on with a twin, which is smaller
 AFTER_TRAINING = ("title", "attacks", "macro_attacks")
 
 
@@ -70,11 +71,7 @@ def train(name: str, *, data: str | None = None, out: Path | None = None, progre
         _check_own_data(name, file, image_set)
     splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
     checkpoint = Checkpoint.beside(file, recipe, image_set)
-    share = 0.95 if recipe.twin is None else 0.8
-    classifier = train_classifier(recipe, image_set, splits.train, part(progress, 0.01, share), checkpoint)
-    if (second := recipe.of_twin()) is not None:
-        beside = Checkpoint.beside(file, second, image_set)
-        classifier.take_twin(train_classifier(second, image_set, splits.train, part(progress, share, 0.95), beside))
+    classifier = train_classifier(recipe, image_set, splits.train, part(progress, 0.01, 0.95), checkpoint)
     progress(0.95, "Measuring the accuracy")
     found = accuracies(classifier, image_set, splits)
     save_weights(classifier, file, data=image_set.fingerprint)
@@ -116,8 +113,9 @@ def train_classifier(
     Parameters
     ----------
     recipe : Recipe
-        With `mixed_precision`, on CUDA or all cores, in bfloat16 where the processor has it; otherwise on one thread
-        in float32, so that the same seed gives the same weights on every machine with the same kind of processor.
+        Its twin, if it has one, is trained next. With `mixed_precision`, on CUDA or all cores, in bfloat16 where the
+        processor has it; otherwise on one thread in float32, so that the same seed gives the same weights on every
+        machine with the same kind of processor.
     image_set : ImageSet
     ids : array of int64, shape (n,)
         Training images.
@@ -125,7 +123,22 @@ def train_classifier(
     checkpoint : Checkpoint, optional
         Where every epoch is kept, and from where training goes on.
     """
-    run = TrainingRun(recipe, recipe_spec(recipe, image_set), image_set.pixels[ids], image_set.labels[ids])
+    second = recipe.of_twin()
+    if second is None:
+        return _train_network(recipe, image_set, ids, progress, checkpoint)
+    classifier = _train_network(recipe, image_set, ids, part(progress, 0.0, OF_NETWORK), checkpoint)
+    beside = None if checkpoint is None else Checkpoint.beside(checkpoint.weights, second, image_set)
+    return classifier.take_twin(_train_network(second, image_set, ids, part(progress, OF_NETWORK, 1.0), beside))
+
+
+def _train_network(
+    recipe: Recipe,
+    image_set: ImageSet,
+    ids: npt.NDArray[np.int64],
+    progress: Progress,
+    checkpoint: Checkpoint | None,
+) -> Classifier:
+    run = TrainingRun(recipe, network_spec(recipe, image_set), image_set.pixels[ids], image_set.labels[ids])
     first = 0 if checkpoint is None else checkpoint.resume(run)
     tell = _pace(progress, recipe.epochs, len(ids), first)
     for epoch in range(first, recipe.epochs):
@@ -201,7 +214,14 @@ class Checkpoint:
 
 
 def recipe_spec(recipe: Recipe, image_set: ImageSet) -> ClassifierSpec:
-    """Return what a recipe's network is made from for a data set's images and classes."""
+    """Return what a recipe's classifier is made from for a data set's images and classes, its twin included."""
+    second = recipe.of_twin()
+    twin = None if second is None else network_spec(second, image_set)
+    return replace(network_spec(recipe, image_set), twin=twin)
+
+
+def network_spec(recipe: Recipe, image_set: ImageSet) -> ClassifierSpec:
+    """Return what the network of a recipe alone is made from."""
     channels, height, width = image_set.pixels.shape[1:]
     describe = early_resnet_spec if recipe.network == EARLY_RESNET else small_resnet_spec
     return describe(channels, height, width, len(image_set.class_names), recipe.base_width, recipe.depth)

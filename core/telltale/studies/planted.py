@@ -163,7 +163,7 @@ def plant_errors(
         If the recipe or the data are not known, or the recipe's own network is asked for but not on this machine or
         learned from other data.
     """
-    recipe = get_recipe(name)
+    recipe = replace(get_recipe(name), twin=None)
     shorter = replace(recipe, epochs=epochs or recipe.epochs, base_width=width or recipe.base_width)
     if head_only and shorter != recipe:
         raise InputError("Only a network that is trained can have its epochs or its width changed.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from telltale.models.classifier import Classifier
@@ -18,11 +19,12 @@ def trained_network(lab: Lab, recipe: Recipe, file: Path) -> Classifier:
     ----------
     lab : Lab
     recipe : Recipe
-        Of the bundle's data; its own splits are not used.
+        Of the bundle's data; its own splits are not used, nor is a twin trained.
     file : Path
         Where the weights are kept.
     """
+    alone = replace(recipe, twin=None)
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        train_weights(recipe, lab.image_set, lab.loaded.bundle.splits.train, file, lab.progress)
-    return load_weights(recipe_spec(recipe, lab.image_set), file)
+        train_weights(alone, lab.image_set, lab.loaded.bundle.splits.train, file, lab.progress)
+    return load_weights(recipe_spec(alone, lab.image_set), file)
