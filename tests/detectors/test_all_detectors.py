@@ -349,14 +349,14 @@ def test_one_image_cannot_be_folded() -> None:
         list(labels.folds())
 
 
-def test_sampling_weights_give_natural_images_half_and_attacks_equal_shares() -> None:
-    attacks = np.array(["", "", "", "a", "b", "b", "b", "c", "c"])
-    weights = Labels(attacks != "", attacks, np.arange(9)).balanced_weights()
+def test_sampling_weights_give_natural_images_half_and_attacks_shares_by_the_roots_of_their_numbers() -> None:
+    attacks = np.array([""] * 3 + ["a"] * 9 + ["b"] * 4 + ["c"])
+    weights = Labels(attacks != "", attacks, np.arange(17)).balanced_weights()
     total = weights.sum()
     assert weights.mean() == pytest.approx(1.0)
     assert weights[attacks == ""].sum() / total == pytest.approx(1 / 2)
-    for attack in "abc":
-        assert weights[attacks == attack].sum() / total == pytest.approx(1 / 6)
+    for attack, root in (("a", 3), ("b", 2), ("c", 1)):
+        assert weights[attacks == attack].sum() / total == pytest.approx(root / 12)
         assert len(set(weights[attacks == attack])) == 1
 
 

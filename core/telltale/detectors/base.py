@@ -64,12 +64,17 @@ class Labels:
         return tuple(str(name) for name in np.unique(self.attacks[self.adversarial]))
 
     def balanced_weights(self) -> npt.NDArray[np.float64]:
-        """Return sampling weights: natural images one half, every attack an equal share of the other half; mean 1."""
+        """Return sampling weights, mean 1: natural images one half, attacks the other by the roots of their numbers.
+
+        Counting images, an attack that often succeeds would drown the others; counting attacks, five images of one
+        would weigh as much as four hundred of another.
+        """
         weights = np.zeros(len(self))
         names, counts = np.unique(self.attacks[self.adversarial], return_counts=True)
         weights[~self.adversarial] = 0.5 / max(1, int((~self.adversarial).sum()))
-        for name, count in zip(names, counts, strict=True):
-            weights[self.adversarial & (self.attacks == name)] = 0.5 / len(names) / count
+        shares = np.sqrt(counts) / np.sqrt(counts).sum()
+        for name, count, share in zip(names, counts, shares, strict=True):
+            weights[self.adversarial & (self.attacks == name)] = 0.5 * share / count
         return np.asarray(weights * len(self) / weights.sum(), dtype=np.float64)
 
 
