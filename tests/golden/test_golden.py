@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import io
 import json
-import math
 import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,14 +18,13 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 from sqlalchemy import URL
 from streamlit.testing.v1 import AppTest
 
 import telltale
-from telltale.analysis.kept import load
+from support.golden import GOLDEN, Said, golden, same
 from telltale.attacks.registry import ATTACKS
-from telltale.base.images import image_sha256, to_bytes, to_floats
+from telltale.base.images import image_sha256
 from telltale.cases.exporting import to_zip
 from telltale.cases.importing import from_zip
 from telltale.cases.numbers import differences
@@ -36,9 +32,6 @@ from telltale.cases.pixels import read_png
 from telltale.cases.record import SavedCase
 from telltale.cases.rerun import recompute
 from telltale.cases.store import CaseStore
-from telltale.cli import main
-from telltale.data.photographs import find_photograph, open_photograph
-from telltale.data.uploads import Square, to_model_input
 from telltale_app import case as links
 from telltale_app import cases as saving
 from telltale_app.lessons.registry import LESSONS
@@ -47,64 +40,14 @@ from telltale_app.pages import PAGES
 OLD_PROGRAM = "python -m core"
 PROGRAMS = ("python -m telltale", OLD_PROGRAM)  # both are `telltale` where they are installed
 ADDED = ("  app ", "  leaderboard ", "  rejection ")  # how the lines of commands begin that came later
-# Keys of `evaluate --json` that came later, at the top and in every row.
-ADDED_FIGURES = ("controls", "macro", "standings", "rates")
-ADDED_TO_ROWS = ("tpr_intervals",)
 ADDED_ATTACKS = ", apgd_ce, apgd_dlr, square, ddn, hopskipjump"  # behind those that help lists
 APP_MAIN = Path(links.__file__).with_name("main.py")
 
-GOLDEN = Path(__file__).resolve().parent
 ROOT = GOLDEN.parents[1]
-TOLERANCE = 1e-6
 
 
-def golden(name: str) -> Any:
-    """Return a golden file of JSON."""
-    data = (GOLDEN / name).read_bytes()
-    return json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
-
-
-LINKS, NUMBERS = golden("links.json"), golden("numbers.json")
-INPUTS = load_file(GOLDEN / "inputs.safetensors")
+LINKS = golden("links.json")
 CASES = {entry["name"]: entry for entry in LINKS["cases"]}
-
-
-def plain(value: Any) -> Any:
-    """Return arrays, tuples and numpy's numbers as JSON holds them."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list | np.ndarray):
-        return [plain(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def differing(expected: Any, found: Any, where: str = "", scale: float = 1.0) -> Iterator[str]:
-    """Yield every place where two JSON values differ: floats beyond the tolerance, all else at all.
-
-    The floats of a list are compared on the scale of its largest, so that what is small everywhere is compared too.
-    """
-    if isinstance(expected, dict) and isinstance(found, dict):
-        if set(expected) != set(found):
-            yield f"{where}: {sorted(set(expected) ^ set(found))} are not in both"
-        for key in expected.keys() & found.keys():
-            yield from differing(expected[key], found[key], f"{where}.{key}", 1.0)
-    elif isinstance(expected, list) and isinstance(found, list):
-        if len(expected) != len(found):
-            yield f"{where}: {len(found)} items instead of {len(expected)}"
-        floats = [abs(item) for item in expected if isinstance(item, float)]
-        largest = max(floats, default=1.0) or 1.0
-        for number, (one, other) in enumerate(zip(expected, found, strict=False)):
-            yield from differing(one, other, f"{where}[{number}]", largest)
-    elif isinstance(expected, float) and isinstance(found, int | float) and not isinstance(found, bool):
-        if not math.isclose(expected, found, rel_tol=TOLERANCE, abs_tol=TOLERANCE * scale):
-            yield f"{where}: {found!r} instead of {expected!r}"
-    elif type(expected) is not type(found) or expected != found:
-        yield f"{where}: {found!r} instead of {expected!r}"
-
-
-def same(expected: Any, found: Any) -> None:
-    """Fail with every difference, or pass."""
-    assert list(differing(expected, plain(found))) == []
 
 
 def unzip(data: bytes) -> dict[str, bytes]:
@@ -294,130 +237,7 @@ def test_links_have_been_made_of_every_attack() -> None:
     assert len(linked) == 17 and linked <= set(ATTACKS)
 
 
-# Numbers
-
-
-@pytest.mark.parametrize("name", NUMBERS["bundles"])
-def test_a_bundle_is_the_same(name: str) -> None:
-    bundle, expected = telltale.load_bundle(name), NUMBERS["bundles"][name]
-    assert (bundle.id, list(bundle.layers)) == (expected["bundle_id"], expected["layers"])
-
-
-@pytest.mark.parametrize("key", INPUTS)
-def test_an_input_is_the_same(key: str) -> None:
-    bundle, origin = telltale.load_bundle(NUMBERS["inputs"][key]["bundle"]), NUMBERS["inputs"][key]["origin"]
-    if "test_id" in origin:
-        assert bundle.image_set is not None and origin["test_id"] in bundle.splits.test
-        image = bundle.image_set.images([origin["test_id"]])[0]
-    else:
-        photograph = find_photograph(origin["photograph"])
-        assert photograph is not None
-        image = to_model_input(open_photograph(photograph), bundle.image_shape, crop=Square(*origin["square"]).box)
-    assert np.array_equal(to_bytes(image), INPUTS[key])
-
-
-@pytest.mark.parametrize("key", INPUTS)
-def test_an_analysis_gives_the_same_numbers(key: str) -> None:
-    expected = NUMBERS["inputs"][key]
-    bundle, image = expected["bundle"], to_floats(INPUTS[key])
-    result = telltale.analyse(image, bundle=bundle)
-    shown: Mapping[str, Any] = result.evidence
-    near, influence, fused, top = shown["neighbours"], shown["influence"], result.fused, 10
-    path, density = shown["trajectory"], shown["density"]
-    assert fused is not None
-    logits = load(bundle).classifier.trace(image[None]).logits[0]
-
-    def per_layer(array: Any) -> dict[str, Any]:
-        return dict(zip(near.layers, array, strict=True))
-
-    found = {
-        "image_sha256": result.image_sha256,
-        "logits": logits,
-        "prediction": {
-            "label": result.prediction.label,
-            "name": result.prediction.name,
-            "confidence": result.prediction.confidence,
-            "probabilities": result.prediction.probabilities,
-        },
-        "mean_entropy": shown["response"].mean_entropy,
-        "verdicts": {found.detector: verdict(found) for found in result.verdicts},
-        "fused": {
-            "kind": fused.kind,
-            "attack": verdict(fused.attack),
-            "error": None if fused.error is None else verdict(fused.error),
-            "contributions": dict(fused.contributions),
-        },
-        "trajectory": {
-            "pivot": path.pivot,
-            "distance": path.distance,
-            "centroid_l2": per_layer(path.distances["centroid", "l2"]),
-            "suspicion": path.suspicion,
-        },
-        "neighbours": {
-            "ids": per_layer(near.ids[:, :top]),
-            "distances": per_layer(near.distances[:, :top]),
-            "votes": near.votes,
-            "score_ids": near.score_ids[:top],
-            "positions": {name: per_layer(place) for name, place in near.positions.items()},
-        },
-        "influence": {
-            "helpful_ids": influence.helpful_ids[:top],
-            "helpful_values": influence.helpful_values[:top],
-            "harmful_ids": influence.harmful_ids[:top],
-            "harmful_values": influence.harmful_values[:top],
-        },
-        "density": {"log_density": density.log_density, "position": density.position},
-    }
-    same({name: value for name, value in expected.items() if name not in ("bundle", "origin", "attacks")}, found)
-    every = [*result.verdicts, fused.attack, *([] if fused.error is None else [fused.error])]
-    calibrated = {v.detector: {"threshold": v.threshold, "n_calibration": v.n_calibration} for v in every}
-    same(NUMBERS["bundles"][bundle]["calibrations"], calibrated)
-
-
-def verdict(found: Any) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in ("score", "p_value", "adversarial")}
-
-
-@pytest.mark.parametrize("attack", ["fgsm", "pgd", "deepfool"])
-@pytest.mark.parametrize("key", INPUTS)
-def test_an_attack_gives_the_same_pixels(key: str, attack: str) -> None:
-    expected = NUMBERS["inputs"][key]
-    found = telltale.attack(to_floats(INPUTS[key]), bundle=expected["bundle"], attack=attack, seed=0)
-    same(
-        expected["attacks"][attack],
-        {
-            "parameters": dict(found.parameters),
-            "pixels_sha256": hashlib.sha256(to_bytes(found.images[0]).tobytes()).hexdigest(),
-            "image_sha256": image_sha256(found.images[0]),
-            "success": found.success[0],
-            "prediction": found.predictions[0],
-            "linf": found.linf[0],
-            "l2": found.l2[0],
-            "l0": int(found.l0[0]),
-            "gradients": found.gradients[0],
-            "queries": found.queries[0],
-        },
-    )
-
-
 # The command line
-
-
-Said = Callable[..., str]
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Said:
-    """Run a command in this process and in the repository's folder, and return what it prints."""
-    monkeypatch.chdir(ROOT)
-    for name, value in {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*arguments: str) -> str:
-        assert main(arguments) == 0, capsys.readouterr().err
-        return capsys.readouterr().out
-
-    return run
 
 
 def words(text: str) -> list[str]:
@@ -426,30 +246,6 @@ def words(text: str) -> list[str]:
     for program in PROGRAMS:
         said = said.replace(program, "telltale")
     return said.split(" ")
-
-
-def test_analyse_says_the_same(said: Said) -> None:
-    found = json.loads(said("analyse", "assets/digit.png", "--json"))
-    assert set(found.pop("timings_ms")) >= {"trace", "total"}
-    same(golden("analyse.json"), found)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits", "cifar10"])
-def test_evaluate_says_the_same(said: Said, name: str) -> None:
-    found = json.loads(said("evaluate", name, "--json"))
-    for key in ADDED_FIGURES:
-        del found[key]
-    for row in [*found["rows"], *filter(None, [found["natural_errors"]])]:
-        for key in ADDED_TO_ROWS:
-            del row[key]
-    same(golden(f"evaluate_{name}.json.gz"), found)
-
-
-def test_bundles_says_the_same(said: Said) -> None:
-    if telltale.load_bundle("cifar10").image_set is not None:
-        pytest.skip("the images of cifar10 are on this machine; they were not where the golden file was written")
-    assert words(said("bundles")) == words((GOLDEN / "bundles.txt").read_text())
 
 
 HELP = re.split(r"^\$ ", (GOLDEN / "help.txt").read_text(), flags=re.MULTILINE)[1:]
@@ -461,21 +257,6 @@ def test_help_says_the_same(said: Said, text: str) -> None:
     found = said(*command.removeprefix(OLD_PROGRAM).split())
     known = [line for line in found.splitlines() if not line.startswith(ADDED)]
     assert " ".join(words("\n".join(known))).replace(ADDED_ATTACKS, "") == " ".join(words(expected))
-
-
-def test_a_difference_is_noticed() -> None:
-    expected = {"a": [1.0, 2e-9], "b": 3, "c": {"d": "x"}}
-    assert list(differing(expected, {"a": [1.0 + 1e-9, 2e-9], "b": 3, "c": {"d": "x"}})) == []
-    for other in (
-        {"a": [1.00001, 2e-9], "b": 3, "c": {"d": "x"}},
-        {"a": [1.0], "b": 3, "c": {"d": "x"}},
-        {"a": [1.0, 2e-9], "b": 4, "c": {"d": "x"}},
-        {"a": [1.0, 2e-9], "b": 3, "c": {"d": "y"}},
-        {"a": [1.0, 2e-9], "b": 3, "c": {}},
-        {"a": [1.0, 2e-9], "b": 3, "c": {"d": "x", "e": None}},
-    ):
-        assert list(differing(expected, other))
-    assert list(differing([2e-9, 1e-9], [2e-9, 1.1e-9])), "small values are compared on their own scale"
 
 
 def test_nothing_golden_is_written_to(store: CaseStore) -> None:
