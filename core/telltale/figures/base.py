@@ -17,6 +17,11 @@ LEGEND, ROW = 48, 19  # a legend in one row, and each further row
 BELOW, BELOW_SLANTED = 68, 108  # an axis title and one row of words; or slanted names
 TITLE, LETTER = 60, 6  # an axis title beside the plot, its gaps included; one character of the numbers next to it
 LONGEST_NUMBER = "100%"
+LAST_NUMBER = 18  # of "100%" beyond the end of the axis
+
+# A legend below the plot, likewise in pixels: an entry's width, so that two stand beside each other on a desk and one
+# on a telephone; its heading; the gap above it; what is left above the plot.
+ENTRY_WIDTH, HEADING, LEGEND_BELOW, TOP = 180, 60, 84, 12
 
 
 def beside(labels: Sequence[str], title: bool = True) -> int:
@@ -70,6 +75,15 @@ def styled(
             axis.zeroline = False
             axis.automargin = True
     return figure
+
+
+def legend_below(figure: go.Figure, entries: int, title: str) -> None:
+    """Put the legend of a styled figure, of so many entries, below the plot, and words above it."""
+    bottom = BELOW + HEADING + ROW * -(-entries // 2)
+    down = -LEGEND_BELOW / (figure.layout.height - TOP - bottom)  # Plotly counts in heights of the plot
+    heading = {"text": title, "side": "top"}
+    below = {"y": down, "yanchor": "top", "entrywidth": ENTRY_WIDTH, "maxheight": 0.6, "title": heading}
+    figure.update_layout(legend=below, margin={"t": TOP, "b": bottom})
 
 
 def line(

@@ -9,15 +9,11 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from telltale.figures import palette
-from telltale.figures.base import BELOW, ROW, line, styled
+from telltale.figures.base import LAST_NUMBER, ROW, legend_below, line, styled
 
 Doubles = npt.NDArray[np.floating]
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 FEW = 4  # entries of a legend that still leave the plot in sight below them
-ENTRY_WIDTH = 180  # pixels; two entries beside each other on a desk, one on a telephone
-HEADING = 60  # pixels that their heading takes
-TOP, LEGEND_BELOW = 12, 84  # pixels above the plot, and between the plot and the heading
-LAST_NUMBER = 18  # pixels of "100%" beyond the end of the axis
 
 
 def roc_curves(
@@ -69,11 +65,7 @@ def roc_curves(
     styled(figure, height=430 + ROW * len(figure.data), x="false alarms (FPR)", y="caught (TPR)", legend=2)
     figure.layout.margin.r = LAST_NUMBER
     if len(figure.data) > FEW:
-        title = {"text": "Each curve with the area under it (AUC)", "side": "top"}
-        bottom = BELOW + HEADING + ROW * -(-len(figure.data) // 2)
-        down = -LEGEND_BELOW / (figure.layout.height - TOP - bottom)  # Plotly counts in heights of the plot
-        below = {"y": down, "yanchor": "top", "entrywidth": ENTRY_WIDTH, "maxheight": 0.6, "title": title}
-        figure.update_layout(legend=below, margin={"t": TOP, "b": bottom})
+        legend_below(figure, len(figure.data), "Each curve with the area under it (AUC)")
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     if logarithmic:
         figure.update_xaxes(type="log", range=[np.log10(floor), 0.01], tickformat=".1%", dtick=1)
