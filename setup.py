@@ -5,7 +5,12 @@ import shutil
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
-BESIDE = {"telltale.precomputed": "precomputed", "telltale_app.assets": "assets", "telltale_app.launch": "app"}
+BESIDE = {
+    "telltale.precomputed": "precomputed",
+    "telltale_app.assets": "assets",
+    "telltale_app.docs": "docs",
+    "telltale_app.launch": "app",
+}
 
 
 class Build(build_py):

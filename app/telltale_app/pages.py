@@ -112,6 +112,14 @@ PAGES = (
     ),
     Page(
         "Judgement",
+        "evaluation.py",
+        "Evaluation checklist",
+        ":material/checklist:",
+        "evaluation",
+        "What an evaluation of detectors should contain, what was done here, and what fails.",
+    ),
+    Page(
+        "Judgement",
         "about.py",
         "About",
         ":material/info:",

@@ -1,4 +1,4 @@
-"""Where the pages' pictures lie, in a checkout and in an installed package."""
+"""Where the pages' pictures and the text that one of them shows lie, in a checkout and in an installed package."""
 
 from __future__ import annotations
 
@@ -10,3 +10,6 @@ _ASSETS = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parents[1] / "assets"
 
 ICON = str(_ASSETS / "icon.svg")
 LOGO = str(_ASSETS / "logo.svg")
+
+_TEXTS = _PACKAGE / "docs"
+CHECKLIST = (_TEXTS if _TEXTS.is_dir() else _PACKAGE.parents[1] / "docs") / "evaluation-checklist.md"

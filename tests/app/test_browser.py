@@ -39,7 +39,9 @@ from telltale_app import catalogue, words
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHOUT_CASE = ("Detectors & ROC", "Paper tables", "About", "Cases", "Lessons", "Misclassifications")
+WITHOUT_CASE = (
+    *("Detectors & ROC", "Paper tables", "Evaluation checklist", "About", "Cases", "Lessons", "Misclassifications"),
+)
 SLOWEST_DRAWING = 10.0
 
 # Figures whose margins Plotly had to widen, for which it draws them a second time.

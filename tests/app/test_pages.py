@@ -46,6 +46,7 @@ CALM_PAGES = (
     "app_pages/paper_tables.py",
     "app_pages/cases.py",
     "app_pages/lessons.py",
+    "app_pages/evaluation.py",
 )
 
 

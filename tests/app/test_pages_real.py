@@ -30,6 +30,7 @@ PAGES = (
     "hidden_state_density",
     "detectors",
     "paper_tables",
+    "evaluation",
     "about",
     "lessons",
     "cases",

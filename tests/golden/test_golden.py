@@ -228,8 +228,9 @@ def test_every_lesson_has_its_steps_pages_and_cases() -> None:
     same(LINKS["lessons"], found)
 
 
-def test_every_page_has_its_address() -> None:
-    assert [page.path for page in PAGES if page.path] == LINKS["pages"]
+def test_every_page_keeps_its_address() -> None:
+    kept = [page.path for page in PAGES if page.path in LINKS["pages"]]
+    assert kept == LINKS["pages"]
 
 
 def test_links_have_been_made_of_every_attack() -> None:

@@ -78,6 +78,7 @@ def test_all_that_the_app_reads_goes_in_and_nothing_else() -> None:
     folders = ("app/", "core/", "precomputed/")
     needed = [path for path in files if path.startswith(folders)]
     needed += ["requirements.txt", "app/.streamlit/config.toml", "assets/icon.svg", "assets/logo.svg"]
+    needed += ["docs/evaluation-checklist.md"]
     assert [path for path in needed if not sent(path)] == []
     extra = {path for path in files if sent(path)} - set(needed)
     assert extra == {"LICENSE"}

@@ -23,7 +23,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("app", "assets", "core", "precomputed")
+SOURCES = ("app", "assets", "core", "docs", "precomputed")
 FILES = ("LICENSE", "README.md", "pyproject.toml", "requirements.txt", "setup.py")
 LEFTOVERS = shutil.ignore_patterns("__pycache__", ".build", "*.partial", "*.training", "secrets.toml")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
@@ -116,6 +116,7 @@ def expected_files() -> dict[str, Path]:
                 found[f"{target}/{path.relative_to(ROOT / source).as_posix()}"] = path
     for name in ("icon.svg", "logo.svg"):
         found[f"telltale_app/assets/{name}"] = ROOT / "assets" / name
+    found["telltale_app/docs/evaluation-checklist.md"] = ROOT / "docs" / "evaluation-checklist.md"
     for name in ("server.py", ".streamlit/config.toml"):
         found[f"telltale_app/launch/{name}"] = ROOT / "app" / name
     return found

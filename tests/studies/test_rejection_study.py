@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from support.shipped import shipped
 from telltale.analysis.analyse import analyse_image
@@ -13,9 +16,10 @@ from telltale.attacks.attack import attack_images
 from telltale.base.errors import DamagedBundleError, InputError
 from telltale.base.progress import silent
 from telltale.cli import main
-from telltale.scores.rejection import success_after_rejection
+from telltale.scores.rates import Rate
+from telltale.scores.rejection import ADAPTIVE, NONE, WORST, Success, success_after_rejection
 from telltale.scores.table import draw_test_ids
-from telltale.studies.rejection import measure, results
+from telltale.studies.rejection import measure, results, words
 
 IMAGES = 3
 PLAN = measure.Plan((0, 40), ("fgsm",), IMAGES, "idefender", {"steps": 2})
@@ -101,12 +105,56 @@ def test_only_a_table_of_this_very_bundle_is_shown(tmp_path, monkeypatch) -> Non
 
 def test_the_headline_names_no_attacker_who_was_not_tried() -> None:
     titles = {
-        detector: results.title_of(results.Origin("digits", "", "", "", 0, detector, {}))
-        for detector in (None, "idefender", "fused")
+        detector: words.title_of(results.Origin("digits", "", "", "", 0, detector, {}))
+        for detector in (None, "idefender", "fused", "idefender+knn_score")
     }
     assert titles[None].endswith("against attackers who do not know it")
     assert titles["idefender"].endswith("knows only I-defender")
     assert titles["fused"].endswith("by one who does")
+    assert titles["idefender+knn_score"].endswith("knows only I-defender and kNN score")
+
+
+def achieved(attack, knowledge, eps, after) -> Success:
+    return Success(attack, knowledge, eps, Rate(90, 100), Rate(after, 100))
+
+
+@pytest.mark.parametrize("detector", [None, "fused", "idefender"])
+def test_the_sentences_take_each_attacker_at_its_best_budget(detector) -> None:
+    """Larger changes are noticed more often: an attacker who may make them need not."""
+    blind = [achieved("pgd", NONE, eps, after) for eps, after in ((0, 0), (4, 9), (8, 5))]
+    worst = [achieved(WORST, ADAPTIVE, eps, after) for eps, after in ((0, 0), (4, 30), (8, 71))]
+    knowing = [] if detector is None else [achieved("adaptive", ADAPTIVE, 8, 99), *worst]
+    said = words.sentences([*blind, *knowing], results.Origin("digits", "", "", "", 0, detector, {}))
+    assert said[0].startswith(
+        "Attackers who do not know the detectors get 9 % of 100 images past the model and the fused verdict"
+    )
+    assert "by PGD, at ε = 4/255; without rejection it would be 90 %." in said[0]
+    low, high = (100 * end for end in binomtest(9, 100).proportion_ci(0.95, "exact"))
+    assert f"({low:.3g} % to {high:.3g} %)" in said[0]
+    if detector is None:
+        assert len(said) == 2 and said[1].startswith("All of this is against attackers who do not know it.")
+        return
+    name = {"fused": "the fused verdict", "idefender": "I-defender"}[detector]
+    assert said[1].startswith(f"An attacker who knows {name} gets 71 % of 100 images past the model")
+    assert "by whatever succeeds on an image, at ε = 8/255" in said[1]
+    assert [line for line in said[2:] if "has not been tried" in line] == list(said[2:])
+    assert len(said) == (2 if detector == "fused" else 3)
+
+
+def test_the_command_that_a_page_names_is_a_plan_and_stores_where_the_page_reads(here, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    bundle = shipped().bundle
+    line = results.full_command(bundle)
+    given = dict(zip(line.split()[3::2], line.split()[4::2], strict=False))
+    measure.Plan([int(eps) for eps in given["--eps"].split(",")], given["--attacks"].split(","))
+    short = ["rejection", bundle.name, "--eps", "0,51", "--attacks", "fgsm", "--images", "2", "--adaptive"]
+    assert main([*short, "--set", "steps=1", "--set", "restarts=2"]) == 0
+    stored = results.stored_rejection(bundle)
+    assert stored is not None and stored.origin.parameters["adaptive"]["restarts"] == 2
+    assert stored.origin.detector == measure.default_detector() and stored.table.num_rows == 2 * 2 * 2
+    colour = SimpleNamespace(image_shape=(3, 32, 32), name="cifar10")
+    checklist = (Path(__file__).parents[2] / "docs" / "evaluation-checklist.md").read_text()
+    assert all(f"\n{results.full_command(one)}\n" in checklist for one in (bundle, colour))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ PAGES = {
     "Hidden-state density": "hidden-state-density",
     "Detectors & ROC": "detectors",
     "Paper tables": "paper-tables",
+    "Evaluation checklist": "evaluation",
     "About": "about",
     "Lessons": "lessons",
     "Misclassifications": "misclassifications",

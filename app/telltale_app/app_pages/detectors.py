@@ -8,7 +8,7 @@ from telltale.scores.contests import NATURAL_ERRORS, contest, opponent_title, op
 from telltale.scores.controls import controls_in
 from telltale.scores.table import attacks_in, scored_detectors
 from telltale_app import catalogue, layout
-from telltale_app.panels import controls, roc, standing
+from telltale_app.panels import controls, rejection, roc, standing
 from telltale_app.panels.live import live_run
 
 layout.opening(
@@ -55,6 +55,7 @@ if chosen.possible and contests:
     standing.show_shown_as(bundle, current)
 else:
     st.info("There are no stored test scores for this choice.", icon=":material/info:")
+rejection.show_rejection(bundle, current.case.alpha)
 live_run(bundle, detector)
 layout.how_computed(
     "Scores of held-out test images, higher is more suspicious. A threshold at false-alarm rate α is the smallest "

@@ -40,7 +40,8 @@ def rejection(
 ) -> None:
     """Attack test images at growing budgets: how many end wrong, and how many of those the verdict lets pass."""
     from telltale.scores.rejection import success_after_rejection
-    from telltale.studies.rejection.results import stored_at, title_of
+    from telltale.studies.rejection.results import stored_at
+    from telltale.studies.rejection.words import title_of
 
     if (detector or settings) and not adaptive:
         raise InputError("--detector and --set need --adaptive.")

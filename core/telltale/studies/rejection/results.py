@@ -13,9 +13,7 @@ import pyarrow as pa
 from telltale.base.errors import DamagedBundleError
 from telltale.base.files import load_table, save_table, whole
 from telltale.base.places import PRECOMPUTED, newest, writable
-from telltale.detectors.fusion import FUSED
 from telltale.scores.rejection import SCHEMA
-from telltale.scores.titles import detector_title
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -68,21 +66,20 @@ class StoredRejection:
     origin: Origin
 
 
-def title_of(origin: Origin) -> str:
-    """Return the headline of what was shown: it names the attackers, and no more of them than were tried."""
-    if origin.detector is None:
-        return "How it is beaten, against attackers who do not know it"
-    if origin.detector == FUSED:
-        return "How it is beaten, by attackers who do not know it and by one who does"
-    return (
-        "How it is beaten, against attackers who do not know it and one who knows only "
-        f"{detector_title(origin.detector)}"
-    )
-
-
 def stored_at(bundle: Bundle) -> Path:
     """Return where the table of a bundle is written, outside an installed package."""
     return writable(RESULTS / f"{bundle.name}.parquet")
+
+
+def full_command(bundle: Bundle) -> str:
+    """Return the one command that computes what a bundle's page shows, and stores it there.
+
+    Grey images are attacked within larger budgets than coloured ones, as in their fields.
+    """
+    budgets = "0,8,16,26,51" if bundle.image_shape[0] == 1 else "0,1,2,4,8"
+    attacks = "fgsm,pgd,mifgsm,apgd_ce,apgd_dlr,square"
+    aimed = "--adaptive --set steps=100 --set restarts=3"
+    return f"telltale rejection {bundle.name} --eps {budgets} --attacks {attacks} --images 200 {aimed}"
 
 
 def save_rejection(file: Path, found: StoredRejection) -> None:
