@@ -158,7 +158,7 @@ def test_the_headline_names_only_attackers_who_were_tried(
 
 def test_the_checklist_is_a_page_of_its_own_and_whole(engine: FakeEngine) -> None:
     links = [link.proto.label for link in open_app(DETECTORS).get("page_link")]
-    assert "What an evaluation should contain, and what this one lacks" in links
+    assert "Evaluation checklist: what is missing" in links
     app = open_app(CHECKLIST)
     assert not app.exception and not app.error
     document = (Path(__file__).parents[2] / "docs" / "evaluation-checklist.md").read_text()

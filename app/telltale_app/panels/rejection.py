@@ -26,7 +26,7 @@ def show_rejection(bundle: Bundle, alpha: float) -> None:
     except InputError as error:
         st.error(str(error), icon=":material/error:")
         _show_command(bundle, "This command, in Telltale's folder, computes it again:")
-    layout.page_link(CHECKLIST, "What an evaluation should contain, and what this one lacks", ":material/checklist:")
+    layout.page_link(CHECKLIST, "Evaluation checklist: what is missing", ":material/checklist:")
 
 
 def _show_study(bundle: Bundle, alpha: float) -> None:
