@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from telltale.base.errors import InputError
-from telltale.scores.comparing import Difference, JointBootstrap, Macro, PairedComparison, compare
+from telltale.scores.comparing import Difference, JointBootstrap, PairedComparison, compare
 from telltale.scores.contests import NATURAL_ERRORS, contest
 from telltale.scores.controls import with_controls
 from telltale.scores.evaluation import evaluate_table
@@ -55,14 +55,14 @@ def column(scores: pa.Table, name: str, kind: str, attack: str = "") -> tuple[np
     return np.array([r[name] for r in rows], dtype=np.float64), np.array([r["image_id"] for r in rows])
 
 
-def figures(natural: np.ndarray, images: np.ndarray) -> tuple[float, float]:
-    """Return scikit-learn's AUC, and the best rate that its curve holds at 5 % false positives."""
+def figures(natural: np.ndarray, images: np.ndarray, rate: float = 0.05) -> tuple[float, float]:
+    """Return scikit-learn's AUC, and the best rate that its curve holds at a rate of false positives."""
     labels = np.r_[np.zeros(len(natural)), np.ones(len(images))]
     fpr, tpr, _ = sklearn_roc_curve(labels, np.r_[natural, images], drop_intermediate=False)
-    return float(roc_auc_score(labels, np.r_[natural, images])), float(tpr[fpr <= 0.05].max())
+    return float(roc_auc_score(labels, np.r_[natural, images])), float(tpr[fpr <= rate].max())
 
 
-def looped(scores: pa.Table, name: str, attacks: Sequence[str], resamples: int) -> np.ndarray:
+def looped(scores: pa.Table, name: str, attacks: Sequence[str], resamples: int, rate: float = 0.05) -> np.ndarray:
     """Return the mean AUC and rate over attacks of every resample, drawn and repeated image by image."""
     natural, ids = column(scores, name, "natural")
     groups = [column(scores, name, "adversarial", attack) for attack in attacks]
@@ -71,7 +71,7 @@ def looped(scores: pa.Table, name: str, attacks: Sequence[str], resamples: int) 
     for b in range(resamples):
         clean = np.repeat(natural, draw.natural[:, b])
         each = [
-            figures(clean, np.repeat(values, drawn[:, b]))
+            figures(clean, np.repeat(values, drawn[:, b]), rate)
             for (values, _), drawn in zip(groups, draw.groups, strict=True)
         ]
         found.append(np.mean(each, axis=0))
@@ -144,12 +144,15 @@ def test_macro_figures_resample_images_jointly_over_attacks() -> None:
     natural, fgsm, pgd = (column(scores, "score_fused", *which)[0] for which in sides)
     means = np.mean([figures(natural, fgsm), figures(natural, pgd)], axis=0)
     ends = np.percentile(resampled, [2.5, 97.5], axis=0)
-    assert found == Macro(
-        *(
-            pytest.approx(value, abs=1e-12)
-            for value in (means[0], ends[0, 0], ends[1, 0], means[1], ends[0, 1], ends[1, 1])
-        )
+    wanted = [means[0], ends[0, 0], ends[1, 0], means[1], ends[0, 1], ends[1, 1]]
+    assert (found.auc, found.auc_low, found.auc_high, found.tpr, found.tpr_low, found.tpr_high) == pytest.approx(
+        wanted, abs=1e-12
     )
+    assert (found.tpr_at_fpr[0.05], *found.tpr_intervals[0.05]) == pytest.approx(wanted[3:], abs=1e-12)
+    for rate in (0.01, 0.1):
+        again = looped(scores, "score_fused", ["fgsm", "pgd"], 60, rate)
+        assert found.tpr_at_fpr[rate] == pytest.approx(np.mean([figures(natural, x, rate)[1] for x in (fgsm, pgd)]))
+        assert found.tpr_intervals[rate] == pytest.approx(tuple(np.percentile(again[:, 1], [2.5, 97.5])), abs=1e-12)
     together = joint(scores, 60).compare_macro("fused", "knn", ["fgsm", "pgd"])
     both = resampled - looped(scores, "score_knn", ["fgsm", "pgd"], 60)
     assert (together.auc.low, together.auc.high) == pytest.approx(tuple(np.percentile(both[:, 0], [2.5, 97.5])))
