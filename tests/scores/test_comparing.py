@@ -16,8 +16,9 @@ from telltale.scores.comparing import Difference, JointBootstrap, PairedComparis
 from telltale.scores.contests import NATURAL_ERRORS, contest
 from telltale.scores.controls import with_controls
 from telltale.scores.evaluation import evaluate_table
+from telltale.scores.leaderboard import leaderboard
 from telltale.scores.resampling import draw_apart, draw_together
-from telltale.scores.standings import Standing, standing_sentences
+from telltale.scores.standings import Standing, ahead_sentence, all_ahead, standing_sentences
 
 N = 50
 ATTACKS = {"fgsm": (0.3, range(N)), "pgd": (1.5, range(0, N, 2)), "natural_error": (0.8, range(N, N + 30))}
@@ -232,3 +233,39 @@ def test_sentences_hide_nothing_that_beats_or_equals_the_verdict() -> None:
         "NNIF alone cannot be told apart from the fused verdict on C&W-L2.",
         f"The fused verdict does better than the best single detector on PGD and {errors}.",
     )
+
+
+def test_all_that_is_ahead_of_the_verdict_is_listed_with_its_difference() -> None:
+    names = {"score_fused": "score_nnif", "score_nnif": "score_fused"}  # the weakest stands for the verdict
+    scores = made_scores()
+    scores = scores.rename_columns([names.get(name, name) for name in scores.column_names])
+    together, others = joint(scores, 60), ("knn", "nnif", "low_confidence", "high_confidence", "random")
+    wanted = []
+    for attack in ATTACKS:
+        pairs = [together.compare("fused", name, attack) for name in others]
+        # scikit-learn's areas say who is ahead
+        areas = {name: area(scores, name, attack) for name in ("fused", *others)}
+        leading = sorted((name for name in others if areas[name] > areas["fused"]), key=lambda name: -areas[name])
+        wanted += [next(pair for pair in pairs if pair.second == name) for name in leading]
+    found = all_ahead(together, ("knn", "nnif", "fused"), others[2:], (), False)
+    assert found == tuple(wanted) and len(found) >= 2
+    beaten = sum(pair.auc.high < 0 for pair in found)
+    assert ahead_sentence(found).startswith(f"In {beaten} of these {len(found)} pairs")
+    assert all_ahead(together, ("knn", "nnif"), others[2:], (), False) == ()
+    assert "larger AUC than the fused verdict on any" in ahead_sentence(())
+    macro = all_ahead(together, ("knn", "nnif", "fused"), others[2:], ("fgsm", "pgd"), False)
+    means = {name: (area(scores, name, "fgsm") + area(scores, name, "pgd")) / 2 for name in ("fused", *others)}
+    assert [p.second for p in macro if p.attack == "macro"] == [n for n in others if means[n] > means["fused"]]
+    assert macro[len(macro) - len(found) :] == found
+    whole = evaluate_table(scores, "made", None, 0)
+    names = ("knn", "nnif", "fused")
+    assert leaderboard(whole).ahead == all_ahead(whole.joint, names, others[2:], whole.macro_attacks, False)
+
+
+def area(scores: pa.Table, name: str, attack: str) -> float:
+    """Return scikit-learn's AUC of a detector or control."""
+    rows = [r for r in with_controls(scores).to_pylist() if r["split"] == "test"]
+    key = f"control_{name}" if f"control_{name}" in rows[0] else f"score_{name}"
+    sides = [[r[key] for r in rows if r["kind"] == "natural"]]
+    sides.append([r[key] for r in rows if attack in (r["attack"], r["kind"])])
+    return float(roc_auc_score(np.repeat([0, 1], [len(side) for side in sides]), np.concatenate(sides)))

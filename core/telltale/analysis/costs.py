@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from telltale.models.trace import Trace
 from telltale.scores.controls import CONTROLS
 
 Image = npt.NDArray[np.float32]
+P = ParamSpec("P")
 Result = TypeVar("Result")
 Now = Callable[[], float]
 
@@ -136,16 +137,19 @@ def costs_of(rounds: Sequence[Round], reads: Mapping[str, Sequence[str]], pictur
         What was looked at.
     """
 
-    def median(seconds: Callable[[Round], float]) -> float:
+    def ratio(seconds: Callable[[Round], float]) -> float:
         return float(np.median([seconds(one) / one.forward for one in rounds]))
 
+    def of_kind(kind: str) -> float:
+        return ratio(lambda one: one.kinds[kind])
+
     def of_detector(name: str) -> float:
-        return median(lambda one: one.scoring[name] + sum(one.kinds.get(kind, 0.0) for kind in reads[name]))
+        return ratio(lambda one: one.scoring[name] + sum(one.kinds.get(kind, 0.0) for kind in reads[name]))
 
     return Costs(
         forward_ms=1000.0 * float(np.median([one.forward for one in rounds])),
-        trace=median(lambda one: one.trace),
-        kinds={kind: median(lambda one, kind=kind: one.kinds[kind]) for kind in rounds[0].kinds},  # type: ignore[misc]
+        trace=ratio(lambda one: one.trace),
+        kinds={kind: of_kind(kind) for kind in rounds[0].kinds},
         detectors={name: of_detector(name) for name in rounds[0].scoring},
         repeats=len(rounds),
         pictures=pictures,
@@ -153,20 +157,26 @@ def costs_of(rounds: Sequence[Round], reads: Mapping[str, Sequence[str]], pictur
 
 
 def _round(loaded: LoadedBundle, image: Image, now: Now) -> Round:
-    forward, _ = _timed(now, lambda: loaded.classifier.logits_of(image))
-    tracing, trace = _timed(now, lambda: loaded.classifier.trace(image))
+    classifier = loaded.classifier
+    forward, _ = _timed(now, classifier.logits_of, image)
+    tracing, trace = _timed(now, classifier.trace, image)
     kinds, readings = {}, {}
     for kind in loaded.available:
         if kind.readings:
-            observe = kind.observe
-            kinds[kind.name], seen = _timed(now, lambda observe=observe: observe(loaded.classifier, image, trace))  # type: ignore[misc]
-            readings[kind.name] = dict(seen.readings)
-    reads, scoring = _reads(loaded), {}
-    for name, kinds_read in reads.items():
-        score = loaded.fitted.score_all if name == FUSED else loaded.detectors[name].score
-        evidence = _evidence(loaded, image, trace, [readings.get(kind, {}) for kind in kinds_read])
-        scoring[name], _ = _timed(now, lambda score=score, evidence=evidence: score(evidence))  # type: ignore[misc]
+            kinds[kind.name], seen = _timed(now, kind.observe, classifier, image, trace)
+            readings[kind.name] = seen.readings
+    scoring = {}
+    for name, read in _reads(loaded).items():
+        evidence = _evidence(loaded, image, trace, [readings.get(kind, {}) for kind in read])
+        scoring[name] = _timed(now, _score, loaded, name, evidence)[0]
     return Round(forward, tracing, kinds, scoring)
+
+
+def _score(loaded: LoadedBundle, name: str, evidence: Evidence) -> None:
+    if name == FUSED:
+        loaded.fitted.score_all(evidence)
+    else:
+        loaded.detectors[name].score(evidence)
 
 
 def _evidence(
@@ -193,7 +203,7 @@ def _images(loaded: LoadedBundle, count: int) -> tuple[Image, str]:
     return to_floats(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)), RANDOM_PIXELS
 
 
-def _timed(now: Now, work: Callable[[], Result]) -> tuple[float, Result]:
+def _timed(now: Now, work: Callable[P, Result], *arguments: P.args, **named: P.kwargs) -> tuple[float, Result]:
     start = now()
-    result = work()
+    result = work(*arguments, **named)
     return now() - start, result
