@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -153,13 +155,15 @@ def test_changes_of_a_pixel_are_written_as_their_field_writes_them(change: float
     assert words.pixel_change(change, colour) == said
 
 
-def test_natural_shift_is_shown_as_stored_or_the_command_that_makes_it(monkeypatch, tmp_path) -> None:
+def test_natural_shift_is_shown_as_stored_or_the_command_that_makes_it(
+    engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(shift_results, "RESULTS", tmp_path)
     app = open_app("app_pages/detectors.py")
     assert not app.exception
     assert "`telltale leaderboard digits --shift --store` measures it" in text_of(app)
     before = len(app.dataframe)
-    shift_results.save_shift(FakeBundle(), made_shift())
+    shift_results.save_shift(bundle, made_shift())
     app = open_app("app_pages/detectors.py")
     assert not app.exception and len(app.dataframe) == before + 1
     shown = app.dataframe[-1].value

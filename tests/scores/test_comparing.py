@@ -255,7 +255,8 @@ def test_all_that_is_ahead_of_the_verdict_is_listed_with_its_difference() -> Non
     assert "larger AUC than the fused verdict on any" in ahead_sentence(())
     macro = all_ahead(together, ("knn", "nnif", "fused"), others[2:], ("fgsm", "pgd"), False)
     means = {name: (area(scores, name, "fgsm") + area(scores, name, "pgd")) / 2 for name in ("fused", *others)}
-    assert [p.second for p in macro if p.attack == "macro"] == [n for n in others if means[n] > means["fused"]]
+    leading = sorted((name for name in others if means[name] > means["fused"]), key=lambda name: -means[name])
+    assert [pair.second for pair in macro if pair.attack == "macro"] == leading
     assert macro[len(macro) - len(found) :] == found
     whole = evaluate_table(scores, "made", None, 0)
     names = ("knn", "nnif", "fused")
