@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.fake_analysis import FakeBundle, FakeEngine
 from support.pages import ATTACKED, PAGES, open_app, show, text_of
+from support.shifted import made_shift
 from telltale.scores.samples import teaching_samples
+from telltale.studies.shift import results as shift_results
 from telltale_app import pins, words
 from telltale_app.panels import pinned
 
@@ -149,3 +153,22 @@ def test_p_values_are_counted_in_images(p_value: float, said: str) -> None:
 )
 def test_changes_of_a_pixel_are_written_as_their_field_writes_them(change: float, colour: bool, said: str) -> None:
     assert words.pixel_change(change, colour) == said
+
+
+def test_natural_shift_is_shown_as_stored_or_the_command_that_makes_it(
+    engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shift_results, "RESULTS", tmp_path)
+    app = open_app("app_pages/detectors.py")
+    assert not app.exception
+    assert "`telltale leaderboard digits --shift --store` measures it" in text_of(app)
+    before = len(app.dataframe)
+    shift_results.save_shift(bundle, made_shift())
+    app = open_app("app_pages/detectors.py")
+    assert not app.exception and len(app.dataframe) == before + 1
+    shown = app.dataframe[-1].value
+    assert shown["as it is"].tolist() == [4.0, 5.0] and shown["noise σ 8/255"].tolist() == [15.0, 16.25]
+    assert "exceed 10 % under some change for NNIF (15 %, noise σ 8/255)" in text_of(app)
+    (tmp_path / "digits.parquet").write_bytes(b"nothing")
+    app = open_app("app_pages/detectors.py")
+    assert not app.exception and len(app.error) == 1

@@ -16,6 +16,8 @@ from telltale.analysis.reading import count_noticing
 from telltale.analysis.results import Analysis
 from telltale.model_errors.evaluated import evaluated_images
 from telltale.scores.controls import controls_in
+from telltale.scores.evaluation import evaluate_stored
+from telltale.scores.leaderboard import leaderboard
 from telltale.scores.rates import rates_of
 from telltale.scores.table import natural_test_ids
 from telltale.scores.titles import detector_title
@@ -138,7 +140,12 @@ def test_the_detectors_page_hides_no_control_that_wins(app: AppTest) -> None:
     said = " ".join(element.value for element in app.markdown)
     assert "Low softmax confidence alone does better than the fused verdict on C&W-L2" in said
     scores = telltale.bundle.load_bundle("digits").scores
-    figures, shown = (element.value for element in app.dataframe[:2])
+    behind, figures, shown = (element.value for element in app.dataframe[:3])
+    wanted = leaderboard(evaluate_stored(telltale.bundle.load_bundle("digits"))).ahead
+    assert list(zip(behind["AUC ahead by"], behind["by"], strict=True)) == [
+        (pytest.approx(-pair.auc.value), detector_title(pair.second)) for pair in wanted
+    ]
+    assert "**Where the fused verdict is beaten.** In 4 of these 12 pairs" in said
     controls = [name for name in figures["detector"] if name.startswith("Control: ")]
     assert controls == [detector_title(name) for name in controls_in(scores)]
     rates = rates_of(scores, 0.05)

@@ -12,12 +12,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from telltale.base.errors import InputError
-from telltale.scores.comparing import Difference, JointBootstrap, Macro, PairedComparison, compare
+from telltale.scores.comparing import Difference, JointBootstrap, PairedComparison, compare
 from telltale.scores.contests import NATURAL_ERRORS, contest
 from telltale.scores.controls import with_controls
 from telltale.scores.evaluation import evaluate_table
+from telltale.scores.leaderboard import leaderboard
 from telltale.scores.resampling import draw_apart, draw_together
-from telltale.scores.standings import Standing, standing_sentences
+from telltale.scores.standings import Standing, ahead_sentence, all_ahead, standing_sentences
 
 N = 50
 ATTACKS = {"fgsm": (0.3, range(N)), "pgd": (1.5, range(0, N, 2)), "natural_error": (0.8, range(N, N + 30))}
@@ -55,14 +56,14 @@ def column(scores: pa.Table, name: str, kind: str, attack: str = "") -> tuple[np
     return np.array([r[name] for r in rows], dtype=np.float64), np.array([r["image_id"] for r in rows])
 
 
-def figures(natural: np.ndarray, images: np.ndarray) -> tuple[float, float]:
-    """Return scikit-learn's AUC, and the best rate that its curve holds at 5 % false positives."""
+def figures(natural: np.ndarray, images: np.ndarray, rate: float = 0.05) -> tuple[float, float]:
+    """Return scikit-learn's AUC, and the best rate that its curve holds at a rate of false positives."""
     labels = np.r_[np.zeros(len(natural)), np.ones(len(images))]
     fpr, tpr, _ = sklearn_roc_curve(labels, np.r_[natural, images], drop_intermediate=False)
-    return float(roc_auc_score(labels, np.r_[natural, images])), float(tpr[fpr <= 0.05].max())
+    return float(roc_auc_score(labels, np.r_[natural, images])), float(tpr[fpr <= rate].max())
 
 
-def looped(scores: pa.Table, name: str, attacks: Sequence[str], resamples: int) -> np.ndarray:
+def looped(scores: pa.Table, name: str, attacks: Sequence[str], resamples: int, rate: float = 0.05) -> np.ndarray:
     """Return the mean AUC and rate over attacks of every resample, drawn and repeated image by image."""
     natural, ids = column(scores, name, "natural")
     groups = [column(scores, name, "adversarial", attack) for attack in attacks]
@@ -71,7 +72,7 @@ def looped(scores: pa.Table, name: str, attacks: Sequence[str], resamples: int) 
     for b in range(resamples):
         clean = np.repeat(natural, draw.natural[:, b])
         each = [
-            figures(clean, np.repeat(values, drawn[:, b]))
+            figures(clean, np.repeat(values, drawn[:, b]), rate)
             for (values, _), drawn in zip(groups, draw.groups, strict=True)
         ]
         found.append(np.mean(each, axis=0))
@@ -144,12 +145,15 @@ def test_macro_figures_resample_images_jointly_over_attacks() -> None:
     natural, fgsm, pgd = (column(scores, "score_fused", *which)[0] for which in sides)
     means = np.mean([figures(natural, fgsm), figures(natural, pgd)], axis=0)
     ends = np.percentile(resampled, [2.5, 97.5], axis=0)
-    assert found == Macro(
-        *(
-            pytest.approx(value, abs=1e-12)
-            for value in (means[0], ends[0, 0], ends[1, 0], means[1], ends[0, 1], ends[1, 1])
-        )
+    wanted = [means[0], ends[0, 0], ends[1, 0], means[1], ends[0, 1], ends[1, 1]]
+    assert (found.auc, found.auc_low, found.auc_high, found.tpr, found.tpr_low, found.tpr_high) == pytest.approx(
+        wanted, abs=1e-12
     )
+    assert (found.tpr_at_fpr[0.05], *found.tpr_intervals[0.05]) == pytest.approx(wanted[3:], abs=1e-12)
+    for rate in (0.01, 0.1):
+        again = looped(scores, "score_fused", ["fgsm", "pgd"], 60, rate)
+        assert found.tpr_at_fpr[rate] == pytest.approx(np.mean([figures(natural, x, rate)[1] for x in (fgsm, pgd)]))
+        assert found.tpr_intervals[rate] == pytest.approx(tuple(np.percentile(again[:, 1], [2.5, 97.5])), abs=1e-12)
     together = joint(scores, 60).compare_macro("fused", "knn", ["fgsm", "pgd"])
     both = resampled - looped(scores, "score_knn", ["fgsm", "pgd"], 60)
     assert (together.auc.low, together.auc.high) == pytest.approx(tuple(np.percentile(both[:, 0], [2.5, 97.5])))
@@ -229,3 +233,40 @@ def test_sentences_hide_nothing_that_beats_or_equals_the_verdict() -> None:
         "NNIF alone cannot be told apart from the fused verdict on C&W-L2.",
         f"The fused verdict does better than the best single detector on PGD and {errors}.",
     )
+
+
+def test_all_that_is_ahead_of_the_verdict_is_listed_with_its_difference() -> None:
+    names = {"score_fused": "score_nnif", "score_nnif": "score_fused"}  # the weakest stands for the verdict
+    scores = made_scores()
+    scores = scores.rename_columns([names.get(name, name) for name in scores.column_names])
+    together, others = joint(scores, 60), ("knn", "nnif", "low_confidence", "high_confidence", "random")
+    wanted = []
+    for attack in ATTACKS:
+        pairs = [together.compare("fused", name, attack) for name in others]
+        # scikit-learn's areas say who is ahead
+        areas = {name: area(scores, name, attack) for name in ("fused", *others)}
+        leading = sorted((name for name in others if areas[name] > areas["fused"]), key=lambda name: -areas[name])
+        wanted += [next(pair for pair in pairs if pair.second == name) for name in leading]
+    found = all_ahead(together, ("knn", "nnif", "fused"), others[2:], (), False)
+    assert found == tuple(wanted) and len(found) >= 2
+    beaten = sum(pair.auc.high < 0 for pair in found)
+    assert ahead_sentence(found).startswith(f"In {beaten} of these {len(found)} pairs")
+    assert all_ahead(together, ("knn", "nnif"), others[2:], (), False) == ()
+    assert "larger AUC than the fused verdict on any" in ahead_sentence(())
+    macro = all_ahead(together, ("knn", "nnif", "fused"), others[2:], ("fgsm", "pgd"), False)
+    means = {name: (area(scores, name, "fgsm") + area(scores, name, "pgd")) / 2 for name in ("fused", *others)}
+    leading = sorted((name for name in others if means[name] > means["fused"]), key=lambda name: -means[name])
+    assert [pair.second for pair in macro if pair.attack == "macro"] == leading
+    assert macro[len(macro) - len(found) :] == found
+    whole = evaluate_table(scores, "made", None, 0)
+    names = ("knn", "nnif", "fused")
+    assert leaderboard(whole).ahead == all_ahead(whole.joint, names, others[2:], whole.macro_attacks, False)
+
+
+def area(scores: pa.Table, name: str, attack: str) -> float:
+    """Return scikit-learn's AUC of a detector or control."""
+    rows = [r for r in with_controls(scores).to_pylist() if r["split"] == "test"]
+    key = f"control_{name}" if f"control_{name}" in rows[0] else f"score_{name}"
+    sides = [[r[key] for r in rows if r["kind"] == "natural"]]
+    sides.append([r[key] for r in rows if attack in (r["attack"], r["kind"])])
+    return float(roc_auc_score(np.repeat([0, 1], [len(side) for side in sides]), np.concatenate(sides)))

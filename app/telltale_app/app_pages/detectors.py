@@ -8,7 +8,7 @@ from telltale.scores.contests import NATURAL_ERRORS, contest, opponent_title, op
 from telltale.scores.controls import controls_in
 from telltale.scores.table import attacks_in, scored_detectors
 from telltale_app import catalogue, layout
-from telltale_app.panels import controls, rejection, roc, standing
+from telltale_app.panels import controls, natural_shift, rejection, roc, standing
 from telltale_app.panels.live import live_run
 
 layout.opening(
@@ -53,6 +53,7 @@ if chosen.possible and contests:
     roc.show_table(bundle, contests, current)
     standing.show_macro(bundle, detector)
     standing.show_shown_as(bundle, current)
+    natural_shift.show_shift(bundle)
 else:
     st.info("There are no stored test scores for this choice.", icon=":material/info:")
 rejection.show_rejection(bundle, current.case.alpha)

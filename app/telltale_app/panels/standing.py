@@ -11,15 +11,15 @@ import streamlit as st
 from telltale.figures.palette import BAND
 from telltale.scores import rates, table
 from telltale.scores.contests import NATURAL_ERRORS, opponent_title
-from telltale.scores.evaluation import stored_joint, stored_macro_attacks, stored_standings
-from telltale.scores.standings import Standing, standing_sentences
+from telltale.scores.evaluation import stored_ahead, stored_joint, stored_macro_attacks, stored_standings
+from telltale.scores.standings import Standing, ahead_sentence, standing_sentences, where
 from telltale.scores.titles import kind_title
 from telltale_app import catalogue, words
 from telltale_app.analyses import CaseAnalysis
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
-    from telltale.scores.comparing import JointBootstrap, Macro
+    from telltale.scores.comparing import JointBootstrap, Macro, PairedComparison
 
 GROUP_TITLES = {
     table.NATURAL: "natural, read correctly",
@@ -37,11 +37,43 @@ def show_standings(bundle: Bundle) -> None:
         st.markdown("This model has no fused verdict to compare.")
         return
     st.markdown("\n".join(f"- {sentence}" for sentence in standing_sentences(found)))
+    _show_ahead(bundle)
     st.caption(
         "By AUC on the stored test scores; better or worse only where the 95 % interval of the difference leaves 0 out "
         "(1,000 resamples of whole images, the same for both). The best control and the best detector are chosen on "
         "these very images, which favours them."
     )
+
+
+def _show_ahead(bundle: Bundle) -> None:
+    """List every detector and control that is ahead of the fused verdict, attack by attack."""
+    found = _ahead(bundle, bundle.id)
+    st.markdown(f"**Where the fused verdict is beaten.** {ahead_sentence(found)}")
+    if not found:
+        return
+    rows = [
+        {
+            "test images": _upper(where(pair)),
+            "by": catalogue.detector_title(pair.second),
+            "AUC ahead by": -pair.auc.value,
+            "95 % interval": f"{-pair.auc.high:.3f} to {-pair.auc.low:.3f}",
+            "the verdict is": "beaten" if pair.auc.outcome == "worse" else "not told apart from it",
+        }
+        for pair in found
+    ]
+    st.dataframe(
+        rows,
+        hide_index=True,
+        alt="Detectors and controls with a larger AUC than the fused verdict, per attack, with the difference",
+        column_config={
+            "test images": st.column_config.TextColumn(pinned=True),
+            "AUC ahead by": st.column_config.NumberColumn(format="%.3f"),
+        },
+    )
+
+
+def _upper(words_within: str) -> str:
+    return words_within[:1].upper() + words_within[1:]
 
 
 def show_macro(bundle: Bundle, detector: str) -> None:
@@ -66,6 +98,11 @@ def _joint(_bundle: Bundle, bundle_id: str) -> JointBootstrap:  # noqa: ARG001  
 @st.cache_data(max_entries=16, show_spinner=False)
 def _standings(_bundle: Bundle, bundle_id: str) -> tuple[Standing, ...]:
     return stored_standings(_bundle, _joint(_bundle, bundle_id))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _ahead(_bundle: Bundle, bundle_id: str) -> tuple[PairedComparison, ...]:
+    return stored_ahead(_bundle, _joint(_bundle, bundle_id))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

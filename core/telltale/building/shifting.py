@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,63 +21,8 @@ from telltale.bundle.fitted import FittedFiles
 from telltale.data.shifts import SHIFTS
 from telltale.scores.controls import column_of, controls_in, with_controls
 from telltale.scores.rates import Rate, thresholds
+from telltale.scores.shift import AlarmsUnderShift, ShiftAlarms
 from telltale.scores.table import KIND, NATURAL, SPLIT, draw_test_ids, numbers, scored_detectors
-
-
-@dataclass(frozen=True)
-class AlarmsUnderShift:
-    """Alarms under one kind of shift.
-
-    Attributes
-    ----------
-    name, title : str
-        Of `telltale.data.shifts.SHIFTS`.
-    kept : int
-        Images that are still read correctly: the others are no longer natural images read correctly.
-    alarms : mapping of str to Rate
-        By detector and control, among those kept.
-    """
-
-    name: str
-    title: str
-    kept: int
-    alarms: Mapping[str, Rate]
-
-
-@dataclass(frozen=True)
-class ShiftAlarms:
-    """Alarms under every kind of shift.
-
-    Attributes
-    ----------
-    alpha : float
-    images : int
-        Natural test images read correctly that each shift was applied to.
-    names : tuple of str
-        Detectors and controls.
-    shifts : tuple of AlarmsUnderShift
-    """
-
-    alpha: float
-    images: int
-    names: tuple[str, ...]
-    shifts: tuple[AlarmsUnderShift, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """Return the alarms as JSON holds them."""
-        return {
-            "alpha": self.alpha,
-            "images": self.images,
-            "shifts": [
-                {
-                    "name": shift.name,
-                    "title": shift.title,
-                    "kept": shift.kept,
-                    "alarms": {name: rate.to_json() for name, rate in shift.alarms.items()},
-                }
-                for shift in self.shifts
-            ],
-        }
 
 
 def shift_alarms(loaded: LoadedBundle, alpha: float, images: int, progress: Progress) -> ShiftAlarms:

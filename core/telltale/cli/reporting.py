@@ -11,17 +11,21 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from telltale.scores.controls import CONTROLS
-from telltale.scores.standings import standing_sentences
+from telltale.scores.metrics import FALSE_POSITIVE_RATES
+from telltale.scores.shift import shift_sentences
+from telltale.scores.standings import ahead_sentence, standing_sentences, where
 from telltale.scores.titles import percent
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from telltale.building.shifting import ShiftAlarms
+    from telltale.analysis.costs import Costs
     from telltale.scores.comparing import Macro, PairedComparison
     from telltale.scores.evaluation import Evaluation
     from telltale.scores.leaderboard import Leaderboard, LeaderboardRow
-    from telltale.scores.rates import Rate, Rates
+    from telltale.scores.rates import FalseAlarms, Rate, Rates
+    from telltale.scores.rejection import Success
+    from telltale.scores.shift import ShiftAlarms
 
     Ends: TypeAlias = tuple[float, float]
 
@@ -57,46 +61,77 @@ def controls_sentence(names: Iterable[str]) -> str:
 
 def print_rates(rates: Rates) -> None:
     """Print false alarms and what the fused verdict shows images as; nothing without calibration images."""
-    alpha = percent(rates.alpha)
-    if rates.alarms:
-        _print_lines(
-            [f"False alarms at α {alpha} on natural test images: those read correctly, and all, misread ones included."]
-        )
-        first = rates.alarms[0]
-        heads = (f"{first.correct.total:,} read correctly", "95 % interval", f"all {first.every.total:,}")
-        table = Table(Column("", no_wrap=True), *heads, "95 % interval", **THIN)
-        for alarm in rates.alarms:
-            table.add_row(_name(alarm.name), *_rate(alarm.correct), *_rate(alarm.every))
-        Console().print(table)
-    if rates.shown:
-        _print_lines([f"What the fused verdict shows images as, at α {alpha}:"])
-        table = Table(
-            Column("images", no_wrap=True), "number", "adversarial", "probably wrong", "looks natural", **THIN
-        )
-        for shown in rates.shown:
-            shares = (percent(rate.share) for rate in (shown.adversarial, shown.error, shown.natural))
-            table.add_row(shown.group, f"{shown.adversarial.total:,}", *shares)
-        Console().print(table)
+    print_false_alarms(rates.alpha, rates.alarms)
+    print_shown(rates)
 
 
-def print_leaderboard(found: Leaderboard) -> None:
-    """Print one table per attack, the best row first, each beside the fused verdict."""
+def print_false_alarms(alpha: float, alarms: Sequence[FalseAlarms]) -> None:
+    """Print how many natural images every detector and control alarms on; nothing without calibration images."""
+    if not alarms:
+        return
+    asked = f"False alarms at α {percent(alpha)} on natural test images: "
+    _print_lines([f"{asked}those read correctly, and all, misread ones included."])
+    first = alarms[0]
+    heads = (f"{first.correct.total:,} read correctly", "95 % interval", f"all {first.every.total:,}")
+    table = Table(Column("", no_wrap=True), *heads, "95 % interval", **THIN)
+    for alarm in alarms:
+        table.add_row(_name(alarm.name), *_rate(alarm.correct), *_rate(alarm.every))
+    Console().print(table)
+
+
+def print_shown(rates: Rates) -> None:
+    """Print what the fused verdict shows images as; nothing without calibration images."""
+    if not rates.shown:
+        return
+    _print_lines([f"What the fused verdict shows images as, at α {percent(rates.alpha)}:"])
+    table = Table(Column("images", no_wrap=True), "number", "adversarial", "probably wrong", "looks natural", **THIN)
+    for shown in rates.shown:
+        shares = (percent(rate.share) for rate in (shown.adversarial, shown.error, shown.natural))
+        table.add_row(shown.group, f"{shown.adversarial.total:,}", *shares)
+    Console().print(table)
+
+
+def print_leaderboard(found: Leaderboard, costs: Costs | None = None) -> None:
+    """Print one table per attack, the best row first, each beside the fused verdict, and what costs were measured."""
     for attack in found.attacks:
-        rows = found.of(attack)
-        table = _ranking([], [_name(row.name) for row in rows])
-        table.title, table.title_justify = attack, "left"
-        table.add_column("fused is", no_wrap=True)
-        for row in rows:
-            table.add_row(_name(row.name), *_macro_figures(row), _beside(row.fused))
-        Console().print(table)
+        Console().print(_attack_table(attack, found.of(attack), costs))
     _print_lines([controls_sentence(row.name for row in found.rows if row.control)])
     _print_lines(
         [
+            "95 % intervals stand below their figures.",
             "fused is: better or worse where the 95 % interval of the paired difference in AUC leaves 0 out, else "
-            "equal; the difference stands beside it. Resamples draw whole images with all their versions.",
+            "equal; the difference stands below. Resamples draw whole images with all their versions.",
+            *([] if costs is None else [costs.sentence()]),
             *found.sentences,
         ]
     )
+    _print_ahead(found.ahead)
+
+
+def _attack_table(attack: str, rows: Sequence[LeaderboardRow], costs: Costs | None) -> Table:
+    heads = [f"TPR@{100 * rate:g}%" for rate in FALSE_POSITIVE_RATES]
+    columns = ["detector", "AUC", *heads, "fused\nis", *([] if costs is None else ["cost"])]
+    table = Table(*(Column(name, no_wrap=True) for name in columns), title=attack, title_justify="left", **THIN)
+    for row in rows:
+        area = f"{row.auc:.3f}\n{row.auc_low:.3f}–{row.auc_high:.3f}"
+        rates = [(row.tpr_at_fpr[rate], *row.tpr_intervals[rate]) for rate in FALSE_POSITIVE_RATES]
+        cost = [] if costs is None else [costs.said_of(row.name)]
+        said = ("{:.3f}\n{:.2f}–{:.2f}".format(*figures) for figures in rates)
+        table.add_row(_name(row.name), area, *said, _beside(row.fused), *cost)
+    return table
+
+
+def _print_ahead(found: Sequence[PairedComparison]) -> None:
+    """Print where another is ahead of the fused verdict, and by how much."""
+    _print_lines(["", "Where the fused verdict is beaten", ahead_sentence(found)])
+    if not found:
+        return
+    unbroken = (Column(head, no_wrap=True) for head in ("by", "AUC ahead by", "95 % interval"))
+    table = Table("on", *unbroken, "fused is", **THIN)
+    for pair in found:
+        ends = f"{-pair.auc.high:.3f} to {-pair.auc.low:.3f}"
+        table.add_row(where(pair), _name(pair.second), f"{-pair.auc.value:.3f}", ends, pair.auc.outcome)
+    Console().print(table)
 
 
 def print_shift(found: ShiftAlarms) -> None:
@@ -112,6 +147,22 @@ def print_shift(found: ShiftAlarms) -> None:
     for name in found.names:
         table.add_row(_name(name), *(percent(shift.alarms[name].share) for shift in found.shifts))
     Console().print(table)
+    _print_lines(shift_sentences(found))
+
+
+def print_adaptive(title: str, alpha: float, found: Sequence[Success]) -> None:
+    """Print what an attacker who knows the detectors achieves, budget by budget."""
+    _print_lines([f"{title}: of all attacked images, at α {percent(alpha)}:"])
+    table = Table("attack", "ε in levels", "wrong", "and not rejected", "95 % interval", "images", **THIN)
+    for success in found:
+        shares = (percent(success.before.share), *_rate(success.after))
+        table.add_row(success.title, str(success.eps), *shares, f"{success.after.total:,}")
+    Console().print(table)
+
+
+def print_missing(what: str, command: str) -> None:
+    """Say in one line that something is not stored, and what makes it."""
+    _print_lines([f"{what}: nothing is stored for this model; `{command}` makes it."])
 
 
 def _ranking(columns: Sequence[str], names: Sequence[str]) -> Table:
@@ -124,7 +175,7 @@ def _name(name: str) -> str:
     return f"({name})" if name in CONTROLS else name
 
 
-def _macro_figures(row: Macro | LeaderboardRow) -> list[str]:
+def _macro_figures(row: Macro) -> list[str]:
     return _figures(row.auc, (row.auc_low, row.auc_high), row.tpr, (row.tpr_low, row.tpr_high))
 
 
@@ -138,7 +189,7 @@ def _rate(rate: Rate) -> list[str]:
 
 
 def _beside(pair: PairedComparison | None) -> str:
-    return "" if pair is None else f"{pair.auc.outcome} {pair.auc.value:+.3f}"
+    return "" if pair is None else f"{pair.auc.outcome}\n{pair.auc.value:+.3f}"
 
 
 def _print_lines(lines: Iterable[str]) -> None:

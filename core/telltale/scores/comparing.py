@@ -94,6 +94,9 @@ class Macro:
     ----------
     auc, auc_low, auc_high, tpr, tpr_low, tpr_high : float
         `tpr` at a false-positive rate of 0.05; 95 % bootstrap intervals.
+    tpr_at_fpr : mapping of float to float
+        For every rate of `FALSE_POSITIVE_RATES`.
+    tpr_intervals : mapping of float to (float, float)
     """
 
     auc: float
@@ -102,6 +105,15 @@ class Macro:
     tpr: float
     tpr_low: float
     tpr_high: float
+    tpr_at_fpr: Mapping[float, float]
+    tpr_intervals: Mapping[float, tuple[float, float]]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the means as JSON holds them."""
+        return vars(self) | {
+            "tpr_at_fpr": {f"{rate:g}": value for rate, value in self.tpr_at_fpr.items()},
+            "tpr_intervals": {f"{rate:g}": list(ends) for rate, ends in self.tpr_intervals.items()},
+        }
 
 
 def compare(first: Contest, second: Contest, seed: int = 0, n_resamples: int = N_BOOTSTRAP) -> PairedComparison:
@@ -176,8 +188,11 @@ class JointBootstrap:
 
     def macro(self, name: str, attacks: Sequence[str]) -> Macro:
         """Return the means over several attacks, which must be paired with the natural images."""
-        areas, rates = self._means(name, attacks)
-        return Macro(areas[0], *interval(areas[1]), rates[0], *interval(rates[1]))
+        value, areas = self._mean_area(name, attacks)
+        rates = {rate: self._mean_rate(name, attacks, rate) for rate in FALSE_POSITIVE_RATES}
+        means = {rate: mean for rate, (mean, _) in rates.items()}
+        ends = {rate: interval(resampled) for rate, (_, resampled) in rates.items()}
+        return Macro(value, *interval(areas), means[COMPARED_RATE], *ends[COMPARED_RATE], means, ends)
 
     def compare(self, first: str, second: str, attack: str, column: str | None = None) -> PairedComparison:
         """Compare two on one set of images; `column` holds the first's scores where it is no detector's."""
@@ -188,21 +203,21 @@ class JointBootstrap:
 
     def compare_macro(self, first: str, second: str, attacks: Sequence[str]) -> PairedComparison:
         """Compare the means of two over several attacks, which must be paired with the natural images."""
-        one, other = (self._means(name, attacks) for name in (first, second))
-        pairs = zip(one, other, strict=True)
-        return PairedComparison(first, second, MACRO, *(_difference(a - b, c - d) for (a, c), (b, d) in pairs))
+        areas = [self._mean_area(name, attacks) for name in (first, second)]
+        rates = [self._mean_rate(name, attacks, COMPARED_RATE) for name in (first, second)]
+        differences = (_difference(a - c, b - d) for (a, b), (c, d) in (areas, rates))
+        return PairedComparison(first, second, MACRO, *differences)
 
-    def _means(self, name: str, attacks: Sequence[str]) -> tuple[tuple[float, Doubles], tuple[float, Doubles]]:
-        """Return mean AUC and mean true-positive rate, each with those of every resample."""
-        resampled = [self._resampled(name, attack) for attack in attacks]
-        values = [self._values(name, attack) for attack in attacks]
-        return (
-            (float(np.mean([auc(*pair) for pair in values])), np.mean([one.auc for one in resampled], axis=0)),
-            (
-                float(np.mean([_tpr(*pair) for pair in values])),
-                np.mean([one.tpr[COMPARED_RATE] for one in resampled], axis=0),
-            ),
-        )
+    def _mean_area(self, name: str, attacks: Sequence[str]) -> tuple[float, Doubles]:
+        """Return the mean AUC, and that of every resample."""
+        resampled = [self._resampled(name, attack).auc for attack in attacks]
+        return float(np.mean([self.auc(name, attack) for attack in attacks])), np.mean(resampled, axis=0)
+
+    def _mean_rate(self, name: str, attacks: Sequence[str], rate: float) -> tuple[float, Doubles]:
+        """Return the mean true-positive rate at a false-positive rate, and that of every resample."""
+        resampled = [self._resampled(name, attack).tpr[rate] for attack in attacks]
+        values = [tpr_at_fpr(*self._values(name, attack), rate) for attack in attacks]
+        return float(np.mean(values)), np.mean(resampled, axis=0)
 
     def _values(self, name: str, attack: str, column: str | None = None) -> tuple[Doubles, Doubles]:
         column = column or column_of(name)

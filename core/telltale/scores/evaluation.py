@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,11 +12,11 @@ from telltale.base.display import Drawn
 from telltale.base.errors import DamagedBundleError
 from telltale.detectors.fusion import ERROR_SCORE
 from telltale.scores.calibration import check_alpha
-from telltale.scores.comparing import JointBootstrap, Macro
+from telltale.scores.comparing import JointBootstrap, Macro, PairedComparison
 from telltale.scores.controls import controls_in, with_controls
 from telltale.scores.metrics import DetectorMetrics, macro_auc
 from telltale.scores.rates import Rates, rates_of
-from telltale.scores.standings import Standing, standings
+from telltale.scores.standings import Standing, all_ahead, standings
 from telltale.scores.table import (
     ADVERSARIAL,
     ATTACK,
@@ -112,7 +112,7 @@ class Evaluation(Drawn):
             ],
             "natural_errors": None if self.natural_errors is None else self.natural_errors.to_json(),
             "controls": [row.to_json() for row in self.controls],
-            "macro": {name: None if macro is None else asdict(macro) for name, macro in self.macro.items()},
+            "macro": {name: None if macro is None else macro.to_json() for name, macro in self.macro.items()},
             "standings": [standing.to_json() for standing in self.standings],
             "rates": self.rates.to_json(),
         }
@@ -227,14 +227,33 @@ def stored_standings(bundle: Scored, joint: JointBootstrap) -> tuple[Standing, .
     return _standings(joint, bundle.scores, stored_macro_attacks(bundle, joint))
 
 
+def stored_ahead(bundle: Scored, joint: JointBootstrap) -> tuple[PairedComparison, ...]:
+    """Return every detector and control with a larger AUC than a bundle's fused verdict, attack by attack.
+
+    Parameters
+    ----------
+    bundle : Scored
+    joint : JointBootstrap
+        `stored_joint` of it.
+    """
+    return all_ahead(joint, *_compared(joint, bundle.scores, stored_macro_attacks(bundle, joint)))
+
+
 def stored_macro_attacks(bundle: Scored, joint: JointBootstrap) -> tuple[str, ...]:
     """Return the attacks behind a bundle's macro figures; empty where one of them has no successes."""
     return _present(joint, bundle.macro_attacks or [name for name in joint.groups if name != NATURAL_ERROR])
 
 
 def _standings(joint: JointBootstrap, scores: pa.Table, macro_attacks: Sequence[str]) -> tuple[Standing, ...]:
+    return standings(joint, *_compared(joint, scores, macro_attacks))
+
+
+def _compared(
+    joint: JointBootstrap, scores: pa.Table, macro_attacks: Sequence[str]
+) -> tuple[Sequence[str], Sequence[str], Sequence[str], bool]:
+    """Return what stands beside the fused verdict, as `standings` takes it."""
     with_errors = NATURAL_ERROR in joint.groups and ERROR_SCORE in scores.column_names
-    return standings(joint, scored_detectors(scores), controls_in(scores), macro_attacks, with_errors)
+    return scored_detectors(scores), controls_in(scores), macro_attacks, with_errors
 
 
 def _present(joint: JointBootstrap, macro_attacks: Sequence[str]) -> tuple[str, ...]:

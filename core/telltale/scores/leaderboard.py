@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
@@ -9,8 +10,10 @@ from telltale.scores.comparing import COMPARED_RATE, MACRO, PairedComparison
 from telltale.scores.controls import CONTROLS
 from telltale.scores.evaluation import Evaluation
 from telltale.scores.metrics import DetectorMetrics
-from telltale.scores.standings import standing_sentences
+from telltale.scores.standings import ahead, standing_sentences
 from telltale.scores.table import NATURAL_ERROR
+
+_BY_RATE = ("tpr_at_fpr", "tpr_intervals")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class LeaderboardRow:
     control : bool
     auc, auc_low, auc_high, tpr, tpr_low, tpr_high : float
         `tpr` at a false-positive rate of 0.05, with 95 % intervals.
+    tpr_at_fpr : mapping of float to float
+        At false-positive rates of 0.01, 0.05 and 0.1.
+    tpr_intervals : mapping of float to (float, float)
     fused : PairedComparison or None
         The fused verdict (against natural errors its score of errors, where it has one) minus this one; None for
         itself, and where there is none.
@@ -40,12 +46,15 @@ class LeaderboardRow:
     tpr: float
     tpr_low: float
     tpr_high: float
+    tpr_at_fpr: Mapping[float, float]
+    tpr_intervals: Mapping[float, tuple[float, float]]
     fused: PairedComparison | None
 
     def to_json(self) -> dict[str, object]:
         """Return the row as JSON holds it."""
-        plain = {name: value for name, value in vars(self).items() if name != "fused"}
-        return {**plain, "fused_minus_this": None if self.fused is None else self.fused.to_json()}
+        plain = {name: value for name, value in vars(self).items() if name not in {"fused", *_BY_RATE}}
+        by_rate = {name: {f"{rate:g}": value for rate, value in getattr(self, name).items()} for name in _BY_RATE}
+        return {**plain, **by_rate, "fused_minus_this": None if self.fused is None else self.fused.to_json()}
 
 
 @dataclass(frozen=True)
@@ -57,10 +66,13 @@ class Leaderboard:
     rows : tuple of LeaderboardRow
     sentences : tuple of str
         What the comparisons come to.
+    ahead : tuple of PairedComparison
+        Where another detector or a control has a larger AUC than the fused verdict (`telltale.scores.standings.ahead`).
     """
 
     rows: tuple[LeaderboardRow, ...]
     sentences: tuple[str, ...]
+    ahead: tuple[PairedComparison, ...]
 
     def of(self, attack: str) -> tuple[LeaderboardRow, ...]:
         """Return the rows of one attack, the best first."""
@@ -85,7 +97,8 @@ def leaderboard(evaluation: Evaluation) -> Leaderboard:
     rows += [_row(evaluation, figures) for figures in (*evaluation.rows, *evaluation.controls, *extra)]
     order = list(dict.fromkeys(row.attack for row in rows))
     rows.sort(key=lambda row: (order.index(row.attack), -row.auc))
-    return Leaderboard(tuple(rows), standing_sentences(evaluation.standings))
+    compared = [row.fused for row in rows if row.fused is not None]
+    return Leaderboard(tuple(rows), standing_sentences(evaluation.standings), ahead(compared))
 
 
 def _macro_row(evaluation: Evaluation, name: str) -> LeaderboardRow | None:
@@ -105,6 +118,8 @@ def _macro_row(evaluation: Evaluation, name: str) -> LeaderboardRow | None:
         macro.tpr,
         macro.tpr_low,
         macro.tpr_high,
+        macro.tpr_at_fpr,
+        macro.tpr_intervals,
         against,
     )
 
@@ -125,5 +140,7 @@ def _row(evaluation: Evaluation, figures: DetectorMetrics) -> LeaderboardRow:
         figures.auc_high,
         figures.tpr_at_fpr[COMPARED_RATE],
         *figures.tpr_intervals[COMPARED_RATE],
+        figures.tpr_at_fpr,
+        figures.tpr_intervals,
         against,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,6 +154,13 @@ def rates_of(scores: pa.Table, alpha: float, calibration: pa.Table | None = None
     present = (*scored_detectors(test), *controls_in(test))
     alarms = tuple(_false_alarms(test, name, known[name]) for name in present if name in known)
     return Rates(alpha, alarms, _shown(test, known))
+
+
+def false_alarms_at(
+    scores: pa.Table, alphas: Iterable[float], calibration: pa.Table | None = None
+) -> dict[float, tuple[FalseAlarms, ...]]:
+    """Count the false alarms of every detector and control at several rates, by rate; see `rates_of`."""
+    return {alpha: rates_of(scores, alpha, calibration).alarms for alpha in alphas}
 
 
 def thresholds(scores: pa.Table, alpha: float) -> dict[str, float]:

@@ -1,0 +1,79 @@
+"""Stored alarms under natural shift: one parquet file per bundle, with what it came from, read without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from telltale.base.errors import DamagedBundleError
+from telltale.base.files import load_table, save_table, whole
+from telltale.base.places import PRECOMPUTED, newest, writable
+from telltale.scores.rates import Rate
+from telltale.scores.shift import AlarmsUnderShift, ShiftAlarms
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
+
+RESULTS = PRECOMPUTED / "results" / "shift"
+ORIGIN = b"telltale"
+SCHEMA = pa.schema(
+    {"shift": pa.string(), "title": pa.string(), "kept": pa.int64(), "name": pa.string(), "alarms": pa.int64()}
+)
+
+
+def shift_command(name: str) -> str:
+    """Return the command that measures and stores the alarms of a bundle."""
+    return f"telltale leaderboard {name} --shift --store"
+
+
+def save_shift(bundle: Bundle, found: ShiftAlarms) -> Path:
+    """Write a bundle's alarms, outside an installed package; the file appears whole or not at all."""
+    file = writable(RESULTS / f"{bundle.name}.parquet")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {"shift": shift.name, "title": shift.title, "kept": shift.kept, "name": name, "alarms": rate.count}
+        for shift in found.shifts
+        for name, rate in shift.alarms.items()
+    ]
+    origin = {"bundle_id": bundle.id, "alpha": found.alpha, "images": found.images}
+    table = pa.Table.from_pylist(rows, schema=SCHEMA).replace_schema_metadata({ORIGIN: json.dumps(origin).encode()})
+    with whole(file) as partial:
+        save_table(partial, table)
+    return file
+
+
+def stored_shift(bundle: Bundle) -> ShiftAlarms | None:
+    """Return what is stored about exactly this bundle; None where there is nothing, or it is about another build.
+
+    Raises
+    ------
+    DamagedBundleError
+        If the file is not such a table.
+    """
+    file = newest(RESULTS / f"{bundle.name}.parquet")
+    if not file.exists():
+        return None
+    table = load_table(file)
+    if table.schema.remove_metadata() != SCHEMA:
+        raise DamagedBundleError(f"The file '{file.name}' does not hold alarms under natural shift.")
+    try:
+        origin = json.loads((table.schema.metadata or {})[ORIGIN])
+        same, alpha, images = origin["bundle_id"] == bundle.id, float(origin["alpha"]), int(origin["images"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedBundleError(f"The file '{file.name}' does not say what its alarms came from.") from error
+    return _from_rows(table, alpha, images) if same else None
+
+
+def _from_rows(table: pa.Table, alpha: float, images: int) -> ShiftAlarms:
+    rows = table.to_pylist()
+    kinds = dict.fromkeys((row["shift"], row["title"], row["kept"]) for row in rows)
+    shifts = tuple(
+        AlarmsUnderShift(
+            name, title, kept, {row["name"]: Rate(row["alarms"], kept) for row in rows if row["shift"] == name}
+        )
+        for name, title, kept in kinds
+    )
+    return ShiftAlarms(alpha, images, tuple(dict.fromkeys(row["name"] for row in rows)), shifts)
