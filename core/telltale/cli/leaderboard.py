@@ -133,7 +133,8 @@ def _shifted(name: str, alpha: float, images: int) -> ShiftAlarms:
 def _adaptive(bundle: Bundle, alpha: float) -> Adaptive | None:
     """Return what is stored of adaptive attacks on exactly this bundle; None where nothing is."""
     from telltale.scores.rejection import ADAPTIVE, success_after_rejection
-    from telltale.studies.rejection.results import stored_rejection, title_of
+    from telltale.studies.rejection.results import stored_rejection
+    from telltale.studies.rejection.words import title_of
 
     found = stored_rejection(bundle)
     if found is None:
