@@ -82,3 +82,31 @@ def test_moving_is_scipys_shift_with_the_edge_repeated() -> None:
     images = pictures()
     expected = ndimage.shift(images, (0, 0, 0, 2), order=0, mode="nearest")
     np.testing.assert_array_equal(shifts.move(images, 2), expected)
+
+
+def test_random_changes_are_those_of_a_family_at_a_strength_within_its_range() -> None:
+    images = np.repeat(pictures()[:1], 300, axis=0)
+    ids = np.arange(300)
+    changed = shifts.change_at_random(images, ids, seed=3)
+    assert changed.shape == images.shape and changed.dtype == np.float32
+    assert changed.min() >= 0.0 and changed.max() <= 1.0
+    by_mean = changed.mean(axis=(1, 2, 3)) - images[0].mean()
+    brighter = [row for row in ids if np.ptp(changed[row] - images[0]) < 1e-6 and abs(by_mean[row]) > 1e-4]
+    assert 300 / 6 / 2 < len(brighter) < 300 / 6 * 2
+    assert np.abs(by_mean[brighter]).max() <= 0.15 + 1e-6
+    moved = [
+        row for row in ids if any(np.array_equal(changed[row], shifts.move(images[:1], by)[0]) for by in (1, 2, 3))
+    ]
+    assert 300 / 6 / 2 < len(moved) < 300 / 6 * 2
+    assert not set(moved) & set(brighter)
+    assert (changed != images).any(axis=(1, 2, 3)).mean() > 0.95
+
+
+def test_random_changes_depend_on_the_image_and_the_seed_alone() -> None:
+    images, ids = pictures(), np.array([7, 3, 9, 1])
+    found = shifts.change_at_random(images, ids, seed=5)
+    for row in range(4):
+        np.testing.assert_array_equal(
+            shifts.change_at_random(images[row : row + 1], ids[row : row + 1], 5)[0], found[row]
+        )
+    assert not np.array_equal(shifts.change_at_random(images, ids, seed=6), found)

@@ -253,12 +253,13 @@ class _Stages:
 
     def run(self) -> Built:
         """Run every stage, or read what it has left."""
-        natural, attacked = self._observe()
+        natural, shifted, attacked = self._observe()
         train_accuracy = self._fit_reference(natural[0])
         folder = self.fitted_folder
         files = ReferenceFiles.filled(folder / "model", self.classifier.layers, len(self.image_set.class_names))
         maps = LayerMaps(files, self.plan.seed, folder / "maps")
-        fitted = self._fit(files, natural, attacked, beside=maps.work(self._part(0.82, 0.89)))
+        examples = Examples.of([versions for versions in (*natural, *attacked) if versions.split == "fit"], shifted)
+        fitted = self._fit(files, examples, beside=maps.work(self._part(0.82, 0.89)))
         versions = [*natural, *attacked]
         self.processes.renew()  # the compiler behind the maps takes a quarter of a gigabyte in each of them
         scores = score_versions(versions, fitted.files, folder / "scores", self.processes, self._part(0.89, 0.99))
@@ -282,13 +283,17 @@ class _Stages:
     def _part(self, start: float, end: float) -> Progress:
         return part(self.progress, start, end)
 
-    def _observe(self) -> tuple[list[Versions], list[Versions]]:
-        """Attack the first correctly classified images of the fit and test splits, and observe everything."""
+    def _observe(self) -> tuple[list[Versions], Versions, list[Versions]]:
+        """Shift and attack the first correctly classified images, and observe everything.
+
+        Returns the natural images of all splits, those of *fit* shifted, and the attacked ones of *fit* and *test*.
+        """
         collect = Collector(self.classifier, self.weights, self.image_set, self.observed_folder, self.processes)
         splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
-        natural = collect.natural(splits, self._part(0.05, 0.1))
+        natural = collect.natural(splits, self._part(0.05, 0.09))
         plans = self.plan.attacks
         correct = {versions.split: versions.ids[versions.success] for versions in natural}
+        shifted = collect.shifted(correct["fit"], self.plan.seed, self._part(0.09, 0.1))
         wanted = [(plan, correct[split][: getattr(plan, split)]) for split in ("fit", "test") for plan in plans]
         found = attack_splits(
             self.classifier,
@@ -301,7 +306,7 @@ class _Stages:
             self._part(0.1, 0.6),
         )
         groups = [(split, images) for split, images in zip(_repeat(("fit", "test"), len(plans)), found, strict=True)]
-        return natural, collect.attacked(groups, self._part(0.6, 0.62))
+        return natural, shifted, collect.attacked(groups, self._part(0.6, 0.62))
 
     def _trace_training_images(self) -> Trace:
         batch = Batch("train", self.image_set.pixels[self.splits.train], readings=False)
@@ -321,11 +326,8 @@ class _Stages:
             save_reference(folder, replace(self.splits, train=reference.ids), reference, half=self.compact)
         return float((trace.predictions == self.image_set.labels[self.splits.train]).mean())
 
-    def _fit(
-        self, files: ReferenceFiles, natural: list[Versions], attacked: list[Versions], beside: Work[Any]
-    ) -> Fitted:
+    def _fit(self, files: ReferenceFiles, examples: Examples, beside: Work[Any]) -> Fitted:
         """Fit the detectors, or read what an earlier build has fitted."""
-        examples = Examples.of([versions for versions in (*natural, *attacked) if versions.split == "fit"])
         watched, progress = self.plan.macro_attacks, self._part(0.7, 0.82)
         chosen = choose_detectors(files, examples, watched, self.processes, progress, beside, self.plan.detectors)
         known = readable(files, self.plan.detectors)

@@ -10,13 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.analysis.observing import Observed
+from telltale.base.images import to_bytes
 from telltale.base.processes import Processes
 from telltale.base.progress import Progress
 from telltale.building.attacking import AttackedImages
 from telltale.building.observing import Batch, observe
 from telltale.building.versions import Versions
 from telltale.data.image_set import ImageSet
+from telltale.data.shifts import change_at_random
 from telltale.models.classifier import Classifier
+
+SHIFTED = "fit-shifted"
+AT_ONCE = 250
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,15 @@ class Collector:
         batches = [Batch(name, pixels, True) for name, _, pixels in groups]
         found = self._observe(batches, progress)
         return [self._natural(name, ids, seen) for (name, ids, _), seen in zip(groups, found, strict=True)]
+
+    def shifted(self, ids: npt.NDArray[np.int64], seed: int, progress: Progress) -> Versions:
+        """Return natural images of the *fit* split, each changed at random as pictures are without an attack."""
+        pixels = np.empty((len(ids), *self.image_set.pixels.shape[1:]), dtype=np.uint8)
+        for start in range(0, len(ids), AT_ONCE):  # as floats, all of them would fill the memory
+            some = ids[start : start + AT_ONCE]
+            pixels[start : start + AT_ONCE] = to_bytes(change_at_random(self.image_set.images(some), some, seed))
+        (found,) = self.changed([(SHIFTED, ids, pixels)], progress)
+        return found
 
     def _observe(self, batches: list[Batch], progress: Progress) -> list[Observed]:
         return observe(self.classifier, self.weights, batches, self.folder, self.processes, progress)

@@ -46,7 +46,7 @@ class Selected:
 
 @dataclass(frozen=True)
 class Examples:
-    """What detectors are fitted on: natural images of the fit split and successful attacks on them.
+    """What detectors are fitted on: natural images of the fit split, as they are and shifted, and attacks on them.
 
     Attributes
     ----------
@@ -64,11 +64,15 @@ class Examples:
     error_readings: Readings
 
     @classmethod
-    def of(cls, versions: Sequence[Versions]) -> Examples:
-        """Join the versions of one split: its natural images and the attacks on them."""
+    def of(cls, versions: Sequence[Versions], shifted: Versions) -> Examples:
+        """Join the versions of one split: its natural images, the attacks on them, and the same images shifted.
+
+        Shifted images count as natural: a detector that takes noise or compression for an attack is wrong. Those that
+        are misread for it are left out.
+        """
         (natural,) = (v for v in versions if not v.attack)
         errors = natural.take(np.flatnonzero(~natural.success))
-        kept = [v.succeeded() for v in versions]
+        kept = [v.succeeded() for v in (*versions, shifted)]
         return cls(
             Trace.concatenate([v.trace for v in kept]),
             Readings.concatenate([v.readings for v in kept]),

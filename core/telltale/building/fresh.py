@@ -114,8 +114,7 @@ class _Work:
     def observe(self, plans: Mapping[str, Sequence[AttackPlan]], progress: Progress) -> list[Versions]:
         """Trace the natural images of every split named, attack the correctly classified ones, and trace these."""
         loaded, bundle = self.loaded, self.loaded.bundle
-        weights = bundle.path(WEIGHTS_FILE)
-        collect = Collector(loaded.classifier, weights, self.image_set, self.folder / "observed", self.processes)
+        weights, collect = bundle.path(WEIGHTS_FILE), self._collector()
         splits = [(split, getattr(bundle.splits, split)) for split in plans]
         natural = collect.natural(splits, part(progress, 0.0, 0.12))
         correct = {versions.split: versions.ids[versions.success] for versions in natural}
@@ -135,13 +134,21 @@ class _Work:
         groups = [(split, images) for (split, _), images in zip(wanted, found, strict=True)]
         return [*natural, *collect.attacked(groups, part(progress, 0.94, 1.0))]
 
+    def _collector(self) -> Collector:
+        weights = self.loaded.bundle.path(WEIGHTS_FILE)
+        return Collector(self.loaded.classifier, weights, self.image_set, self.folder / "observed", self.processes)
+
     def fit(self, versions: Sequence[Versions], attacks: tuple[str, ...], progress: Progress) -> FittedFiles:
-        """Choose and fit every detector on these versions, beside a copy of the reference set."""
+        """Choose and fit every detector on these versions and on shifted ones, beside a copy of the reference set."""
         files = reference_files(self.loaded, self.folder / "model")
         files.folder.mkdir()
         for name in (SPLITS_FILE, REFERENCE_FILE):
             shutil.copyfile(self.loaded.bundle.path(name), files.folder / name)
-        chosen = choose_detectors(files, Examples.of(versions), attacks, self.processes, progress)
+        (natural,) = (v for v in versions if not v.attack)
+        correct = natural.ids[natural.success]
+        shifted = self._collector().shifted(correct, self.loaded.bundle.manifest.seed, part(progress, 0.0, 0.1))
+        examples, choosing = Examples.of(versions, shifted), part(progress, 0.1, 1.0)
+        chosen = choose_detectors(files, examples, attacks, self.processes, choosing)
         return FittedFiles.of(files, {name: chosen[name]["parameters"] for name in readable(files)})
 
     def evaluate(

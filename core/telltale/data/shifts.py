@@ -1,6 +1,7 @@
 """Natural shift: what happens to pictures without anyone attacking them, as small functions of pixels.
 
-A detector that alarms on these notices processing, not attacks.
+A detector that alarms on these notices processing, not attacks. So detectors are shown images that were changed by some
+of it at random (`change_at_random`), and judged by fixed changes (`SHIFTS`).
 """
 
 from __future__ import annotations
@@ -89,3 +90,51 @@ SHIFTS = (
     Shift("jpeg", "JPEG 60", lambda images: compress(images, 60)),
     Shift("move", "moved by 2 px", lambda images: move(images, 2)),
 )
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of change, at any strength between two.
+
+    Attributes
+    ----------
+    name : str
+    weakest, strongest : float
+        Between which strengths are drawn evenly.
+    apply : callable
+        Maps images (n, C, H, W) in [0, 1], a strength and a seed to the changed ones.
+    """
+
+    name: str
+    weakest: float
+    strongest: float
+    apply: Callable[[FloatImages, float, int], FloatImages]
+
+
+FAMILIES = (
+    Family("noise", 1.0, 10.0, lambda images, levels, seed: noise(images, levels / 255, seed)),
+    Family("blur", 0.3, 0.8, lambda images, sigma, _: blur(images, sigma)),
+    Family("brightness", -0.15, 0.15, lambda images, by, _: brighten(images, by)),
+    Family("contrast", 0.7, 1.2, lambda images, factor, _: contrast(images, factor)),
+    Family("jpeg", 50.0, 95.0, lambda images, quality, _: compress(images, round(quality))),
+    Family("move", 1.0, 3.0, lambda images, pixels, _: move(images, round(pixels))),
+)
+
+
+def change_at_random(images: FloatImages, ids: npt.NDArray[np.int64], seed: int = 0) -> FloatImages:
+    """Change every image in one way, by a strength of its own, both drawn by its id and the seed.
+
+    Parameters
+    ----------
+    images : array of float32, shape (n, C, H, W)
+        In [0, 1].
+    ids : array of int64, shape (n,)
+    seed : int
+    """
+    changed = np.empty_like(images)
+    for row, image in enumerate(images):
+        draws = np.random.default_rng((seed, int(ids[row])))
+        family = FAMILIES[draws.integers(len(FAMILIES))]
+        strength = float(draws.uniform(family.weakest, family.strongest))
+        changed[row] = family.apply(image[None], strength, int(draws.integers(2**31)))[0]
+    return changed
