@@ -96,13 +96,13 @@ def test_it_works_at_all_where_there_is_nothing_to_hide_from() -> None:
         guarded.classifier,
         guarded.images,
         "adaptive_square",
-        {"queries": 300},
+        {"eps": 0.2, "queries": 300},
         targets=targets,
         batch_size=6,
         defence=guarded.defence,
     )
     assert np.array_equal(guarded.classifier.predict(aimed.images)[aimed.success], targets[aimed.success])
-    assert aimed.success.sum() >= 5
+    assert aimed.success.all()
 
 
 def test_it_evades_a_broken_detector_that_gradients_cannot() -> None:
@@ -114,7 +114,7 @@ def test_it_evades_a_broken_detector_that_gradients_cannot() -> None:
     assert followed.success.all() and found.success.all()
     by_gradients, by_search = (steps(brightness(result.images)) for result in (followed, found))
     assert np.abs(by_gradients - steps(brightness(blind.images))).max() <= 5, "it has not hidden"
-    assert (by_search < by_gradients - 20).all()
+    assert (by_search < by_gradients - 10).all()
     # An alarm that no natural image raises, at the darkest of them: every image gets below it.
     assert (by_search < steps(brightness(guarded.images)).min()).all()
 
