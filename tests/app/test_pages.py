@@ -337,6 +337,9 @@ def test_the_adaptive_attack_has_a_choice_of_detector_and_a_weight(engine: FakeE
     assert "I-defender" in box.options
     weight = next(slider for slider in app.slider if slider.label == "Weight of hiding")
     assert (weight.min, weight.max, weight.step, weight.value) == (0.0, 1.0, 0.05, 0.5)
+    searching = open_app(attack="adaptive_square")
+    chosen = {box.label: box.options for box in searching.selectbox}
+    assert not searching.exception and "I-defender" in chosen["Detector"] and "gradients" in chosen["Starts from"]
 
 
 def test_a_photograph_is_cut_where_the_sliders_say(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

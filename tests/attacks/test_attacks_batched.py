@@ -41,7 +41,7 @@ def results(name: str) -> tuple[AttackResult, AttackResult]:
 
 def test_attacks_that_treat_each_image_as_if_it_were_alone_say_so() -> None:
     expected = "fgsm bim pgd pgd_l2 mifgsm deepfool cw gradient ead jsma adaptive cw_opt graybox graybox_l2 "
-    expected += "apgd_ce apgd_dlr square ddn"
+    expected += "apgd_ce apgd_dlr square ddn adaptive_square"
     assert set(BATCHED) == set(expected.split())
 
 

@@ -265,14 +265,17 @@ def test_a_detector_without_slopes_says_so() -> None:
         suspicion_of(tiny_classifier(), tiny_reference(), Unknown())
 
 
-def test_an_evaluation_afresh_aims_at_the_bundles_own_detectors(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "cost"), [("adaptive", {"steps": 5}), ("adaptive_square", {"queries": 10})])
+def test_an_evaluation_afresh_aims_at_the_bundles_own_detectors(
+    name: str, cost: dict[str, int], tmp_path: Path
+) -> None:
     loaded, ids = shipped(), correct_test_ids(2)
-    bundle, settings = loaded.bundle, {"steps": 5, "detector": "idefender"}
+    bundle, settings = loaded.bundle, cost | {"detector": "idefender"}
     (found,) = attack_splits(
         loaded.classifier,
         bundle.path(WEIGHTS_FILE),
         bundle.image_set,
-        [(AttackPlan("adaptive", 0, 2, settings), ids)],
+        [(AttackPlan(name, 0, 2, settings), ids)],
         0,
         tmp_path,
         InOrder(),
@@ -284,7 +287,7 @@ def test_an_evaluation_afresh_aims_at_the_bundles_own_detectors(tmp_path: Path) 
     )
     images = bundle.image_set.images(ids)
     expected = telltale.attacks.attack_images(
-        loaded.classifier, images, "adaptive", settings, batch_size=2, defence=loaded.defence
+        loaded.classifier, images, name, settings, batch_size=2, defence=loaded.defence
     )
     np.testing.assert_array_equal(to_floats(found.pixels), expected.images)
 

@@ -79,6 +79,36 @@ def test_rows_are_those_of_single_analyses_and_nothing_is_done_twice(here, tmp_p
     assert found.origin.bundle_id == loaded.bundle.id and found.origin.data_fingerprint == image_set.fingerprint
 
 
+def test_both_who_know_the_detectors_stand_side_by_side_and_in_the_worst_case(here, tmp_path) -> None:
+    both = ("adaptive", "adaptive_square")
+    plan = measure.Plan((20,), ("fgsm",), 2, "idefender", {"steps": 2, "queries": 4}, adaptive=both)
+    found = measure.measure_rejection("digits", plan, tmp_path / "digits.parquet", silent)
+    rows = found.table.to_pylist()
+    assert [(r["attack"], r["knowledge"]) for r in rows[::2]] == [
+        ("fgsm", "none"),
+        *((one, "adaptive") for one in both),
+    ]
+    settings = found.origin.parameters
+    assert settings["adaptive_square"] == {"detector": "idefender", "queries": 4, "start": "image"}
+    assert settings["adaptive"]["steps"] == 2 and "queries" not in settings["adaptive"]
+    loaded, image = shipped(), rows[-1]["image_id"]
+    searched = attack_images(
+        loaded.classifier,
+        loaded.bundle.image_set.images(np.array([image])),
+        "adaptive_square",
+        {"eps": 20 / 255, "queries": 4},
+        loaded.bundle.image_set.labels[np.array([image])],
+        defence=loaded.defence,
+    )
+    assert rows[-1]["wrong"] == bool(searched.fooled[0])
+    assert rows[-1]["score_fused"] == pytest.approx(loaded.defence.scoring("fused")(searched.images)[0], abs=1e-3)
+    unrejected = {(r["attack"], r["image_id"]): r["wrong"] and r["p_value"] > 0.9 for r in rows}
+    images = sorted({r["image_id"] for r in rows})
+    by_any = sum(any(unrejected[one, image] for one in ("fgsm", *both)) for image in images)
+    worst = success_after_rejection(found.table, 0.9)[-1]
+    assert (worst.attack, worst.knowledge, worst.after.count) == ("worst", "adaptive", by_any)
+
+
 def test_the_command_prints_and_stores(here, tmp_path, capsys) -> None:
     file = tmp_path / "out.parquet"
     arguments = ["rejection", "digits", "--eps", "0,30", "--attacks", "fgsm", "--images", "2", "--out", str(file)]
@@ -165,6 +195,10 @@ def test_the_command_that_a_page_names_is_a_plan_and_stores_where_the_page_reads
         ({"attacks": ("adaptive",)}, "no L∞ budget"),
         ({"attacks": ()}, "Name an attack"),
         ({"budgets": (1, 1)}, "once"),
+        ({"adaptive": ("adaptive", "adaptive")}, "once"),
+        ({"adaptive": ("cw_opt",)}, "cannot be told what to hide from"),
+        ({"adaptive": ("pgd",)}, "cannot be told what to hide from"),
+        ({"detector": "lid", "settings": {"queries": 4}}, "No adaptive attacker has a parameter 'queries'"),
         ({"images": 0}, "At least one"),
     ],
 )

@@ -34,6 +34,7 @@ QUICK: Mapping[str, Mapping[str, object]] = {
     "square": {"queries": 200},
     "ddn": {"steps": 30},
     "hopskipjump": {"steps": 3, "probes": 30},
+    "adaptive_square": {"queries": 100},
     "cw_opt": {"m": 1, "steps": 30, "binary_search_steps": 2, "lr": 0.2, "c0": 1.0},
 }
 IMAGES = 4

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from telltale.analysis.observing import Observed, observe_images
+from telltale.analysis.observing import Observed, looking, observe_images
 from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
 from telltale.bundle.fitted import reference_from_arrays, restore_detectors
 from telltale.bundle.verify import check_content
@@ -59,7 +59,8 @@ class LoadedBundle:
     @cached_property
     def defence(self) -> Defence:
         """What attacks that aim at the detectors are given."""
-        return Defence(self.classifier, self.reference, self.detectors, self.fitted.fusion)
+        look = looking(self.classifier, self.reference)
+        return Defence(self.classifier, self.reference, self.detectors, self.fitted.fusion, look=look)
 
     @property
     def detectors(self) -> dict[str, Detector]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from telltale.attacks.base import AnyAttack
 from telltale.attacks.methods import (
     adaptive,
+    adaptive_square,
     apgd_ce,
     apgd_dlr,
     bim,
@@ -51,6 +52,7 @@ ATTACKS: dict[str, AnyAttack] = {
     "square": square.SPEC,
     "ddn": ddn.SPEC,
     "hopskipjump": hopskipjump.SPEC,
+    "adaptive_square": adaptive_square.SPEC,
 }
 
 

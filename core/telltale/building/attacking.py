@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from telltale.analysis.observing import looking
 from telltale.attacks.base import RANDOM
 from telltale.attacks.registry import get_attack
 from telltale.base.files import load_arrays, save_arrays, whole
@@ -69,7 +70,8 @@ class _Chunk:
         if self.fitted is None or not get_attack(self.attack.name).needs_detectors:
             return None
         reference, known = self.fitted.read()
-        return Defence(classifier, reference, known.detectors, known.fusion)
+        look = looking(classifier, reference)
+        return Defence(classifier, reference, known.detectors, known.fusion, look=look)
 
 
 def attack_splits(

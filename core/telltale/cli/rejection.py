@@ -24,12 +24,15 @@ def rejection(
     ] = "fgsm,pgd,apgd_ce",
     images: Annotated[int, typer.Option("--images", min=1, help="How many test images are attacked.")] = 200,
     adaptive: Annotated[bool, typer.Option("--adaptive", help="Also an attacker who knows the detectors.")] = False,
+    search: Annotated[
+        bool, typer.Option("--search", help="With --adaptive: also one who searches without gradients; slow.")
+    ] = False,
     detector: Annotated[
         str | None, typer.Option("--detector", help="With --adaptive: what it hides from; fused where that can be.")
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="With --adaptive: its parameter; repeatable."),
+        typer.Option("--set", metavar="NAME=VALUE", help="With --adaptive: a parameter of who has it; repeatable."),
     ] = None,
     alpha: Annotated[float, typer.Option("--alpha", help="False-positive rate of the fused verdict.")] = 0.05,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seeds the choice of images and the attacks.")] = 0,
@@ -43,18 +46,25 @@ def rejection(
     from telltale.studies.rejection.results import stored_at
     from telltale.studies.rejection.words import title_of
 
-    if (detector or settings) and not adaptive:
-        raise InputError("--detector and --set need --adaptive.")
+    if (search or detector or settings) and not adaptive:
+        raise InputError("--search, --detector and --set need --adaptive.")
     check_alpha(alpha)
     check_writable(out, "--out")
     file = stored_at(load_bundle(name)) if out is None else out
     budgets = [_level(text) for text in eps.split(",")]
     with progress() as report:
-        from telltale.studies.rejection.measure import Plan, default_detector, measure_rejection
+        from telltale.studies.rejection.measure import (
+            ADAPTIVE_ATTACK,
+            SEARCH,
+            Plan,
+            default_detector,
+            measure_rejection,
+        )
 
         aim = (detector or default_detector()) if adaptive else None
         chosen = [attack.strip() for attack in attacks.split(",") if attack.strip()]
-        plan = Plan(budgets, chosen, images, aim, parse_settings(settings or []), seed)
+        knowing = (ADAPTIVE_ATTACK, SEARCH) if search else (ADAPTIVE_ATTACK,)
+        plan = Plan(budgets, chosen, images, aim, parse_settings(settings or []), seed, knowing)
         found = measure_rejection(name, plan, file, report)
     rates = success_after_rejection(found.table, alpha)
     heading = title_of(found.origin)

@@ -74,12 +74,21 @@ def run(problem: AttackProblem, settings: AdaptiveSettings) -> torch.Tensor:
     least suspicion. With weight 0 the detector is left out: projected gradient descent, of which the last success is
     kept.
     """
-    weight, eps = settings.weight, settings.eps
+    problem.classifier.expect(passes(settings))
+    return least_suspicious(problem, settings)
+
+
+def passes(settings: AdaptiveSettings) -> int:
+    """Return how many forward calls the attack takes."""
+    return settings.restarts * (settings.steps + 1) * (2 if settings.weight > 0.0 else 1)
+
+
+def least_suspicious(problem: AttackProblem, settings: AdaptiveSettings) -> torch.Tensor:
+    """Do what `run` does, as a part of an attack that says itself how many passes it takes."""
     steps, restarts = settings.steps, settings.restarts
     suspicion = problem.known_defence.suspicion(settings.detector)
-    aimed = suspicion if weight > 0.0 else None
-    problem.classifier.expect(restarts * (steps + 1) * (1 if aimed is None else 2))
-    bound = float(np.floor(eps * GREY_LEVELS)) / GREY_LEVELS
+    aimed = suspicion if settings.weight > 0.0 else None
+    bound = float(np.floor(settings.eps * GREY_LEVELS)) / GREY_LEVELS
     low, high = (problem.images - bound).clamp(min=0.0), (problem.images + bound).clamp(max=1.0)
     best = _Best(problem.images)
     for images in _starts(problem, bound, restarts):

@@ -49,13 +49,14 @@ def run(problem: AttackProblem, settings: SquareSettings) -> torch.Tensor:
     problem.classifier.expect(queries)
     search = _Search(problem, eps)
     stripes, squares = _draws(problem, queries)
-    search.offer(search.open_rows(), search.at_bounds(search.open_rows(), stripes))
+    search.offer(search.open_rows(), striped(search.low, search.high, stripes))
     for query in range(1, queries):
         rows = search.open_rows()
         if len(rows) == 0:
             break
         side = square_side(settings.first_share, query, queries, *problem.images.shape[2:])
-        search.offer(rows, _with_squares(search, rows, squares[rows, query - 1], side))
+        bounds = search.low[rows], search.high[rows]
+        search.offer(rows, painted(search.images[rows], *bounds, squares[rows, query - 1], side))
     return search.images
 
 
@@ -78,13 +79,13 @@ def square_side(first_share: float, query: int, queries: int, height: int, width
 
 
 class _Search:
-    """The best version so far of every image."""
+    """The best version so far of every image, and the bounds of its pixels."""
 
     def __init__(self, problem: AttackProblem, eps: float) -> None:
         import torch
 
         self._problem = problem
-        self._low, self._high = (problem.images - eps).clamp(min=0.0), (problem.images + eps).clamp(max=1.0)
+        self.low, self.high = (problem.images - eps).clamp(min=0.0), (problem.images + eps).clamp(max=1.0)
         self.images = problem.images.clone()
         self._losses = torch.full((len(self.images),), torch.inf)
         self._open = torch.ones(len(self.images), dtype=torch.bool)
@@ -92,12 +93,6 @@ class _Search:
     def open_rows(self) -> torch.Tensor:
         """Return the positions of the images that have not succeeded, int64."""
         return self._open.nonzero()[:, 0]
-
-    def at_bounds(self, rows: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-        """Return images (n, C, H, W) at the upper bounds where draws from [0, 1) exceed a half, else at the lower."""
-        import torch
-
-        return torch.where(draws > 0.5, self._high[rows], self._low[rows])
 
     def offer(self, rows: torch.Tensor, images: torch.Tensor) -> None:
         """Keep the versions (n, C, H, W) that lower the loss or succeed."""
@@ -121,26 +116,52 @@ def _losses(problem: AttackProblem, logits: torch.Tensor, rows: torch.Tensor) ->
     return torch.nn.functional.cross_entropy(logits, problem.targets[rows], reduction="none")
 
 
-def _with_squares(search: _Search, rows: torch.Tensor, draws: torch.Tensor, side: int) -> torch.Tensor:
-    """Return versions (n, C, H, W) with one more square each, by draws (n, 2 + C) of its place and signs."""
+def striped(low: torch.Tensor, high: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    """Return images (n, C, H, W) at the upper bounds where draws (n, C, 1, W) exceed a half, else at the lower."""
     import torch
 
-    images = search.images[rows]
-    down, across = (_span(draws[:, axis], images.shape[2 + axis], side) for axis in (0, 1))
-    inside = down[:, None, :, None] & across[:, None, None]
-    signs = draws[:, 2:, None, None]
-    changed = torch.where(inside, search.at_bounds(rows, signs), images)
+    return torch.where(draws > 0.5, high, low)
+
+
+def painted(
+    images: torch.Tensor, low: torch.Tensor, high: torch.Tensor, draws: torch.Tensor, side: int
+) -> torch.Tensor:
+    """Put one square at the bounds on each image.
+
+    Parameters
+    ----------
+    images, low, high : Tensor, shape (n, C, H, W)
+        Images and the bounds of every pixel.
+    draws : Tensor, shape (n, 2 + C)
+        From [0, 1): the place, and for every channel which bound. A square that would change nothing is turned over.
+    side : int
+
+    Returns
+    -------
+    Tensor, shape (n, C, H, W)
+    """
+    import torch
+
+    inside = places(draws[:, :2], images.shape[2:], side)
+    upper = draws[:, 2:, None, None] > 0.5
+    changed = torch.where(inside, torch.where(upper, high, low), images)
     unchanged = (changed == images).flatten(1).all(1)[:, None, None, None]
-    return torch.where(unchanged & inside, search.at_bounds(rows, 1.0 - signs), changed)
+    return torch.where(unchanged & inside, torch.where(upper, low, high), changed)
 
 
-def _span(draws: torch.Tensor, length: int, side: int) -> torch.Tensor:
+def places(draws: torch.Tensor, shape: torch.Size, side: int | torch.Tensor) -> torch.Tensor:
+    """Say which pixels lie in squares placed by draws (n, 2), of one side or each of its own; bool (n, 1, H, W)."""
+    down, across = (_span(draws[:, axis], shape[axis], side) for axis in (0, 1))
+    return down[:, None, :, None] & across[:, None, None]
+
+
+def _span(draws: torch.Tensor, length: int, side: int | torch.Tensor) -> torch.Tensor:
     """Say which of `length` places lie in a span of `side` whose first place is drawn evenly; bool (n, length)."""
     import torch
 
-    first = (draws * (length - side + 1)).long()[:, None]
-    places = torch.arange(length)
-    return (places >= first) & (places < first + side)
+    first = (draws * (length - side + 1)).long()
+    at = torch.arange(length)
+    return (at >= first[:, None]) & (at < (first + side)[:, None])
 
 
 SPEC = AttackSpec(

@@ -30,7 +30,7 @@ from telltale.studies.rejection.results import Origin, StoredRejection, save_rej
 
 CHUNK = 20
 LEVELS = 255
-ADAPTIVE_ATTACK = "adaptive"
+ADAPTIVE_ATTACK, SEARCH = "adaptive", "adaptive_square"
 FALLBACK = "idefender"
 
 
@@ -47,10 +47,12 @@ class Plan:
     images : int
         How many correctly read natural test images, drawn under the seed.
     detector : str, optional
-        What the adaptive attacker hides from; there is none where left out.
+        What adaptive attackers hide from; there is none where left out.
     settings : mapping
-        Parameters of the adaptive attack besides these.
+        Parameters of the adaptive attacks besides these, of each attack that has them.
     seed : int
+    adaptive : sequence of str
+        Of attackers who know the detectors: registry names, each with an L∞ budget `eps`.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class Plan:
     detector: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     seed: int = 0
+    adaptive: Sequence[str] = (ADAPTIVE_ATTACK,)
 
     def __post_init__(self) -> None:
         if not self.budgets or not all(0 <= eps <= LEVELS for eps in self.budgets):
@@ -72,23 +75,40 @@ class Plan:
             raise InputError(f"At least one image must be attacked; got {self.images}.")
         if not self.attackers:
             raise InputError("Name an attack, or ask for the adaptive one.")
-        for repeated in (self.budgets, self.attacks):
+        for repeated in (self.budgets, self.attacks, self.adaptive):
             if len(set(repeated)) != len(repeated):
                 raise InputError("Name every budget and every attack once.")
         for name in self.attacks:
-            spec = get_attack(name)
-            if spec.needs_detectors or spec.norm != "linf" or spec.budget != "eps":
+            if not _fits(name) or get_attack(name).needs_detectors:
                 raise InputError(f"The attack '{name}' has no L∞ budget ε, or it knows the detectors.")
+        self._check_adaptive()
+
+    def _check_adaptive(self) -> None:
+        for name in self.adaptive:
+            if not _fits(name) or "detector" not in _names(name):
+                raise InputError(f"The attack '{name}' has no L∞ budget ε, or cannot be told what to hide from.")
+        unknown = set(self.settings).difference(*(_names(name) for name in self.adaptive))
+        if unknown:
+            raise InputError(f"No adaptive attacker has a parameter '{min(unknown)}'.")
 
     @property
     def attackers(self) -> list[tuple[str, Knowledge]]:
         """Every attack and what its attacker knows."""
         blind: list[tuple[str, Knowledge]] = [(name, NONE) for name in self.attacks]
-        return blind + ([] if self.detector is None else [(ADAPTIVE_ATTACK, ADAPTIVE)])
+        return blind + ([] if self.detector is None else [(name, ADAPTIVE) for name in self.adaptive])
+
+
+def _names(attack: str) -> set[str]:
+    return {parameter.name for parameter in get_attack(attack).parameters}
+
+
+def _fits(attack: str) -> bool:
+    spec = get_attack(attack)
+    return spec.norm == "linf" and spec.budget == "eps"
 
 
 def default_detector() -> str:
-    """Return what the adaptive attacker hides from where nobody says: the fused verdict, if it can be aimed at."""
+    """Return what adaptive attackers hide from where nobody says: the fused verdict, if it can be aimed at."""
     (aim,) = (parameter for parameter in get_attack(ADAPTIVE_ATTACK).parameters if parameter.name == "detector")
     return FUSED if FUSED in aim.choices else FALLBACK
 
@@ -169,8 +189,10 @@ def _job(
 
 def _parameters(plan: Plan, attack: str, stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return an attack's parameters: those behind the bundle's scores, else its defaults."""
-    own = {} if attack != ADAPTIVE_ATTACK else {**plan.settings, "detector": plan.detector}
-    spec = get_attack(attack)
+    spec, own = get_attack(attack), {}
+    if (attack, ADAPTIVE) in plan.attackers:
+        own = {name: value for name, value in plan.settings.items() if name in _names(attack)}
+        own["detector"] = plan.detector
     return dict(spec.settings.read({**stored, **own}, f"attack '{attack}'").values())
 
 
