@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from telltale.base.errors import InputError
 from telltale.data.sources import load_image_set
 from telltale.data.splits import Splits
 from telltale.models.classifier import Classifier
-from telltale.models.spec import ClassifierSpec
 from telltale.models.training import recipe_spec
 from telltale.models.weights import load_weights
 from telltale.recipes import Recipe
@@ -79,8 +78,7 @@ class Bench:
     @cached_property
     def classifier(self) -> Classifier:
         """The classifier with its twin."""
-        spec = replace(recipe_spec(self.materials.recipe, self.image_set), twin=self._twin_spec)
-        return load_weights(spec, self.materials.weights)
+        return load_weights(recipe_spec(self.materials.recipe, self.image_set), self.materials.weights)
 
     @property
     def twin(self) -> Classifier:
@@ -96,15 +94,12 @@ class Bench:
             self._judges[defence] = Judge(with_twin(self.classifier, self._second(defence)), images, labels)
         return self._judges[defence]
 
-    @property
-    def _twin_spec(self) -> ClassifierSpec:
-        return recipe_spec(self.twin_recipe, self.image_set)
-
     def _second(self, defence: str) -> Classifier | None:
         if defence == CONFIDENCE:
             return None
         if defence == TWIN:
             return self.twin
         kind, _, eps = defence.partition("_")
-        hardened = load_weights(self._twin_spec, self.materials.hardened_file(int(eps)))
+        spec = recipe_spec(self.twin_recipe, self.image_set)
+        hardened = load_weights(spec, self.materials.hardened_file(int(eps)))
         return hardened if kind == HARDENED else agreement([self.twin, hardened])
