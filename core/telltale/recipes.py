@@ -98,6 +98,8 @@ class Recipe(BundlePlan):
         Mirror an image in every second epoch instead of at random (Jordan 2024), so that both sides come equally often.
     cutout : int
         Side in pixels of the square that is greyed at random in every training image (DeVries & Taylor 2017).
+    noise : float
+        Largest standard deviation, in grey levels of 255, of the normal noise that half of the training images get.
     label_smoothing : float
         Share of the target that goes to all classes alike (Szegedy et al. 2016), in [0, 1).
     twin : Twin, optional
@@ -116,6 +118,7 @@ class Recipe(BundlePlan):
     network: str = "small_resnet"
     alternate: bool = False
     cutout: int = 0
+    noise: float = 0.0
     label_smoothing: float = 0.0
     twin: Twin | None = None
 
@@ -170,9 +173,9 @@ CIFAR10 = Recipe(
     source="cifar10",
     sizes=SplitSizes(fit=2000, calibration=3000, test=10_000),
     network="early_resnet",
-    base_width=64,
+    base_width=80,
     depth=2,
-    epochs=40,
+    epochs=56,
     attacks=PHOTOGRAPH_ATTACKS,
     macro_attacks=DIGITS.macro_attacks,
     learning_rate=0.4,
@@ -182,6 +185,7 @@ CIFAR10 = Recipe(
     flip=True,
     alternate=True,
     cutout=12,
+    noise=8.0,
     label_smoothing=0.1,
     twin=Twin(base_width=24, depth=1, epochs=20),
 )

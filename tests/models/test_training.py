@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 import telltale.models.training
 from support.miniature import RECIPE
@@ -39,7 +40,9 @@ EPOCHS = 3
 IDS = np.arange(300)
 TINY = dataclasses.replace(RECIPE, epochs=EPOCHS, shift=2, flip=True, sizes=SplitSizes(60, 80, 60))
 # Everything that a recipe can ask for.
-EARLY = dataclasses.replace(TINY, network="early_resnet", depth=2, alternate=True, cutout=5, label_smoothing=0.1)
+EARLY = dataclasses.replace(
+    TINY, network="early_resnet", depth=2, alternate=True, cutout=5, noise=6.0, label_smoothing=0.1
+)
 
 
 class Stopped(Exception):
@@ -127,6 +130,20 @@ def test_cutout_greys_one_square_inside_every_image() -> None:
         places += fitting
     counts = [places.count(place) for place in set(places)]
     assert len(counts) == 24 and max(counts) < 3 * 640 / 24
+
+
+def test_half_of_the_images_get_normal_noise_of_evenly_drawn_sizes() -> None:
+    pixels = torch.full((1000, 3, 16, 16), 128, dtype=torch.uint8)
+    batch = Augmentation(pixels, 0, False, noise=8.0).batch(torch.arange(1000), torch.Generator().manual_seed(0))
+    added = (batch.numpy() - np.float32(128 / 255)) * 255
+    levels = added.std(axis=(1, 2, 3))
+    noisy = levels > 0
+    assert 430 < noisy.sum() < 570
+    assert stats.kstest(levels[noisy], stats.uniform(0, 8).cdf).pvalue > 1e-3
+    standard = (added[noisy] / levels[noisy][:, None, None, None]).ravel()
+    assert stats.kstest(standard[::97], stats.norm().cdf).pvalue > 1e-3
+    extreme = Augmentation(pixels * 0, 0, False, noise=8.0).batch(torch.arange(9), torch.Generator().manual_seed(0))
+    assert extreme.min() >= 0.0
 
 
 def test_augmentation_follows_its_generator() -> None:
@@ -263,7 +280,7 @@ def test_the_first_layer_of_the_early_network_whitens_patches(data) -> None:
     corners = [pixels[:, :, y : y - 1 or None, x : x - 1 or None].reshape(-1) for y in (0, 1) for x in (0, 1)]
     variances = np.linalg.eigvalsh(np.cov(corners, bias=True) + np.outer(*2 * [np.mean(corners, axis=1)]))[::-1]
     moments = found[:half] @ found[:half].T / found.shape[1]
-    np.testing.assert_allclose(moments, np.diag(variances / (variances + 5e-4)), atol=1e-3)
+    np.testing.assert_allclose(moments, np.diag(variances / (variances + 1e-2)), atol=1e-3)
     assert not weight.requires_grad
 
 
@@ -278,7 +295,7 @@ def test_the_early_network_uses_each_rectifier_once_and_halves_the_pixels_three_
     stages = [size // 2, size // 4, size // 8]
     assert calls == [size, *2 * stages[:1], *2 * stages[1:2], *3 * stages[2:]]
     assert len(calls) == sum(isinstance(module, torch.nn.ReLU) for module in classifier.modules())
-    assert classifier.layers[:3] == ("stem", "stage1_entry", "stage1_block1") and len(classifier.layers) == 8
+    assert classifier.layers[:2] == ("stage1_entry", "stage1_block1") and len(classifier.layers) == 7
 
 
 def test_the_learning_rate_goes_on_where_it_was(data) -> None:

@@ -97,12 +97,12 @@ def small_resnet_spec(
 def early_resnet_spec(
     channels: int, height: int, width: int, classes: int, base_width: int = 64, depth: int = 2
 ) -> ClassifierSpec:
-    """Describe an `EarlyResNet` for images of a shape; every block is a layer."""
+    """Describe an `EarlyResNet` for images of a shape; every block is a layer, the whitened patches are none."""
     arguments = {"channels": channels, "classes": classes, "width": base_width, "depth": depth}
     counts = enumerate((1, 1, depth), start=1)
     parts = ((stage, ("entry", *(f"block{block}" for block in range(1, count + 1)))) for stage, count in counts)
     blocks = [f"stage{stage}_{part}" for stage, names in parts for part in names]
-    layers = (Layer("stem"), *(Layer(f"blocks.{block}", name=block) for block in blocks))
+    layers = tuple(Layer(f"blocks.{block}", name=block) for block in blocks)
     return ClassifierSpec(EARLY_RESNET, arguments, channels, height, width, classes, layers)
 
 
