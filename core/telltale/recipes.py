@@ -102,6 +102,8 @@ class Recipe(BundlePlan):
         Largest standard deviation, in grey levels of 255, of the normal noise that half of the training images get.
     label_smoothing : float
         Share of the target that goes to all classes alike (Szegedy et al. 2016), in [0, 1).
+    half_precision : bool
+        Round the trained weights to half precision, so that their file is half as large.
     twin : Twin, optional
         A second network that is trained with the classifier, for its doubt.
     """
@@ -120,6 +122,7 @@ class Recipe(BundlePlan):
     cutout: int = 0
     noise: float = 0.0
     label_smoothing: float = 0.0
+    half_precision: bool = False
     twin: Twin | None = None
 
     def of_twin(self) -> Recipe | None:
@@ -187,6 +190,7 @@ CIFAR10 = Recipe(
     cutout=12,
     noise=8.0,
     label_smoothing=0.1,
+    half_precision=True,
     twin=Twin(base_width=24, depth=1, epochs=20),
 )
 

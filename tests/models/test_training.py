@@ -41,7 +41,7 @@ IDS = np.arange(300)
 TINY = dataclasses.replace(RECIPE, epochs=EPOCHS, shift=2, flip=True, sizes=SplitSizes(60, 80, 60))
 # Everything that a recipe can ask for.
 EARLY = dataclasses.replace(
-    TINY, network="early_resnet", depth=2, alternate=True, cutout=5, noise=6.0, label_smoothing=0.1
+    TINY, network="early_resnet", depth=2, alternate=True, cutout=5, noise=6.0, label_smoothing=0.1, half_precision=True
 )
 
 
@@ -434,6 +434,23 @@ def test_a_killed_command_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypat
 
 
 # --- weights and their data -------------------------------------------------------------------------------------
+
+
+def test_weights_in_half_precision_come_back_to_the_last_bit(tmp_path, data) -> None:
+    rounded, plain = (
+        run_of(data, dataclasses.replace(EARLY, half_precision=half)).finished() for half in (True, False)
+    )
+    for name, parameter in rounded.named_parameters():
+        exact = dict(plain.named_parameters())[name]
+        expected = exact.half().float() if parameter.ndim > 1 else exact
+        assert torch.equal(parameter, expected)
+    files = [tmp_path / f"{name}.safetensors" for name in ("rounded", "plain")]
+    for classifier, file in zip((rounded, plain), files, strict=True):
+        save_weights(classifier, file, data="x")
+        again = load_weights(classifier.spec, file)
+        assert_same(weights_of(again), weights_of(classifier))
+        assert trained_on(file) == "x"
+    assert files[0].stat().st_size < 0.6 * files[1].stat().st_size
 
 
 def test_weights_say_what_they_were_trained_on(tmp_path, data, monkeypatch) -> None:

@@ -16,7 +16,7 @@ from telltale.models.classifier import Classifier
 from telltale.models.compute import Compute
 from telltale.models.early_resnet import EarlyResNet
 from telltale.models.spec import ClassifierSpec
-from telltale.models.weights import make_classifier
+from telltale.models.weights import make_classifier, round_to_half
 from telltale.recipes import Recipe
 
 STEM_IMAGES = 5000  # whose patches whiten the first layer of an `EarlyResNet`
@@ -79,7 +79,10 @@ class TrainingRun:
 
     def finished(self) -> Classifier:
         """Return the classifier, in evaluation mode, where it will be used."""
-        return self._compute.take_back(self._classifier).eval()
+        classifier = self._compute.take_back(self._classifier).eval()
+        if self._recipe.half_precision:
+            round_to_half(classifier)
+        return classifier
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything that later epochs depend on."""

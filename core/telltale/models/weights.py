@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from telltale.models.spec import ClassifierSpec
 from telltale.models.wrapping import wrap
 
 DATA_KEY = "data"
+HALF_KEY = "half"  # names the arrays that lie in the file in half precision and are single
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -56,7 +58,7 @@ def load_weights(spec: ClassifierSpec, file: Path) -> Classifier:
     InputError
         If its factory is not known here.
     """
-    arrays = load_arrays(file)
+    arrays = _widened(load_arrays(file), load_metadata(file))
     misfit = DamagedBundleError(f"The weights in '{file.name}' do not fit the network of this bundle.")
     if spec.sha256 is not None and arrays_sha256(arrays) != spec.sha256:
         raise misfit
@@ -83,6 +85,8 @@ def _part(arrays: Arrays, prefix: str) -> Arrays:
 def save_weights(classifier: Classifier, file: Path, data: str | None = None) -> None:
     """Write all parameters and buffers, normalisation included; the file appears whole or not at all.
 
+    What half precision holds to the last bit takes half of the room.
+
     Parameters
     ----------
     classifier : Classifier
@@ -90,7 +94,32 @@ def save_weights(classifier: Classifier, file: Path, data: str | None = None) ->
     data : str, optional
         Fingerprint of the data it was trained on, for `trained_on`.
     """
-    write_whole(file, classifier.arrays(), {DATA_KEY: data} if data else {})
+    arrays, metadata = classifier.arrays(), {DATA_KEY: data} if data else {}
+    half = [name for name, values in arrays.items() if _fits_half(values)]
+    if half:
+        arrays |= {name: arrays[name].astype(np.float16) for name in half}
+        metadata[HALF_KEY] = json.dumps(half)
+    write_whole(file, arrays, metadata)
+
+
+def round_to_half(classifier: Classifier) -> None:
+    """Round every weight of a convolution or linear layer to the nearest number that half precision holds."""
+    with torch.no_grad():
+        for parameter in classifier.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half())
+
+
+def _fits_half(values: npt.NDArray[Any]) -> bool:
+    if values.dtype != np.float32 or values.ndim < 2:
+        return False
+    with np.errstate(over="ignore"):
+        return bool((values.astype(np.float16) == values).all())
+
+
+def _widened(arrays: Arrays, metadata: Mapping[str, str]) -> Arrays:
+    half = set(json.loads(metadata.get(HALF_KEY, "[]")))
+    return {name: values.astype(np.float32) if name in half else values for name, values in arrays.items()}
 
 
 def trained_on(file: Path) -> str | None:
