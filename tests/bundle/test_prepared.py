@@ -24,6 +24,7 @@ from telltale.evidence.curvature import ConjugateInfluence
 from telltale.evidence.prepared import FOLDER
 from telltale.evidence.reference import Reference
 from telltale.evidence.sparse_influence import SparseInfluence
+from telltale.models.spec import small_resnet_spec
 
 KINDS = {"conjugate": ConjugateInfluence, "sparse": SparseInfluence}
 INDICES = {f"index-{place}-{p}.{end}" for place in (0, 1) for p in ("none", "l2", "pca_whiten") for end in
@@ -82,7 +83,8 @@ def test_a_bundle_lists_them_and_refuses_what_was_changed(kind: str, tmp_path: P
     reference = large_reference.make()
     names = tuple(str(label) for label in range(large_reference.CLASSES))
     data = DataReference("digits", "0" * 64, large_reference.COUNT, names, (1, 4, 4))
-    manifest = Manifest("large", "Large", 0, data, large_reference.LAYERS, {}, {}, (), {}, {})
+    network = small_resnet_spec(1, 4, 4, large_reference.CLASSES).to_json()
+    manifest = Manifest("large", "Large", 0, data, large_reference.LAYERS, network, {}, (), {}, {})
 
     def fill(empty: Path) -> Manifest:
         save(empty, reference)

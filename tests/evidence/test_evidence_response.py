@@ -191,7 +191,7 @@ def test_nothing_is_left_on_the_classifier() -> None:
         assert not module._backward_hooks and not module._backward_pre_hooks
     assert not classifier.training
     assert all(p.grad is None and p.requires_grad for p in classifier.parameters())
-    assert sum(isinstance(m, nn.ReLU) for m in classifier.modules()) == 7  # the stem's and two per block
+    assert sum(isinstance(m, nn.ReLU) for m in classifier.network.modules()) == 7  # the stem's and two per block
 
 
 def test_images_are_not_written_to() -> None:

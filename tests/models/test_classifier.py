@@ -76,7 +76,7 @@ def test_the_hidden_state_is_the_input_of_the_head() -> None:
 def test_every_relu_is_a_module_of_its_own_that_runs_once(make) -> None:
     classifier = make()
     images = random_images(1) if make is coloured else tiny_images(1)[0]
-    relus = [module for module in classifier.modules() if isinstance(module, nn.ReLU)]
+    relus = [module for module in classifier.network.modules() if isinstance(module, nn.ReLU)]
     counts = dict.fromkeys(relus, 0)
 
     def count(module, inputs, output):

@@ -23,6 +23,7 @@ from telltale.base.errors import InputError
 from telltale.base.images import image_sha256, round_to_8_bits
 from telltale.base.progress import Progress, Share
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
+from telltale.kinds.registry import KINDS
 from telltale.models.batch import batch_of
 from telltale.models.trace import Trace
 from telltale.scores.calibration import check_alpha, fused_kind, uncalibrated_verdict
@@ -56,7 +57,8 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
     batch = batch_of(loaded.classifier, image)
     observed = observe_images(loaded.classifier, batch, clock=clock)
     evidence = loaded.evidence_from(batch, observed)
-    views: dict[str, object] = {name: Unavailable(reason) for name, reason in loaded.reference.missing.items()}
+    missing = {name: Unavailable(reason) for name, reason in loaded.reference.missing.items()}
+    views: dict[str, object] = dict.fromkeys(KINDS) | missing  # in the order of the registry
     for kind in loaded.available:
         with clock.timed(kind.name):
             views[kind.name] = kind.view(loaded.seen(kind, evidence, observed.details.get(kind.name)))

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from telltale.scores.leaderboard import Leaderboard, LeaderboardRow
     from telltale.scores.rates import FalseAlarms, Rate, Rates
     from telltale.scores.rejection import Success
-    from telltale.scores.shift import ShiftAlarms
+    from telltale.scores.shift import AlarmsUnderShift, ShiftAlarms
 
     Ends: TypeAlias = tuple[float, float]
 
 # No vertical lines and no names cut: a line for each figure even where there are only 80 columns.
+SHIFTS_ABREAST = 4  # what 80 columns hold
 THIN: Mapping[str, Any] = {"box": box.SIMPLE_HEAVY, "pad_edge": False, "collapse_padding": True}
 
 
@@ -141,13 +142,17 @@ def print_shift(found: ShiftAlarms) -> None:
         "read correctly:"
     )
     _print_lines([sentence])
-    names = [shift.title for shift in found.shifts]
-    table = Table(Column("", no_wrap=True), *names, **THIN)
-    table.add_row("still read correctly", *(f"{shift.kept:,}" for shift in found.shifts))
-    for name in found.names:
-        table.add_row(_name(name), *(percent(shift.alarms[name].share) for shift in found.shifts))
-    Console().print(table)
+    for start in range(0, len(found.shifts), SHIFTS_ABREAST):
+        Console().print(_shift_table(found.names, found.shifts[start : start + SHIFTS_ABREAST]))
     _print_lines(shift_sentences(found))
+
+
+def _shift_table(names: Sequence[str], shifts: Sequence[AlarmsUnderShift]) -> Table:
+    table = Table(Column("", no_wrap=True), *(shift.title for shift in shifts), **THIN)
+    table.add_row("still read correctly", *(f"{shift.kept:,}" for shift in shifts))
+    for name in names:
+        table.add_row(_name(name), *(percent(shift.alarms[name].share) for shift in shifts))
+    return table
 
 
 def print_adaptive(title: str, alpha: float, found: Sequence[Success]) -> None:
