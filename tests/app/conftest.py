@@ -56,7 +56,7 @@ def open_tab(server: str, browser: Any) -> Iterator[Any]:
         visit = Visit(page)
         page.on("console", lambda message: visit.complaints.append(console_line(message)))
         page.on("pageerror", lambda error: visit.complaints.append(f"uncaught: {error}"))
-        page.on("requestfailed", lambda request: visit.complaints.append(f"error: failed {request.url}"))
+        page.on("requestfailed", lambda request: visit.complaints.append(f"error: {request.failure} {request.url}"))
         visits.append(visit)
         page.goto(path if path.startswith("http") else f"{server}/{path}", timeout=PATIENCE)
         visit.settle()

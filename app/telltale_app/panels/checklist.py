@@ -7,6 +7,7 @@ import streamlit as st
 from telltale_app.places import CHECKLIST
 
 SECTION = "\n## "
+FENCE = "\n```\n"
 
 
 def show_checklist() -> None:
@@ -16,4 +17,13 @@ def show_checklist() -> None:
     for section in sections:
         heading, _, text = section.partition("\n")
         st.header(heading, anchor=False)
-        st.markdown(text)
+        _show_text(text)
+
+
+def _show_text(text: str) -> None:
+    """Show text whose commands wrap: what scrolls sideways cannot be read with a keyboard."""
+    for place, part in enumerate(text.split(FENCE)):
+        if place % 2:
+            st.code(part.strip(), language="sh", wrap_lines=True)
+        elif part.strip():
+            st.markdown(part)
