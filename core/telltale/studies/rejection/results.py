@@ -77,9 +77,9 @@ def full_command(bundle: Bundle) -> str:
     Grey images are attacked within larger budgets than coloured ones, as in their fields.
     """
     budgets = "0,8,16,26,51" if bundle.image_shape[0] == 1 else "0,1,2,4,8"
-    attacks = "fgsm,pgd,mifgsm,apgd_ce,apgd_dlr,square"
-    aimed = "--adaptive --set steps=100 --set restarts=3"
-    return f"telltale rejection {bundle.name} --eps {budgets} --attacks {attacks} --images 200 {aimed}"
+    attacks = "fgsm,pgd,apgd_ce,apgd_dlr"
+    aimed = "--adaptive --set steps=50"
+    return f"telltale rejection {bundle.name} --eps {budgets} --attacks {attacks} --images 100 {aimed}"
 
 
 def save_rejection(file: Path, found: StoredRejection) -> None:
