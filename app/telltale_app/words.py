@@ -9,6 +9,7 @@ from typing import Literal
 from telltale.analysis.results import SavedReading
 from telltale.scores import titles
 from telltale.scores.titles import kind_title, verdict_title
+from telltale.scores.titles import listed as listed
 from telltale.scores.titles import number as number
 from telltale.scores.verdicts import Verdict
 
@@ -109,11 +110,6 @@ def megabytes(size: int) -> str:
 def aside(text: str) -> str:
     """Return Markdown of what is said beside the matter, smaller, as captions are."""
     return f":small[:gray[{text}]]"
-
-
-def listed(items: Sequence[str]) -> str:
-    """Return items as "a, b and c"."""
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else "none"
 
 
 def either(items: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def engine(shared_engine: Engine) -> Engine:
 @pytest.fixture
 def busy(engine: Engine) -> Iterator[list[Job]]:
     """Two jobs that keep both workers busy until the test is over."""
-    jobs = [engine.submit(f"{TASKS}:sleepy", seconds=600, steps=6000, tag=f"busy {k}") for k in range(2)]
+    jobs = [engine.submit(f"{TASKS}:sleepy", seconds=60, steps=600, tag=f"busy {k}") for k in range(2)]
     wait_for(lambda: [state(job) for job in jobs] == ["running", "running"])
     yield jobs
     for job in jobs:

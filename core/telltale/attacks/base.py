@@ -69,6 +69,10 @@ class AttackProblem:
         assert self.defence is not None
         return self.defence
 
+    def distance(self, attempt: torch.Tensor) -> float:
+        """Return the L2 norm of the change from the one image of the problem to `attempt` ([1,] C, H, W)."""
+        return float((attempt - self.images).norm())
+
 
 @dataclass(frozen=True)
 class AttackSpec(Generic[OfAttack]):

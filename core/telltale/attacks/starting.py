@@ -29,7 +29,7 @@ def starting_point(problem: AttackProblem) -> torch.Tensor | None:
         for candidate in candidates[adversarial(problem, candidates)]:
             blends = problem.images + weights * (candidate - problem.images)
             nearest: torch.Tensor = blends[int(adversarial(problem, blends).to(torch.int64).argmax())]
-            distance = float((nearest - problem.images).norm())
+            distance = problem.distance(nearest)
             if distance < best_distance:
                 best, best_distance = nearest[None], distance
         if best is not None:

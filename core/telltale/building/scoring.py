@@ -18,6 +18,7 @@ from telltale.building.versions import Versions
 from telltale.bundle.fitted import FittedFiles
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
+from telltale.evidence.margins import logit_margins
 from telltale.evidence.reference import Reference
 from telltale.kinds.registry import KINDS
 from telltale.scores.table import (
@@ -124,5 +125,5 @@ def logit_columns(logits: npt.NDArray[np.floating]) -> dict[str, npt.NDArray[np.
     logits : array of float, shape (n, C), C >= 2
     """
     values = logits.astype(np.float64)
-    second, largest = np.partition(values, -2, axis=1)[:, -2:].T
-    return {MARGIN: largest - second, LOGSUMEXP: logsumexp(values, axis=1), MAX_LOGIT: largest}
+    margins = logit_margins(values, values.argmax(1))
+    return {MARGIN: margins, LOGSUMEXP: logsumexp(values, axis=1), MAX_LOGIT: values.max(1)}

@@ -40,7 +40,7 @@ def roc_curves(
     strong : int, optional
         Index of the curve that is drawn thicker than the others.
     muted : sequence of int
-        Indices of curves that are drawn thin and grey, behind the others.
+        Indices of curves that are drawn thin and grey.
     """
     figure = go.Figure()
     for index, (name, false_rates, true_rates) in enumerate(curves):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from telltale.scores import table
-from telltale.scores.controls import column_of, with_controls
+from telltale.scores.controls import CONTROLS, column_of, with_controls
 from telltale.scores.titles import attack_title
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def contest(scores: pa.Table, detector: str, attack: str) -> Contest:
         With the columns of `Bundle.scores`.
     detector, attack : str
     """
-    scores, column = with_controls(scores), column_of(detector)
+    scores, column = with_controls(scores) if detector in CONTROLS else scores, column_of(detector)
     natural = table.select_scores(scores, column, table.NATURAL)
     if attack == NATURAL_ERRORS:
         return Contest(detector, attack, natural, table.select_scores(scores, column, table.NATURAL_ERROR))

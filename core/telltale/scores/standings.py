@@ -9,7 +9,7 @@ from telltale.detectors.fusion import ERROR_SCORE, FUSED
 from telltale.scores.comparing import MACRO, JointBootstrap, Outcome, PairedComparison
 from telltale.scores.controls import CONTROLS
 from telltale.scores.table import NATURAL_ERROR
-from telltale.scores.titles import attack_title, detector_title
+from telltale.scores.titles import attack_title, detector_title, listed
 
 # What is said of the other where this is the outcome for the verdict.
 SAID: tuple[tuple[Outcome, str], ...] = (("worse", "does better than"), ("equal", "cannot be told apart from"))
@@ -64,7 +64,7 @@ def standings(
     Returns
     -------
     tuple of Standing
-        None at all where there is no fused verdict.
+        Empty where there is no fused verdict.
     """
     if FUSED not in detectors:
         return ()
@@ -188,8 +188,3 @@ def where(pair: PairedComparison) -> str:
     if pair.attack != NATURAL_ERROR:
         return attack_title(pair.attack)
     return "natural errors" + (" (the fusion's own score of them)" if pair.first == ERROR_SCORE else "")
-
-
-def listed(items: Sequence[str]) -> str:
-    """Return items as "a, b and c"."""
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

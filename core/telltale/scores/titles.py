@@ -59,6 +59,11 @@ def number(value: float | None) -> str:
     return f"{value:.4g}"
 
 
+def listed(items: Sequence[str]) -> str:
+    """Return items as "a, b and c"."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else "none"
+
+
 def settings(parameters: Mapping[str, object], declared: Sequence[Parameter] = ()) -> str:
     """Return parameters as "budget ε (L∞) 0.1, steps 20", under the labels that were declared for them."""
     labels = {parameter.name: parameter.label for parameter in declared}

@@ -47,12 +47,12 @@ def run(problem: AttackProblem, settings: HopSkipJumpSettings) -> torch.Tensor:
         return problem.images
     images = nearest = _on_the_boundary(problem, start)
     for step in range(1, settings.steps + 1):
-        distance = _distance(problem, images)
+        distance = problem.distance(images)
         radius = FIRST_RADIUS if step == 1 else distance / images.numel()
         probes = min(int(settings.probes * math.sqrt(step)), MOST_PROBES)
         direction = boundary_normal(problem, images, radius, probes)
         images = _on_the_boundary(problem, _jumped(problem, images, direction, distance / math.sqrt(step)))
-        if _distance(problem, images) < _distance(problem, nearest):
+        if problem.distance(images) < problem.distance(nearest):
             nearest = images
     return nearest
 
@@ -97,10 +97,6 @@ def _jumped(problem: AttackProblem, images: torch.Tensor, direction: torch.Tenso
             return moved
         length /= 2.0
     return images
-
-
-def _distance(problem: AttackProblem, images: torch.Tensor) -> float:
-    return float((images - problem.images).norm())
 
 
 SPEC = AttackSpec(

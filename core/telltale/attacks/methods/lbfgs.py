@@ -54,7 +54,7 @@ def run(problem: AttackProblem, settings: LbfgsSettings) -> torch.Tensor:
         weight = (lower + upper) / 2.0
         attempt, success = _minimise(problem, weight, steps)
         lower, upper = (lower, weight) if success else (weight, upper)
-        if success and _distance(problem, attempt) < _distance(problem, best):
+        if success and problem.distance(attempt) < problem.distance(best):
             best = attempt
     return best
 
@@ -87,10 +87,6 @@ def _minimise(problem: AttackProblem, weight: float, steps: int) -> tuple[torch.
     with torch.no_grad():
         success = bool((problem.classifier(attempt).argmax(1) == target).all())
     return attempt, success
-
-
-def _distance(problem: AttackProblem, attempt: torch.Tensor) -> float:
-    return float((attempt - problem.images).norm())
 
 
 SPEC = AttackSpec(
