@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.fake_analysis import FakeBundle, FakeEngine
+from support.judged import judged_rows
 from support.pages import open_app, text_of
 from telltale.scores.rejection import ADAPTIVE, NONE, SCHEMA
 from telltale.studies.rejection import results
@@ -22,22 +22,8 @@ NOT_TRIED = "One who knows the detectors has not been tried"
 
 
 def rows(detector: str | None) -> list[dict]:
-    generator = np.random.default_rng(5)
-    return [
-        {
-            "attack": attack,
-            "knowledge": knowledge,
-            "eps": eps,
-            "image_id": image,
-            "wrong": bool(generator.random() < eps / 8),
-            "score_fused": 0.0,
-            "p_value": float(generator.integers(1, 41)) / 100,
-        }
-        for attack, knowledge in ATTACKS.values()
-        if knowledge == NONE or detector is not None
-        for eps in BUDGETS
-        for image in range(IMAGES)
-    ]
+    tried = [attacker for attacker in ATTACKS.values() if attacker[1] == NONE or detector is not None]
+    return judged_rows(tried, BUDGETS, IMAGES, certain=8, steps=40, seed=5)
 
 
 def store(bundle: FakeBundle, detector: str | None) -> list[dict]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import binomtest
 
+from support.judged import judged_rows
 from telltale.figures.results.rejection import success_curves
 from telltale.scores.rejection import ADAPTIVE, NONE, SCHEMA, success_after_rejection
 
@@ -23,21 +24,7 @@ CURVES = {name: [attacker] for name, attacker in ATTACKERS.items()} | WORST
 
 
 def stored(attackers=None) -> list[dict]:
-    generator = np.random.default_rng(1)
-    return [
-        {
-            "attack": attack,
-            "knowledge": knowledge,
-            "eps": eps,
-            "image_id": image,
-            "wrong": bool(generator.random() < eps / 10),
-            "score_fused": 0.0,
-            "p_value": float(generator.integers(1, 101)) / 100,
-        }
-        for attack, knowledge in attackers or ATTACKERS.values()
-        for eps in BUDGETS
-        for image in range(IMAGES)
-    ]
+    return judged_rows(attackers or ATTACKERS.values(), BUDGETS, IMAGES, certain=10, steps=100, seed=1)
 
 
 def drawn(rows: list[dict], alpha: float) -> go.Figure:

@@ -73,7 +73,19 @@ class Collector:
         return [self._natural(name, ids, seen) for (name, ids, _), seen in zip(groups, found, strict=True)]
 
     def shifted(self, ids: npt.NDArray[np.int64], seed: int, progress: Progress) -> Versions:
-        """Return natural images of the *fit* split, each changed at random as pictures are without an attack."""
+        """Return natural images of the *fit* split, each changed at random as pictures are without an attack.
+
+        Parameters
+        ----------
+        ids : array of int64, shape (n,)
+        seed : int
+        progress : callable
+
+        Returns
+        -------
+        Versions
+            Of n images in 8 bits; their success is a right prediction.
+        """
         pixels = np.empty((len(ids), *self.image_set.pixels.shape[1:]), dtype=np.uint8)
         for start in range(0, len(ids), AT_ONCE):  # as floats, all of them would fill the memory
             some = ids[start : start + AT_ONCE]
