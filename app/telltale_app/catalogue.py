@@ -127,3 +127,8 @@ def stored_cells(name: str) -> tuple[Cell, ...]:
         If there is none, or its file is damaged.
     """
     return table_results.load_results(name)
+
+
+def stored_network(name: str) -> str | None:
+    """Return the network behind a table's full run, in words; None where it was not noted. Raises as `stored_cells`."""
+    return table_results.stored_network(name)

@@ -407,7 +407,7 @@ TABLES_PAGE = "app_pages/paper_tables.py"
 
 def show_results(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let the page find the runs in this folder, and no others."""
-    for name in ("load_results", "stored_results"):
+    for name in ("load_results", "stored_network", "stored_results"):
         monkeypatch.setattr(results, name, partial(getattr(results, name), folder=folder))
 
 
@@ -479,8 +479,9 @@ def test_an_empty_cell_says_why_and_a_share_has_no_curve(
 
 
 def test_a_link_opens_its_table_and_figure(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    results.save_results("nnif-whitebox", CELLS[2:4], store(tmp_path))
+    results.save_results("nnif-whitebox", CELLS[2:4], store(tmp_path), "a network of its own")
     app = open_tables(monkeypatch, tmp_path, table=titled("nnif-whitebox"), cell="NNIF / EAD")
+    assert "Computed with a network of its own." in text_of(app).replace("*", "")
     assert (app.selectbox(key="table").value, app.selectbox(key="cell").value) == ("nnif-whitebox", "NNIF / EAD")
     app.selectbox(key="table").select(TABLE).run()
     app.selectbox(key="cell").select("DkNN / accuracy").run()

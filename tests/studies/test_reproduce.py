@@ -25,6 +25,7 @@ import telltale.studies.tables.lab
 from support.in_order import InOrder
 from support.paper_cells import CELLS, TABLE, store
 from telltale.base.errors import DamagedBundleError, InputError
+from telltale.base.places import PRECOMPUTED
 from telltale.base.processes import Processes
 from telltale.cli import main
 from telltale.detectors.base import Labels
@@ -32,6 +33,7 @@ from telltale.recipes import AttackPlan
 from telltale.studies.tables import results
 from telltale.studies.tables.lab import Lab, compute
 from telltale.studies.tables.layout import CSV_COLUMNS, Grid, distinct_notes, full_run_command, to_csv
+from telltale.studies.tables.network import network_of
 from telltale.studies.tables.protocol import CURVE_POINTS, auc_cell, share_cell
 from telltale.studies.tables.registry import TABLES, get_table
 from telltale.studies.tables.table import Cell, PaperTable, check_complete
@@ -48,7 +50,7 @@ class Stopped(Exception):
 def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a made-up run, in the place of the shipped one."""
     folder = store(tmp_path / "results")
-    for name in ("load_results", "save_results", "stored_results"):
+    for name in ("load_results", "save_results", "stored_network", "stored_results"):
         monkeypatch.setattr(results, name, partial(getattr(results, name), folder=folder))
     return folder
 
@@ -89,6 +91,27 @@ def test_results_come_back_as_they_were_stored(tmp_path: Path) -> None:
     assert results.stored_results(file.parent) == ("some-table",)
     results.save_results("some-table", CELLS[:2], file.parent)
     assert equal(CELLS[:2], results.load_results("some-table", file.parent))
+
+
+def test_a_run_says_which_network_it_came_from(tmp_path: Path) -> None:
+    manifest = json.loads((PRECOMPUTED / "digits" / "manifest.json").read_text())
+    right = f"{100 * manifest['accuracies']['test']:.1f} %"
+    network = network_of(replace(get_table(TABLE), recipe="digits"))
+    assert network is not None and right in network and "small_resnet" in network
+    results.save_results("some-table", CELLS, tmp_path, network)
+    assert results.stored_network("some-table", tmp_path) == network
+    assert equal(CELLS, results.load_results("some-table", tmp_path))
+    results.save_results("other", CELLS, tmp_path)
+    assert results.stored_network("other", tmp_path) is None
+    assert network_of(get_table("idefender-table3")) is None, "it trains its own"
+
+
+def test_every_shipped_run_on_a_bundle_says_which_network_it_came_from() -> None:
+    shipped = results.stored_results(PRECOMPUTED / "results")
+    assert shipped
+    for name in shipped:
+        noted = results.stored_network(name, PRECOMPUTED / "results")
+        assert (noted is None) == get_table(name).own_networks, name
 
 
 def test_a_run_that_is_not_there_or_damaged_is_one_sentence(tmp_path: Path) -> None:
@@ -246,6 +269,7 @@ def test_the_full_runs_command_computes_and_stores(
     assert status == 0
     assert asked == [(name, "uoft-cs/cifar10", None)]
     assert equal(CELLS[1:2], results.load_results(name))
+    assert results.stored_network(name) == network_of(get_table(name))
 
 
 def test_a_table_of_the_digits_needs_no_data() -> None:

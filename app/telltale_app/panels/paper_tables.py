@@ -48,6 +48,9 @@ def stored_run(table: PaperTable) -> tuple[Cell, ...]:
         _show_command(table, "This command, in Telltale's folder, computes and stores it:")
         return ()
     try:
+        network = catalogue.stored_network(table.name)
+        if network is not None:
+            st.markdown(f"**Computed with** {network}.")
         return catalogue.stored_cells(table.name)
     except InputError as error:
         st.error(str(error), icon=":material/error:")

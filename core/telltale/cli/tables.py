@@ -26,22 +26,24 @@ def reproduce(
     as_json: JsonOption = False,
 ) -> None:
     """Compute a table of the papers again and put the published figures beside it."""
+    from telltale.studies.tables.network import network_of
     from telltale.studies.tables.registry import TABLES, get_table
-    from telltale.studies.tables.results import load_results, save_results
+    from telltale.studies.tables.results import load_results, save_results, stored_network
 
     if name == "all":
         _list_tables(TABLES.values(), as_json)
         return
     table = get_table(name)
     if stored:
-        cells = load_results(name)
+        cells, network = load_results(name), stored_network(name)
     else:
         with progress() as report:
             from telltale.studies.tables.lab import compute
 
             cells = compute(table, data, images, report)
+        network = network_of(table)
         if save:
-            save_results(name, cells)
+            save_results(name, cells, network=network)
     shown, notes = _cell_table(cells)
     record = {
         "table": name,
@@ -49,11 +51,13 @@ def reproduce(
         "paper": table.paper,
         "unit": table.unit,
         "setting": table.setting,
+        "network": network,
         "cells": [cell.to_json() for cell in cells],
     }
     print_record(record, shown, as_json)
     if not as_json:
-        remarks = [f"{table.title}: {table.paper}, {table.unit}. {table.setting}", *notes]
+        behind = "" if network is None else f" Network: {network}."
+        remarks = [f"{table.title}: {table.paper}, {table.unit}. {table.setting}{behind}", *notes]
         sys.stdout.write("\n".join(remarks) + "\n")
 
 

@@ -78,6 +78,8 @@ class PaperTable:
         Takes a `telltale.studies.tables.lab.Lab` and returns cells in order; imports what it needs when called.
     recipe : str
         Data and network that it runs on.
+    own_networks : bool
+        Whether it trains networks of its own on the recipe's data instead.
     """
 
     name: str
@@ -87,6 +89,7 @@ class PaperTable:
     setting: str
     compute: Callable[[Any], Sequence[Cell]]
     recipe: str
+    own_networks: bool = False
 
 
 def check_complete(table: PaperTable, cells: Sequence[Cell]) -> None:
