@@ -57,6 +57,24 @@ def test_contributions_follow_every_tree_from_node_to_node_and_sum_to_the_answer
         np.testing.assert_allclose(contribution, expected, atol=1e-12)
 
 
+def test_every_node_of_the_first_tree_holds_a_shrunken_newton_step_of_its_own_images() -> None:
+    (features, labels), trees = task(), grown()
+    weights, p = labels.balanced_weights(), 1.0 / (1.0 + np.exp(-trees.baseline))
+    slope, curvature = weights * (p - labels.adversarial), weights * p * (1.0 - p)
+    nodes = [(int(trees.roots[0]), np.arange(len(features)))]
+    checked = 0
+    while nodes:
+        node, rows = nodes.pop()
+        if node != trees.roots[0]:
+            step = -slope[rows].sum() / (curvature[rows].sum() + GROWN.penalty)
+            assert trees.value[node] == pytest.approx(GROWN.learning_rate * step, rel=1e-4)
+            checked += trees.feature[node] != LEAF
+        if trees.feature[node] != LEAF:
+            below = features[rows, trees.feature[node]] <= trees.threshold[node]
+            nodes += [(int(trees.left[node]), rows[below]), (int(trees.right[node]), rows[~below])]
+    assert checked, "some node between the root and the leaves"
+
+
 def test_monotone_features_never_move_the_answer_the_other_way() -> None:
     trees, free, seen = grown((1, 0, 0, -1)), grown(), task(50, 2)[0]
     steps = np.linspace(-3, 3, 60)

@@ -107,7 +107,8 @@ class BoostedTrees:
             threshold=np.where(leaf, 0.0, nodes["num_threshold"]),
             left=np.where(leaf, 0, nodes["left"] + offset).astype(np.int64),
             right=np.where(leaf, 0, nodes["right"] + offset).astype(np.int64),
-            value=nodes["value"].astype(np.float64),
+            # Only leaves are kept as they count; inner nodes as before the learning rate.
+            value=np.where(leaf, 1.0, boosting.learning_rate) * nodes["value"],
         )
 
     def log_odds(self, features: Floats) -> Floats:
