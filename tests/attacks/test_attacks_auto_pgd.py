@@ -225,8 +225,8 @@ def test_only_images_that_failed_are_tried_again() -> None:
     least = sorted(least_eps(classifier, image) for image in images)
     eps = (least[2] + least[3]) / 2
     result = attack_images(classifier, images, "apgd_ce", {"eps": eps, "steps": 20, "restarts": 3}, batch_size=6)
-    assert set(result.queries) == {21, 63}
-    assert ((result.queries == 21) == [least_eps(classifier, image) < eps for image in images]).all()
+    assert set(result.queries) == {21 + 1, 63}, "one pass more sees whether a success outlives rounding"
+    assert ((result.queries == 22) == [least_eps(classifier, image) < eps for image in images]).all()
 
 
 def test_dlr_tries_likely_classes_in_turn_until_one_can_be_reached() -> None:
@@ -243,7 +243,23 @@ def test_dlr_tries_likely_classes_in_turn_until_one_can_be_reached() -> None:
     )
     assert two.success.all() and (two.predictions == 2).all()
     assert not one.success.any()
-    assert set(one.queries) == {1 + 21} and set(two.queries) == {1 + 2 * 21}
+    assert set(one.queries) == {1 + 21} and set(two.queries) == {1 + 2 * 21 + 1}
+
+
+def test_what_falls_back_when_it_is_rounded_is_tried_again() -> None:
+    """Class 1 is likelier and reached in floats alone, at 1.3 grey levels; class 2 at 0.9 of one."""
+    images = linear_problem()[1][:1]
+    toward = np.sign(np.random.default_rng(3).normal(size=64))
+    here, level = (images.ravel() * toward).sum(), 64 / 255  # what one grey level in every pixel adds to toward · x
+    weight = np.stack([np.zeros(64), 0.5 * toward, -toward, np.zeros(64)])
+    bias = np.array([0.0, -0.5 * (here + 1.3 * level), here - 0.9 * level, -9.0])
+    classifier = LinearClassifier(weight, bias)
+    one, two = (
+        attack_images(classifier, images, "apgd_dlr", {"eps": 1.45 / 255, "steps": 20, "candidates": candidates})
+        for candidates in (1, 2)
+    )
+    assert two.success.all() and (two.predictions == 2).all()
+    assert one.predictions[0] != 1
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -1,5 +1,7 @@
 """Auto-PGD in the L∞ ball (Croce and Hein 2020): the ascent that its two losses share.
 
+What counts in the end is the image in 8 bits: a climb's success is confirmed there before the others are left out.
+
 Torchattacks' `APGD` and `APGDT` are not used: they draw the random starts of a batch from one generator that they seed
 themselves, compare the first step with a loss of zero instead of the start's, return failed images untouched instead
 of their best attempt, cannot be aimed at one class, and go on passing images without saying whose they are.
@@ -7,6 +9,7 @@ of their best attempt, cannot be aimed at one class, and go on passing images wi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,6 +19,7 @@ from telltale.attacks.minimising import logit_margins
 if TYPE_CHECKING:
     import torch
 
+GREY_LEVELS = 255.0
 MOMENTUM = 0.75
 ENOUGH_RISES = 0.75  # share of the steps between two checkpoints that must raise the loss
 FIRST_PERIOD, SHORTENING, SHORTEST_PERIOD = 22, 3, 6  # between checkpoints, in percent of the steps
@@ -45,7 +49,7 @@ def ascend(problem: AttackProblem, eps: float, steps: int, losses: Iterable[Loss
     eps : float
         Radius of the L∞ ball.
     steps : int
-        Steps of each climb; it takes one forward and backward pass more.
+        Steps of each climb; it takes one forward and backward pass more and, where it succeeds, a forward pass.
     losses : iterable of callable
         ``loss(logits, rows)`` maps the logits (n, classes) of versions of the images `rows` (n,) to losses (n,) that
         grow toward success.
@@ -67,6 +71,7 @@ def ascend(problem: AttackProblem, eps: float, steps: int, losses: Iterable[Loss
         climb = _Climb(problem, rows, eps, loss, kept)
         climb.start(2.0 * torch.stack(noise) - 1.0)
         climb.go(steps)
+        kept.confirm(rows, math.floor(eps * GREY_LEVELS))
     return kept.images
 
 
@@ -76,6 +81,7 @@ class _Highest:
     def __init__(self, problem: AttackProblem) -> None:
         import torch
 
+        self._problem = problem
         self.images = problem.images.clone()
         self.losses = torch.full((len(problem.images),), -torch.inf)
         self.succeeded = torch.zeros(len(problem.images), dtype=torch.bool)
@@ -87,6 +93,20 @@ class _Highest:
         chosen = rows[better]
         self.images[chosen], self.losses[chosen] = images[better], losses[better]
         self.succeeded[chosen] = succeeded[better]
+
+    def confirm(self, rows: torch.Tensor, levels: int) -> None:
+        """Look at what has succeeded in 8 bits, within whole grey levels: what falls back there has not succeeded."""
+        import torch
+
+        rows = rows[self.succeeded[rows]]
+        if len(rows) == 0:
+            return
+        natural = self._problem.images[rows]
+        changes = ((self.images[rows] - natural) * GREY_LEVELS).round().clamp(-levels, levels)
+        rounded = ((natural * GREY_LEVELS).round() + changes) / GREY_LEVELS
+        with torch.no_grad():
+            logits = self._problem.classifier(rounded, rows)
+        self.succeeded[rows] = logit_margins(self._problem, logits, rows, 0.0) < 0.0
 
 
 class _Climb:
