@@ -6,7 +6,7 @@ import torch
 
 from telltale.detectors.confidence import HIGH, LOG_ODDS, ConfidenceDetector
 from telltale.detectors.suspicions.margins import log_odds, logit_margins
-from telltale.detectors.suspicions.suspicion import Suspicion
+from telltale.detectors.suspicions.suspicion import Suspicion, view
 from telltale.detectors.suspicions.tails import NaturalValues
 from telltale.detectors.tails import BOTH
 from telltale.evidence.reference import Reference
@@ -21,8 +21,8 @@ def confidence_suspicion(classifier: Classifier, reference: Reference, detector:
     scale = log_odds if detector.settings.scale == LOG_ODDS else logit_margins
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
-        logits = classifier(images)
-        values = scale(logits, logits.argmax(1))
+        seen = view(classifier, images)
+        values = scale(seen.logits, seen.predictions)
         return sign * values if natural is None else natural.outwardness(values)
 
     return suspicion

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from telltale.detectors.feature_squeezing import SMOOTHING, FeatureSqueezingDetector
-from telltale.detectors.suspicions.suspicion import Suspicion
+from telltale.detectors.suspicions.suspicion import Suspicion, view
 from telltale.detectors.suspicions.tails import NaturalValues
 from telltale.detectors.tails import UPPER
 from telltale.evidence.reference import Reference
@@ -25,7 +25,7 @@ def squeezing_suspicion(classifier: Classifier, reference: Reference, detector: 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
         pixels = images.detach().numpy()
         changes = (torch.from_numpy(squeeze(pixels)) - images.detach() for squeeze in squeezers)
-        before = classifier(images).softmax(1)
+        before = view(classifier, images).logits.softmax(1)
         after = [classifier(images + change).softmax(1) for change in changes]
         moved = torch.stack([(a - before).abs().sum(1) for a in after]).amax(0)
         return moved if natural is None else natural.outwardness(moved.double())

@@ -14,7 +14,7 @@ from telltale.detectors.fusion import ATTACK, Fusion
 from telltale.detectors.suspicions.margins import logit_margins
 from telltale.detectors.suspicions.placed import PlacedSuspicion, placed
 from telltale.detectors.suspicions.soft_trees import differentiable_trees
-from telltale.detectors.suspicions.suspicion import Suspicion
+from telltale.detectors.suspicions.suspicion import Suspicion, shared_passes, view
 from telltale.detectors.suspicions.tails import NaturalDeviates, NaturalValues
 from telltale.evidence.reference import Reference
 from telltale.models.classifier import Classifier
@@ -66,8 +66,9 @@ class FusedSuspicion:
         return self._combine(*self._read(images))
 
     def _read(self, images: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
-        logits = self._classifier(images)
-        return [member(images) for member in self._members], logit_margins(logits, logits.argmax(1))
+        with shared_passes():
+            seen = view(self._classifier, images)
+            return [member(images) for member in self._members], logit_margins(seen.logits, seen.predictions)
 
     def _combine(self, scores: Sequence[torch.Tensor], margins: torch.Tensor) -> torch.Tensor:
         deviates = torch.stack([d(s) for d, s in zip(self._deviates, scores, strict=True)], dim=1)

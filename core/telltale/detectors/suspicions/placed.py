@@ -14,12 +14,13 @@ from telltale.detectors.base import Detector
 from telltale.detectors.dknn import DknnDetector
 from telltale.detectors.feature_response import FeatureResponseDetector
 from telltale.detectors.knn_score import KnnScoreDetector
-from telltale.detectors.suspicions.suspicion import Suspicion
+from telltale.detectors.suspicions.suspicion import Suspicion, view
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.evidence.response import feature_responses
 from telltale.models.classifier import Classifier
+from telltale.models.trace import Trace
 
 Floats = npt.NDArray[np.float64]
 PlacedSuspicion: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
@@ -52,7 +53,7 @@ def placed(
         ratio = float(natural.std()) / max(_spread(detector, reference), NARROWEST)
 
     def exact(images: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(_score(classifier, reference, detector, images.detach().numpy()))
+        return torch.from_numpy(_score(classifier, reference, detector, images))
 
     def on_scale(images: torch.Tensor) -> torch.Tensor:
         soft = suspicion(images).double()
@@ -61,13 +62,16 @@ def placed(
     return on_scale
 
 
-def _score(classifier: Classifier, reference: Reference, detector: Detector, images: npt.NDArray[np.float32]) -> Floats:
+def _score(classifier: Classifier, reference: Reference, detector: Detector, images: torch.Tensor) -> Floats:
     """Score images by what is read from one forward pass, and from the response where the detector asks for it."""
+    seen = view(classifier, images)
+    activations = tuple(layer.detach().numpy() for layer in seen.activations)
+    trace = Trace(classifier.layers, activations, seen.logits.detach().numpy())
 
     def readings() -> Readings:
-        return Readings({"mean_entropy": feature_responses(classifier, images).mean_entropy})
+        return Readings({"mean_entropy": feature_responses(classifier, images.detach().numpy()).mean_entropy})
 
-    return detector.score(Evidence(reference, classifier.trace(images), readings))
+    return detector.score(Evidence(reference, trace, readings))
 
 
 def _spread(detector: KnnScoreDetector | DknnDetector, reference: Reference) -> float:

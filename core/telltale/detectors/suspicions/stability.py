@@ -6,7 +6,7 @@ import torch
 
 from telltale.detectors.stability import StabilityDetector
 from telltale.detectors.suspicions.margins import logit_margins
-from telltale.detectors.suspicions.suspicion import Suspicion
+from telltale.detectors.suspicions.suspicion import Suspicion, view
 from telltale.detectors.suspicions.tails import NaturalValues
 from telltale.detectors.tails import UPPER
 from telltale.evidence.reference import Reference
@@ -20,7 +20,7 @@ def stability_suspicion(classifier: Classifier, reference: Reference, detector: 
     natural = None if detector.settings.tails == UPPER else NaturalValues(detector.natural_)
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
-        logits = classifier(images)
+        logits = view(classifier, images).logits
         classes = logits.argmax(1)
         after = [logit_margins(classifier(_moved(t, images)), classes) for t in TRANSFORMS.values()]
         counts = torch.from_numpy(counted_transforms(detector.mirrored(classes.numpy()))).double()

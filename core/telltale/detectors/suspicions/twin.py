@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from telltale.base.errors import InputError
-from telltale.detectors.suspicions.suspicion import Suspicion
+from telltale.detectors.suspicions.suspicion import Suspicion, view
 from telltale.detectors.twin import TwinDetector
 from telltale.evidence.reference import Reference
 from telltale.models.classifier import Classifier
@@ -25,7 +25,7 @@ def twin_suspicion(classifier: Classifier, reference: Reference, detector: TwinD
         raise InputError("This classifier has no twin whose doubt could be lowered.")
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
-        predicted = classifier(images).argmax(1, keepdim=True)
+        predicted = view(classifier, images).predictions[:, None]
         return -torch.log_softmax(twin(images).double(), dim=1).gather(1, predicted)[:, 0]
 
     return suspicion
