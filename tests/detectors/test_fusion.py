@@ -17,7 +17,7 @@ from telltale.base.errors import InputError
 from telltale.detectors.base import Labels
 from telltale.detectors.error_weights import fit_error_weights
 from telltale.detectors.fusion import Fusion, normal_score
-from telltale.detectors.fusion_forms import _fit_weights
+from telltale.detectors.fusion_forms import _fit_weights, _others_and_left_out, family_of
 from telltale.scores.calibration import Calibration, fused_kind, uncalibrated_verdict
 from telltale.scores.verdicts import Verdict
 
@@ -92,7 +92,7 @@ def test_one_known_attack_leaves_the_weights_alike_and_another_is_still_noticed(
     weights = fusion.weights["attack"][:-1]
     free = _fit_weights(fusion.surprises({k: v[seen] for k, v in scores.items()}), labels.take(seen), 1e9)[:-1]
     assert weights.std() < 0.01 * free.std()
-    assert "single known attack" in how
+    assert "single known family" in how
     unseen = np.flatnonzero(labels.attacks != "fgsm")
     fused = fusion.combine({k: v[unseen] for k, v in scores.items()}).attack
     assert roc_auc_score(labels.adversarial[unseen], fused) > 0.8
@@ -102,7 +102,7 @@ def test_an_attack_that_hardly_ever_succeeds_harms_nothing() -> None:
     scores, labels, wrong = draw(100, 11)
     kept = np.flatnonzero((labels.attacks != "pgd") | (labels.groups == 0))
     fusion, how = Fusion.fit({k: v[kept] for k, v in scores.items()}, labels.take(kept), wrong, MACRO)
-    assert np.isfinite(fusion.weights["attack"]).all() and "left out one at a time" in how
+    assert np.isfinite(fusion.weights["attack"]).all() and "whose family is left out" in how
 
 
 def test_free_weights_are_those_of_plain_logistic_regression() -> None:
@@ -202,7 +202,30 @@ def test_where_few_attacks_are_known_a_sum_is_all(known: tuple[str, ...]) -> Non
     scores, labels, wrong, margins = draw_margins(100, 3, known)
     fusion, how = Fusion.fit(scores, labels, wrong, FAMILY, margins)
     assert fusion.grown is None
-    assert ("equal weights" if len(known) == 1 else "3 known attacks are too few for trees, which need 4") in how
+    assert ("equal weights" if len(known) == 1 else "3 attacks of 3 families are too few for trees") in how
+
+
+def test_relatives_of_one_attack_are_not_several_kinds() -> None:
+    kin, others = ("bim", "pgd", "pgd_l2", "mifgsm"), ("fgsm", "pgd", "deepfool", "jsma")
+    assert len({family_of(name) for name in kin}) == 1 and len({family_of(name) for name in others}) == 4
+    draws = np.random.default_rng(12)
+    for known, grown in ((kin, False), (others, True)):
+        names = np.repeat(["", *known], 150)
+        labels = Labels(names != "", names, np.tile(np.arange(150), 5))
+        scores = {name: draws.normal(size=len(names)) for name in ("first", "confidence")}
+        shift = np.where(labels.adversarial, np.where(labels.groups % 2, -3.0, 3.0), 0.0)
+        margins = 5.0 + shift + draws.normal(size=len(names))
+        none = {name: np.empty(0) for name in scores}
+        fusion, how = Fusion.fit(scores, labels, none, known, (margins, np.empty(0)))
+        assert (fusion.grown is not None) == grown, how
+
+
+def test_a_left_out_attack_takes_its_family_with_it() -> None:
+    names = np.repeat(["", "fgsm", "bim", "pgd"], 20)
+    labels = Labels(names != "", names, np.tile(np.arange(20), 4))
+    for others, judged in _others_and_left_out(labels, ("pgd",)):
+        assert set(labels.attacks[others]) == {"", "fgsm"} and set(labels.attacks[judged]) == {"", "pgd"}
+        assert not set(labels.groups[others]) & set(labels.groups[judged])
 
 
 def test_margins_are_read_where_the_confidence_is_a_member_and_asked_for_then() -> None:

@@ -1,4 +1,4 @@
-"""The forms that the fused score can take, and the choice among them by attacks that are left out."""
+"""The forms that the fused score can take, and the choice among them by families of attacks that are left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from telltale.detectors.boosted_trees import BoostedTrees, Boosting
 SPREADS = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 GROWN = Boosting(trees=100, leaves=8, learning_rate=0.1, fewest=20, penalty=1.0)
 SHARES = (0.0, 0.5, 1.0)  # of the trees in the fused score
-FEWEST_ATTACKS = 4  # of which trees learn what a sum cannot say, with one of them left out
+FEWEST_FAMILIES = 3  # of which trees learn what a sum cannot say, with one of them left out
+FEWEST_ATTACKS = 4
+# What looks alike to a detector: who knows one of a family has nearly seen the others. Any other is a family by itself.
+FAMILIES = (
+    {"bim", "pgd", "pgd_l2", "mifgsm", "apgd_ce", "apgd_dlr", "adaptive", "graybox", "graybox_l2"},  # go on and on
+    {"deepfool", "gradient", "cw", "cw_opt", "ead", "lbfgs", "ddn", "boundary", "hopskipjump"},  # stop at the border
+    {"jsma", "onepixel"},  # change few pixels
+)
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 Judged = Callable[[Rows, Rows], Floats]  # fits on some rows, and scores others
@@ -46,7 +53,7 @@ class Forms:
 
 
 def fit_forms(surprises: Floats, tails: Floats | None, labels: Labels, macro_attacks: Sequence[str]) -> Forms:
-    """Choose a form on attacks left out one at a time, and fit it to everything.
+    """Choose a form on attacks whose family is left out, and fit it to everything.
 
     Parameters
     ----------
@@ -55,23 +62,29 @@ def fit_forms(surprises: Floats, tails: Floats | None, labels: Labels, macro_att
         Surprises at a small and at a large margin; without them there are no trees.
     labels : Labels of the n images
     macro_attacks : sequence of str
-        Attacks that are left out in turn.
+        Attacks that are left out in turn, each with its family.
     """
     pairs = _others_and_left_out(labels, macro_attacks)
-    if len(labels.known_attacks) < 2 or not pairs:
+    families = len({family_of(attack) for attack in labels.known_attacks})
+    if families < 2 or not pairs:
         weights = _fit_weights(surprises, labels, SPREADS[0])
-        return Forms(weights, None, 0.0, "equal weights: a single known attack cannot choose others")
+        return Forms(weights, None, 0.0, "equal weights: a single known family of attacks cannot choose others")
     spread, how = _choose_spread(surprises, labels, pairs)
     weights = _fit_weights(surprises, labels, spread)
     if tails is None:
         return Forms(weights, None, 0.0, how)
-    if len(labels.known_attacks) < FEWEST_ATTACKS:
-        few = f"{len(labels.known_attacks)} known attacks are too few for trees, which need {FEWEST_ATTACKS}"
+    if families < FEWEST_FAMILIES or len(labels.known_attacks) < FEWEST_ATTACKS:
+        few = f"{len(labels.known_attacks)} attacks of {families} families are too few for trees"
         return Forms(weights, None, 0.0, f"{how}; {few}")
     features = np.hstack([surprises, tails])
     share, said = _choose_share(features, surprises, labels, pairs, spread)
     trees = _grow(features, labels) if share else None
     return Forms(weights, trees, share, f"{how}; {said}")
+
+
+def family_of(attack: str) -> str:
+    """Name the family of an attack, after its first member in alphabetical order; an unknown one is its own."""
+    return next((min(family) for family in FAMILIES if attack in family), attack)
 
 
 def _grow(features: Floats, labels: Labels) -> BoostedTrees:
@@ -109,18 +122,19 @@ def _choose_spread(surprises: Floats, labels: Labels, pairs: Sequence[tuple[Rows
     qualities = [quality(spread) for spread in SPREADS]
     best = int(np.argmax(qualities))
     how = f"variance of the weights {SPREADS[best]:g}, best of {len(SPREADS)}: AUC {qualities[best]:.4f} on attacks"
-    return SPREADS[best], f"{how} left out one at a time, on held-out folds of the fit split"
+    return SPREADS[best], f"{how} whose family is left out, on held-out folds of the fit split"
 
 
 def _others_and_left_out(labels: Labels, macro_attacks: Sequence[str]) -> list[tuple[Rows, Rows]]:
-    """Return, per fold and attack, the rows of the other attacks to fit to and the held-out rows of the one left out.
+    """Return, per fold and attack, the rows of other families to fit to and the held-out rows of the one left out.
 
     Natural images are among both; an attack that is missing on either side, as rare ones may be, leaves nothing out.
     """
     pairs = []
+    kin = np.array([family_of(str(attack)) for attack in labels.attacks])
     for fit, held_out in labels.folds():
         for attack in macro_attacks:
-            others = fit[labels.attacks[fit] != attack]
+            others = fit[kin[fit] != family_of(attack)]
             judged = held_out[np.isin(labels.attacks[held_out], ["", attack])]
             if labels.adversarial[others].any() and labels.adversarial[judged].any():
                 pairs.append((others, judged))
