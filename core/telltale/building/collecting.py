@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from telltale.models.classifier import Classifier
 
 SHIFTED = "fit-shifted"
 AT_ONCE = 250
+DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,10 @@ class Collector:
         for start in range(0, len(ids), AT_ONCE):  # as floats, all of them would fill the memory
             some = ids[start : start + AT_ONCE]
             pixels[start : start + AT_ONCE] = to_bytes(change_at_random(self.image_set.images(some), some, seed))
-        (found,) = self.changed([(SHIFTED, ids, pixels)], progress)
-        return found
+        # The pixels name the files: another way of changing them must not find what this one has left.
+        name = f"{SHIFTED}-{hashlib.sha256(pixels.tobytes()).hexdigest()[:DIGITS]}"
+        (found,) = self.changed([(name, ids, pixels)], progress)
+        return replace(found, split=SHIFTED)
 
     def _observe(self, batches: list[Batch], progress: Progress) -> list[Observed]:
         return observe(self.classifier, self.weights, batches, self.folder, self.processes, progress)
