@@ -36,6 +36,12 @@ def test_rates_are_counts_of_single_verdicts(name, alpha) -> None:
         for kind in ("adversarial", "error", "natural"):
             count = sum(n for (of, by, said), n in kinds.items() if said == kind and wanted(of, by))
             assert getattr(shown, kind).count == count, (shown.group, kind)
+    if error is None:
+        assert found.errors is None
+    else:
+        for kind, rate in zip(("natural", "natural_error", "adversarial"), vars(found.errors).values(), strict=True):
+            scored = [error.p_value(row["error_score"]) for row in rows if row["kind"] == kind]
+            assert rate == Rate(sum(p <= alpha for p in scored), len(scored)), kind
     for alarm in found.alarms:
         if alarm.name not in bundle.manifest.detectors:
             continue

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from scipy.stats import binomtest
+
 from telltale.scores.rates import Rate
 from telltale.scores.shift import AlarmsUnderShift, ShiftAlarms, shift_sentences
+from telltale.scores.titles import percent
 
 
 def made(**alarms: tuple[int, int, int]) -> ShiftAlarms:
@@ -18,9 +21,17 @@ def made(**alarms: tuple[int, int, int]) -> ShiftAlarms:
 def test_ten_percent_is_still_kept_and_the_worst_change_is_named() -> None:
     found = made(fused=(5, 4, 0), nnif=(5, 5, 0), lid=(6, 1, 0), random=(40, 40, 0))
     keeping, losing = shift_sentences(found)
-    assert keeping == "At α 5 %, false alarms stay at or below 10 % under every change for Fused verdict."
-    assert losing.startswith("At α 5 %, false alarms exceed 10 % under some change for NNIF (12.5 %, blurred); Local")
-    assert "(12 %, as it is)" in losing and "random" not in losing
+    high = binomtest(5, 50).proportion_ci(0.95, "exact").high
+    assert keeping == (
+        "At α 5 %, false alarms stay at or below 10 % under every change for Fused verdict. "
+        f"95 % intervals of the worst of each reach up to {percent(high)}."
+    )
+    low, high = binomtest(5, 40).proportion_ci(0.95, "exact")
+    interval = f"{percent(low)} to {percent(high)}"
+    assert losing.startswith(
+        f"At α 5 %, false alarms exceed 10 % under some change for NNIF (12.5 %, {interval}, blurred); Local"
+    )
+    assert "as it is)" in losing and "random" not in losing
     assert found.worst("lid") == ("as it is", Rate(6, 50))
 
 

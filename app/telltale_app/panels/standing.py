@@ -113,8 +113,8 @@ def _macro(_bundle: Bundle, bundle_id: str, detector: str, attacks: tuple[str, .
 def show_shown_as(bundle: Bundle, case: CaseAnalysis) -> None:
     """Show what the fused verdict takes natural and attacked test images for, at the chosen false-alarm rate."""
     alpha = case.case.alpha
-    shown = _rates(bundle, bundle.id, alpha).shown
-    if not shown:
+    found = _rates(bundle, bundle.id, alpha)
+    if not found.shown:
         return
     st.header("What images are shown as", anchor=False)
     titles = {kind: kind_title(kind) for kind in ("adversarial", "error", "natural")}
@@ -124,7 +124,7 @@ def show_shown_as(bundle: Bundle, case: CaseAnalysis) -> None:
             **{title: 100 * getattr(group, kind).share for kind, title in titles.items()},
             "number": group.natural.total,
         }
-        for group in shown
+        for group in found.shown
     ]
     st.dataframe(
         rows,
@@ -139,6 +139,7 @@ def show_shown_as(bundle: Bundle, case: CaseAnalysis) -> None:
     st.caption(
         f"The fused verdict at α {words.percent(alpha)}. An image that raises both its alarms is shown as what is "
         "likelier, so an attack can be shown as an error: noticed, but not called an attack."
+        + ("" if found.errors is None else f" {rates.error_sentence(found.errors)}")
     )
 
 

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from telltale.scores.controls import CONTROLS
 from telltale.scores.metrics import FALSE_POSITIVE_RATES
+from telltale.scores.rates import error_sentence
 from telltale.scores.shift import shift_sentences
 from telltale.scores.standings import ahead_sentence, standing_sentences, where
 from telltale.scores.titles import percent
@@ -90,6 +91,8 @@ def print_shown(rates: Rates) -> None:
         shares = (percent(rate.share) for rate in (shown.adversarial, shown.error, shown.natural))
         table.add_row(shown.group, f"{shown.adversarial.total:,}", *shares)
     Console().print(table)
+    if rates.errors is not None:
+        _print_lines([error_sentence(rates.errors)])
 
 
 def print_leaderboard(found: Leaderboard, costs: Costs | None = None) -> None:

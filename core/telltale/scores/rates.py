@@ -26,6 +26,7 @@ from telltale.scores.table import (
     numbers,
     scored_detectors,
 )
+from telltale.scores.titles import percent
 
 ALL_NATURAL = "natural, read correctly or not"
 
@@ -104,6 +105,27 @@ class ShownAs:
 
 
 @dataclass(frozen=True)
+class ErrorAnswer:
+    """How often images are found wrong by themselves, at the error score's own threshold, whatever else is found.
+
+    Attributes
+    ----------
+    correct, misread : Rate
+        Of natural test images that are read correctly, and of those that are not.
+    attacked : Rate
+        Of those that an attack has changed.
+    """
+
+    correct: Rate
+    misread: Rate
+    attacked: Rate
+
+    def to_json(self) -> dict[str, object]:
+        """Return the rates as JSON holds them."""
+        return {name: rate.to_json() for name, rate in vars(self).items()}
+
+
+@dataclass(frozen=True)
 class Rates:
     """Everything that happens at one alpha.
 
@@ -114,11 +136,14 @@ class Rates:
         One per calibrated detector and per control.
     shown : tuple of ShownAs
         Empty where there is no calibrated fused verdict.
+    errors : ErrorAnswer or None
+        None where no calibrated score of natural errors is stored.
     """
 
     alpha: float
     alarms: tuple[FalseAlarms, ...]
     shown: tuple[ShownAs, ...]
+    errors: ErrorAnswer | None
 
     def to_json(self) -> dict[str, object]:
         """Return the rates as JSON holds them."""
@@ -126,6 +151,7 @@ class Rates:
             "alpha": self.alpha,
             "false_alarms": [alarm.to_json() for alarm in self.alarms],
             "shown_as": [shown.to_json() for shown in self.shown],
+            "error_answer": None if self.errors is None else self.errors.to_json(),
         }
 
 
@@ -153,7 +179,7 @@ def rates_of(scores: pa.Table, alpha: float, calibration: pa.Table | None = None
     test = with_controls(scores).filter(pc.field(SPLIT) == "test")
     present = (*scored_detectors(test), *controls_in(test))
     alarms = tuple(_false_alarms(test, name, known[name]) for name in present if name in known)
-    return Rates(alpha, alarms, _shown(test, known))
+    return Rates(alpha, alarms, _shown(test, known), _error_answer(test, known))
 
 
 def false_alarms_at(
@@ -222,6 +248,14 @@ def _false_alarms(test: pa.Table, name: str, threshold: float) -> FalseAlarms:
     return FalseAlarms(name, _rate(reached[correct]), _rate(reached[every]))
 
 
+def _error_answer(test: pa.Table, known: Mapping[str, float]) -> ErrorAnswer | None:
+    if ERROR_SCORE not in known or ERROR_SCORE not in test.column_names:
+        return None
+    reached = numbers(test, ERROR_SCORE) >= known[ERROR_SCORE]
+    kinds = test.column(KIND).to_numpy(zero_copy_only=False)
+    return ErrorAnswer(*(_rate(reached[kinds == kind]) for kind in (NATURAL, NATURAL_ERROR, ADVERSARIAL)))
+
+
 def _shown(test: pa.Table, known: Mapping[str, float]) -> tuple[ShownAs, ...]:
     if FUSED not in known or FUSED not in scored_detectors(test):
         return ()
@@ -233,6 +267,15 @@ def _shown(test: pa.Table, known: Mapping[str, float]) -> tuple[ShownAs, ...]:
         known[ERROR_SCORE] if with_errors else np.inf,
     )
     return tuple(_shown_as(group, kinds[rows]) for group, rows in _groups(test) if rows.any())
+
+
+def error_sentence(found: ErrorAnswer) -> str:
+    """Say how often the second answer is given by itself."""
+    shares = [percent(rate.share) for rate in (found.misread, found.correct, found.attacked)]
+    return (
+        f"Asked by itself, “is it wrong without an attack?” is answered yes for {shares[0]} of the natural images that "
+        f"are misread, {shares[1]} of those read correctly and {shares[2]} of the attacked ones."
+    )
 
 
 def _groups(test: pa.Table) -> Sequence[tuple[str, npt.NDArray[np.bool_]]]:

@@ -75,7 +75,7 @@ class ShiftAlarms:
 
 def shift_sentences(found: ShiftAlarms) -> tuple[str, ...]:
     """Say which detectors keep their false alarms under every change at or below `BAR`, and which do not."""
-    keeping, losing = [], []
+    keeping, losing, widest = [], [], 0.0
     for name in found.names:
         worst = found.worst(name)
         if name in CONTROLS or worst is None:
@@ -83,12 +83,17 @@ def shift_sentences(found: ShiftAlarms) -> tuple[str, ...]:
         title, rate = worst
         if rate.share <= BAR:
             keeping.append(detector_title(name))
+            widest = max(widest, rate.interval[1])
         else:
-            losing.append(f"{detector_title(name)} ({percent(rate.share)}, {title})")
+            low, high = rate.interval
+            losing.append(f"{detector_title(name)} ({percent(rate.share)}, {percent(low)} to {percent(high)}, {title})")
     said = f"At α {percent(found.alpha)}, false alarms"
     sentences = []
     if keeping:
-        sentences.append(f"{said} stay at or below {percent(BAR)} under every change for {'; '.join(keeping)}.")
+        sentences.append(
+            f"{said} stay at or below {percent(BAR)} under every change for {'; '.join(keeping)}. "
+            f"95 % intervals of the worst of each reach up to {percent(widest)}."
+        )
     if losing:
         sentences.append(f"{said} exceed {percent(BAR)} under some change for {'; '.join(losing)}: the worst of each.")
     return tuple(sentences)
