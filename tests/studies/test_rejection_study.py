@@ -58,7 +58,7 @@ def test_rows_are_those_of_single_analyses_and_nothing_is_done_twice(here, tmp_p
     assert [(r["attack"], r["eps"], r["image_id"]) for r in rows] == [
         (attack, eps, image) for attack in ("fgsm", "adaptive") for eps in (0, 40) for image in ids
     ]
-    stored = {"detector": "idefender", "steps": 2, "step": 0.01 * (40 / 255) / 0.1}
+    stored = {"detector": "idefender", "steps": 2, "restarts": 3, "step": 0.01 * (40 / 255) / 0.1}
     for row in rows:
         natural = image_set.images(np.array([row["image_id"]]))
         label = image_set.labels[row["image_id"]]
@@ -181,10 +181,20 @@ def test_the_command_that_a_page_names_is_a_plan_and_stores_where_the_page_reads
     assert main([*short, "--set", "steps=1", "--set", "restarts=2"]) == 0
     stored = results.stored_rejection(bundle)
     assert stored is not None and stored.origin.parameters["adaptive"]["restarts"] == 2
+    assert words.effort(stored.origin) == "Adaptive PGD: 1 steps, 2 runs"
     assert stored.origin.detector == measure.default_detector() and stored.table.num_rows == 2 * 2 * 2
     colour = SimpleNamespace(image_shape=(3, 32, 32), name="cifar10")
     checklist = (Path(__file__).parents[2] / "docs" / "evaluation-checklist.md").read_text()
     assert all(f"\n{results.full_command(one)}\n" in checklist for one in (bundle, colour))
+
+
+def test_an_adaptive_attacker_tries_hard_unless_told_otherwise() -> None:
+    stored = {"eps": 0.1, "step": 0.01, "steps": 20}
+    for settings, steps, restarts in (({}, 100, 3), ({"steps": 7}, 7, 3)):
+        plan = measure.Plan((8,), ("pgd",), 1, "idefender", settings)
+        found = measure._parameters(plan, "adaptive", stored)
+        assert (found["steps"], found["restarts"], found["step"]) == (steps, restarts, 0.01)
+        assert measure._parameters(plan, "pgd", stored)["steps"] == 20
 
 
 @pytest.mark.parametrize(

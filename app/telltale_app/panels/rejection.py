@@ -10,7 +10,7 @@ from telltale.base.errors import InputError
 from telltale.figures.results.rejection import success_curves
 from telltale.scores.rejection import success_after_rejection
 from telltale.studies.rejection.results import full_command, stored_rejection
-from telltale.studies.rejection.words import sentences, title_of
+from telltale.studies.rejection.words import effort, sentences, title_of
 from telltale_app import layout, words
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ def _show_study(bundle: Bundle, alpha: float) -> None:
     layout.chart(
         success_curves(successes), f"Success after rejection at α {words.percent(alpha)}. {' '.join(said)}", "rejection"
     )
+    tried = effort(found.origin)
     st.caption(
         f"Of {successes[0].after.total:,} test images that the model reads correctly: how many an attack turns wrong "
         f"without the fused verdict's alarm at α {words.percent(alpha)}, with 95 % intervals. An attack that fails or "
         "is rejected is no success. Thin lines grow with the budget, or the attack is at fault; thick ones may fall, "
         "as larger changes are noticed more often. The worst case takes the best attack on each image."
+        + (f" Who knows the detectors, {tried}." if tried else "")
     )
 
 

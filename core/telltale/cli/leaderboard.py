@@ -48,6 +48,7 @@ def leaderboard(
     from telltale.scores.leaderboard import leaderboard as rank
     from telltale.scores.metrics import FALSE_POSITIVE_RATES
     from telltale.scores.rates import false_alarms_at
+    from telltale.studies.rejection.results import full_command
     from telltale.studies.shift.results import save_shift, shift_command, stored_shift
 
     if store and not shift:
@@ -87,7 +88,7 @@ def leaderboard(
     else:
         reporting.print_shift(shifted)
     if adaptive is None:
-        reporting.print_missing("Adaptive attack", f"telltale rejection {bundle.name} --adaptive")
+        reporting.print_missing("Adaptive attack", full_command(bundle))
     else:
         reporting.print_adaptive(adaptive.title, adaptive.alpha, adaptive.rows)
 

@@ -73,6 +73,7 @@ def rejection(
         "title": heading,
         "alpha": alpha,
         "detector": found.origin.detector,
+        "parameters": {name: dict(values) for name, values in found.origin.parameters.items()},
         "file": str(file),
         "rows": [success.to_json() for success in rates],
     }

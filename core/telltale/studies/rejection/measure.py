@@ -32,6 +32,8 @@ CHUNK = 20
 LEVELS = 255
 ADAPTIVE_ATTACK, SEARCH = "adaptive", "adaptive_square"
 FALLBACK = "idefender"
+# Of an adaptive attacker: fewer show what an attack can do, not what it cannot.
+THOROUGH = {"steps": 100, "restarts": 3}
 
 
 @dataclass(frozen=True)
@@ -188,10 +190,10 @@ def _job(
 
 
 def _parameters(plan: Plan, attack: str, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an attack's parameters: those behind the bundle's scores, else its defaults."""
+    """Return an attack's parameters: those behind the bundle's scores, else its defaults; `THOROUGH` adaptive ones."""
     spec, own = get_attack(attack), {}
     if (attack, ADAPTIVE) in plan.attackers:
-        own = {name: value for name, value in plan.settings.items() if name in _names(attack)}
+        own = {name: value for name, value in {**THOROUGH, **plan.settings}.items() if name in _names(attack)}
         own["detector"] = plan.detector
     return dict(spec.settings.read({**stored, **own}, f"attack '{attack}'").values())
 

@@ -78,8 +78,7 @@ def full_command(bundle: Bundle) -> str:
     """
     budgets = "0,8,16,26,51" if bundle.image_shape[0] == 1 else "0,1,2,4,8"
     attacks = "fgsm,pgd,apgd_ce,apgd_dlr"
-    aimed = "--adaptive --set steps=50"
-    return f"telltale rejection {bundle.name} --eps {budgets} --attacks {attacks} --images 100 {aimed}"
+    return f"telltale rejection {bundle.name} --eps {budgets} --attacks {attacks} --images 100 --adaptive"
 
 
 def save_rejection(file: Path, found: StoredRejection) -> None:

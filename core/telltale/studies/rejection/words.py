@@ -10,6 +10,8 @@ from telltale.scores.rejection import ADAPTIVE, NONE, WORST, Knowledge, Success
 from telltale.scores.titles import attack_title, detector_title, percent
 from telltale.studies.rejection.results import Origin
 
+EFFORTS = {"steps": "steps", "restarts": "runs", "queries": "queries"}
+
 
 def title_of(origin: Origin) -> str:
     """Return the headline of what was shown: it names the attackers, and no more of them than were tried."""
@@ -46,6 +48,16 @@ def sentences(successes: Sequence[Success], origin: Origin) -> tuple[str, ...]:
             "who hides from the fused verdict has not been tried."
         )
     return tuple(said)
+
+
+def effort(origin: Origin) -> str:
+    """Say how hard those who know the detectors have tried: steps, runs and queries, as far as each has them."""
+    said = []
+    for attack, parameters in origin.parameters.items():
+        if "detector" in parameters:
+            counts = [f"{parameters[key]:,} {word}" for key, word in EFFORTS.items() if key in parameters]
+            said.append(f"{attack_title(attack)}: {', '.join(counts)}")
+    return "; ".join(said)
 
 
 def _strongest(successes: Sequence[Success], knowledge: Knowledge) -> Success | None:
