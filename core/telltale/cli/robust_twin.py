@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,8 +70,24 @@ def robust_twin(
         with progress() as report:
             found = measure_robust_twin(name, plan, out or stored_at(name), report, data=data, weights=weights)
     counted = figures(found.table, alpha)
-    record = {"alpha": alpha, "origin": vars(found.origin), "defences": [one.to_json() for one in counted]}
+    current = _about_shipped_weights(name, found)
+    record = {
+        "alpha": alpha,
+        "origin": vars(found.origin),
+        "of_the_shipped_weights": current,
+        "defences": [one.to_json() for one in counted],
+    }
     print_record(record, _table(counted, found.origin.eps, alpha), as_json)
+    if not current and not as_json:
+        sys.stdout.write("These figures are about other weights than those that ship.\n")
+
+
+def _about_shipped_weights(name: str, found: StoredDefence) -> bool:
+    from telltale.models.training import shipped_weights
+    from telltale.models.weights import weights_sha256
+
+    file = shipped_weights(name)
+    return file.exists() and weights_sha256(file) == found.origin.weights_sha256
 
 
 def _stored(name: str) -> StoredDefence:
