@@ -128,8 +128,12 @@ def _facts(attack: AttackResult) -> tuple[tuple[str, str, str], ...]:
         ("L∞", f"{linf:.3f}", f"Largest change of a pixel: {round(255 * linf)}/255, after rounding to 8 bits."),
         ("L2", words.number(float(attack.l2[0])), "Euclidean length of the change, pixels in [0, 1]."),
         ("L0", f"{int(attack.l0[0])}", "Pixels that changed at all."),
-        ("Gradients", f"{int(attack.gradients[0]):,}", "Backward passes spent on this image."),
-        ("Queries", f"{int(attack.queries[0]):,}", "Forward passes spent on this image."),
+        (
+            "Gradients",
+            f"{int(attack.gradients[0]):,}",
+            "Backward passes on this image; a look at detectors is one.",
+        ),
+        ("Queries", f"{int(attack.queries[0]):,}", "Forward passes on this image; a look at detectors is one."),
         ("Time", words.seconds(attack.seconds) if math.isfinite(attack.seconds) else "–", "Wall time of the attack."),
     )
 

@@ -26,7 +26,7 @@ def show(case: CaseAnalysis) -> None:
     layout.chart(opinions(shown, class_names), f"Probabilities by both networks: {said}", "second-opinion")
     st.caption(
         "A change that was made for one network moves another less. Where the second one doubts what the first is "
-        "sure of, something was aimed at the first."
+        "sure of, something may have been aimed at the first; it doubts some natural images as well."
     )
 
 

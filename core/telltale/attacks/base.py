@@ -159,7 +159,8 @@ class AttackResult(Displayed):
     linf, l2, l0 : array of float64, shape (n,)
         Norms of the 8-bit perturbation in [0, 1] pixel units; `l0` counts changed pixel positions.
     gradients, queries : array of int64, shape (n,)
-        Backward and forward passes spent on each image.
+        Backward and forward passes spent on each image. A look at detectors counts as one, however many passes these
+        take themselves.
     seconds : float
         Wall time of the whole batch.
     """

@@ -96,7 +96,7 @@ class MeteredClassifier(nn.Module):
         images: torch.Tensor,
         rows: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Apply a function that passes images (n, C, H, W) through the classifier once, and count it like `forward`.
+        """Apply a function to images (n, C, H, W), and count it like one `forward`, whatever it does itself.
 
         Parameters
         ----------

@@ -42,7 +42,7 @@ class AdaptiveSquareSettings(AttackSettings):
     start: str = parameter(
         IMAGE,
         choices=(IMAGE, GRADIENTS),
-        help="Whether the search begins at the image or where Adaptive PGD has arrived.",
+        help="Whether the search begins at the image's own stripes, at the bounds, or where Adaptive PGD has arrived.",
         title="Starts from",
     )
 
