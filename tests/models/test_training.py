@@ -270,7 +270,7 @@ def test_smoothed_labels_share_a_part_of_the_target_among_all_classes(data, monk
 
 
 def test_the_first_layer_of_the_early_network_whitens_patches(data) -> None:
-    classifier = run_of(data, EARLY).finished()
+    classifier = run_of(data, dataclasses.replace(EARLY, half_precision=False)).finished()
     images_ = (torch.from_numpy(data.pixels[IDS]).float() / 255 - classifier.mean) / classifier.std
     (weight,) = classifier.network.stem.parameters()
     found = torch.nn.functional.conv2d(images_, weight).transpose(0, 1).flatten(1).double().numpy()
