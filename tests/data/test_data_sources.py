@@ -248,6 +248,35 @@ def test_test_images_come_from_the_datas_own_test_split_alone(problem, seed) -> 
     assert all(np.array_equal(getattr(splits, name), getattr(again, name)) for name in SPLIT_NAMES)
 
 
+@settings(max_examples=100, deadline=None)
+@given(own_test_problems(), st.integers(1, 40), st.booleans(), st.integers(0, 2**32))
+def test_what_is_held_out_comes_from_the_datas_own_validation_split(problem, validation, tested, seed) -> None:
+    labels, own_test, asked = problem
+    own_test = own_test if tested else 0
+    train = len(labels) - own_test
+    labels = np.concatenate([labels[:train], np.arange(validation) % 3, labels[train:]])
+    try:
+        sizes = asked.within(len(labels), own_test, validation)
+    except InputError:
+        assert validation < asked.fit + asked.calibration + asked.test, "there was enough"
+        return
+    splits = Splits.draw(labels, sizes, seed, own_test, validation)
+    np.testing.assert_array_equal(splits.train, np.arange(train))
+    held_out = [splits.fit, splits.calibration, *([] if own_test else [splits.test])]
+    own = np.concatenate(held_out)
+    assert len(np.unique(own)) == len(own) and ((own >= train) & (own < train + validation)).all()
+    if own_test:
+        assert (splits.test >= train + validation).all()
+    assert (len(splits.fit), len(splits.calibration), len(splits.test)) == (sizes.fit, sizes.calibration, sizes.test)
+    again = Splits.draw_within(labels, asked, seed, own_test, validation)
+    assert all(np.array_equal(getattr(splits, name), getattr(again, name)) for name in SPLIT_NAMES)
+
+
+def test_more_held_out_images_than_the_data_bring_for_validation_are_refused() -> None:
+    with pytest.raises(InputError, match="bring 90 training images and 10 for validation"):
+        Splits.draw(np.zeros(100, dtype=np.int64), SplitSizes(6, 5, 0), 0, own_validation=10)
+
+
 def test_more_test_images_than_the_data_bring_are_refused() -> None:
     with pytest.raises(InputError, match="bring 20 test images; 21 were asked for"):
         Splits.draw(np.zeros(100, dtype=np.int64), SplitSizes(5, 5, 21), 0, 20)

@@ -101,7 +101,7 @@ def build_recipe(
     """Build a recipe into a folder; see `build`."""
     use_one_thread()
     image_set, kept = _read(source, progress), work or folder.parent / ".build"
-    splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
+    splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, *image_set.own_held_out)
     weights = _trained(recipe, image_set, splits, kept, folder.name, part(progress, 0.0, 0.05))
     classifier = load_weights(recipe_spec(recipe, image_set), weights)
     return _build(_Materials(recipe, source, image_set, splits, classifier, weights), folder, progress, compact, work)
@@ -143,8 +143,8 @@ def build_around(
     check_known_elsewhere(spec.factory)
     image_set, kept = _read(plan.source, progress), work or folder.parent / ".build"
     _check_fit(classifier, image_set)
-    sizes = plan.sizes if image_set.own_test else spared_sizes(plan.sizes, len(image_set))
-    splits = Splits.draw_within(image_set.labels, sizes, plan.seed, image_set.own_test)
+    sizes = plan.sizes if any(image_set.own_held_out) else spared_sizes(plan.sizes, len(image_set))
+    splits = Splits.draw_within(image_set.labels, sizes, plan.seed, *image_set.own_held_out)
     file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
     if not file.exists():
         save_weights(classifier, file)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import io
 import json
@@ -33,10 +34,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from telltale.data.image_set import ImageSet
+from telltale.data.image_set import NO_LABEL, ImageSet, LeftOut
 
 CACHE_VARIABLE = "TELLTALE_CACHE"
-FORMAT = 1
+FORMAT = 2
 KEPT = 8
 LEFTOVER_SECONDS = 24 * 3600.0
 PIXELS_FILE, LABELS_FILE, ABOUT_FILE = "pixels.npy", "labels.npy", "about.json"
@@ -95,16 +96,37 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "telltale"
 
 
+def scratch_folder() -> Path:
+    """Return a new folder for something large that is written now: in the cache, else where the system keeps such.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written anywhere.
+    """
+    with contextlib.suppress(OSError, RuntimeError):
+        return Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=_images()))
+    return Path(tempfile.mkdtemp(prefix=_PARTIAL))
+
+
+def _images() -> Path:
+    folder = cache_folder() / "images"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@functools.cache
+def _decoders() -> list[str]:
+    return [version(library) for library in ("datasets", "pillow")]
+
+
 def _entry(contents: object) -> _Entry | None:
     """Return the entry of a source, or None where there can be no cache."""
-    decoders = [version(library) for library in ("datasets", "pillow")]
-    key = hashlib.sha256(json.dumps([FORMAT, decoders, contents]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([FORMAT, _decoders(), contents]).encode()).hexdigest()
     try:
-        folder = cache_folder() / "images"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _Entry(_images() / key)
     except (OSError, RuntimeError):
         return None
-    return _Entry(folder / key)
 
 
 @dataclass(frozen=True)
@@ -144,18 +166,34 @@ class _Entry:
 
 
 def _write(folder: Path, image_set: ImageSet) -> None:
-    pixels = _save(folder / PIXELS_FILE, image_set.pixels)
+    _put(folder / PIXELS_FILE, image_set.pixels)
     labels = _save(folder / LABELS_FILE, image_set.labels)
     about = {
         "name": image_set.name,
-        "shape": list(pixels.shape),
+        "shape": list(image_set.pixels.shape),
         "class_names": list(image_set.class_names),
         "own_test": image_set.own_test,
+        "own_validation": image_set.own_validation,
+        "names": list(image_set.names),
+        "left_out": [[left.name, left.reason] for left in image_set.left_out],
+        "duplicates": [list(group) for group in image_set.duplicates],
         "fingerprint": image_set.fingerprint,
         "labels_sha256": hashlib.sha256(labels.data).hexdigest(),
         "pixels_written": (folder / PIXELS_FILE).stat().st_mtime_ns,
     }
     (folder / ABOUT_FILE).write_text(json.dumps({"checksum": _checksum(about), "about": about}), encoding="utf-8")
+
+
+def _put(path: Path, pixels: AnyArray) -> None:
+    """Write pixels; a finished file that was written in this cache is taken as it is."""
+    base = pixels.base
+    if isinstance(base, np.memmap) and base.shape == pixels.shape:
+        written = Path(str(base.filename))
+        if written.name == PIXELS_FILE and written.parent.name.startswith(_PARTIAL):
+            with contextlib.suppress(OSError):  # another disk, or one without links
+                os.link(written, path)
+                return
+    _save(path, pixels)
 
 
 def _save(path: Path, array: AnyArray) -> AnyArray:
@@ -176,7 +214,8 @@ def _open(folder: Path) -> ImageSet:
     labels = _map(folder / LABELS_FILE, np.dtype(np.int64), shape[:1])
     if hashlib.sha256(labels.data).hexdigest() != about["labels_sha256"]:
         raise ValueError("labels")
-    if labels.min() < 0 or labels.max() >= len(about["class_names"]):
+    lowest = 0 if about["class_names"] else NO_LABEL
+    if labels.min() < lowest or labels.max() >= max(len(about["class_names"]), lowest + 1):
         raise ValueError("classes")
     return ImageSet(
         about["name"],
@@ -185,6 +224,10 @@ def _open(folder: Path) -> ImageSet:
         tuple(about["class_names"]),
         about["own_test"],
         about["fingerprint"],
+        about["own_validation"],
+        tuple(about["names"]),
+        tuple(LeftOut(name, reason) for name, reason in about["left_out"]),
+        tuple(tuple(group) for group in about["duplicates"]),
     )
 
 
@@ -197,9 +240,12 @@ def _about(stored: dict[str, Any]) -> dict[str, Any]:
         and len(shape) == 4
         and all(type(side) is int and side > 0 for side in shape)
         and shape[1] in (1, 3)
-        and all(type(name) is str for name in [about["name"], *about["class_names"]])
-        and type(about["own_test"]) is int
-        and 0 <= about["own_test"] < shape[0]
+        and all(type(name) is str for name in [about["name"], *about["class_names"], *about["names"]])
+        and len(about["names"]) in (0, shape[0])
+        and all(type(about[own]) is int and about[own] >= 0 for own in ("own_test", "own_validation"))
+        and about["own_test"] + about["own_validation"] < shape[0]
+        and all(type(part) is str for left in about["left_out"] for part in left)
+        and all(type(image) is int and 0 <= image < shape[0] for group in about["duplicates"] for image in group)
         and re.fullmatch(r"[0-9a-f]{64}", about["fingerprint"])
     )
     if not sound:

@@ -1,113 +1,188 @@
-"""From a loaded table of encoded images and labels to one array of pixels and one of classes."""
+"""From what a source lists to an image set: every picture decoded once, one after the other, into a mapped file."""
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from telltale.base.errors import InputError
-from telltale.data.image_set import ImageSet
-from telltale.data.uploads import to_grey_or_colour
+from telltale.base.progress import Progress, silent
+from telltale.data.cache import CACHE_VARIABLE
+from telltale.data.duplicates import same_content
+from telltale.data.image_set import NO_LABEL, ImageSet, LeftOut
+from telltale.data.listing import Listed, Listing
+from telltale.data.pixel_file import PixelFile
+from telltale.data.sizing import Sizing, pixels_of
+from telltale.data.split_names import TEST, TRAIN, VALIDATION
+from telltale.data.uploads import decode_image
 
-IMAGE_COLUMNS = ("image", "img")
-LABEL_COLUMNS = ("label", "fine_label")
-
-# Data sets and features of the `datasets` library, which ships no types.
-HubData: TypeAlias = Any
+TOLD_EVERY = 64
 
 
-def decode(
-    splits: dict[str, HubData],
-    name: str,
-    source: str,
-    image_columns: Sequence[str] = IMAGE_COLUMNS,
-    label_columns: Sequence[str] = LABEL_COLUMNS,
-) -> ImageSet:
-    """Decode every image of some splits, one split after the other.
+@dataclass(frozen=True)
+class Picture:
+    """A picture that was decoded.
+
+    Attributes
+    ----------
+    listed : Listed
+    image : PIL.Image.Image
+        Of mode ``"L"`` or ``"RGB"``, upright.
+    """
+
+    listed: Listed
+    image: Image.Image
+
+    def content(self) -> bytes:
+        """Return what tells its pixels from any others', however their file stores them."""
+        head = f"{self.image.mode} {self.image.size}".encode()
+        return hashlib.blake2b(head + self.image.tobytes(), digest_size=16).digest()
+
+
+def pictures(listing: Listing, progress: Progress = silent) -> Iterator[Picture | LeftOut]:
+    """Decode what a source lists, one picture after the other; what cannot be decoded is left out by name."""
+    for number, listed in enumerate(listing.images):
+        if number % TOLD_EVERY == 0:
+            progress(min(number / max(listing.count, 1), 1.0), f"Reading {listing.source}")
+        if isinstance(listed, LeftOut):
+            yield listed
+            continue
+        try:
+            picture = Picture(listed, decode_image(listed.read()))
+        except InputError as error:
+            yield LeftOut(listed.name, str(error).rstrip("."))
+            continue
+        yield picture
+
+
+def decode(listing: Listing, sizing: Sizing | None = None, progress: Progress = silent) -> ImageSet:
+    """Decode every image that a source lists.
+
+    Memory: one picture, whatever their number.
 
     Parameters
     ----------
-    splits : dict of str to datasets.Dataset
-        A split ``test`` beside a split ``train`` becomes the image set's own test split and must come last.
-    name, source : str
-        Of the image set, and as messages call it.
-    image_columns, label_columns : sequence of str
-        Columns to prefer over others of a fitting type.
+    listing : Listing
+    sizing : Sizing, optional
+        Brings the pictures to one size. Left out, they must have one.
+    progress : callable, optional
+        Told the fraction done.
 
     Raises
     ------
     InputError
-        If no column holds images or labels, images differ in size or cannot be decoded, or an image has no label.
+        If images differ in size, none can be read, or there is no room for them on the disk.
     """
-    features = next(iter(splits.values())).features
-    image = _column(features, image_columns, "Image", "images", source)
-    label = _column(features, label_columns, "ClassLabel", "class labels", source)
-    images: list[npt.NDArray[np.uint8]] = []
-    labels: list[Any] = []
-    for split in splits.values():
-        for batch in _batches(split, image, label, source):
-            for picture in batch[image]:
-                images.append(_to_array(picture, images, source))
-            labels += batch[label]
-    classes, class_names = _number_labels(labels, features[label], source)
-    own_test = len(splits["test"]) if {"train", "test"} <= set(splits) else 0
-    return ImageSet(name, _stack(images), classes, class_names, own_test)
-
-
-def _column(features: HubData, preferred: Sequence[str], kind: str, what: str, source: str) -> str:
-    """Return the first of the preferred columns, or else the first whose feature is of a kind."""
-    import datasets
-
-    typed: list[str] = [name for name, feature in features.items() if isinstance(feature, getattr(datasets, kind))]
-    choices = [name for name in preferred if name in features] + typed
-    if not choices:
-        raise InputError(f"No column of '{source}' holds {what}; it has {', '.join(features)}.")
-    return choices[0]
-
-
-def _batches(split: HubData, image: str, label: str, source: str) -> Iterator[dict[str, list[Any]]]:
-    import datasets
-
     try:
-        yield from split.select_columns([image, label]).cast_column(image, datasets.Image()).iter(500)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"An image of '{source}' cannot be decoded.") from error
-
-
-def _to_array(picture: Any, others: list[npt.NDArray[np.uint8]], source: str) -> npt.NDArray[np.uint8]:
-    """8-bit pixels of one image, shape (1 or 3, H, W); of the same size as the others."""
-    if picture is None:
-        raise InputError(f"Image {len(others)} of '{source}' is missing.")
-    pixels = np.atleast_3d(np.asarray(to_grey_or_colour(picture), dtype=np.uint8)).transpose(2, 0, 1)
-    if others and pixels.shape[1:] != others[0].shape[1:]:
-        first, other = others[0].shape[:0:-1], pixels.shape[:0:-1]
+        with PixelFile() as file:
+            taken = _Taken()
+            for found in pictures(listing, progress):
+                taken.take(found, file, listing.source, sizing)
+            if not taken.labels:
+                raise _nothing(listing, taken.left_out)
+            return taken.image_set(listing, file.mapped())
+    except OSError as error:
         raise InputError(
-            f"The images of '{source}' differ in size ({first[0]}×{first[1]} and {other[0]}×{other[1]}); "
-            "bring them to one size first."
+            f"The decoded images of '{listing.source}' cannot be written ({error.strerror}); "
+            f"{CACHE_VARIABLE} may name a folder with more room."
+        ) from error
+
+
+@dataclass
+class _Taken:
+    """What is known of the images so far."""
+
+    labels: list[str | int | None] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    splits: Counter[str | None] = field(default_factory=Counter)
+    contents: list[bytes] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def take(self, found: Picture | LeftOut, file: PixelFile, source: str, sizing: Sizing | None) -> None:
+        if isinstance(found, LeftOut):
+            self.left_out.append(found)
+            return
+        try:
+            pixels = pixels_of(found.image) if sizing is None else sizing.apply(found.image)
+        except InputError as error:
+            self.left_out.append(LeftOut(found.listed.name, str(error).rstrip(".")))
+            return
+        _check_size(file.size, pixels, source, sizing)
+        self.contents.append(found.content())
+        file.append(pixels)
+        self.labels.append(found.listed.label)
+        self.names.append(found.listed.name)
+        self.splits[found.listed.split] += 1
+
+    def image_set(self, listing: Listing, pixels: npt.NDArray[np.uint8]) -> ImageSet:
+        labels, class_names = number_labels(self.labels, listing)
+        left_out = [*listing.left_out, *self.left_out, *left_over(listing.class_folders, self.labels)]
+        train, validation, test = (self.splits[split] for split in (TRAIN, VALIDATION, TEST))
+        return ImageSet(
+            listing.name,
+            pixels,
+            labels,
+            class_names,
+            own_test=test if train + validation else 0,
+            own_validation=validation if train else 0,
+            names=tuple(self.names) if listing.named else (),
+            left_out=tuple(left_out),
+            duplicates=same_content(self.contents),
         )
-    return pixels
 
 
-def _stack(images: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-    channels = max(len(pixels) for pixels in images)
-    return np.stack([np.broadcast_to(pixels, (channels, *pixels.shape[1:])) for pixels in images])
+def number_labels(
+    labels: Sequence[str | int | None], listing: Listing
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Return the class of every image as an index into the class names, and those.
 
-
-def _number_labels(labels: list[Any], feature: HubData, source: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Class of every image as an index into the class names."""
-    if not all(isinstance(label, int | str) for label in labels):
-        raise InputError(f"Every image of '{source}' needs a class label, a number or a name.")
-    names = getattr(feature, "names", None)
-    if names is not None:
-        classes = np.array(labels, dtype=np.int64)
-        if (classes < 0).any():
-            raise InputError(f"{(classes < 0).sum()} images of '{source}' have no class label.")
-        return classes, tuple(names)
-    values = sorted(set(labels), key=lambda value: (str(type(value)), value))
+    Classes are those that the source states, or else those of the images, in order: numbers by size, names by letters.
+    """
+    if not listing.labelled:
+        return np.full(len(labels), NO_LABEL, dtype=np.int64), ()
+    if listing.class_names is not None:
+        names: tuple[str, ...] = listing.class_names
+        values: Sequence[str | int | None] = names
+    else:
+        mixed = len({type(label) for label in labels}) > 1
+        labels = [str(label) for label in labels] if mixed else labels
+        values = sorted(set(labels), key=lambda value: (isinstance(value, str), value))
+        names = tuple(str(value) for value in values)
     index = {value: i for i, value in enumerate(values)}
-    return np.array([index[label] for label in labels], dtype=np.int64), tuple(str(value) for value in values)
+    return np.array([index[label] for label in labels], dtype=np.int64), names
+
+
+def left_over(classes: Sequence[str], seen: Sequence[object]) -> list[LeftOut]:
+    """Return the class folders of which no image could be read."""
+    found = set(seen)
+    return [LeftOut(name, "a class without an image that can be read") for name in classes if name not in found]
+
+
+def _check_size(
+    size: tuple[int, int] | None, pixels: npt.NDArray[np.uint8], source: str, sizing: Sizing | None
+) -> None:
+    if size is None or pixels.shape[1:] == size:
+        return
+    both = f"({size[1]}×{size[0]} and {pixels.shape[2]}×{pixels.shape[1]})"
+    if sizing is not None:
+        raise InputError(f"The classifier's preprocessing leaves the images of '{source}' at sizes that differ {both}.")
+    raise InputError(
+        f"The images of '{source}' differ in size {both}; load them through a classifier's preprocessing, or bring "
+        "them to one size first."
+    )
+
+
+def _nothing(listing: Listing, left_out: Sequence[LeftOut]) -> InputError:
+    known = [*left_out, *listing.left_out]
+    if not known:
+        return InputError(f"'{listing.source}' holds no images.")
+    return InputError(
+        f"No image of '{listing.source}' can be taken; {len(known)} were left out, "
+        f"the first of them '{known[0].name}': {known[0].reason}."
+    )

@@ -11,6 +11,24 @@ import numpy.typing as npt
 
 from telltale.base.images import FloatImages, to_floats
 
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something that a source holds and that is not in its image set.
+
+    Attributes
+    ----------
+    name : str
+        A path relative to the source, or a row of a table.
+    reason : str
+        Why, as half a sentence.
+    """
+
+    name: str
+    reason: str
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -22,11 +40,21 @@ class ImageSet:
     pixels : array of uint8, shape (N, C, H, W)
         In memory, or a file mapped into it and read-only.
     labels : array of int64, shape (N,)
+        Indices into `class_names`; `NO_LABEL` everywhere where the source has no labels.
     class_names : tuple of str
+        Empty where the source has no labels.
     own_test : int
         How many of the last images are the source's own test split; 0 where it has none.
     known_fingerprint : str, optional
         `fingerprint`, where it was computed before.
+    own_validation : int
+        How many of the images before the own test split are the source's own validation split.
+    names : tuple of str
+        What each image is called in its source (a relative path); empty where the source is a table.
+    left_out : tuple of LeftOut
+        What the source holds beside the images, and why it is not among them.
+    duplicates : tuple of tuple of int
+        Ids of images that were the same, pixel by pixel, before they were brought to a size; each group ascending.
     """
 
     name: str
@@ -35,6 +63,31 @@ class ImageSet:
     class_names: tuple[str, ...]
     own_test: int = 0
     known_fingerprint: str | None = None
+    own_validation: int = 0
+    names: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    duplicates: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the images have labels."""
+        return bool(self.class_names)
+
+    @property
+    def own_held_out(self) -> tuple[int, int]:
+        """`own_test` and `own_validation`, as `telltale.data.splits.Splits.draw` takes them."""
+        return self.own_test, self.own_validation
+
+    @property
+    def own_splits(self) -> dict[str, range]:
+        """Ids of the source's own splits, train, validation and test; those that it lacks are empty."""
+        validation = len(self) - self.own_test - self.own_validation
+        test = len(self) - self.own_test
+        return {
+            "train": range(validation),
+            "validation": range(validation, test),
+            "test": range(test, len(self)),
+        }
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,27 +1,31 @@
-"""Where image sets come from: the built-in digits, a folder, or a data set on the Hugging Face hub."""
+"""Where image sets come from: the built-in digits, a folder or table, or a data set on the Hugging Face hub."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from telltale.base.errors import InputError
+from telltale.base.progress import Progress, silent
+from telltale.data import index_files
 from telltale.data.cache import cached
-from telltale.data.decoding import IMAGE_COLUMNS, LABEL_COLUMNS, HubData, decode
+from telltale.data.decoding import decode
+from telltale.data.folders import list_folder_or_tables
 from telltale.data.image_set import ImageSet
+from telltale.data.listing import HIDDEN, NOT_AN_IMAGE, Listing
+from telltale.data.sizing import Sizing
+from telltale.data.tables import IMAGE_COLUMNS, LABEL_COLUMNS, Columns
+from telltale.data.walking import Walk
 
 DATA_VARIABLE = "TELLTALE_DATA"
 BUILT_IN = "digits"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_SPLITS = ("train", "validation", "test")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,40 +56,58 @@ KNOWN_SOURCES = {
 }
 
 
-def load_image_set(source: str, download: bool = True) -> ImageSet:
-    """Load a labelled image set.
+def load_image_set(
+    source: str, download: bool = True, sizing: Sizing | None = None, progress: Progress = silent
+) -> ImageSet:
+    """Load an image set.
 
     The splits train, validation and test, as far as present, follow one another in that order, so that an image's id
     is the same on every machine; other splits are left out unless there are only others. Decoded images are kept on
-    disk (`telltale.data.cache`) and mapped into memory.
+    disk (`telltale.data.cache`) and mapped into memory. What is left out is named in `ImageSet.left_out`, and told
+    as a warning of the logger of this module.
 
     Parameters
     ----------
     source : str
-        ``"digits"``, a key of `KNOWN_SOURCES`, a folder (of parquet files, or with one folder of images per class),
-        or a hub id ``owner/name``. Short names and relative folders are also looked for in the folders listed in the
+        ``"digits"``, a key of `KNOWN_SOURCES`, a folder (of parquet files, with one folder of images per class, with
+        folders of splits that hold those, or of images without labels), a CSV or parquet table of paths and labels,
+        or a hub id ``owner/name``. Short names and relative paths are also looked for in the folders listed in the
         environment variable ``TELLTALE_DATA``.
     download : bool
         Whether the hub may be asked. Otherwise only folders and what was downloaded before are read.
+    sizing : Sizing, optional
+        Brings pictures to a classifier's size, one by one. Left out, all must have one size.
+    progress : callable, optional
+        Told the fraction of the images that are decoded.
 
     Returns
     -------
     ImageSet
-        Grey where every image is grey, otherwise RGB.
+        Grey where every image is grey and nothing else is asked for, otherwise RGB.
 
     Raises
     ------
     InputError
-        If the folder does not exist, the hub cannot be reached, no column holds images or labels, images differ in
-        size or cannot be decoded, or an image has no label.
+        If there is no such source, the hub cannot be reached, no column holds images or labels, folders may mean
+        several things, images differ in size, or none can be read.
     """
-    places = _places(source)
-    if not places:
-        raise _unknown(source)
-    return places[0].load(download)
+    image_set = _places_or_refusal(source)[0].load(download, sizing, progress)
+    _warn(source, image_set)
+    return image_set
 
 
-def find_image_set(fingerprint: str, *sources: str) -> ImageSet | None:
+def list_images(source: str, download: bool = False) -> Listing:
+    """List what a source holds without decoding it; see `load_image_set`.
+
+    Raises
+    ------
+    InputError
+        If there is no such source, or it cannot be told what it holds.
+    """
+    return _places_or_refusal(source)[0].find(download).listing()
+
+
+def find_image_set(fingerprint: str, *sources: str, sizing: Sizing | None = None) -> ImageSet | None:
     """Look for an image set on this machine: in every place where one of the sources may lie, never on the network.
 
     Parameters
@@ -94,6 +116,8 @@ def find_image_set(fingerprint: str, *sources: str) -> ImageSet | None:
         `ImageSet.fingerprint` of the one that is wanted.
     *sources : str
         As `load_image_set` takes them.
+    sizing : Sizing, optional
+        Through which it was loaded.
 
     Returns
     -------
@@ -112,7 +136,7 @@ def find_image_set(fingerprint: str, *sources: str) -> ImageSet | None:
             problems.append(_unknown(source))
         for place in places:
             try:
-                image_set = place.load(download=False)
+                image_set = place.load(False, sizing, silent)
             except InputError as error:
                 problems.append(error)
                 continue
@@ -125,88 +149,101 @@ def find_image_set(fingerprint: str, *sources: str) -> ImageSet | None:
 
 
 def lasting_source(source: str) -> str:
-    """Name a source so that it is found again from any working folder: a known name, an absolute folder or a hub id."""
+    """Name a source so that it is found again from any working folder: a known name, an absolute path or a hub id."""
     if source == BUILT_IN or source in KNOWN_SOURCES:
         return source
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return str(folder.resolve())
+    place = Path(source).expanduser()
+    if _is_place(place):
+        return str(place.resolve())
     return next((name for name, known in KNOWN_SOURCES.items() if known.hub_id == source), source)
 
 
-class _Place(Protocol):
+class _Found(Protocol):
+    """A source that is there."""
+
+    def state(self) -> object:
+        """Return what tells its content from any other's without decoding it, as JSON can hold it."""
+
+    def listing(self) -> Listing:
+        """List what it holds."""
+
+
+@dataclass(frozen=True)
+class _Place:
     """Somewhere that an image set may lie."""
 
-    def load(self, download: bool) -> ImageSet:
+    source: str
+
+    def find(self, download: bool) -> _Found:
+        """Find it, on the network only if `download`."""
+        raise NotImplementedError
+
+    def load(self, download: bool, sizing: Sizing | None, progress: Progress) -> ImageSet:
         """Read it, from the network only if `download`."""
+        found = self.find(download)
+        through = None if sizing is None else [sizing.key, sizing.channels]
+        return cached(lambda: [found.state(), through], lambda: decode(found.listing(), sizing, progress))
 
 
-class _BuiltIn:
-    def load(self, download: bool) -> ImageSet:
+class _BuiltIn(_Place):
+    def find(self, download: bool) -> _Found:
         del download
         # Here and not above: it brings scikit-learn and scikit-image, a second that readers of bundles need not wait.
+        from telltale.data import digits
+
+        return digits
+
+    def load(self, download: bool, sizing: Sizing | None, progress: Progress) -> ImageSet:
+        if sizing is not None:
+            return super().load(download, sizing, progress)
         from telltale.data import digits
 
         return digits.load()
 
 
 @dataclass(frozen=True)
-class _Folder:
-    source: str
-    folder: Path
+class _Folder(_Place):
+    path: Path
     known: KnownSource | None
 
-    def load(self, download: bool) -> ImageSet:
+    def find(self, download: bool) -> _Found:
         del download
-        return cached(lambda: _contents(self.folder), self._decode)
+        return self
 
-    def _decode(self) -> ImageSet:
-        # The library's own copy would stay for ever, and be taken for the folder's content after that has changed.
-        with tempfile.TemporaryDirectory() as scratch:
-            try:
-                splits = _load_splits(False, str(_data_folder(self.folder)), cache_dir=scratch)
-            except _CannotLoad as error:
-                raise InputError(
-                    f"The folder '{self.source}' holds no readable data set: parquet files, or one folder of images "
-                    "per class."
-                ) from error
-            return decode(splits, self.folder.resolve().name, self.source, *_columns(self.known))
+    def state(self) -> object:
+        if self.path.is_file():
+            return ["index", index_files.read_index(self.path).state()]
+        return [Walk.below(self.path).state(), _columns(self.known)]
+
+    def listing(self) -> Listing:
+        if self.path.is_file():
+            return index_files.list_index(index_files.read_index(self.path), self.source)
+        configurations = [known.configuration for known in KNOWN_SOURCES.values() if known.configuration]
+        return list_folder_or_tables(Walk.below(self.path), self.source, _columns(self.known), configurations)
 
 
 @dataclass(frozen=True)
-class _Hub:
-    source: str
+class _Hub(_Place):
     hub_id: str
     known: KnownSource | None
 
-    def load(self, download: bool) -> ImageSet:
+    def find(self, download: bool) -> _Found:
+        from telltale.data import hub
+
         configuration = self.known.configuration if self.known else None
-        try:
-            splits = _load_splits(download, self.hub_id, configuration)
-        except _CannotLoad as error:
-            if not download:
-                raise InputError(f"The data set '{self.source}' was not downloaded before.") from error
-            raise InputError(
-                f"The data set '{self.source}' could not be fetched: the hub cannot be reached or has no such data set."
-            ) from error
-        tables = [(name, split._fingerprint, len(split)) for name, split in splits.items()]
-        name = self.hub_id.rpartition("/")[2]
-        return cached(
-            lambda: [self.hub_id, configuration, tables],
-            lambda: decode(splits, name, self.source, *_columns(self.known)),
-        )
+        return hub.find(self.source, self.hub_id, configuration, _columns(self.known), download)
 
 
 def _places(source: str) -> list[_Place]:
     """Return where a source may lie, in the order in which to look."""
     if source == BUILT_IN:
-        return [_BuiltIn()]
+        return [_BuiltIn(source)]
     known = KNOWN_SOURCES.get(source)
     listed = (Path(place).expanduser() for place in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if place)
-    folders = [folder / source for folder in listed]
+    candidates = [folder / source for folder in listed]
     if known is None:
-        folders.insert(0, Path(source).expanduser())
-    places: list[_Place] = [_Folder(source, folder, known) for folder in folders if folder.is_dir()]
+        candidates.insert(0, Path(source).expanduser())
+    places: list[_Place] = [_Folder(source, path, known) for path in candidates if _is_place(path)]
     if known is not None:
         places.append(_Hub(source, known.hub_id, known))
     elif _HUB_ID.fullmatch(source):
@@ -215,65 +252,37 @@ def _places(source: str) -> list[_Place]:
     return places
 
 
+def _places_or_refusal(source: str) -> list[_Place]:
+    places = _places(source)
+    if not places:
+        raise _unknown(source)
+    return places
+
+
+def _is_place(path: Path) -> bool:
+    try:
+        return path.is_dir() or (path.suffix.lower() in index_files.SUFFIXES and path.is_file())
+    except OSError:
+        return False
+
+
 def _unknown(source: str) -> InputError:
     names = ", ".join([BUILT_IN, *KNOWN_SOURCES])
-    return InputError(f"There is no data set or folder '{source}'; use {names}, a folder, or a hub id owner/name.")
+    return InputError(
+        f"There is no data set or folder '{source}'; use {names}, a folder, a CSV of paths and labels, or a hub id "
+        "owner/name."
+    )
 
 
-def _columns(known: KnownSource | None) -> tuple[Sequence[str], Sequence[str]]:
+def _columns(known: KnownSource | None) -> Columns:
     return ((known.image,), (known.label,)) if known else (IMAGE_COLUMNS, LABEL_COLUMNS)
 
 
-def _data_folder(folder: Path) -> Path:
-    """Return the part of a copied hub repository that holds the configuration which is meant."""
-    configurations = [known.configuration for known in KNOWN_SOURCES.values() if known.configuration]
-    return next((folder / name for name in configurations if (folder / name).is_dir()), folder)
-
-
-def _contents(folder: Path) -> list[object]:
-    """Return what tells a folder's content from any other's without reading it."""
-    root = folder.resolve()
-    files = []
-    for place, folders, names in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in names if not name.startswith(".")):
-            file = Path(place, name)
-            with contextlib.suppress(FileNotFoundError):  # a link into nowhere
-                state = file.stat()
-                files.append([file.relative_to(root).as_posix(), state.st_size, state.st_mtime_ns, state.st_ctime_ns])
-    return [str(root), files]
-
-
-class _CannotLoad(Exception):
-    """The `datasets` library found nothing that it can read."""
-
-
-def _load_splits(download: bool, *which: str | None, **options: str) -> dict[str, HubData]:
-    import datasets
-
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    datasets.utils.logging.set_verbosity_error()
-    datasets.utils.logging.disable_progress_bar()
-    try:
-        with _hub_access(download):
-            splits = datasets.load_dataset(*which, **options)
-    except Exception as error:
-        # The library lets errors of its HTTP client, of parquet and of its own through; all mean the same here.
-        raise _CannotLoad from error
-    named = {name: splits[name] for name in _SPLITS if name in splits}
-    return named or dict(splits)
-
-
-@contextmanager
-def _hub_access(allowed: bool) -> Iterator[None]:
-    """Forbid the network to the hub's clients for a while; they offer no per-call switch."""
-    import datasets
-    import huggingface_hub.constants as hub
-
-    before = (datasets.config.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE)
-    if not allowed:
-        datasets.config.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        datasets.config.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE = before
+def _warn(source: str, image_set: ImageSet) -> None:
+    """Tell how many images were left out; what is no image at all is not worth a line."""
+    reasons = Counter(left.reason for left in image_set.left_out if left.reason not in (NOT_AN_IMAGE, HIDDEN))
+    if reasons:
+        most = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(3))
+        _log.warning(
+            "Left out of '%s': %d (%s). 'telltale data check' names them.", source, sum(reasons.values()), most
+        )

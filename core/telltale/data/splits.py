@@ -29,16 +29,17 @@ class SplitSizes:
     calibration: int
     test: int
 
-    def within(self, images: int, own_test: int = 0) -> SplitSizes:
+    def within(self, images: int, own_test: int = 0, own_validation: int = 0) -> SplitSizes:
         """Shrink to what a data set can spare.
 
         Test images beyond the data's own test split are given up. Without one, test takes at most a quarter of the
-        images, and all three shrink in proportion until a third is left for training.
+        images, and all three shrink in proportion until a third is left for training. Splits that come out of the
+        data's own validation split shrink in proportion to what it holds.
 
         Parameters
         ----------
-        images, own_test : int
-            Number of images, and how many of them are the data's own test split.
+        images, own_test, own_validation : int
+            Number of images, and how many of them are the data's own test and validation splits.
 
         Raises
         ------
@@ -46,12 +47,17 @@ class SplitSizes:
             If a split would become empty.
         """
         if own_test:
-            learned = replace(self, test=0).within(images - own_test)
+            learned = replace(self, test=0).within(images - own_test, own_validation=own_validation)
             return replace(learned, test=min(self.test, own_test))
+        if own_validation:
+            return self._shrunk((self.fit, self.calibration, self.test), own_validation, images)
         limit = images * 2 // 3
         if self.fit + self.calibration + self.test <= limit:
             return self
-        wanted = self.fit, self.calibration, min(self.test, images // 4)
+        return self._shrunk((self.fit, self.calibration, min(self.test, images // 4)), limit, images)
+
+    def _shrunk(self, wanted: tuple[int, int, int], limit: int, images: int) -> SplitSizes:
+        """Return what is wanted in proportion, together at most the limit."""
         held_out = [size * limit // max(sum(wanted), limit) for size in wanted]
         if any(
             size == 0 < asked for size, asked in zip(held_out, (self.fit, self.calibration, self.test), strict=True)
@@ -92,11 +98,19 @@ class Splits:
             raise InputError("An image may belong to one split only.")
 
     @classmethod
-    def draw(cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int, own_test: int = 0) -> Splits:
+    def draw(
+        cls,
+        labels: npt.NDArray[np.int64],
+        sizes: SplitSizes,
+        seed: int,
+        own_test: int = 0,
+        own_validation: int = 0,
+    ) -> Splits:
         """Assign every image to a split, at random under a seed.
 
         Where the data bring a test split of their own, test images are drawn from it alone and the others from the
-        rest; images of it that are not drawn belong to no split.
+        rest; images of it that are not drawn belong to no split. Where they bring a validation split, whatever else
+        is held out is drawn from it alone in the same way, and the training images are the data's own.
 
         Parameters
         ----------
@@ -108,6 +122,8 @@ class Splits:
         seed : int
         own_test : int
             How many of the last images are the data's own test split.
+        own_validation : int
+            How many of the images before those are the data's own validation split.
 
         Raises
         ------
@@ -115,7 +131,9 @@ class Splits:
             If there are no labels, or the held-out sizes are negative or leave no training image.
         """
         if own_test:
-            return cls._draw_around_test(labels, sizes, seed, len(labels) - own_test)
+            return cls._draw_around_test(labels, sizes, seed, len(labels) - own_test, own_validation)
+        if own_validation:
+            return cls._draw_beside_train(labels, sizes, seed, len(labels) - own_validation)
         held_out = [sizes.fit, sizes.calibration, sizes.test]
         if labels.ndim != 1 or len(labels) == 0:
             raise InputError("Splits need at least one labelled image.")
@@ -123,18 +141,17 @@ class Splits:
             raise InputError(
                 f"The held-out splits must be non-negative and leave training images: got {held_out} of {len(labels)}."
             )
-        rng = np.random.default_rng(seed)
-        classes, counts = np.unique(labels, return_counts=True)
-        allocation = _allocate(counts, np.array([len(labels) - sum(held_out), *held_out]))
-        parts: list[list[IntArray]] = [[] for _ in SPLIT_NAMES]
-        for label, row in zip(classes, allocation, strict=True):
-            ids = rng.permutation(np.flatnonzero(labels == label)).astype(np.int64)
-            for part, chosen in zip(parts, np.split(ids, np.cumsum(row)[:-1]), strict=True):
-                part.append(chosen)
-        return cls(*(np.sort(np.concatenate(part)) for part in parts))
+        return cls(*_spread(labels, [len(labels) - sum(held_out), *held_out], seed))
 
     @classmethod
-    def draw_within(cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int, own_test: int = 0) -> Splits:
+    def draw_within(
+        cls,
+        labels: npt.NDArray[np.int64],
+        sizes: SplitSizes,
+        seed: int,
+        own_test: int = 0,
+        own_validation: int = 0,
+    ) -> Splits:
         """Draw as `draw` does, with sizes that shrink to what the data can spare (`SplitSizes.within`).
 
         Raises
@@ -142,17 +159,33 @@ class Splits:
         InputError
             If the images are too few.
         """
-        return cls.draw(labels, sizes.within(len(labels), own_test), seed, own_test)
+        within = sizes.within(len(labels), own_test, own_validation)
+        return cls.draw(labels, within, seed, own_test, own_validation)
 
     @classmethod
-    def _draw_around_test(cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int, start: int) -> Splits:
+    def _draw_around_test(
+        cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int, start: int, own_validation: int
+    ) -> Splits:
         if sizes.test > len(labels) - start:
             raise InputError(f"The data bring {len(labels) - start} test images; {sizes.test} were asked for.")
-        learned = cls.draw(labels[:start], SplitSizes(sizes.fit, sizes.calibration, 0), seed)
+        others = SplitSizes(sizes.fit, sizes.calibration, 0)
+        learned = cls.draw(labels[:start], others, seed, own_validation=own_validation)
         if sizes.test == len(labels) - start:
             return replace(learned, test=np.arange(start, len(labels), dtype=np.int64))
         drawn = cls.draw(labels[start:], SplitSizes(0, 0, sizes.test), seed)
         return replace(learned, test=drawn.test + start)
+
+    @classmethod
+    def _draw_beside_train(cls, labels: npt.NDArray[np.int64], sizes: SplitSizes, seed: int, start: int) -> Splits:
+        held_out = [sizes.fit, sizes.calibration, sizes.test]
+        spare = len(labels) - start - sum(held_out)
+        if start < 1 or min(held_out) < 0 or spare < 0:
+            raise InputError(
+                f"The data bring {start} training images and {len(labels) - start} for validation; {held_out} of these "
+                "were asked for."
+            )
+        drawn = _spread(labels[start:], [spare, *held_out], seed)
+        return cls(np.arange(start, dtype=np.int64), *(ids + start for ids in drawn[1:]))
 
     def to_arrays(self) -> dict[str, IntArray]:
         """Return the ids by split name, as stored in a bundle."""
@@ -170,6 +203,19 @@ class Splits:
         if set(arrays) != set(SPLIT_NAMES):
             raise InputError(f"Stored splits must be {', '.join(SPLIT_NAMES)}; got {', '.join(sorted(arrays)) or '-'}.")
         return cls(**arrays)  # type: ignore[arg-type]  # __post_init__ checks the types
+
+
+def _spread(labels: npt.NDArray[np.int64], counts: list[int], seed: int) -> list[IntArray]:
+    """Draw parts of these sizes, evenly within each class, at random under a seed; ids in ascending order."""
+    rng = np.random.default_rng(seed)
+    classes, members = np.unique(labels, return_counts=True)
+    allocation = _allocate(members, np.array(counts))
+    parts: list[list[IntArray]] = [[] for _ in counts]
+    for label, row in zip(classes, allocation, strict=True):
+        ids = rng.permutation(np.flatnonzero(labels == label)).astype(np.int64)
+        for part, chosen in zip(parts, np.split(ids, np.cumsum(row)[:-1]), strict=True):
+            part.append(chosen)
+    return [np.sort(np.concatenate(part)) for part in parts]
 
 
 def _allocate(rows: IntArray, columns: IntArray) -> IntArray:

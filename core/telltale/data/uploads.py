@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from telltale.base.errors import InputError
 from telltale.base.images import FloatImages, to_bytes, to_floats
+from telltale.data.picture_modes import Storage, to_grey_or_colour
 
 MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 40_000_000
@@ -74,7 +75,7 @@ def decode_image(data: bytes) -> Image.Image:
     """Decode an untrusted image file.
 
     The first frame is taken, the EXIF orientation applied, transparency laid over white, and palettes, CMYK and
-    16-bit grey brought to 8 bits.
+    deep grey levels brought to 8 bits; see `telltale.data.picture_modes`. Uploads and data sets are decoded by this.
 
     Parameters
     ----------
@@ -89,38 +90,9 @@ def decode_image(data: bytes) -> Image.Image:
     Raises
     ------
     InputError
-        If it is too large, of another format, truncated or damaged.
+        If it is too large, of another format, truncated or damaged, or its pixels cannot be told for sure.
     """
-    return to_grey_or_colour(_open(data))
-
-
-def to_grey_or_colour(image: Image.Image) -> Image.Image:
-    """Bring an image of any mode to 8-bit grey (``"L"``) or colour (``"RGB"``).
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-
-    Raises
-    ------
-    InputError
-        If the mode cannot be converted, or a floating-point image is outside [0, 255].
-    """
-    if image.mode in ("L", "RGB") and not image.has_transparency_data:
-        return image
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_scale_to_bytes(np.asarray(image, dtype=np.float64), image.mode))
-    try:
-        if not image.has_transparency_data:
-            return image.convert("RGB")
-        grey = image.mode in ("L", "LA", "La")
-        colour = image.convert("RGBA")
-        white = Image.new("RGBA", colour.size, "white")
-        return Image.alpha_composite(white, colour).convert("L" if grey else "RGB")
-    except Exception as error:
-        raise InputError(f"The image's colour mode {image.mode} cannot be converted to RGB.") from error
+    return to_grey_or_colour(*_open(data))
 
 
 def to_model_input(image: Image.Image, shape: Shape, invert: bool = False, crop: CropBox | None = None) -> FloatImages:
@@ -221,9 +193,9 @@ def load_image_file(path: str | Path, shape: Shape, strict: bool = True) -> Floa
         If the file is missing, too large, not an image, damaged, or, where strict, of another size or mode.
     """
     channels, height, width = _check_shape(shape)
-    image = _open(_read(Path(path)))
+    image, storage = _open(read_bytes(Path(path)))
     if not strict:
-        return to_model_input(image, shape)
+        return to_model_input(to_grey_or_colour(image, storage), shape)
     mode = "L" if channels == 1 else "RGB"
     if image.size != (width, height) or image.mode != mode or image.has_transparency_data:
         raise InputError(
@@ -288,7 +260,7 @@ def _file(pixels: npt.NDArray[np.uint8], kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> tuple[Image.Image, Storage]:
     """Decode the first frame in its own mode, upright."""
     if len(data) > MAX_BYTES:
         raise InputError(f"The file has {len(data) / 2**20:.1f} MB; at most {MAX_BYTES // 2**20} MB are accepted.")
@@ -301,21 +273,29 @@ def _open(data: bytes) -> Image.Image:
         raise InputError(f"The file is not a readable image; {ACCEPTED} are accepted.") from error
     if image.width * image.height > MAX_PIXELS:
         raise InputError(_too_many_pixels(f"{image.width}×{image.height}"))
+    storage = Storage.of(image, data)
     try:
         image.load()
     except Exception as error:
         raise InputError(f"The {image.format} file is truncated or damaged.") from error
     # A photograph with a broken EXIF block is still a photograph.
     with contextlib.suppress(Exception):
-        return ImageOps.exif_transpose(image)
-    return image
+        return ImageOps.exif_transpose(image), storage
+    return image, storage
 
 
 def _too_many_pixels(count: str) -> str:
     return f"The image has {count} pixels; at most {MAX_PIXELS // 1_000_000} million are accepted."
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read a file as far as one may be large, and one byte beyond.
+
+    Raises
+    ------
+    InputError
+        If it is no file or cannot be read.
+    """
     try:
         if path.is_dir():
             raise InputError(f"'{path}' is a folder, not an image file.")
@@ -325,20 +305,6 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
-
-
-def _scale_to_bytes(values: npt.NDArray[np.float64], mode: str) -> npt.NDArray[np.uint8]:
-    """Scale deep grey levels to 8 bits by the range their depth allows, never by the range they happen to use."""
-    low, high = values.min(), values.max()
-    if not (low >= 0.0 and np.isfinite(high)):
-        raise InputError(f"The image holds negative or undefined {mode} pixels.")
-    if mode.startswith("F"):
-        if high > 255.0:
-            raise InputError("A floating-point image must hold values in [0, 1] or [0, 255].")
-        top = 1.0 if high <= 1.0 else 255.0
-    else:
-        top = 65_535.0 if high <= 65_535.0 else 2.0**31 - 1.0
-    return np.rint(values / top * 255.0).astype(np.uint8)
 
 
 def _check_shape(shape: tuple[int, ...]) -> Shape:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.base.errors import InputError
+from telltale.data.sizing import Sizing
 
 Side: TypeAlias = "int | tuple[int, int]"
 PerChannel: TypeAlias = "float | Sequence[float]"
@@ -76,6 +77,16 @@ class Preprocess:
         """
         resized = picture if self.resize is None else _resized(picture, _new_size(self.resize, picture.shape[1:]))
         return resized if self.crop is None else _centre(resized, _pair(self.crop))
+
+    def sizing(self, channels: int | None = None) -> Sizing:
+        """Return `to_size` as image sets are loaded through it (`telltale.data.sources.load_image_set`).
+
+        Parameters
+        ----------
+        channels : int, optional
+            1 or 3, as the classifier takes; left out, a set is grey where every picture is.
+        """
+        return Sizing(self.to_size, f"bilinear, antialiased: resize {self.resize}, crop {self.crop}", channels)
 
 
 def _side(name: str, value: Side | None) -> Side | None:

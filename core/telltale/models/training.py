@@ -69,7 +69,7 @@ def train(name: str, *, data: str | None = None, out: Path | None = None, progre
     image_set = load_image_set(source)
     if out is None:
         _check_own_data(name, file, image_set)
-    splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
+    splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, *image_set.own_held_out)
     checkpoint = Checkpoint.beside(file, recipe, image_set)
     classifier = train_classifier(recipe, image_set, splits.train, part(progress, 0.01, 0.95), checkpoint)
     progress(0.95, "Measuring the accuracy")
@@ -181,7 +181,7 @@ class Checkpoint:
     def beside(cls, weights: Path, recipe: Recipe, image_set: ImageSet) -> Checkpoint:
         """Return the checkpoint of a training that will write `weights`."""
         chosen = {name: value for name, value in asdict(recipe).items() if name not in AFTER_TRAINING}
-        data = [image_set.fingerprint, image_set.own_test]
+        data = [image_set.fingerprint, image_set.own_test, *filter(None, [image_set.own_validation])]
         choices = json.dumps([chosen, data, torch.__version__, _code_sha256()], sort_keys=True)
         return cls(weights, hashlib.sha256(choices.encode()).hexdigest()[:16])
 

@@ -174,7 +174,7 @@ def plant_errors(
 def measure(plan: Plan, image_set: ImageSet, report: Report) -> PlantedErrors:
     """Carry out a plan on an image set; see `plant_errors`."""
     recipe, classes = plan.recipe, len(image_set.class_names)
-    splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, image_set.own_test)
+    splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, *image_set.own_held_out)
     labels, flipped = flip_labels(image_set.labels, splits.train, plan.count, classes, plan.seed)
     noisy = replace(image_set, labels=labels, known_fingerprint=None)
     if plan.head_only:

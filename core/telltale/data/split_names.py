@@ -1,0 +1,20 @@
+"""What people call the three splits of a data set."""
+
+from __future__ import annotations
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+OWN_SPLITS = (TRAIN, VALIDATION, TEST)
+_WORDS = {
+    TRAIN: ("train", "training"),
+    VALIDATION: ("validation", "valid", "val", "dev"),
+    TEST: ("test", "testing", "eval", "evaluation"),
+}
+_SPLIT_OF = {word: split for split, words in _WORDS.items() for word in words}
+
+
+def split_of(word: str) -> str | None:
+    """Return which of `OWN_SPLITS` a word means, whatever its case, or None.
+
+    A word alone decides nothing: a class may be called *test* as well.
+    """
+    return _SPLIT_OF.get(word.strip().lower())
