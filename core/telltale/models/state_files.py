@@ -40,7 +40,7 @@ def read_state(file: Path) -> State:
     Parameters
     ----------
     file : Path
-        ``.safetensors``, or ``.pth`` or ``.pt`` with a state dict, which is read by torch's unpickler for weights alone.
+        ``.safetensors``; or ``.pth`` or ``.pt`` with a state dict, read by torch's unpickler for weights alone.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def _read_zipped(file: Path) -> State:
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise InputError(f"'{file}' holds more than weights, a whole module perhaps, which is code; {ACCEPTED}.") from error
+        raise InputError(f"'{file}' holds more than weights, perhaps a whole module; {ACCEPTED}.") from error
     except Exception as error:  # a cut file, or none of torch's: whatever its readers raise
         raise InputError(f"The weights in '{file}' are damaged, or none of torch's.") from error
     state = _state_in(found)
