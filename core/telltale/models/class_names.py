@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from telltale.base.errors import InputError
 
@@ -29,7 +29,7 @@ class ClassMap:
 
     outputs: dict[str, int]
     unmatched: tuple[str, ...] = ()
-    ambiguous: dict[str, tuple[int, ...]] | None = None
+    ambiguous: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def match_classes(
@@ -88,7 +88,8 @@ def _tables(class_names: Sequence[str], synonyms: Sequence[Sequence[str]]) -> tu
     for output, name in enumerate(class_names):
         exact[plain(name)].add(output)
         for also in (name, *(synonyms[output] if synonyms else ())):
-            for word in (*_by_id(also), *also.split(",")):
+            ids = _by_id(also)
+            for word in (*ids, *(part for text in (also, *ids[1:]) for part in text.split(","))):
                 loose[plain(word)].add(output)
     return exact, loose
 
@@ -119,7 +120,7 @@ def _chosen(folder: str, wanted: str | int, class_names: Sequence[str]) -> int:
     if isinstance(wanted, str) and wanted in class_names:
         return list(class_names).index(wanted)
     raise InputError(
-        f"The class '{folder}' is given the output {wanted!r}, but outputs are 0 to {len(class_names) - 1} or their names."
+        f"The class '{folder}' is given the output {wanted!r}; outputs are 0 to {len(class_names) - 1} or their names."
     )
 
 

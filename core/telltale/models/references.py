@@ -1,4 +1,4 @@
-"""From what a person writes as a model to a network: code, a model of the hub or of a folder, or the ImageNet network."""
+"""From what a person writes as a model to a network: code, a model of the hub or a folder, or the ImageNet network."""
 
 from __future__ import annotations
 
@@ -91,15 +91,13 @@ def find_model(
     """
     if is_code(reference):
         return _from_code(reference, weights, dict(arguments or {}), code)
+    if reference != imagenet.REFERENCE and not is_hub_model(reference):
+        raise InputError(f"'{reference}' is no model; use {ACCEPTED}.")
     if arguments:
         raise InputError(f"Only code takes arguments; '{reference}' is none.")
     if weights is not None:
         raise InputError(f"'{reference}' brings its own weights; leave '{weights}' out.")
-    if reference == imagenet.REFERENCE:
-        return _imagenet()
-    if is_hub_model(reference):
-        return _from_hub(reference)
-    raise InputError(f"'{reference}' is no model; use {ACCEPTED}.")
+    return _imagenet() if reference == imagenet.REFERENCE else _from_hub(reference)
 
 
 def _from_code(reference: str, weights: Path | None, arguments: dict[str, Any], code: str | None) -> FoundModel:

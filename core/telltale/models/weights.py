@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 import telltale.models.early_resnet
-import telltale.models.resnet  # noqa: F401  # both register their factories
+import telltale.models.hub
+import telltale.models.imagenet
+import telltale.models.resnet  # noqa: F401  # all register their factories
 from telltale.base.errors import DamagedBundleError
 from telltale.base.files import load_arrays, load_metadata, save_arrays
 from telltale.models.classifier import NETWORK, TWIN, Classifier, arrays_sha256
