@@ -90,7 +90,7 @@ def test_names_in_another_order_are_noticed(folder) -> None:
 def test_a_head_that_is_not_linear_and_gradients_that_are_not_finite(folder) -> None:
     found = looked_at(folder, ending="softmax")
     assert any("is not the logits. There will be no influence" in warning for warning in found.warnings)
-    with pytest.raises(InputError, match="gradients at the pixels are not finite numbers for 10 of 10 pictures"):
+    with pytest.raises(InputError, match="gradients at the pixels are not finite numbers for 3 of 10 pictures"):
         looked_at(folder, ending="root")
 
 

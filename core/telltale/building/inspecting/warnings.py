@@ -90,6 +90,8 @@ def _of_classes(found: Inspection) -> Iterator[str]:
 
 
 def _of_network(found: Inspection) -> Iterator[str]:
+    if found.largest_gradient == 0.0:
+        yield "The gradients at the pixels of the first pictures are all 0: attacks that follow them will find nothing."
     if found.classifier.head_problem is not None:
         yield f"{found.classifier.head_problem} There will be no influence of training images."
     if not found.rectifiers:
