@@ -20,7 +20,8 @@ CONFIG, PROCESSORS = "config.json", ("preprocessor_config.json", "processor_conf
 WANTED = ("*.json", "*.safetensors")
 
 # What would bring in code or other packages, or only says how some machine computed: none of it is the network.
-LEFT_OUT = ("auto_map", "_name_or_path", "dtype", "torch_dtype", "attn_implementation", "_attn_implementation")
+LEFT_OUT = ("auto_map", "_name_or_path", "dtype", "torch_dtype")
+CHOSEN_BY = "_implementation"  # settings that end so choose kernels, which may be fetched from the hub: code
 REFUSED = ("quantization_config", "use_timm_backbone", "backbone", "use_kernels")
 
 
@@ -119,7 +120,12 @@ def _check_weights(folder: Path, reference: str) -> None:
 
 
 def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in LEFT_OUT}
+    """Leave out, of the settings and those within them, what is not the network."""
+    return {
+        name: _portable(value) if isinstance(value, Mapping) else value
+        for name, value in config.items()
+        if name not in LEFT_OUT and not name.endswith((CHOSEN_BY, f"{CHOSEN_BY}_internal"))
+    }
 
 
 def _read_config(config: Mapping[str, Any]) -> Any:
