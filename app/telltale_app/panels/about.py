@@ -137,7 +137,9 @@ def show_licences() -> None:
         "CIFAR-10 was collected by A. Krizhevsky, V. Nair and G. Hinton (2009); what comes with Telltale was learned "
         "from it and holds none of its images. The photographs to try are those of scikit-image (public domain). "
         "Attacks use torchattacks (MIT) and Foolbox (MIT); guided backpropagation uses Captum (BSD-3); figures use "
-        "Plotly (MIT); pages use Streamlit (Apache-2.0)."
+        "Plotly (MIT); pages use Streamlit (Apache-2.0). EfficientNet-lite0 and its ImageNet weights are two packages "
+        "of ML Illustrated (Apache-2.0), its class names are WordNet's; networks of the hub are read by transformers "
+        "(Apache-2.0)."
     )
 
 

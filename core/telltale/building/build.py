@@ -140,7 +140,8 @@ def build_around(
     for name in plan.detectors:
         get_detector(name)
     spec = classifier.spec
-    check_known_elsewhere(spec.factory)
+    if spec.code is None:
+        check_known_elsewhere(spec.factory)
     image_set, kept = _read(plan.source, progress), work or folder.parent / ".build"
     _check_fit(classifier, image_set)
     sizes = plan.sizes if any(image_set.own_held_out) else spared_sizes(plan.sizes, len(image_set))

@@ -17,6 +17,7 @@ from telltale.cases.commands import cases
 from telltale.cli.bundles import build, bundles, train, verify
 from telltale.cli.data import data
 from telltale.cli.images import analyse, attack
+from telltale.cli.inspecting import inspect
 from telltale.cli.labels import label_errors, planted_errors
 from telltale.cli.leaderboard import leaderboard
 from telltale.cli.measuring import bench, evaluate, growth
@@ -31,6 +32,7 @@ INTERRUPTED = 130
 COMMANDS = (
     app,
     bundles,
+    inspect,
     build,
     train,
     verify,

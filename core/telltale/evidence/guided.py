@@ -42,6 +42,8 @@ class GuidedNetwork:
     ----------
     guided : bool
         Whether there is any rectifier on the way; without one the gradient is plain.
+    rectifiers : int
+        How many run on the way.
     """
 
     def __init__(self, classifier: Classifier) -> None:
@@ -49,7 +51,7 @@ class GuidedNetwork:
         dtype = next((p.dtype for p in classifier.parameters()), torch.float32)
         images = torch.rand((2, *classifier.input_shape), generator=torch.Generator().manual_seed(0)).to(dtype)
         activation, gradient, count = by_definition.both(images)
-        self.guided = count > 0
+        self.guided, self.rectifiers = count > 0, count
         self._device = classifier.device
         self._network: _Pass = _rewritten(classifier, images, activation, gradient) or by_definition
 

@@ -95,7 +95,7 @@ class Classifier(nn.Module):
         self.head_problem = plan.head_problem
         self.class_names = plan.class_names
         self.plan = plan
-        self._sides = preprocess.resize, preprocess.crop
+        self._sides = preprocess.resize, preprocess.crop, preprocess.interpolation
         device = device_of(network)
         for name in ("mean", "std"):
             value = getattr(preprocess, name)
@@ -125,7 +125,8 @@ class Classifier(nn.Module):
     @property
     def preprocess(self) -> Preprocess:
         """What happens to a picture before the network reads it."""
-        return Preprocess(*self._sides, mean=_numbers(self.mean), std=_numbers(self.std))
+        resize, crop, interpolation = self._sides
+        return Preprocess(resize, crop, _numbers(self.mean), _numbers(self.std), interpolation)
 
     @property
     def device(self) -> torch.device:
@@ -139,14 +140,14 @@ class Classifier(nn.Module):
         Raises
         ------
         InputError
-            If no registered factory made the network (see `telltale.model_factory`).
+            If no registered factory and no reference to code made the network (see `telltale.model_factory`).
         """
-        factory, arguments = made_by(self.network)
+        origin = made_by(self.network)
         channels, height, width = self.input_shape
-        resize, crop = self._sides
+        resize, crop, interpolation = self._sides
         return ClassifierSpec(
-            factory,
-            arguments,
+            origin.factory,
+            origin.arguments,
             channels,
             height,
             width,
@@ -157,6 +158,8 @@ class Classifier(nn.Module):
             crop,
             arrays_sha256(self.arrays()),
             None if self.twin is None else self.twin.spec,
+            origin.code,
+            interpolation,
         )
 
     def take_twin(self, twin: Classifier) -> Classifier:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import json
 import os
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from telltale.base.errors import InputError
+from telltale.models.importing import import_place
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +23,28 @@ MARK = "_telltale_made_by"
 
 _factories: dict[str, Callable[..., nn.Module]] = {}
 _loaded: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made a network.
+
+    Attributes
+    ----------
+    factory : str
+        Name of a registered function; or a reference to code, where `code` is given.
+    arguments : dict
+        What it was called with, by name.
+    code : str or None
+        SHA-256 (hexadecimal) of the file that a reference leads to.
+    problem : str or None
+        Why no other process can make the network so.
+    """
+
+    factory: str
+    arguments: dict[str, Any]
+    code: str | None = None
+    problem: str | None = None
 
 
 @overload
@@ -69,24 +88,29 @@ def model_factory(name: Any) -> Any:
     return _register(name.__name__, name)
 
 
-def made_by(network: nn.Module) -> tuple[str, dict[str, Any]]:
-    """Return the name of the factory that made a network, and its arguments.
+def mark(network: nn.Module, reference: str, arguments: Mapping[str, Any], code: str) -> None:
+    """Note on a network that a reference to code has made it; see `telltale.models.code`."""
+    setattr(network, MARK, Origin(reference, dict(arguments), code))
+
+
+def made_by(network: nn.Module) -> Origin:
+    """Return what made a network.
 
     Raises
     ------
     InputError
-        If no registered factory made it, or the arguments cannot be written as JSON.
+        If no registered factory and no reference to code made it, or the arguments cannot be written as JSON.
     """
-    mark = getattr(network, MARK, None)
-    if mark is None:
+    origin = getattr(network, MARK, None)
+    if origin is None:
         raise InputError(
             "No registered factory made this network, so no other process can make it again: put "
             "@telltale.model_factory on the function that makes it."
         )
-    name, arguments, problem = mark
-    if problem is not None:
-        raise InputError(problem)
-    return name, dict(arguments)
+    assert isinstance(origin, Origin)
+    if origin.problem is not None:
+        raise InputError(origin.problem)
+    return origin
 
 
 def make(name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -139,29 +163,11 @@ def load_factories() -> None:
         if not entry or entry in _loaded:
             continue
         try:
-            _import(entry)
+            import_place(entry)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise InputError(f"'{entry}', named in {MODELS_VARIABLE}, cannot be imported: {reason}") from error
         _loaded.add(entry)
-
-
-def _import(entry: str) -> None:
-    if not entry.endswith(".py"):
-        importlib.import_module(entry)
-        return
-    path = Path(entry).expanduser().resolve()
-    if any(getattr(module, "__file__", None) == str(path) for module in list(sys.modules.values())):
-        return
-    name = f"telltale_models_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
 
 
 def _register(name: str, function: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
@@ -176,7 +182,7 @@ def _register(name: str, function: Callable[..., nn.Module]) -> Callable[..., nn
         bound = signature.bind(*positional, **named)
         bound.apply_defaults()
         arguments, problem = _portable(name, signature, bound.arguments)
-        setattr(network, MARK, (name, arguments, problem))
+        setattr(network, MARK, Origin(name, arguments or {}, problem=problem))
         return network
 
     _factories[name] = factory

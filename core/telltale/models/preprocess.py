@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from telltale.data.sizing import Sizing
 
 Side: TypeAlias = "int | tuple[int, int]"
 PerChannel: TypeAlias = "float | Sequence[float]"
+Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
+
+BILINEAR: Interpolation = "bilinear"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Preprocess:
         Size of the centre that is kept. Resizing to 224 is not resizing to 256 and cropping 224.
     mean, std : float or sequence of float, optional
         Of pixels in [0, 1], one number for all channels or one for each. The network is given (x - mean) / std.
+    interpolation : {"bilinear", "bicubic"}
+        How pictures are resized, without aliasing in either case.
 
     Raises
     ------
@@ -50,6 +55,7 @@ class Preprocess:
     crop: Side | None = None
     mean: PerChannel | None = None
     std: PerChannel | None = None
+    interpolation: Interpolation = BILINEAR
 
     def __post_init__(self) -> None:
         for name in ("resize", "crop"):
@@ -58,6 +64,9 @@ class Preprocess:
             object.__setattr__(self, name, _per_channel(name, getattr(self, name)))
         if self.std is not None and min(_each(self.std)) <= 0.0:
             raise InputError(f"std must be positive. Got {self.std!r} instead.")
+        if self.interpolation not in get_args(Interpolation):
+            accepted = " or ".join(get_args(Interpolation))
+            raise InputError(f"interpolation must be {accepted}. Got {self.interpolation!r} instead.")
 
     @property
     def channels(self) -> int | None:
@@ -68,15 +77,16 @@ class Preprocess:
         return lengths.pop() if lengths else None
 
     def to_size(self, picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Resize and crop one picture (C, H, W) in [0, 1], bilinearly and without aliasing.
+        """Resize and crop one picture (C, H, W) in [0, 1], without aliasing.
 
         Raises
         ------
         InputError
             If what is to be cropped is larger than the picture.
         """
-        resized = picture if self.resize is None else _resized(picture, _new_size(self.resize, picture.shape[1:]))
-        return resized if self.crop is None else _centre(resized, _pair(self.crop))
+        if self.resize is not None:
+            picture = _resized(picture, _new_size(self.resize, picture.shape[1:]), self.interpolation)
+        return picture if self.crop is None else _centre(picture, _pair(self.crop))
 
     def sizing(self, channels: int | None = None) -> Sizing:
         """Return `to_size` as image sets are loaded through it (`telltale.data.sources.load_image_set`).
@@ -126,11 +136,13 @@ def _new_size(resize: Side, shape: tuple[int, ...]) -> tuple[int, int]:
     return height, width
 
 
-def _resized(picture: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def _resized(
+    picture: npt.NDArray[np.float32], size: tuple[int, int], interpolation: Interpolation
+) -> npt.NDArray[np.float32]:
     import torch
 
     found = torch.nn.functional.interpolate(
-        torch.from_numpy(np.ascontiguousarray(picture))[None], size, mode="bilinear", antialias=True
+        torch.from_numpy(np.ascontiguousarray(picture))[None], size, mode=interpolation, antialias=True
     )
     return np.asarray(found[0].clamp(0.0, 1.0).numpy())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from telltale.base.errors import DamagedBundleError
 from telltale.models.layers import Layer
-from telltale.models.preprocess import Side
+from telltale.models.preprocess import BILINEAR, Interpolation, Side
 
 SMALL_RESNET = "small_resnet"
 EARLY_RESNET = "early_resnet"
@@ -21,7 +21,7 @@ class ClassifierSpec:
     Attributes
     ----------
     factory : str
-        Name of the registered function that makes the network.
+        Name of the registered function that makes the network; a reference to code where `code` is given.
     arguments : dict
         What it is called with; JSON.
     channels, height, width : int
@@ -37,6 +37,10 @@ class ClassifierSpec:
         Of the weights (hexadecimal), which are compared with it when the classifier is made again.
     twin : ClassifierSpec or None
         Of `Classifier.twin`.
+    code : str or None
+        SHA-256 (hexadecimal) of the file with the code that `factory` leads to; see `telltale.models.code`.
+    interpolation : {"bilinear", "bicubic"}
+        See `Preprocess`.
     """
 
     factory: str
@@ -51,6 +55,8 @@ class ClassifierSpec:
     crop: Side | None = None
     sha256: str | None = None
     twin: ClassifierSpec | None = None
+    code: str | None = None
+    interpolation: Interpolation = BILINEAR
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -58,6 +64,9 @@ class ClassifierSpec:
         sides = {name: list(side) if isinstance(side, tuple) else side for name, side in self._sides().items()}
         raw = {**vars(self), "arguments": dict(self.arguments), "layers": layers, **sides}
         twin = raw.pop("twin")
+        for name, usual in (("code", None), ("interpolation", BILINEAR)):  # what older versions do not know
+            if raw[name] == usual:
+                del raw[name]
         return raw if twin is None else raw | {"twin": twin.to_json()}
 
     @classmethod

@@ -14,10 +14,13 @@ import torch
 from torch import nn
 
 import telltale.models.early_resnet
-import telltale.models.resnet  # noqa: F401  # both register their factories
+import telltale.models.hub
+import telltale.models.imagenet
+import telltale.models.resnet  # noqa: F401  # all register their factories
 from telltale.base.errors import DamagedBundleError
 from telltale.base.files import load_arrays, load_metadata, save_arrays
 from telltale.models.classifier import NETWORK, TWIN, Classifier, arrays_sha256
+from telltale.models.code import make_again
 from telltale.models.compute import to_layout
 from telltale.models.factories import make
 from telltale.models.preprocess import Preprocess
@@ -44,7 +47,7 @@ def make_classifier(spec: ClassifierSpec, mean: Any = None, std: Any = None) -> 
     InputError
         If its factory is not known here or does not make what the spec says.
     """
-    classifier = _wrapped(make(spec.factory, spec.arguments), spec, mean, std)
+    classifier = _wrapped(_network(spec), spec, mean, std)
     return classifier if spec.twin is None else classifier.take_twin(make_classifier(spec.twin, mean, std))
 
 
@@ -56,7 +59,7 @@ def load_weights(spec: ClassifierSpec, file: Path) -> Classifier:
     DamagedBundleError
         If the file does not fit the spec.
     InputError
-        If its factory is not known here.
+        If its factory is not known here, or the code behind it was not named here or has changed.
     """
     arrays = _widened(load_arrays(file), load_metadata(file))
     misfit = DamagedBundleError(f"The weights in '{file.name}' do not fit the network of this bundle.")
@@ -84,9 +87,15 @@ def weights_sha256(file: Path) -> str:
 
 def _filled(spec: ClassifierSpec, arrays: Arrays) -> Classifier:
     mean, std = (None if name not in arrays else np.squeeze(arrays[name]).tolist() for name in ("mean", "std"))
-    network = make(spec.factory, spec.arguments)
+    network = _network(spec)
     network.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in _part(arrays, NETWORK).items()})
     return _wrapped(network, spec, mean, std)
+
+
+def _network(spec: ClassifierSpec) -> nn.Module:
+    if spec.code is not None:
+        return make_again(spec.factory, spec.arguments, spec.code)
+    return make(spec.factory, spec.arguments)
 
 
 def _part(arrays: Arrays, prefix: str) -> Arrays:
@@ -160,7 +169,7 @@ def _wrapped(network: nn.Module, spec: ClassifierSpec, mean: Any, std: Any) -> C
         network,
         classes=spec.classes,
         size=(spec.height, spec.width),
-        preprocess=Preprocess(spec.resize, spec.crop, mean, std),
+        preprocess=Preprocess(spec.resize, spec.crop, mean, std, spec.interpolation),
         layers=spec.layers,
         head=spec.head,
         channels=spec.channels,

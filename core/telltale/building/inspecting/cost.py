@@ -1,0 +1,151 @@
+"""What a build around a network will take, from what its parts take on a few images."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.analysis.observing import observe_images
+from telltale.attacks import attack_images
+from telltale.base.progress import Progress, part, silent
+from telltale.models.classifier import Classifier
+from telltale.recipes import BundlePlan, spared_sizes
+
+IMAGES = 10
+SECONDS_AN_ATTACK = 20.0  # after which no further image is attacked for the measurement
+GIBIBYTE = 2**30
+
+Images = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds that one image takes in one process, and the memory of that process.
+
+    Attributes
+    ----------
+    trace, observe : float
+        One pass that keeps the layers; and all that the kinds of evidence measure on the pixels, pass included.
+    attacks : mapping of str to float
+    memory : int
+        Bytes, at the most, of the process that measured.
+    images : int
+        How many were measured.
+    """
+
+    trace: float
+    observe: float
+    attacks: Mapping[str, float]
+    memory: int
+    images: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A build's cost.
+
+    Attributes
+    ----------
+    first_minutes : float
+        Until everything natural is observed and traced.
+    minutes : float
+        Until everything attacked is observed as well.
+    memory : float
+        GiB, all processes together.
+    assumptions : tuple of str
+        Sentences.
+    """
+
+    first_minutes: float
+    minutes: float
+    memory: float
+    assumptions: tuple[str, ...]
+
+
+def measure(
+    classifier: Classifier,
+    images: Images,
+    plan: BundlePlan,
+    progress: Progress = silent,
+    now: Callable[[], float] = time.perf_counter,
+) -> Measured:
+    """Run the parts of a build on a few images.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    images : array of float32, shape (n, C, H, W), in [0, 1]
+    plan : BundlePlan
+        Its attacks are run on one image after the other, each for at most `SECONDS_AN_ATTACK` and on one at least.
+    progress : callable
+    now : callable
+        Clock, in seconds.
+    """
+    classifier.trace(images)  # the first pass of a process sets things up
+    progress(0.0, "Measuring a build's parts")
+    start = now()
+    classifier.trace(images)
+    traced = now()
+    observe_images(classifier, images)
+    observed = now()
+    attacks = {}
+    for place, attack in enumerate(plan.attacks):
+        part(progress, place / len(plan.attacks), 1.0)(0.0, f"Measuring {attack.name}")
+        begun, done = now(), 0
+        while done < len(images) and (done == 0 or now() - begun < SECONDS_AN_ATTACK):
+            targets = "random" if attack.random_target else None
+            attack_images(classifier, images[done : done + 1], attack.name, attack.parameters, targets=targets)
+            done += 1
+        attacks[attack.name] = (now() - begun) / done
+    each = len(images)
+    return Measured((traced - start) / each, (observed - traced) / each, attacks, _peak_memory(), each)
+
+
+def estimate(measured: Measured, plan: BundlePlan, images: int, image_bytes: int, processes: int = 0) -> Estimate:
+    """Add up what a build does.
+
+    Parameters
+    ----------
+    measured : Measured
+    plan : BundlePlan
+    images : int
+        Of the data.
+    image_bytes : int
+        Of one image in the network's size.
+    processes : int
+        As many as there are cores where 0.
+    """
+    processes = processes or os.cpu_count() or 1
+    sizes = spared_sizes(plan.sizes, images)
+    held_out = sizes.fit + sizes.calibration + sizes.test
+    references = max(0, images - held_out)
+    natural = (held_out + sizes.fit) * measured.observe + references * measured.trace
+    attacked = 0.0
+    for attack in plan.attacks:
+        count = min(attack.fit, sizes.fit) + min(attack.test, sizes.test)
+        attacked += count * (measured.attacks[attack.name] + measured.observe)
+    return Estimate(
+        natural / processes / 60.0,
+        (natural + attacked) / processes / 60.0,
+        (processes * measured.memory + images * image_bytes) / GIBIBYTE,
+        (
+            f"{images:,} images, {held_out:,} of them held out; {processes} processes that share nothing and do not "
+            "slow each other down",
+            f"all images take as long as the {measured.images} that were measured, and all are attacked that the plan "
+            "names, also where the network misreads some",
+            "fitting detectors and drawing maps come on top; they depend on the number of images, not on their size",
+            "every process takes as much memory as the one that measured; the decoded images lie in memory once",
+        ),
+    )
+
+
+def _peak_memory() -> int:
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024

@@ -1,0 +1,237 @@
+"""Whether a network works with these images, and everything about it is as its owner says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from telltale.base.errors import InputError
+from telltale.base.images import round_to_8_bits
+from telltale.base.progress import Progress, part, silent
+from telltale.building.inspecting.cost import IMAGES, Estimate, estimate, measure
+from telltale.building.inspecting.inspection import Inspection
+from telltale.building.inspecting.mistakes import compare_preprocessing, picture_of, to_size
+from telltale.building.inspecting.pictures import Pictures
+from telltale.building.inspecting.warnings import find_warnings
+from telltale.bundle.manifest import check_name
+from telltale.evidence.guided import guided_network
+from telltale.models.class_names import ClassMap, match_classes
+from telltale.models.classifier import Classifier
+from telltale.models.preprocess import Preprocess
+from telltale.models.references import FoundModel
+from telltale.models.wrapping import wrap
+from telltale.recipes import own_plan
+
+ACTIVATIONS = torch.nn.modules.activation.__name__
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a person says about a network; what is left out is what the model says, or found.
+
+    Attributes
+    ----------
+    size : (int, int), optional
+        Height and width of its images.
+    preprocess : Preprocess, optional
+    class_names : sequence of str, optional
+        In the order of the outputs.
+    classes : mapping of str to str or int
+        Outputs of some of the data's classes, by name or index.
+    layers : sequence of str, optional
+    head : str, optional
+    channels : int, optional
+    attacks, detectors : tuple of str
+        Of the build.
+    """
+
+    size: tuple[int, int] | None = None
+    preprocess: Preprocess | None = None
+    class_names: Sequence[str] | None = None
+    classes: Mapping[str, str | int] = field(default_factory=dict)
+    layers: Sequence[str] | None = None
+    head: str | None = None
+    channels: int | None = None
+    attacks: tuple[str, ...] = ()
+    detectors: tuple[str, ...] = ()
+
+
+def inspect(
+    name: str,
+    model: FoundModel,
+    pictures: Pictures,
+    source: str,
+    stated: Stated | None = None,
+    *,
+    cost: bool = True,
+    progress: Progress = silent,
+) -> Inspection:
+    """Look at a network and some of the images that it is to be debugged with.
+
+    Parameters
+    ----------
+    name : str
+        Of the bundle that it may become.
+    model : FoundModel
+    pictures : Pictures
+    source : str
+        Where the pictures come from.
+    stated : Stated, optional
+    cost : bool
+        Whether a build's parts are measured, which takes most of the time.
+    progress : callable
+        Told the fraction done and what is being done.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be wrapped, no class of the data is one of its outputs, or a logit or gradient is not a
+        finite number.
+    """
+    check_name(name)
+    stated = stated or Stated()
+    progress(0.0, "Looking at the network")
+    classifier = wrap_model(model, stated, pictures)
+    names = classifier.class_names
+    assert names is not None
+    classes = match_classes(pictures.class_names, names, model.synonyms, stated.classes)
+    known, targets = _targets(pictures, classes)
+    images = _sample(classifier, known)
+    largest = check_gradients(classifier, images)
+    progress(0.1, "Reading the pictures in every way")
+    accuracies, predictions = compare_preprocessing(classifier, known, targets)
+    progress(0.6, "Following the guided pass")
+    rectifiers = guided_network(classifier).rectifiers
+    trace = classifier.trace(images[:1])
+    found = Inspection(
+        name,
+        model,
+        classifier,
+        source,
+        len(pictures),
+        classes,
+        dict(zip(pictures.class_names, pictures.counts, strict=True)),
+        pictures.damaged,
+        tuple(accuracies),
+        tuple((layer, a.shape[1]) for layer, a in zip(classifier.layers, trace.activations, strict=True)),
+        rectifiers,
+        _other_activations(classifier.network),
+        largest,
+        _cost(classifier, images, pictures, stated, part(progress, 0.65, 1.0)) if cost else None,
+        (),
+    )
+    progress(1.0, "Done")
+    return replace(found, warnings=find_warnings(found, predictions, targets))
+
+
+def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = None) -> Classifier:
+    """Wrap a network as a person, or else the model itself, says.
+
+    Parameters
+    ----------
+    model : FoundModel
+    stated : Stated
+    pictures : Pictures, optional
+        Whose size is taken where nothing says another and all have the same.
+
+    Raises
+    ------
+    InputError
+        If the size or the names of the classes are not known, or the network cannot be wrapped.
+    """
+    names = stated.class_names or model.class_names
+    if names is None:
+        raise InputError(
+            f"'{model.reference}' does not say what its outputs are called: give the names, in the order of the "
+            "outputs, by --classes."
+        )
+    preprocess = stated.preprocess or model.preprocess or Preprocess()
+    size = stated.size or _cropped(preprocess) or model.size or _common_size(pictures)
+    if size is None:
+        raise InputError("The pictures differ in size: say by --size which size the network takes.")
+    if preprocess.resize is None and preprocess.crop is None:
+        preprocess = replace(preprocess, resize=size)
+    classes = list(names)
+    return wrap(
+        model.network,
+        classes=classes,
+        size=size,
+        preprocess=preprocess,
+        layers=stated.layers,
+        head=stated.head,
+        channels=stated.channels,
+    )
+
+
+def check_gradients(classifier: Classifier, images: npt.NDArray[np.float32]) -> float:
+    """Return the largest gradient of a largest logit with respect to a pixel.
+
+    Raises
+    ------
+    InputError
+        If one is not a finite number.
+    """
+    inputs = torch.from_numpy(images).requires_grad_()
+    with torch.enable_grad():
+        logits = classifier(inputs)
+        (gradient,) = torch.autograd.grad(logits.amax(1).sum(), inputs)
+    if not torch.isfinite(logits).all():
+        raise InputError("The network's logits are not finite numbers for some of the pictures.")
+    wrong = int((~torch.isfinite(gradient)).flatten(1).any(1).sum())
+    if wrong:
+        raise InputError(
+            f"The gradients at the pixels are not finite numbers for {wrong} of {len(images)} pictures: look for "
+            "square roots, logarithms and divisions at 0 in the network."
+        )
+    return float(gradient.abs().max())
+
+
+def _cropped(preprocess: Preprocess) -> tuple[int, int] | None:
+    side = preprocess.crop if preprocess.crop is not None else preprocess.resize
+    if isinstance(side, int):
+        return (side, side) if preprocess.crop is not None else None
+    return side
+
+
+def _common_size(pictures: Pictures | None) -> tuple[int, int] | None:
+    sizes = set() if pictures is None else {pixels.shape[1:] for pixels in pictures.pixels}
+    return (int(first[0]), int(first[1])) if len(sizes) == 1 and (first := next(iter(sizes))) else None
+
+
+def _targets(pictures: Pictures, classes: ClassMap) -> tuple[list[Any], npt.NDArray[np.int64]]:
+    """Return the pictures whose class is an output of the network, and those outputs."""
+    outputs = [classes.outputs.get(pictures.class_names[label], -1) for label in pictures.labels]
+    known = [pixels for pixels, output in zip(pictures.pixels, outputs, strict=True) if output >= 0]
+    if not known:
+        raise InputError("None of the classes that the network knows has a picture that can be read.")
+    return known, np.array([output for output in outputs if output >= 0], dtype=np.int64)
+
+
+def _sample(classifier: Classifier, pictures: Sequence[Any]) -> npt.NDArray[np.float32]:
+    channels, *size = classifier.input_shape
+    sized = [to_size(picture_of(pixels, channels), classifier.preprocess, tuple(size)) for pixels in pictures[:IMAGES]]
+    return round_to_8_bits(np.stack(sized))
+
+
+def _other_activations(network: nn.Module) -> tuple[str, ...]:
+    guided = (nn.ReLU, nn.Hardtanh, nn.Threshold)
+    found = {
+        type(module).__name__
+        for module in network.modules()
+        if type(module).__module__ == ACTIVATIONS and not isinstance(module, (*guided, nn.MultiheadAttention))
+    }
+    return tuple(sorted(found))
+
+
+def _cost(
+    classifier: Classifier, images: npt.NDArray[np.float32], pictures: Pictures, stated: Stated, progress: Progress
+) -> Estimate:
+    plan = own_plan("inspected", "", stated.attacks, stated.detectors)
+    measured = measure(classifier, images, plan, progress)
+    return estimate(measured, plan, sum(pictures.counts), int(np.prod(classifier.input_shape)))

@@ -1,0 +1,103 @@
+"""What is probably wrong with a network that was looked at, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binom
+
+from telltale.building.inspecting.inspection import Inspection
+from telltale.building.inspecting.mistakes import SIGNIFICANT, find_reordering
+from telltale.models.class_names import listed
+
+FEW = 5  # images of a class: trajectories, votes, errors and label doubts want as many
+
+Labels = npt.NDArray[np.int64]
+
+
+def find_warnings(found: Inspection, predictions: Labels, targets: Labels) -> tuple[str, ...]:
+    """Return one sentence for each thing that a person should look at, the gravest first.
+
+    Parameters
+    ----------
+    found : Inspection
+    predictions, targets : array of int64, shape (n,)
+        What the network reads with the stated preprocessing, and what is right.
+    """
+    return tuple(
+        [
+            *_of_preprocessing(found),
+            *_of_order(found, predictions, targets),
+            *_of_guessing(predictions, targets),
+            *_of_classes(found),
+            *_of_network(found),
+            *_of_files(found),
+        ]
+    )
+
+
+def _of_preprocessing(found: Inspection) -> Iterator[str]:
+    stated, *others = found.accuracies
+    better = [other for other in others if other.better]
+    if better:
+        best = max(better, key=lambda other: other.accuracy)
+        yield (
+            f"The preprocessing is probably not the network's: it is right on {stated.accuracy:.1%} of the pictures as "
+            f"stated, and on {best.accuracy:.1%} with {best.words} (p = {best.p_value:.1g})."
+        )
+
+
+def _of_order(found: Inspection, predictions: Labels, targets: Labels) -> Iterator[str]:
+    other = find_reordering(predictions, targets, found.classifier.classes)
+    if other is not None:
+        pairs = [f"'{found.class_name(a)}' is mostly read as '{found.class_name(b)}'" for a, b in other.pairs]
+        yield (
+            f"The names of the classes are probably not in the order of the outputs: {pairs[0]}, and so on for "
+            f"{len(pairs)}; in the order that fits, {other.after:.1%} of the other pictures are right and not "
+            f"{other.before:.1%}."
+        )
+
+
+def _of_guessing(predictions: Labels, targets: Labels) -> Iterator[str]:
+    right, count = int((predictions == targets).sum()), len(targets)
+    most = int(np.bincount(targets).max()) / count
+    # A network that always gives the commonest class is right so often.
+    if binom.sf(right - 1, count, most) > SIGNIFICANT and count >= 10:
+        yield (
+            f"The network is right on {right} of {count} pictures, no more than by always naming the commonest class: "
+            "are the weights loaded, and is the preprocessing right?"
+        )
+
+
+def _of_classes(found: Inspection) -> Iterator[str]:
+    classes = found.classes
+    if classes.unmatched:
+        yield f"No output of the network is named like {listed(classes.unmatched)}; these classes are left out."
+    for folder, outputs in classes.ambiguous.items():
+        names = " and ".join(f"{output} ({found.class_name(output)})" for output in outputs)
+        yield f"The class '{folder}' may be any of the outputs {names}; choose one in the file of settings."
+    empty = [name for name, count in found.counts.items() if count == 0]
+    if empty:
+        yield f"There is no picture of {listed(empty)}."
+    few = [name for name, count in found.counts.items() if 0 < count < FEW]
+    if few:
+        yield (
+            f"There are fewer than {FEW} pictures of {listed(few)}: trajectories, votes and label doubts need as many "
+            "of every class."
+        )
+
+
+def _of_network(found: Inspection) -> Iterator[str]:
+    if found.largest_gradient == 0.0:
+        yield "The gradients at the pixels of the first pictures are all 0: attacks that follow them will find nothing."
+    if found.classifier.head_problem is not None:
+        yield f"{found.classifier.head_problem} There will be no influence of training images."
+    if not found.rectifiers:
+        yield "No rectifier runs before the last stage: feature responses are plain gradients."
+
+
+def _of_files(found: Inspection) -> Iterator[str]:
+    if found.damaged:
+        yield f"{len(found.damaged)} files cannot be read and are left out: {listed(found.damaged)}."

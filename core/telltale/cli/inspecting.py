@@ -1,0 +1,197 @@
+"""The command that looks at somebody's own network before a bundle is built around it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from telltale.base.errors import InputError
+from telltale.cli.options import JsonOption
+from telltale.cli.output import check_writable, print_json, progress, text, write_whole
+
+if TYPE_CHECKING:
+    from telltale.building.inspecting.inspection import Inspection
+    from telltale.models.preprocess import Preprocess
+
+FOLDERS = "folders"
+NAMES_SHOWN = 12
+
+
+def inspect(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the bundle that it will be; writes NAME.toml.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            help="FILE.py:FUNCTION, package.module:function, hf:OWNER/NAME[@REVISION], a save_pretrained "
+            "folder, or imagenet.",
+        ),
+    ],
+    data: Annotated[str, typer.Option("--data", help="A folder with one folder of pictures per class, or a data set.")],
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="A .safetensors file, or a .pth or .pt with a state dict.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes",
+            help="Names of the outputs in their order: with commas between, a file with a name a line, or 'folders' if "
+            "outputs are numbered as the sorted folders are.",
+        ),
+    ] = None,
+    size: Annotated[str | None, typer.Option("--size", help="N or HEIGHTxWIDTH that the network takes.")] = None,
+    resize: Annotated[
+        str | None, typer.Option("--resize", help="Shorter side before cropping, or HEIGHTxWIDTH.")
+    ] = None,
+    mean: Annotated[str | None, typer.Option("--mean", help="Of pixels in 0 to 1; one number or three.")] = None,
+    std: Annotated[str | None, typer.Option("--std", help="Of pixels in 0 to 1; one number or three.")] = None,
+    arguments: Annotated[
+        str | None, typer.Option("--arguments", help="What FUNCTION is called with, as a JSON object.")
+    ] = None,
+    head: Annotated[str | None, typer.Option("--head", help="The module whose output are the logits.")] = None,
+    images: Annotated[int, typer.Option("--images", min=10, help="How many pictures to read.")] = 200,
+    no_cost: Annotated[bool, typer.Option("--no-cost", help="Do not measure what a build takes.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="File of settings; NAME.toml by default.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at your own network before a bundle is built around it, and write its file of settings."""
+    file = out or Path(f"{name}.toml")
+    check_writable(file, "--out")
+    given = _json_object(arguments)
+    sides = _side(size, "--size"), _side(resize, "--resize")
+    numbers = _numbers(mean, "--mean"), _numbers(std, "--std")
+    with progress() as report:
+        from telltale.building.inspecting.inspect import Stated
+        from telltale.building.inspecting.inspect import inspect as look_at
+        from telltale.building.inspecting.pictures import read_pictures
+        from telltale.building.inspecting.settings_file import settings_text
+        from telltale.data.sources import lasting_source
+        from telltale.models.references import find_model
+
+        found_model = find_model(model, weights, given)
+        pictures = read_pictures(data, images)
+        names = _class_names(classes, pictures.class_names)
+        stated = Stated(
+            size=sides[0],
+            preprocess=_preprocess(sides, numbers, found_model.preprocess),
+            class_names=names,
+            head=head,
+        )
+        found = look_at(name, found_model, pictures, lasting_source(data), stated, cost=not no_cost, progress=report)
+    write_whole(file, settings_text(found, stated).encode())
+    if as_json:
+        print_json(found.to_json() | {"settings": str(file)})
+    else:
+        _show(found, file)
+
+
+def _preprocess(
+    sides: tuple[tuple[int, int] | None, tuple[int, int] | None],
+    numbers: tuple[list[float] | None, list[float] | None],
+    known: Preprocess | None,
+) -> Preprocess | None:
+    """Return what was stated, the rest as the model says it; None where nothing was."""
+    from dataclasses import replace
+
+    from telltale.models.preprocess import Preprocess
+
+    size, resize = sides
+    found = known or Preprocess()
+    if size is not None or resize is not None:
+        if size is None:
+            raise InputError("--resize says what happens before cropping; say by --size what is kept.")
+        square = None if resize is None else resize[0] if resize[0] == resize[1] else resize
+        found = replace(found, resize=size if square is None else square, crop=None if square is None else size)
+    for name, value in zip(("mean", "std"), numbers, strict=True):
+        found = found if value is None else replace(found, **{name: value[0] if len(value) == 1 else value})
+    return None if found == (known or Preprocess()) else found
+
+
+def _side(value: str | None, option: str) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(f"{option} takes N or HEIGHTxWIDTH, in pixels. Got '{value}' instead.")
+    return int(parts[0]), int(parts[-1])
+
+
+def _numbers(value: str | None, option: str) -> list[float] | None:
+    try:
+        return None if value is None else [float(part) for part in value.split(",")]
+    except ValueError as error:
+        raise InputError(f"{option} takes a number, or one per channel with commas between. Got '{value}'.") from error
+
+
+def _json_object(value: str | None) -> dict[str, Any]:
+    try:
+        found = {} if value is None else json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"--arguments takes a JSON object. Got '{value}' instead.")
+    return found
+
+
+def _class_names(value: str | None, folders: tuple[str, ...]) -> list[str] | None:
+    if value is None:
+        return None
+    if value == FOLDERS:
+        return sorted(folders)
+    file = Path(value).expanduser()
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else value.split(",")
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _show(found: Inspection, file: Path) -> None:
+    console = Console()
+    ways = Table("preprocessing", "accuracy", "better by chance?", title=f"{found.images} pictures of {found.source}")
+    for way in found.accuracies:
+        chance = "" if way.p_value is None else "the same" if way.same else f"p = {way.p_value:.2g}"
+        ways.add_row(way.words, f"{way.accuracy:.1%}", chance)
+    console.print(ways)
+    facts = Table("what", "value")
+    for what, value in _facts(found).items():
+        facts.add_row(what, value)
+    console.print(facts)
+    remarks = [f"Note: {remark}" for remark in found.model.remarks]
+    remarks += [f"Warning: {warning}" for warning in found.warnings]
+    sys.stdout.write("\n".join([*remarks, f"Wrote {file}."]) + "\n")
+
+
+def _facts(found: Inspection) -> Mapping[str, str]:
+    record = found.to_json()
+    shape = " x ".join(map(str, record["input_shape"]))
+    pairs = [f"{folder} = {name}" for folder, (_, name) in record["classes"].items()]
+    more = f", … ({len(pairs)})" if len(pairs) > NAMES_SHOWN else ""
+    head = record["head"]
+    guided = f"{found.rectifiers} rectifiers" if found.rectifiers else "nothing"
+    facts = {
+        "model": record["model"],
+        "weights": text(record["weights"]),
+        "images": f"{shape}: {_preprocessing(record['preprocess'])}",
+        "classes": f"{', '.join(pairs[:NAMES_SHOWN])}{more}; the network has {record['outputs']} outputs",
+        "layers": ", ".join(f"{name} ({width})" for name, width in found.layers),
+        "head": found.classifier.head_problem or f"linear, {head[1]} to {head[0]}",
+        "gradients": f"finite, at most {found.largest_gradient:.3g}",
+        "guided": guided + (f"; plain through {', '.join(found.not_guided)}" if found.not_guided else ""),
+    }
+    cost = found.estimate
+    if cost is not None:
+        facts["build"] = (
+            f"{cost.first_minutes:.1f} minutes until all pictures are traced, {cost.minutes:.1f} with the attacks; "
+            f"{cost.memory:.1f} GiB"
+        )
+        facts["assumed"] = "; ".join(cost.assumptions)
+    return facts
+
+
+def _preprocessing(raw: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in raw.items() if value is not None)
