@@ -15,6 +15,7 @@ import typer
 from telltale.base.errors import TelltaleError
 from telltale.cases.commands import cases
 from telltale.cli.bundles import build, bundles, train, verify
+from telltale.cli.corrections import corrections
 from telltale.cli.images import analyse, attack
 from telltale.cli.labels import label_errors, planted_errors
 from telltale.cli.leaderboard import leaderboard
@@ -49,6 +50,7 @@ program = typer.Typer(
     help="Telltale: see, trace and catch adversarial images.", add_completion=False, rich_markup_mode=None
 )
 program.add_typer(cases, name="cases")
+program.add_typer(corrections, name="corrections")
 for command in COMMANDS:
     program.command()(command)
 
