@@ -40,7 +40,7 @@ layer = bundle.layers.index(layer_name)
 lists = neighbours.training_lists(analysis, layer, int(k), len(bundle.splits.train))
 st.markdown(neighbours.overlap_words(lists, image or "natural"))
 missing_images_note(bundle, "Each training image is named by class, id and distance instead.")
-name = f"{image_words(current.case.image)}, {image or 'natural'}"
+name = image_words(current.case.image) + (" (attacked)" if image == "attacked" else "")
 neighbours.show_lists(bundle, lists, name)
 layout.unavailable_note(analysis, InfluenceView)
 with st.expander("All numbers as a table", icon=":material/table:"):

@@ -190,14 +190,17 @@ def answer_words(bundle: Bundle, asked: Asked, answers: Answers) -> str:
         return f"**{name[label]}** ({words.percent(float(values[label]))})"
 
     if before == after:
-        text = f"{asked.name} is still read as {said(after, answers.after)}, before {_share(answers.before[before])}."
+        text = (
+            f"{asked.name} is still read as {said(after, answers.after)}, before with {_share(answers.before[before])}"
+        )
     else:
-        text = f"{asked.name} is now read as {said(after, answers.after)}, before as {said(before, answers.before)}."
+        text = (
+            f"{asked.name} was read as {said(before, answers.before)} and is now read as {said(after, answers.after)}"
+        )
     if asked.label is not None:
-        right = "which is right" if after == asked.label else f"the label says {name[asked.label]}"
-        text = text.removesuffix(".") + f"; {right}."
+        text += ", which is right" if after == asked.label else f"; the label says {name[asked.label]}"
     verdict = "Influence had foretold" if foretold == after else "Influence had foretold otherwise:"
-    text += f" {verdict} {said(foretold, answers.group)}."
+    text += f". {verdict} {said(foretold, answers.group)}."
     read = int(answers.network.argmax())
     if read != before:
         text += f" The network itself reads {name[read]}: its refitted head differs from it on this image."

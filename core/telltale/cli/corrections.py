@@ -14,7 +14,7 @@ from rich.table import Table
 from telltale.base.errors import InputError
 from telltale.bundle import Bundle, load_bundle
 from telltale.cli.options import JsonOption, NameArgument
-from telltale.cli.output import check_writable, print_record, progress, quiet_stdout, text, write_whole
+from telltale.cli.output import check_writable, print_record, progress, text, write_whole
 from telltale.model_errors.corrections import (
     RELABEL,
     Correction,
@@ -95,7 +95,7 @@ def refit(
     found = _require(file, bundle)
     picture = None if image is None else load_image_file(image, bundle.image_shape)
     ids, labels = as_arrays(found)
-    with progress() as report, quiet_stdout():
+    with progress() as report:
         from telltale.analysis.kept import load
         from telltale.model_errors.changed_answers import changed_answers
         from telltale.model_errors.refitting import refit as refit_head

@@ -254,8 +254,10 @@ def require_corrections(data: str | bytes, training: TrainingSet) -> tuple[Corre
     read = from_csv(data, training)
     if read.problems:
         more = len(read.problems) - 1
-        rest = f" {more:,} more of its rows are wrong; 'telltale corrections check' lists them." if more else ""
-        raise InputError(f"{read.problems[0]}{rest}")
+        rows = "1 more row is" if more == 1 else f"{more:,} more rows are"
+        raise InputError(
+            read.problems[0] + (f" {rows} wrong: 'telltale corrections check' lists them all." if more else "")
+        )
     return read.corrections
 
 

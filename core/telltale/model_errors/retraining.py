@@ -58,7 +58,6 @@ def retrain(name: str, file: Path, *, data: str | None, out: Path, progress: Pro
     training = TrainingSet(splits.train, image_set.labels[splits.train], image_set.class_names)
     found = require_corrections(file.read_bytes(), training)
     corrected, kept = corrected_images(image_set, splits.train, *as_arrays(found))
-    out.parent.mkdir(parents=True, exist_ok=True)
     classifier = train_weights(recipe, corrected, kept, out, part(progress, 0.01, 0.95))
     progress(0.95, "Measuring the accuracy")
     measured = accuracies(classifier, image_set, replace(splits, train=kept))
