@@ -189,14 +189,11 @@ def answer_words(bundle: Bundle, asked: Asked, answers: Answers) -> str:
     def said(label: int, values: npt.NDArray[np.float64]) -> str:
         return f"**{name[label]}** ({words.percent(float(values[label]))})"
 
+    now = said(after, answers.after)
     if before == after:
-        text = (
-            f"{asked.name} is still read as {said(after, answers.after)}, before with {_share(answers.before[before])}"
-        )
+        text = f"{asked.name} is still read as {now}, before with {words.percent(float(answers.before[before]))}"
     else:
-        text = (
-            f"{asked.name} was read as {said(before, answers.before)} and is now read as {said(after, answers.after)}"
-        )
+        text = f"{asked.name} was read as {said(before, answers.before)} and is now read as {now}"
     if asked.label is not None:
         text += ", which is right" if after == asked.label else f"; the label says {name[asked.label]}"
     verdict = "Influence had foretold" if foretold == after else "Influence had foretold otherwise:"
@@ -286,10 +283,6 @@ def _class_of(bundle: Bundle, image_id: int) -> str:
         return bundle.class_names[int(bundle.image_set.labels[image_id])]
     place = int(np.searchsorted(bundle.splits.train, image_id))
     return bundle.class_names[int(bundle.training_labels[place])]
-
-
-def _share(value: float) -> str:
-    return words.percent(float(value))
 
 
 def _images(count: int) -> str:
