@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from telltale.model_errors.corrections import Correction, LabelEvidence, TrainingSet
+from telltale.model_errors.corrections import Correction, LabelEvidence, TrainingSet, summary
 from telltale_app import state
 
 if TYPE_CHECKING:
@@ -75,6 +75,14 @@ def correction_of(bundle: Bundle, image_id: int) -> Correction | None:
     """Return what is done to a training image, or None."""
     found: Correction | None = _of(_MADE, bundle.id).get(image_id)
     return found
+
+
+def words(bundle: Bundle) -> str:
+    """Return in Markdown how many training images are picked and corrected; empty where none is."""
+    picks, changes = len(picked(bundle)), made(bundle)
+    said = [f"**{picks:,} picked**"] if picks else []
+    said += [summary(changes)] if changes else []
+    return ", ".join(said)
 
 
 def toggle(bundle: Bundle, pick: Pick) -> None:

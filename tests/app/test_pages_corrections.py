@@ -110,6 +110,7 @@ def test_a_tile_is_picked_removed_asked_and_undone(engine: FakeEngine, bundle: F
     press(app, key)
     assert "**1 training image** picked" in text_of(app) and not made(app, bundle)
     assert "refit" not in tasks_asked(engine) and app.button(key=key).label == "Picked"
+    assert "Training images: **1 picked**. [Go on at the end of this page](#correct)" in text_of(app)
     press(app, "correct-remove")
     assert made(app, bundle) == {image_id: None}
     assert app.query_params["corrections"] == f"{image_id}x"
@@ -136,6 +137,7 @@ def test_corrections_survive_other_pages_and_all_can_be_undone(engine: FakeEngin
     first = made(app, bundle)
     assert set(first.values()) == {0} and 1 <= len(first) <= 3
     app.switch_page(ERRORS).run()
+    assert f"Training images: {len(first)} relabelled" in "".join(text.value for text in app.sidebar.markdown)
     assert made(app, bundle) == first and f"**{len(first)} relabelled**" in text_of(app)
     assert app.query_params["corrections"] == ".".join(f"{image_id}-0" for image_id in first)
     press(app, keys(app, "errors-harmful-pick-")[0])

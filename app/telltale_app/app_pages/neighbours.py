@@ -11,6 +11,7 @@ from telltale_app.case import image_words
 from telltale_app.panels import correcting, neighbours
 from telltale_app.panels.correcting import Asked
 from telltale_app.panels.missing import missing_images_note
+from telltale_app.panels.picking import pointer
 from telltale_app.papers import INFLUENCE, KNN
 
 layout.opening(
@@ -42,6 +43,7 @@ st.markdown(neighbours.overlap_words(lists, image or "natural"))
 missing_images_note(bundle, "Each training image is named by class, id and distance instead.")
 name = image_words(current.case.image) + (" (attacked)" if image == "attacked" else "")
 neighbours.show_lists(bundle, lists, name)
+pointer(bundle)
 layout.unavailable_note(analysis, InfluenceView)
 with st.expander("All numbers as a table", icon=":material/table:"):
     neighbours.show_table(bundle, lists)

@@ -13,7 +13,7 @@ from telltale_app.corrections import Pick
 from telltale_app.panels import selection
 from telltale_app.panels.correcting import Asked
 from telltale_app.panels.errors import Errors, reason_words
-from telltale_app.panels.picking import pick_button
+from telltale_app.panels.picking import pick_button, pointer
 from telltale_app.panels.selection import Thumbnail
 
 ORDERS = {
@@ -157,6 +157,7 @@ def _harmful(errors: Errors, reasons: ErrorReasons, row: int) -> None:
                 selection.picture(errors.bundle, int(image_id), said, caption)
                 reason = f"harmful to {_reference(errors, row)}, which is of class {true}"
                 pick_button(errors.bundle, Pick(int(image_id), reason), "errors-harmful")
+    pointer(errors.bundle)
 
 
 def _reference(errors: Errors, row: int) -> str:

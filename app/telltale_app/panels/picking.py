@@ -43,6 +43,12 @@ def pick_button(bundle: Bundle, pick: Pick, key: str) -> None:
     )
 
 
+def pointer(bundle: Bundle) -> None:
+    """Say how many training images are picked and corrected, with a way to the section about them; nothing for none."""
+    if said := corrections.words(bundle):
+        st.markdown(f":material/edit: Training images: {said}. [Go on at the end of this page](#correct)")
+
+
 def undo_button(bundle: Bundle, image_id: int, key: str) -> None:
     """Offer to undo one correction."""
     st.button(

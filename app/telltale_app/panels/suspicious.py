@@ -13,7 +13,7 @@ from telltale.model_errors.corrections import LabelEvidence
 from telltale.model_errors.suspicious import SuspiciousImages
 from telltale_app.corrections import Pick
 from telltale_app.panels import selection
-from telltale_app.panels.picking import pick_button, pick_many_button
+from telltale_app.panels.picking import pick_button, pick_many_button, pointer
 from telltale_app.panels.selection import Thumbnail
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def show_list(bundle: Bundle, found: SuspiciousImages) -> None:
         "suspicious",
         lambda i: pick_button(bundle, picks[i], "suspicious"),
     )
+    pointer(bundle)
     ticked = selection.pickable_table(
         shown,
         f"{len(shown)} training images by suspicion, with given label, neighbours' label and scores",
