@@ -40,6 +40,7 @@ Doubles = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
 TOLERANCE = 1e-8  # largest entry of the gradient; a probability is then off by less than a page shows
+ROWS_AT_ONCE = 512
 WHOLE = "solved with the inverse of the head's whole Hessian"
 PASSES = (
     "solved in passes over all training images, which takes longer the larger the head is: its whole Hessian was too "
@@ -191,7 +192,7 @@ def correct_head(
     Raises
     ------
     InputError
-        As `refit` does, and where the reference set has no head.
+        As `refit` does, and where the reference set has no head or the corrected one does not converge.
     """
     rows = checked_rows(reference, ids, new_labels)
     head, hidden, count = reference.head, reference.trace.hidden, len(reference.labels)
@@ -200,7 +201,7 @@ def correct_head(
     left = hidden[kept]
     # The losses of what is left are averaged over fewer images, so that the same penalty weighs more against them.
     damping = head.damping * count / len(left)
-    push = pushes(head, hidden[rows], reference.labels[rows], new_labels).sum(0)
+    push = changed_residuals(head, hidden[rows], reference.labels[rows], new_labels).T @ with_bias(hidden[rows])
     if inverse is not None:
         first = inverse(push / count)
     else:
@@ -210,9 +211,12 @@ def correct_head(
         here = SoftmaxHead(head.weights, damping)
         step = solve_with_curvature(left, here, push / len(left), inverse, stop)
     start = head.weights + step
-    after = fit_head_iteratively(
-        left, labels, reference.classes, damping, TOLERANCE, start=start, precondition=inverse, stop=stop
-    )
+    try:
+        after = fit_head_iteratively(
+            left, labels, reference.classes, damping, TOLERANCE, start=start, precondition=inverse, stop=stop
+        )
+    except RuntimeError as error:
+        raise InputError(f"The head cannot be refitted on these corrections. {error}") from error
     return CorrectedHeads(
         before=head,
         first_order=SoftmaxHead(head.weights + first, damping),
@@ -253,8 +257,8 @@ def corrected(labels: Ids, rows: Ids, new_labels: Ids) -> tuple[npt.NDArray[np.b
     return kept, changed[kept]
 
 
-def pushes(head: SoftmaxHead, hidden: Floats, labels: Ids, new_labels: Ids) -> Doubles:
-    """Return what each correction adds to s, shape (k, C, d + 1): its old gradient, less its new one.
+def changed_residuals(head: SoftmaxHead, hidden: Floats, labels: Ids, new_labels: Ids) -> Doubles:
+    """Return what each correction takes out of the sum of gradients, as factors of [features, 1]; shape (k, C).
 
     Parameters
     ----------
@@ -267,7 +271,7 @@ def pushes(head: SoftmaxHead, hidden: Floats, labels: Ids, new_labels: Ids) -> D
     # p - y(old) for a removed image; p - y(old) - (p - y(new)) for a relabelled one.
     residuals = head.probabilities(hidden) - classes[labels]
     residuals[kept] = classes[new_labels[kept]] - classes[labels[kept]]
-    return np.asarray(residuals[:, :, None] * with_bias(hidden)[:, None, :])
+    return np.asarray(residuals)
 
 
 def _answers(loaded: LoadedBundle, heads: CorrectedHeads, rows: Ids, new_labels: Ids, image: Floats) -> Answers:
@@ -279,14 +283,15 @@ def _answers(loaded: LoadedBundle, heads: CorrectedHeads, rows: Ids, new_labels:
         direction = inverse(gradient)
     else:
         direction = solve_with_curvature(reference.trace.hidden, heads.before, gradient)
-    pushed = pushes(heads.before, reference.trace.hidden[rows], reference.labels[rows], new_labels)
+    theirs = reference.trace.hidden[rows]
+    residuals = changed_residuals(heads.before, theirs, reference.labels[rows], new_labels)
     return Answers(
         network=trace.probabilities[0],
         before=heads.before.probabilities(hidden)[0],
         first_order=heads.first_order.probabilities(hidden)[0],
         group=heads.group.probabilities(hidden)[0],
         after=heads.after.probabilities(hidden)[0],
-        influences=np.asarray(np.einsum("kcd,cd->k", pushed, direction) / len(reference.labels)),
+        influences=np.asarray((residuals * (with_bias(theirs) @ direction.T)).sum(1) / len(reference.labels)),
     )
 
 
@@ -295,9 +300,14 @@ def _self_influence(reference: Reference, rows: Ids) -> Doubles:
     inverse = _inverse(reference)
     if inverse is None:
         return np.full(len(rows), np.nan)
-    removed = np.full(len(rows), REMOVED)
-    gradients = pushes(reference.head, reference.trace.hidden[rows], reference.labels[rows], removed)
-    return np.asarray(np.einsum("kcd,kcd->k", gradients, inverse(gradients)) / len(reference.labels))
+    values = np.empty(len(rows))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        hidden, labels = reference.trace.hidden[rows[part]], reference.labels[rows[part]]
+        residuals = changed_residuals(reference.head, hidden, labels, np.full(len(labels), REMOVED))
+        gradients = residuals[:, :, None] * with_bias(hidden)[:, None, :]
+        values[part] = np.einsum("kcd,kcd->k", gradients, inverse(gradients))
+    return values / len(reference.labels)
 
 
 def _inverse(reference: Reference) -> Precondition | None:
