@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+import numpy.typing as npt
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from telltale.base.errors import InputError
+from telltale.base.progress import Progress
 from telltale.bundle import Bundle, load_bundle
 from telltale.cli.options import JsonOption, NameArgument
 from telltale.cli.output import check_writable, print_record, progress, text, write_whole
@@ -26,6 +28,13 @@ from telltale.model_errors.corrections import (
     summary,
     to_csv,
 )
+
+if TYPE_CHECKING:
+    from telltale.analysis.opened import LoadedBundle
+    from telltale.model_errors.changed_answers import ChangedAnswers
+    from telltale.model_errors.refitting import Answers
+
+Ids = npt.NDArray[np.int64]
 
 NAMED = 8  # images that a line of the table lists
 TITLES = {
@@ -97,33 +106,46 @@ def refit(
     ids, labels = as_arrays(found)
     with progress() as report:
         from telltale.analysis.kept import load
-        from telltale.model_errors.changed_answers import changed_answers
         from telltale.model_errors.refitting import refit as refit_head
 
         loaded = load(name)
         result = refit_head(loaded, ids, labels, picture, report)
-        try:
-            changed, problem = changed_answers(loaded, ids, labels, report), None
-        except InputError as error:  # the images are not on this machine
-            changed, problem = None, str(error)
+        changed = _changed(loaded, ids, labels, report)
     table = Table("what", "value")
     table.add_row("corrections", summary(found))
     record: dict[str, object] = {"bundle": name, "corrections": len(found), "removed": result.removed}
     if result.answers is not None:
-        record["answers"] = {key: getattr(result.answers, key).tolist() for key in TITLES}
-        for key, title in TITLES.items():
-            values = getattr(result.answers, key)
-            table.add_row(title, f"{bundle.class_names[int(np.argmax(values))]} ({np.max(values):.1%})")
-    if changed is None:
-        record["test"] = {"problem": problem}
-        table.add_row("test images", text(problem))
-    else:
-        record["test"] = {key: np.asarray(value).tolist() for key, value in vars(changed).items()}
-        table.add_row("test images read", f"{changed.images:,} of {changed.of:,}")
-        table.add_row("of these correctly", f"{changed.right_before:,} before, {changed.right_after:,} after")
-        table.add_row("wrong, now right", _listed(changed.to_right.tolist()))
-        table.add_row("right, now wrong", _listed(changed.to_wrong.tolist()))
+        record["answers"] = _tell_answers(result.answers, bundle, table)
+    record["test"] = _tell_test(changed, table)
     print_record(record, table, as_json)
+
+
+def _changed(loaded: LoadedBundle, ids: Ids, labels: Ids, report: Progress) -> ChangedAnswers | str:
+    """Return what the test images say, or why they cannot be asked."""
+    from telltale.model_errors.changed_answers import changed_answers
+
+    try:
+        return changed_answers(loaded, ids, labels, report)
+    except InputError as error:  # the images are not on this machine
+        return str(error)
+
+
+def _tell_answers(answers: Answers, bundle: Bundle, table: Table) -> dict[str, object]:
+    said = {key: getattr(answers, key) for key in TITLES}
+    for key, values in said.items():
+        table.add_row(TITLES[key], f"{bundle.class_names[int(np.argmax(values))]} ({np.max(values):.1%})")
+    return {key: values.tolist() for key, values in said.items()}
+
+
+def _tell_test(changed: ChangedAnswers | str, table: Table) -> dict[str, object]:
+    if isinstance(changed, str):
+        table.add_row("test images", changed)
+        return {"problem": changed}
+    table.add_row("test images read", f"{changed.images:,} of {changed.of:,}")
+    table.add_row("of these correctly", f"{changed.right_before:,} before, {changed.right_after:,} after")
+    table.add_row("wrong, now right", _listed(changed.to_right.tolist()))
+    table.add_row("right, now wrong", _listed(changed.to_wrong.tolist()))
+    return {key: np.asarray(value).tolist() for key, value in vars(changed).items()}
 
 
 @corrections.command("folders")
