@@ -7,9 +7,9 @@ is which images are corrected and how; why, and how suspicious they are, is in t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -151,12 +151,12 @@ def _correct(bundle: Bundle, label: int | None) -> None:
     take(bundle, corrections)
 
 
-def _of(kind: str, bundle_id: str) -> dict[int, object]:
+def _of(kind: str, bundle_id: str) -> dict[int, Any]:
     """Return a copy of what is kept for one model, by image id."""
     return dict(st.session_state.get(kind, {}).get(bundle_id, {}))
 
 
-def _keep(kind: str, bundle_id: str, values: dict[int, object]) -> None:
+def _keep(kind: str, bundle_id: str, values: Mapping[int, Any]) -> None:
     st.session_state[kind] = {**st.session_state.get(kind, {}), bundle_id: values}
 
 

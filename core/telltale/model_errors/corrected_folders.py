@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -117,7 +117,7 @@ def write_zip(bundle: Bundle, corrections: Sequence[Correction], file: IO[bytes]
             archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), data)
 
 
-def _pictures(bundle: Bundle, files: Iterator[tuple[str, int]] | list[tuple[str, int]]) -> Iterator[tuple[str, bytes]]:
+def _pictures(bundle: Bundle, files: Iterable[tuple[str, int]]) -> Iterator[tuple[str, bytes]]:
     images = bundle.require_images()
     for name, image_id in files:
         yield name, png_bytes(images.images([image_id])[0])

@@ -119,7 +119,7 @@ class TrainingSet:
         if not len(self.ids):
             return np.full(asked.shape, -1, dtype=np.int64)
         found = self._order[np.minimum(np.searchsorted(self.ids[self._order], asked), len(self.ids) - 1)]
-        return np.where(self.ids[found] == asked, found, -1)
+        return np.asarray(np.where(self.ids[found] == asked, found, -1), dtype=np.int64)
 
     def label_of(self, image_id: int) -> int | None:
         """Return an image's label, or None where it is no training image."""
