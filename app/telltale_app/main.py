@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from telltale.base.errors import InputError
-from telltale_app import layout, pins, state
+from telltale_app import corrections, layout, pins, state
 from telltale_app.lessons import course
 from telltale_app.lessons.lesson_bar import lesson_bar
 from telltale_app.login import require_login
@@ -42,6 +42,7 @@ try:
     course.synchronise()
     state.synchronise()
     pins.synchronise()
+    corrections.synchronise()
 except InputError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()

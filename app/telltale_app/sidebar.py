@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from telltale.base.errors import InputError
-from telltale_app import catalogue, pictures, state
+from telltale_app import catalogue, corrections, pictures, state
 from telltale_app.case import image_words, read_image
 from telltale_app.panels.models import model_button, model_list
 from telltale_app.panels.save_case import save_button
@@ -25,6 +25,8 @@ def show_sidebar() -> None:
             st.caption("No image yet.")
         attack = "not attacked" if case.attack is None else catalogue.attack_title(case.attack)
         st.markdown(f"{image_words(case.image)}, {attack}")
+        if said := corrections.words(state.current_bundle()):
+            st.markdown(f":material/edit: Training images: {said}")
         with st.popover("Copy link", icon=":material/link:"):
             st.markdown("This link opens the same case with the same numbers.")
             st.code(state.link(), language=None, wrap_lines=True)

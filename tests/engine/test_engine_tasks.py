@@ -18,11 +18,15 @@ from support.shipped import correct_test_ids, images_of, shipped
 from telltale.analysis.analyse import analyse_image, attack_image, live_scores, sweep
 from telltale.analysis.survival import survival
 from telltale.base.errors import CancelledError, InputError
+from telltale.base.progress import silent
 from telltale.engine import Engine
 from telltale.engine.cache import fingerprint
 from telltale.engine.settings import Settings
 from telltale.kinds.response import respond
+from telltale.model_errors.changed_answers import changed_answers
+from telltale.model_errors.corrections import REMOVED
 from telltale.model_errors.reasons import explain_errors
+from telltale.model_errors.refitting import refit
 from telltale.model_errors.suspicious import suspicious_images
 
 pytestmark = pytest.mark.slow
@@ -72,6 +76,7 @@ def test_every_task_answers_what_the_same_call_gives_in_process(engine: Engine, 
     alone = attack_image(loaded, image, "pgd", PGD, seed)
     other = alone.images[0]
     ids = correct_test_ids(3)
+    corrected = {"ids": np.sort(loaded.reference.ids[:2]), "new_labels": np.array([REMOVED, REMOVED])}
     asked = {
         "analyse": (dict(image=image, alpha=ALPHA), analyse_image(loaded, image, ALPHA)),
         "attack": (dict(image=image, attack="pgd", parameters=PGD, seed=seed, target=None), alone),
@@ -79,6 +84,8 @@ def test_every_task_answers_what_the_same_call_gives_in_process(engine: Engine, 
         "sweep": (dict(natural=image, attacked=other, strengths=(0.0, 1.0)), sweep(loaded, image, other, (0.0, 1.0))),
         "explain_errors": ({}, explain_errors(loaded, lambda *_: None)),
         "suspicious_images": ({}, suspicious_images(loaded.reference, lambda *_: None)),
+        "refit": (corrected | {"image": other}, refit(loaded, **corrected, image=other, checkpoint=silent)),
+        "changed_answers": (corrected, changed_answers(loaded, **corrected, checkpoint=silent)),
         "survive": (dict(attacked=other, label=0, target=-1), survival(loaded, other, 0)),
         "live": (dict(attack="fgsm", parameters={}, seed=0, ids=ids), live_scores(loaded, "fgsm", {}, 0, ids)),
     }

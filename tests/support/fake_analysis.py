@@ -124,6 +124,12 @@ class FakeBundle:
             },
         )
 
+    def require_images(self) -> ImageSet:
+        """Return the images, or say that there are none."""
+        if self.image_set is None:
+            raise InputError(str(self.data_problem))
+        return self.image_set
+
     def calibration(self, detector: str) -> Calibration:
         """Return the calibration on the natural images of the split that is held out for it."""
         rows = self.scores.to_pandas().query("split == 'calibration' and kind == 'natural'")

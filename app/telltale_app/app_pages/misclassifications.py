@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from telltale_app import bundle_jobs, layout, state
-from telltale_app.panels import error_choice, error_table, errors, suspicious
+from telltale_app.panels import correcting, error_choice, error_table, errors, suspicious
 from telltale_app.panels.missing import missing_images_note
 
 layout.opening(
@@ -39,7 +39,8 @@ if wrong_tab.open:
                     known = replace(known, reasons=reasons)
                 error_choice.show_map(known)
             st.header("The errors", anchor=False)
-            error_table.show_chosen(known, error_choice.chosen_errors(known, passing))
+            asked = error_table.show_chosen(known, error_choice.chosen_errors(known, passing))
+            correcting.show(bundle, asked)
         layout.how_computed(
             "Every natural image of the fitting, calibration and test splits that the model misreads. Neighbours are "
             "the nearest training images on the last layer. The departure layer is the first from which, up to the "
@@ -58,6 +59,7 @@ if labels_tab.open:
         if found is not None:
             st.markdown(suspicious.summary_words(bundle, found))
             suspicious.show_list(bundle, found)
+            correcting.show(bundle, correcting.current_asked(bundle))
             layout.how_computed(
                 "Two signs of a wrong label, each turned into the share of training images that show less of it; the "
                 "suspicion is their mean. **Self-influence**: by how much the loss of the given label would rise if "

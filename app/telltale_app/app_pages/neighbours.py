@@ -7,8 +7,11 @@ import streamlit as st
 from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
 from telltale_app import layout
-from telltale_app.panels import neighbours
+from telltale_app.case import image_words
+from telltale_app.panels import correcting, neighbours
+from telltale_app.panels.correcting import Asked
 from telltale_app.panels.missing import missing_images_note
+from telltale_app.panels.picking import pointer
 from telltale_app.papers import INFLUENCE, KNN
 
 layout.opening(
@@ -38,13 +41,16 @@ layer = bundle.layers.index(layer_name)
 lists = neighbours.training_lists(analysis, layer, int(k), len(bundle.splits.train))
 st.markdown(neighbours.overlap_words(lists, image or "natural"))
 missing_images_note(bundle, "Each training image is named by class, id and distance instead.")
-neighbours.show_lists(bundle, lists)
+name = image_words(current.case.image) + (" (attacked)" if image == "attacked" else "")
+neighbours.show_lists(bundle, lists, name)
+pointer(bundle)
 layout.unavailable_note(analysis, InfluenceView)
 with st.expander("All numbers as a table", icon=":material/table:"):
     neighbours.show_table(bundle, lists)
 st.header("Where they lie", anchor="where-they-lie")
 neighbours.show_map(current, lists, layer)
 neighbours.show_votes(current)
+correcting.show(bundle, Asked(analysis.image, name, current.true_label))
 layout.how_computed(
     "Neighbours are found by Euclidean distance of pooled activations. " + neighbours.influence_words(analysis),
     INFLUENCE,

@@ -8,8 +8,12 @@ import streamlit as st
 
 from telltale.model_errors.reasons import LIKELY_LABEL_ERROR, ErrorReasons
 from telltale_app import state, words
+from telltale_app.case import image_words
+from telltale_app.corrections import Pick
 from telltale_app.panels import selection
+from telltale_app.panels.correcting import Asked
 from telltale_app.panels.errors import Errors, reason_words
+from telltale_app.panels.picking import pick_button, pointer
 from telltale_app.panels.selection import Thumbnail
 
 ORDERS = {
@@ -21,11 +25,11 @@ ORDERS = {
 }
 
 
-def show_chosen(errors: Errors, chosen: npt.NDArray[np.bool_]) -> None:
-    """Show figures, table, reasons, thumbnails and file of the chosen errors."""
+def show_chosen(errors: Errors, chosen: npt.NDArray[np.bool_]) -> Asked | None:
+    """Show figures, table, reasons, thumbnails and file of the chosen errors; return the one that is explained."""
     if not chosen.any():
         st.info("No error passes these filters. Widen them, or choose another cell.", icon=":material/filter_alt_off:")
-        return
+        return None
     rows = _ordered(errors, np.flatnonzero(chosen))
     frame = errors.frame.iloc[rows].reset_index(drop=True)
     selection.metrics(_figures(errors, rows))
@@ -42,6 +46,16 @@ def show_chosen(errors: Errors, chosen: npt.NDArray[np.bool_]) -> None:
         _show_reasons(errors, int(rows[picked]))
     selection.download(frame, f"{errors.bundle.name}-errors.csv", "errors-csv")
     selection.thumbnails(errors.bundle, len(rows), lambda i: _thumbnail(errors, int(rows[i])), "errors")
+    return _asked(errors, int(rows[picked]))
+
+
+def _asked(errors: Errors, row: int) -> Asked | None:
+    """Return an error as corrections are tried on it; None where its image is not on this machine."""
+    images, wrong = errors.bundle.image_set, errors.wrong
+    if images is None:
+        return None
+    image_id = int(wrong.ids[row])
+    return Asked(images.images([image_id])[0], image_words(_reference(errors, row)), int(wrong.labels[row]))
 
 
 def _current_case(errors: Errors, rows: npt.NDArray[np.int64]) -> int:
@@ -141,6 +155,9 @@ def _harmful(errors: Errors, reasons: ErrorReasons, row: int) -> None:
                 name = errors.name(int(label))
                 said, caption = f"Training image {image_id}, class {name}, harmful", f"**{name}**  \nno. {image_id}"
                 selection.picture(errors.bundle, int(image_id), said, caption)
+                reason = f"harmful to {_reference(errors, row)}, which is of class {true}"
+                pick_button(errors.bundle, Pick(int(image_id), reason), "errors-harmful")
+    pointer(errors.bundle)
 
 
 def _reference(errors: Errors, row: int) -> str:

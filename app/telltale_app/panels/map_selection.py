@@ -11,7 +11,9 @@ import streamlit as st
 
 from telltale.figures.points import Ids, positions_of
 from telltale_app import words
+from telltale_app.corrections import Pick
 from telltale_app.panels import selection
+from telltale_app.panels.picking import pick_button, pick_many_button
 from telltale_app.panels.selection import Thumbnail
 from telltale_app.panels.training_images import TrainingImage
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 LASSO = "map-lasso"
+_REASON = "inside a lasso on the map of training images"
 
 
 def show_lassoed(bundle: Bundle, lists: Mapping[str, Sequence[TrainingImage]]) -> None:
@@ -38,12 +41,25 @@ def show_lassoed(bundle: Bundle, lists: Mapping[str, Sequence[TrainingImage]]) -
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/gesture: **{len(frame):,} training images** inside the lasso.")
         st.button("Clear", icon=":material/close:", key="map-clear", on_click=selection.clear, args=(LASSO,))
+        pick_many_button(
+            bundle,
+            len(frame),
+            lambda: [Pick(int(i), _REASON) for i in frame["image"]],
+            "Pick it" if len(frame) == 1 else f"Pick all {len(frame):,}",
+            "map-pick",
+        )
     selection.metrics(_figures(frame, lists))
     selection.table(
         frame, f"{len(frame)} lassoed training images with class and lists", f"map-table-{bundle.name}", _COLUMNS
     )
     selection.download(frame, f"{bundle.name}-selection.csv", "map-csv")
-    selection.thumbnails(bundle, len(frame), lambda i: _thumbnail(frame, i), "map")
+    selection.thumbnails(
+        bundle,
+        len(frame),
+        lambda i: _thumbnail(frame, i),
+        "map",
+        lambda i: pick_button(bundle, Pick(int(frame["image"].iloc[i]), _REASON), "map"),
+    )
 
 
 _COLUMNS: dict[str, object] = {

@@ -111,11 +111,11 @@ def influence_words(analysis: Analysis) -> str:
     )
 
 
-def show_lists(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> None:
-    """Show the lists as rows of cards."""
+def show_lists(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]], of: str) -> None:
+    """Show the lists of an image, named `of`, as rows of cards."""
     for kind in lists:
         st.markdown(f"{ICONS[kind]} **{KINDS[kind]}**: {MEANINGS[kind]}")
-        cards(bundle, lists[kind], kind)
+        cards(bundle, lists[kind], kind, of)
 
 
 def show_table(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> None:

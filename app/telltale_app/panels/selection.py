@@ -152,6 +152,21 @@ def table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> N
     st.dataframe(frame, hide_index=True, key=key, alt=alt, column_config=columns, height=_height(frame))
 
 
+def pickable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any]) -> list[int]:
+    """Show a table that sorts by a click on a column's name; return the rows that are ticked."""
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        key=key,
+        alt=alt,
+        column_config=columns,
+        height=_height(frame),
+        on_select="rerun",
+        selection_mode="multi-row",
+    )
+    return [int(row) for row in event["selection"]["rows"] if row < len(frame)]
+
+
 def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any], unasked: int = 0) -> int:
     """Show a table that sorts by a click on a column's name; return the row that was clicked, or `unasked`."""
     event = st.dataframe(
@@ -193,7 +208,13 @@ def download(frame: pd.DataFrame, file: str, key: str) -> None:
     )
 
 
-def thumbnails(bundle: Bundle, count: int, make: Callable[[int], Thumbnail], key: str) -> None:
+def thumbnails(
+    bundle: Bundle,
+    count: int,
+    make: Callable[[int], Thumbnail],
+    key: str,
+    below: Callable[[int], None] | None = None,
+) -> None:
     """Show images of a selection, a page at a time, each with a button that opens it in the workbench.
 
     Parameters
@@ -203,6 +224,8 @@ def thumbnails(bundle: Bundle, count: int, make: Callable[[int], Thumbnail], key
     make : callable
         Returns the thumbnail of one of `count` rows.
     key : str
+    below : callable, optional
+        Draws what else stands under the image of a row.
     """
     pages = max(1, -(-count // PER_PAGE))
     grid = st.container()
@@ -212,6 +235,8 @@ def thumbnails(bundle: Bundle, count: int, make: Callable[[int], Thumbnail], key
         for row in range(first, min(first + PER_PAGE, count)):
             with st.container(gap="xxsmall"):
                 _thumbnail(bundle, make(row), key)
+                if below is not None:
+                    below(row)
 
 
 def picture(bundle: Bundle, image_id: int, said: str, caption: str | None = None, side: int | None = None) -> None:

@@ -9,8 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from telltale.bundle.summary import training_images
+from telltale.model_errors.corrections import LabelEvidence
 from telltale.model_errors.suspicious import SuspiciousImages
+from telltale_app.corrections import Pick
 from telltale_app.panels import selection
+from telltale_app.panels.picking import pick_button, pick_many_button, pointer
 from telltale_app.panels.selection import Thumbnail
 
 if TYPE_CHECKING:
@@ -53,12 +56,27 @@ def show_list(bundle: Bundle, found: SuspiciousImages) -> None:
     if not len(shown):
         st.info("No training image carries this label.", icon=":material/info:")
         return
-    selection.thumbnails(bundle, len(shown), lambda i: _thumbnail(shown, i), "suspicious")
-    selection.table(
+    picks = [_pick(found, int(rank) - 1) for rank in shown["rank"]]
+    selection.thumbnails(
+        bundle,
+        len(shown),
+        lambda i: _thumbnail(shown, i),
+        "suspicious",
+        lambda i: pick_button(bundle, picks[i], "suspicious"),
+    )
+    pointer(bundle)
+    ticked = selection.pickable_table(
         shown,
         f"{len(shown)} training images by suspicion, with given label, neighbours' label and scores",
         f"suspicious-table-{bundle.name}",
         _columns(found),
+    )
+    pick_many_button(
+        bundle,
+        len(ticked),
+        lambda: [picks[row] for row in ticked],
+        "Pick the ticked image" if len(ticked) == 1 else f"Pick the {len(ticked):,} ticked images",
+        "suspicious-pick",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         selection.download(frame, f"{bundle.name}-suspicious-labels.csv", "suspicious-csv")
@@ -79,6 +97,13 @@ def _frame(bundle: Bundle, found: SuspiciousImages) -> pd.DataFrame:
             "share of their label": found.neighbour_shares,
         }
     )
+
+
+def _pick(found: SuspiciousImages, row: int) -> Pick:
+    evidence = LabelEvidence(
+        float(found.self_influence[row]), float(found.disagreement[row]), int(found.neighbour_labels[row])
+    )
+    return Pick(int(found.ids[row]), f"suspicious label, rank {row + 1:,} of {len(found):,}", evidence)
 
 
 def _thumbnail(shown: pd.DataFrame, row: int) -> Thumbnail:

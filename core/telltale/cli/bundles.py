@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from telltale.base.errors import DamagedBundleError
+from telltale.base.errors import DamagedBundleError, InputError
 from telltale.bundle import find_bundle, list_bundles, verify_bundle
 from telltale.bundle.summary import BundleSummary, folder_problems, summarise
 from telltale.cli.options import DataOption, JsonOption, NameArgument
-from telltale.cli.output import print_record, progress, text
+from telltale.cli.output import check_writable, print_record, progress, text
 
 
 def bundles(as_json: JsonOption = False) -> None:
@@ -51,12 +51,23 @@ def train(
     name: NameArgument,
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="File of weights to write.")] = None,
+    corrections: Annotated[
+        Path | None, typer.Option("--corrections", metavar="FILE", help="Training images to remove or relabel first.")
+    ] = None,
 ) -> None:
     """Train a classifier; one that was stopped goes on after its last finished epoch."""
+    if corrections is not None and out is None:
+        raise InputError("Name a file for the corrected network with --out, so that it takes no other one's place.")
+    check_writable(out if corrections is not None else None, "--out")
     with progress() as report:
-        from telltale.models.training import train as train_weights
+        if corrections is not None and out is not None:
+            from telltale.model_errors.retraining import retrain
 
-        file = train_weights(name, data=data, out=out, progress=report)
+            file = retrain(name, corrections, data=data, out=out, progress=report)
+        else:
+            from telltale.models.training import train as train_weights
+
+            file = train_weights(name, data=data, out=out, progress=report)
     Console().print(f"Trained {file}.", soft_wrap=True)
 
 

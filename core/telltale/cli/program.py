@@ -15,6 +15,7 @@ import typer
 from telltale.base.errors import TelltaleError
 from telltale.cases.commands import cases
 from telltale.cli.bundles import build, bundles, train, verify
+from telltale.cli.corrections import corrections
 from telltale.cli.data import data
 from telltale.cli.images import analyse, attack
 from telltale.cli.inspecting import inspect
@@ -53,6 +54,7 @@ program = typer.Typer(
 )
 program.add_typer(cases, name="cases")
 program.add_typer(data, name="data")
+program.add_typer(corrections, name="corrections")
 for command in COMMANDS:
     program.command()(command)
 

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from telltale.attacks.base import AttackResult, RandomTarget
     from telltale.engine.checkpoint import Checkpoint
     from telltale.kinds.response import ResponseView
+    from telltale.model_errors.changed_answers import ChangedAnswers
     from telltale.model_errors.reasons import ErrorReasons
+    from telltale.model_errors.refitting import Refit
     from telltale.model_errors.suspicious import SuspiciousImages
 
     Image = npt.NDArray[np.float32]
+    Ids = npt.NDArray[np.int64]
 
 
 def analyse(checkpoint: Checkpoint, bundle: str, image: Image, alpha: float) -> Analysis:
@@ -98,9 +101,26 @@ def suspicious_images(checkpoint: Checkpoint, bundle: str) -> SuspiciousImages:
     return suspicious.suspicious_images(load(bundle).reference, checkpoint)
 
 
+def refit(checkpoint: Checkpoint, bundle: str, ids: Ids, new_labels: Ids, image: Image | None) -> Refit:
+    """Return the `Refit` of the bundle's head on corrected training images, and its answer for one image (C, H, W)."""
+    from telltale.model_errors import refitting
+
+    return refitting.refit(load(bundle), ids, new_labels, image, checkpoint)
+
+
+def changed_answers(checkpoint: Checkpoint, bundle: str, ids: Ids, new_labels: Ids) -> ChangedAnswers:
+    """Return the `ChangedAnswers` of the refitted head for the bundle's natural test images."""
+    from telltale.model_errors import changed_answers as changed
+
+    return changed.changed_answers(load(bundle), ids, new_labels, checkpoint)
+
+
 REGISTRY: Mapping[str, str] = {
     task.__name__: f"{task.__module__}:{task.__name__}"
-    for task in (analyse, attack, respond, sweep, survive, live, explain_errors, suspicious_images)
+    for task in (
+        *(analyse, attack, respond, sweep, survive, live),
+        *(explain_errors, suspicious_images, refit, changed_answers),
+    )
 }
 
 

@@ -179,6 +179,10 @@ class HeadInfluence:
                 found.helpful_values[i] = -values
         return found
 
+    def solve(self, gradients: Array) -> Array:
+        """Multiply gradients of losses, shape (..., C, d + 1), by the inverse of the Hessian."""
+        return np.asarray((gradients.reshape(-1, len(self._inverse)) @ self._inverse).reshape(gradients.shape))
+
     def _solve(self, hidden: npt.NDArray[np.float32], predictions: npt.NDArray[np.int64]) -> Array:
         """Return H^-1 grad L_test / N of every query, shape (n, C, d + 1), the same bits alone and in a batch."""
         residuals = self.head.probabilities(hidden) - np.eye(len(self.head.weights))[predictions]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,17 @@ from telltale.evidence.influence import SoftmaxHead, with_bias
 from telltale.models.trace import softmax
 
 Array = npt.NDArray[np.float64]
+Precondition: TypeAlias = Callable[[Array], Array]  # rows (C, d + 1) times something like the Hessian's inverse
 
 CHUNK = 8192
 MOST_PRODUCTS = 250  # per Newton step
 ROUGHEST = 0.1  # residual of a step, relative to the gradient; less where the gradient is small
 SMALLEST_STEP = 1e-10
+CLOSE = 1e-9  # residual of a solution that is read itself, relative to what was solved for
+
+
+def unheard() -> None:
+    """Be called before every pass over the images, and let it go on."""
 
 
 def fit_head_iteratively(
@@ -32,6 +39,8 @@ def fit_head_iteratively(
     tolerance: float = 1e-10,
     max_steps: int = 100,
     start: Array | None = None,
+    precondition: Precondition | None = None,
+    stop: Callable[[], None] = unheard,
 ) -> SoftmaxHead:
     """Find the same optimum as `fit_head` in memory O(C d + d^2): for heads whose Hessian fills no memory there is.
 
@@ -49,24 +58,57 @@ def fit_head_iteratively(
         Newton steps, each of at most `MOST_PRODUCTS` passes over the images.
     start : array of float64, shape (C, d + 1), optional
         Where to begin.
+    precondition : callable, optional
+        Multiplies by the inverse of a Hessian nearby, at any scale, which saves most of the passes.
+    stop : callable
+        Called before every pass; may raise to stop.
 
     Raises
     ------
     RuntimeError
         If the tolerance is not reached.
     """
-    problem = _Problem(hidden, labels, damping)
-    moment = np.linalg.eigh(problem.moment())
+    problem = _Problem(hidden, labels, damping, stop)
+    conditioning = _conditioning(problem, precondition)
     weights = np.zeros((classes, hidden.shape[1] + 1)) if start is None else start
     here = problem.at(weights)
     for _ in range(max_steps):
         if np.abs(here.gradient).max() < tolerance:
             return SoftmaxHead(weights, damping)
-        step = _solve(problem, weights, here, moment)
+        step = _solve(problem, weights, here, conditioning(here))
         weights, here = _walk(problem, weights, here, step)
     if np.abs(here.gradient).max() < tolerance:
         return SoftmaxHead(weights, damping)
     raise RuntimeError(f"The softmax head did not converge in {max_steps} Newton steps.")
+
+
+def solve_with_curvature(
+    hidden: npt.NDArray[np.float32],
+    head: SoftmaxHead,
+    target: Array,
+    precondition: Precondition | None = None,
+    stop: Callable[[], None] = unheard,
+) -> Array:
+    """Multiply by the inverse of a head's Hessian on some images, by conjugate gradients.
+
+    Parameters
+    ----------
+    hidden : array of float32, shape (N, d)
+        Labels are not needed: the curvature of the cross-entropy does not depend on them.
+    head : SoftmaxHead
+        Where the Hessian is taken, with its damping.
+    target : array of float64, shape (C, d + 1)
+    precondition, stop
+        See `fit_head_iteratively`.
+
+    Returns
+    -------
+    array of float64, shape (C, d + 1)
+    """
+    problem = _Problem(hidden, np.zeros(len(hidden), dtype=np.int64), head.damping, stop)
+    chosen = _conditioning(problem, precondition)(problem.at(head.weights))
+    residual = CLOSE * float(np.linalg.norm(target))
+    return _conjugate_gradients(lambda rows: problem.multiply(head.weights, rows), chosen, target, residual)
 
 
 @dataclass(frozen=True)
@@ -83,9 +125,11 @@ class _Problem:
     hidden: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
     damping: float
+    stop: Callable[[], None]
 
     def chunks(self) -> Iterator[tuple[Array, npt.NDArray[np.int64]]]:
         """Yield features with bias, float64, and labels of a few thousand images at a time."""
+        self.stop()
         for begin in range(0, len(self.hidden), CHUNK):
             part = slice(begin, begin + CHUNK)
             yield with_bias(self.hidden[part]), self.labels[part]
@@ -120,14 +164,35 @@ class _Problem:
         return np.asarray(product / len(self.hidden) + self.damping * rows)
 
 
-def _solve(problem: _Problem, weights: Array, here: _Point, moment: tuple[Array, Array]) -> Array:
+@dataclass(frozen=True)
+class _Averaged:
+    """What preconditions where nothing better is at hand: the images' second moment, by its eigenvalues and axes."""
+
+    sizes: Array
+    axes: Array
+    damping: float
+
+    @classmethod
+    def of(cls, problem: _Problem) -> _Averaged:
+        sizes, axes = np.linalg.eigh(problem.moment())
+        return cls(np.maximum(sizes, 0.0), axes, problem.damping)
+
+    def at(self, here: _Point) -> Precondition:
+        scales = here.curvature[:, None] * self.sizes + self.damping
+        return lambda rows: np.asarray((rows @ self.axes / scales) @ self.axes.T)
+
+
+def _conditioning(problem: _Problem, given: Precondition | None) -> Callable[[_Point], Precondition]:
+    """Return what preconditions at any point."""
+    return _Averaged.of(problem).at if given is None else lambda _: given
+
+
+def _solve(problem: _Problem, weights: Array, here: _Point, precondition: Precondition) -> Array:
     """Solve roughly for the Newton step; the closer to the optimum, the better."""
-    sizes, axes = moment
-    scales = here.curvature[:, None] * np.maximum(sizes, 0.0) + problem.damping
     size = float(np.linalg.norm(here.gradient))
     return _conjugate_gradients(
         lambda rows: problem.multiply(weights, rows),
-        lambda rows: np.asarray((rows @ axes / scales) @ axes.T),
+        precondition,
         here.gradient,
         min(ROUGHEST, np.sqrt(size)) * size,
     )

@@ -43,7 +43,9 @@ class LabelVotes:
     k: int
 
 
-def leave_one_out_votes(hidden: Floats, labels: Labels, classes: int, k: int, progress: Share) -> LabelVotes:
+def leave_one_out_votes(
+    hidden: Floats, labels: Labels, classes: int, k: int, progress: Share, asked: Labels | None = None
+) -> LabelVotes:
     """Let the k nearest other images vote on every image's label.
 
     Parameters
@@ -56,6 +58,8 @@ def leave_one_out_votes(hidden: Floats, labels: Labels, classes: int, k: int, pr
         From 1 to N - 1. Euclidean distances; which of several images at the same k-th distance votes is left to FAISS.
     progress : callable
         Told the done share now and then; may raise to stop.
+    asked : array of int64, shape (n,), optional
+        Rows of the images whose labels are voted on, instead of all N.
 
     Raises
     ------
@@ -68,17 +72,19 @@ def leave_one_out_votes(hidden: Floats, labels: Labels, classes: int, k: int, pr
     points = np.ascontiguousarray(hidden - hidden.mean(0, dtype=np.float64), dtype=np.float32)
     index = faiss.IndexFlatL2(points.shape[1])
     index.add(points)
-    own, rival_share = np.empty((2, len(points)), dtype=np.float32)
-    rival = np.empty(len(points), dtype=np.int64)
-    for start in range(0, len(points), QUERIES_AT_ONCE):
-        progress(start / len(points))
-        rows = np.arange(start, min(start + QUERIES_AT_ONCE, len(points)))
+    judged = np.arange(len(points)) if asked is None else asked
+    own, rival_share = np.empty((2, len(judged)), dtype=np.float32)
+    rival = np.empty(len(judged), dtype=np.int64)
+    for start in range(0, len(judged), QUERIES_AT_ONCE):
+        progress(start / len(judged))
+        part = slice(start, start + QUERIES_AT_ONCE)
+        rows = judged[part]
         near = _without_themselves(index.search(points[rows], k + 1)[1], rows)
         shares = class_shares(labels[near], classes)
-        own[rows] = shares[np.arange(len(rows)), labels[rows]]
+        own[part] = shares[np.arange(len(rows)), labels[rows]]
         shares[np.arange(len(rows)), labels[rows]] = -1.0
-        rival[rows] = shares.argmax(1)
-        rival_share[rows] = shares.max(1)
+        rival[part] = shares.argmax(1)
+        rival_share[part] = shares.max(1)
     return LabelVotes(own, rival, rival_share, k)
 
 

@@ -91,9 +91,7 @@ def alternatives(stated: Preprocess, shape: tuple[int, int, int]) -> list[Altern
         Alternative("imagenet", "ImageNet's mean and standard deviation", _of_imagenet(stated)),
         Alternative("squashed", "squashed to the size", replace(stated, resize=(height, width), crop=None)),
         Alternative("cropped", "resized and cropped", replace(stated, resize=shorter, crop=(height, width))),
-        Alternative(
-            "margin", "resized to 8/7, then cropped", replace(stated, resize=wider, crop=(height, width))
-        ),
+        Alternative("margin", "resized to 8/7, then cropped", replace(stated, resize=wider, crop=(height, width))),
     ]
     return [one for one in found if channels == 3 or not (one.swapped or one.name == "imagenet")]
 

@@ -1,0 +1,123 @@
+"""A copy of a bundle's images with the corrections applied: one folder per class, as every training program reads it.
+
+``train/CLASS/ID.png`` holds everything that the bundle does not hold out, without the removed images and with the
+relabelled ones under their new class; ``validation`` and ``test`` hold what it does hold out, as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.base.errors import InputError
+from telltale.base.progress import Progress, silent
+from telltale.data.uploads import png_bytes
+from telltale.model_errors.corrections import REMOVED, Correction, as_arrays
+
+if TYPE_CHECKING:
+    from telltale.bundle.bundle import Bundle
+
+Ids = npt.NDArray[np.int64]
+
+TOLD_EVERY = 100
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # equal corrections give equal bytes
+
+
+def layout(bundle: Bundle, corrections: Sequence[Correction]) -> Iterator[tuple[str, int]]:
+    """Yield every file of the copy, with slashes, and the id of the image in it.
+
+    Raises
+    ------
+    InputError
+        If the images are not on this machine.
+    """
+    images, splits = bundle.require_images(), bundle.splits
+    labels = images.labels.copy()
+    ids, new_labels = as_arrays(corrections)
+    labels[ids] = new_labels
+    names = folder_names(bundle.class_names)
+    validation = np.union1d(splits.fit, splits.calibration)
+    parts = {"validation": validation, "test": splits.test}
+    # Test images of the data's own that were not drawn for this bundle belong to no part.
+    learned = np.setdiff1d(np.arange(len(images) - images.own_test), np.union1d(validation, splits.test))
+    for part, members in {"train": learned, **parts}.items():
+        for image_id in members:
+            if labels[image_id] != REMOVED:
+                yield f"{part}/{names[labels[image_id]]}/{image_id}.png", int(image_id)
+
+
+def folder_names(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Return a name for every class's folder that any file system takes, no two of them alike."""
+    taken: set[str] = set()
+    names = []
+    for label, name in enumerate(class_names):
+        plain = re.sub(r"[^\w .+()-]", "_", name).strip(" .") or f"class {label}"
+        if plain.lower() in taken:
+            plain = f"{plain} {label}"
+        taken.add(plain.lower())
+        names.append(plain)
+    return tuple(names)
+
+
+def write_folders(bundle: Bundle, corrections: Sequence[Correction], out: Path, progress: Progress = silent) -> int:
+    """Write the copy as a folder that appears whole or not at all; return how many images it holds.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    corrections : sequence of Correction
+    out : Path
+        A folder that is not there yet.
+    progress : callable
+        Told the done share and what is being done; may raise to stop.
+
+    Raises
+    ------
+    InputError
+        If the images are not on this machine, or the folder is there or cannot be written.
+    """
+    files = list(layout(bundle, corrections))
+    if out.exists():
+        raise InputError(f"'{out}' is there already; name a folder that is not.")
+    partial = out.with_name(f".{out.name}-{os.getpid()}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for done, (file, data) in enumerate(_pictures(bundle, files)):
+            if done % TOLD_EVERY == 0:
+                progress(done / len(files), f"writing image {done + 1:,} of {len(files):,}")
+            place = partial / file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+        partial.rename(out)
+    except OSError as error:
+        raise InputError(f"The folder '{out}' cannot be written: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return len(files)
+
+
+def write_zip(bundle: Bundle, corrections: Sequence[Correction], file: IO[bytes]) -> None:
+    """Write the copy into a zip; equal corrections give equal bytes.
+
+    Raises
+    ------
+    InputError
+        If the images are not on this machine.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
+        for name, data in _pictures(bundle, layout(bundle, corrections)):
+            archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), data)
+
+
+def _pictures(bundle: Bundle, files: Iterable[tuple[str, int]]) -> Iterator[tuple[str, bytes]]:
+    images = bundle.require_images()
+    for name, image_id in files:
+        yield name, png_bytes(images.images([image_id])[0])
