@@ -21,6 +21,7 @@ from telltale.cli.leaderboard import leaderboard
 from telltale.cli.measuring import bench, evaluate, growth
 from telltale.cli.pages import app
 from telltale.cli.rejection import rejection
+from telltale.cli.slices import slices
 from telltale.cli.tables import reproduce
 
 BAD_INPUT = 2
@@ -41,6 +42,7 @@ COMMANDS = (
     bench,
     label_errors,
     planted_errors,
+    slices,
     growth,
     reproduce,
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from telltale.engine.checkpoint import Checkpoint
     from telltale.kinds.response import ResponseView
     from telltale.model_errors.reasons import ErrorReasons
+    from telltale.model_errors.slices import FailureSlices
     from telltale.model_errors.suspicious import SuspiciousImages
 
     Image = npt.NDArray[np.float32]
@@ -98,9 +99,17 @@ def suspicious_images(checkpoint: Checkpoint, bundle: str) -> SuspiciousImages:
     return suspicious.suspicious_images(load(bundle).reference, checkpoint)
 
 
+def failure_slices(checkpoint: Checkpoint, bundle: str) -> FailureSlices:
+    """Return the `FailureSlices`: groups of natural images that the bundle's model misreads more often than others."""
+    from telltale.model_errors import slices_of_bundle
+
+    loaded = load(bundle)
+    return slices_of_bundle.failure_slices(loaded.bundle, loaded, checkpoint)
+
+
 REGISTRY: Mapping[str, str] = {
     task.__name__: f"{task.__module__}:{task.__name__}"
-    for task in (analyse, attack, respond, sweep, survive, live, explain_errors, suspicious_images)
+    for task in (analyse, attack, respond, sweep, survive, live, explain_errors, failure_slices, suspicious_images)
 }
 
 
