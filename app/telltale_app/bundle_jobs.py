@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from telltale.engine import Job
 
 
-def result_of(task: str, bundle: Bundle, what: str) -> Any | None:
+def result_of(task: str, bundle: Bundle, what: str, **arguments: object) -> Any | None:
     """Return the result of a task about a bundle, waiting where people can see it.
 
     The rest of the page goes on without one where the task was cancelled, which offers to start it again, or refused.
@@ -22,17 +22,19 @@ def result_of(task: str, bundle: Bundle, what: str) -> Any | None:
     Parameters
     ----------
     task : str
-        Takes the bundle's name only.
+        Takes the bundle's name, and `arguments`.
     bundle : Bundle
     what : str
         What is done, for people.
+    **arguments
+        What the task takes besides.
     """
-    stopped = f"stopped-{task}-{bundle.id}"
+    stopped = "-".join(["stopped", task, bundle.id, *map(str, arguments.values())])
     if st.session_state.get(stopped):
         st.info(f"{what} was cancelled.", icon=":material/cancel:")
         st.button("Start again", icon=":material/refresh:", key=f"again-{task}", on_click=_forget, args=(stopped,))
         return None
-    job = engine_client.submit(task, bundle=bundle.name)
+    job = engine_client.submit(task, bundle=bundle.name, **arguments)
     try:
         engine_client.watch(job, what, lambda given_up: _stop(given_up, stopped))
         return job.result()

@@ -23,6 +23,7 @@ from telltale.cli.pages import app
 from telltale.cli.rejection import rejection
 from telltale.cli.slices import slices
 from telltale.cli.tables import reproduce
+from telltale.cli.versus import versus
 
 BAD_INPUT = 2
 FAULT = 1
@@ -43,6 +44,7 @@ COMMANDS = (
     label_errors,
     planted_errors,
     slices,
+    versus,
     growth,
     reproduce,
 )
