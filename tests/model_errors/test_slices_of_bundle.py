@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from support.direct_engine import DirectEngine
 from support.shipped import shipped
 from telltale.base.progress import silent
 from telltale.bundle import load_bundle
@@ -77,6 +78,11 @@ def test_without_images_there_is_what_the_scores_tell() -> None:
 
 def test_a_score_that_is_not_a_share_of_the_vote_is_not_taken_for_one() -> None:
     assert AGREEMENT in failure_slices(stand_in("both"), None, silent).missing
+
+
+def test_the_engine_answers_what_the_library_finds() -> None:
+    found = DirectEngine().submit("failure_slices", bundle="digits").result()
+    assert found.to_json() == failure_slices(shipped().bundle, shipped(), silent).to_json()
 
 
 def test_the_command_prints_what_the_library_finds(capsys: pytest.CaptureFixture[str]) -> None:

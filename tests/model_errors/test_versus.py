@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.direct_engine import DirectEngine
 from support.second_bundle import NAME, write_second
 from support.shipped import shipped
 from telltale.analysis.opened import LoadedBundle
@@ -92,9 +93,8 @@ def noisy() -> LoadedBundle:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weights in classifier.parameters():
-            weights += (
-                0.03 * weights.std() * torch.randn(weights.shape, generator=generator) if weights.dim() > 1 else 0
-            )
+            if weights.dim() > 1:
+                weights += 0.03 * weights.std() * torch.randn(weights.shape, generator=generator)
     bundle = replace(loaded.bundle, id="a" * 64, manifest=replace(loaded.bundle.manifest, name="noisy"))
     return replace(loaded, bundle=bundle, classifier=classifier)
 
@@ -185,6 +185,15 @@ def test_the_command_says_the_same(second: dict[int, int], capsys: pytest.Captur
     assert len({c["fooled"]["count"] for c in crossings}) == 1, "the copy has the same weights"
     assert main(["versus", "digits", NAME, "--attack", "fgsm", "--images", "6"]) == 0
     assert "misread by other" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_engine_answers_what_the_library_finds(second: dict[int, int]) -> None:
+    engine = DirectEngine()
+    answers = engine.submit("two_answers", bundle="digits", other=NAME).result()
+    assert answers.to_json() == two_answers(load_bundle("digits"), load_bundle(NAME), silent).to_json()
+    asked = {"attack": "fgsm", "parameters": FGSM, "images": 4, "seed": 0}
+    found = engine.submit("transfers", bundle="digits", other=NAME, **asked).result()
+    assert [crossing.fooled.total for crossing in found.crossings] == [len(found.ids)] * 4
 
 
 @pytest.mark.parametrize(
