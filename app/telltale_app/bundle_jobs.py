@@ -22,14 +22,14 @@ def result_of(task: str, bundle: Bundle, what: str, **arguments: object) -> Any 
     Parameters
     ----------
     task : str
-        Takes the bundle's name.
+        Takes the bundle's name, and `arguments`.
     bundle : Bundle
     what : str
         What is done, for people.
     **arguments
         What the task takes besides.
     """
-    stopped = f"stopped-{task}-{bundle.id}"
+    stopped = "-".join(["stopped", task, bundle.id, *map(str, arguments.values())])
     if st.session_state.get(stopped):
         st.info(f"{what} was cancelled.", icon=":material/cancel:")
         st.button("Start again", icon=":material/refresh:", key=f"again-{task}", on_click=_forget, args=(stopped,))

@@ -104,6 +104,14 @@ PAGES = (
     ),
     Page(
         "Judgement",
+        "versus.py",
+        "Two models",
+        ":material/compare:",
+        "two-models",
+        "Two models on the same images: where they disagree, and whose attack fools whom.",
+    ),
+    Page(
+        "Judgement",
         "paper_tables.py",
         "Paper tables",
         ":material/table_chart:",

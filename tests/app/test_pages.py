@@ -47,6 +47,7 @@ CALM_PAGES = (
     "app_pages/cases.py",
     "app_pages/lessons.py",
     "app_pages/evaluation.py",
+    "app_pages/versus.py",
 )
 
 

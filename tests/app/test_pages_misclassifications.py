@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from telltale.figures.embedding import MOST_POINTS
 from telltale.figures.errors import confusion_matrix, errors_map
 from telltale.model_errors.evaluated import evaluated_images
 from telltale.model_errors.reasons import ErrorReasons
+from telltale.model_errors.slices import FailureSlices, Slice
 from telltale.model_errors.suspicious import SuspiciousImages, suspicious_images
+from telltale.scores.rates import Rate
 from telltale_app.panels import error_choice, selection
 
 PAGE = "app_pages/misclassifications.py"
 LABELS_TAB = "Suspicious training images"
+SLICES_TAB = "Groups that fail more often"
 HARMFUL = 3
 
 
@@ -58,6 +62,17 @@ def ranked() -> SuspiciousImages:
     return SuspiciousImages(ids, ids % 10, shares, shares / 9, shares, (ids + 1) % 10, shares, 20, "exact")
 
 
+def grouped(bundle: FakeBundle, count: int = 2) -> FailureSlices:
+    errors = evaluated_images(bundle.scores).errors()
+    groups = (
+        Slice("Dark images read as 4", ("brightness at most 0.2", "read as 4"), Rate(9, 20), 0.2, 0.7, 0.001, 0.5,
+              errors.ids[errors.predictions == 4]),
+        Slice("Images, low confidence", ("confidence at most 0.6",), Rate(6, 30), 0.1, 0.4, 0.02, 0.3, errors.ids[:2]),
+    )  # fmt: skip
+    missing = {"sharpness": "needs the images", "size": "needs the images", "departure layer": "There is no path."}
+    return FailureSlices(groups[:count], Rate(18, 180), 1234, 8, ("read as", "confidence"), missing)
+
+
 @pytest.fixture(autouse=True)
 def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the stand-in engine answer what this page asks."""
@@ -65,10 +80,19 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
         FakeEngine, "_explain_errors", lambda _, bundle: reasons_of(telltale.bundle.load_bundle(bundle)), raising=False
     )
     monkeypatch.setattr(FakeEngine, "_suspicious_images", lambda _, bundle: ranked(), raising=False)
+    monkeypatch.setattr(
+        FakeEngine, "_failure_slices", lambda _, bundle: grouped(telltale.bundle.load_bundle(bundle)), raising=False
+    )
 
 
 def table_of(app: AppTest) -> pd.DataFrame:
     return app.dataframe[0].value
+
+
+def open_slices(**query: str) -> AppTest:
+    app = unopened(PAGE, **query)
+    app.session_state["misclassifications-tab"] = SLICES_TAB
+    return app.run()
 
 
 def open_labels(**query: str) -> AppTest:
@@ -338,3 +362,42 @@ def test_the_confusion_matrix_is_kept_once_for_each_theme(bundle: FakeBundle) ->
         figure = error_choice._confusion(evaluated, bundle, bundle.id, colour)
         assert {note.font.color for note in figure.layout.annotations} == {colour}
         assert figure.layout.xaxis.tickfont.color == figure.layout.yaxis.title.font.color == colour
+
+
+def test_groups_are_shown_with_rate_interval_counts_and_conditions(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_slices()
+    assert not app.exception and not app.error
+    text = text_of(app)
+    assert "**2 groups are misread more often** than all images (10 %). 1,234 groups were tried" in text
+    assert "**Dark images read as 4**" in text and "brightness at most 0.2 · read as 4" in text
+    assert "**45 %** misread (20 % to 70 %), 4.5 times the rate of all: 9 of 20 images, and 50 % of all errors." in text
+    assert "Not looked at: sharpness and size: needs the images; departure layer: There is no path." in text
+    (chart,) = app.get("plotly_chart")
+    assert "Dark images read as 4" in str(chart.proto)
+    assert [task for task, _ in engine.submitted] == ["failure_slices"], (
+        "the other tabs' work waits until it is asked for"
+    )
+
+
+def test_one_click_on_a_group_shows_its_errors_and_show_all_drops_it(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_slices()
+    app.button(key="slice-0").click().run()
+    assert not app.exception
+    group = grouped(bundle).slices[0]
+    assert sorted(table_of(app)["image"]) == sorted(group.ids) and set(table_of(app)["read as"]) == {"4"}
+    assert "Only in the group **Dark images read as 4**." in text_of(app)
+    app.button(key="errors-clear").click().run()
+    assert len(table_of(app)) == len(evaluated_images(bundle.scores).errors())
+    app.session_state["errors-slice"] = {"scope": "another model", "name": "x", "ids": []}
+    app.run()
+    assert len(table_of(app)) == len(evaluated_images(bundle.scores).errors())
+
+
+def test_no_group_is_an_answer(engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = grouped(bundle, count=0)
+    monkeypatch.setattr(FakeEngine, "_failure_slices", lambda _, bundle: nothing)
+    app = open_slices()
+    assert "**No group stands out.**" in text_of(app) and not app.get("plotly_chart")
+    rare = replace(nothing, overall=Rate(0, 180), counted=0)
+    monkeypatch.setattr(FakeEngine, "_failure_slices", lambda _, bundle: rare)
+    assert "Too few of the 180 images that would be counted are misread (0)" in text_of(open_slices())

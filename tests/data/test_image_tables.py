@@ -16,7 +16,6 @@ from telltale.base.errors import InputError
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 
-
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 

@@ -29,6 +29,7 @@ PAGES = {
     "About": "about",
     "Lessons": "lessons",
     "Misclassifications": "misclassifications",
+    "Two models": "two-models",
     "Cases": "cases",
 }
 ARGUMENTS = [

@@ -26,6 +26,7 @@ PAGES = (
     "app_pages/cases.py",
     "app_pages/lessons.py",
     "app_pages/evaluation.py",
+    "app_pages/versus.py",
 )
 ATTACKED = {"attack": "pgd~eps~0.2~seed~3", "alpha": "0.1", "image": "test-167"}
 

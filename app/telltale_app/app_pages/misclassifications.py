@@ -1,4 +1,4 @@
-"""Misclassifications: what the model gets wrong by itself, why, and which training labels are probably wrong."""
+"""Misclassifications: what the model gets wrong by itself, why, where most, and which labels are probably wrong."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from telltale_app import bundle_jobs, layout, state
-from telltale_app.panels import correcting, error_choice, error_table, errors, suspicious
+from telltale_app import bundle_jobs, layout, state, words
+from telltale_app.panels import correcting, error_choice, error_table, errors, slices, suspicious
 from telltale_app.panels.missing import missing_images_note
 
 layout.opening(
@@ -19,8 +19,8 @@ bundle = state.current_bundle()
 missing_images_note(
     bundle, "What is read off the images (neighbours, layers, harmful training images, the map) is left out below."
 )
-wrong_tab, labels_tab = st.tabs(
-    ["Model errors", "Suspicious training images"], on_change="rerun", key="misclassifications-tab"
+wrong_tab, slices_tab, labels_tab = st.tabs(
+    [slices.ERRORS_TAB, "Groups that fail more often", "Suspicious training images"], on_change="rerun", key=slices.TAB
 )
 if wrong_tab.open:
     with wrong_tab:
@@ -53,6 +53,26 @@ if wrong_tab.open:
             "other pages, because the question is what made the model err. Margins follow confident learning "
             "(Northcutt, Jiang & Chuang 2021; Kuan & Mueller 2022)." + errors.departure_words(known),
         )
+if slices_tab.open:
+    with slices_tab:
+        groups = bundle_jobs.result_of("failure_slices", bundle, "Looking for groups that fail more often")
+        if groups is not None:
+            slices.show_slices(bundle, groups)
+            layout.how_computed(
+                "A group is described by at most three conditions on what is known of every image, right or wrong: "
+                f"{words.listed(groups.features)}. Of numbers the lowest and the highest quarter and half are tried "
+                "(*dark*, *rather dark*). The departure layer is here the first from which, up to the last, the image "
+                "is nearer to the pivot of the class it is read as than to that of the runner-up; agreeing neighbours "
+                "are those of the class it is read as. One half of the images, drawn at random, is searched; groups "
+                "must get better with every condition, and of two that share more than half of their images or of "
+                "their errors one is kept. **Rates and intervals come from the other half**, the pictures from both.",
+                None,
+                "The search (a beam of 40) maximises the square root of the number of images times how far their "
+                "error rate lies above that of all (Klösgen 1996). A group is shown where errors are more frequent "
+                "inside than outside by Fisher's exact test at 5 %, corrected for the number of groups by Holm; where "
+                "errors follow nothing, that happens in at most one search of twenty. Intervals are Clopper–Pearson's "
+                "and hold for all groups at once with at least 95 %.",
+            )
 if labels_tab.open:
     with labels_tab:
         found = bundle_jobs.result_of("suspicious_images", bundle, "Ranking the training images")

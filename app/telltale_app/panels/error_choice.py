@@ -1,4 +1,4 @@
-"""Choosing among a model's errors: filters, cells of the confusion matrix, a lasso on the map."""
+"""Choosing among a model's errors: filters, cells of the confusion matrix, a lasso on the map, groups that fail."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from telltale_app import catalogue, layout, words
 from telltale_app.panels import selection
 from telltale_app.panels.errors import Errors, summary_words
 from telltale_app.panels.selection import Places
+from telltale_app.panels.slices import SLICE, chosen_slice
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -136,7 +137,7 @@ def _map(_errors: Errors, bundle_id: str, method: str, layer: int) -> go.Figure:
 
 
 def chosen_errors(errors: Errors, passing: Mask) -> Mask:
-    """Narrow the filtered errors to the chosen cell and lasso, and say what they are, with a way out."""
+    """Narrow the filtered errors to the chosen cell, lasso and group, and say what they are, with a way out."""
     wrong, scope, said = errors.wrong, errors.bundle.id, []
     cell, lasso = selection.selected(CELL, scope), selection.selected(LASSO, scope)
     chosen = passing.copy()
@@ -146,10 +147,18 @@ def chosen_errors(errors: Errors, passing: Mask) -> Mask:
     if lasso is not None:
         chosen &= np.isin(wrong.ids, lasso)
         said.append("inside the lasso")
+    group = chosen_slice(scope)
+    if group is not None:
+        chosen &= np.isin(wrong.ids, group[1])
+        said.append(f"in the group **{group[0]}**")
     if said:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":material/filter_alt: Only {words.listed(said)}.")
             st.button(
-                "Show all", icon=":material/close:", key="errors-clear", on_click=selection.clear, args=(CELL, LASSO)
+                "Show all",
+                icon=":material/close:",
+                key="errors-clear",
+                on_click=selection.clear,
+                args=(CELL, LASSO, SLICE),
             )
     return chosen

@@ -24,7 +24,9 @@ from telltale.cli.leaderboard import leaderboard
 from telltale.cli.measuring import bench, evaluate, growth
 from telltale.cli.pages import app
 from telltale.cli.rejection import rejection
+from telltale.cli.slices import slices
 from telltale.cli.tables import reproduce
+from telltale.cli.versus import versus
 
 BAD_INPUT = 2
 FAULT = 1
@@ -45,6 +47,8 @@ COMMANDS = (
     bench,
     label_errors,
     planted_errors,
+    slices,
+    versus,
     growth,
     reproduce,
 )

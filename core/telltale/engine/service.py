@@ -33,6 +33,7 @@ RECONNECT_SECONDS = 1.0
 REFRESH_SECONDS = 12.0
 CLOSE_SECONDS = 10.0
 MOST_LOSSES = 1
+BUNDLE_ARGUMENTS = ("bundle", "other")  # of tasks; a rebuilt bundle makes another request
 
 
 class Engine:
@@ -95,7 +96,7 @@ class Engine:
         path = tasks.resolve(task)
         # The caller may go on to change its arrays; the run must compute what was asked for.
         arguments = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in kwargs.items()}
-        stamp = bundle_stamp(str(kwargs["bundle"])) if "bundle" in kwargs else ""
+        stamp = " ".join(bundle_stamp(str(kwargs[name])) for name in BUNDLE_ARGUMENTS if name in kwargs)
         key = fingerprint((path, stamp, arguments))
         job = self._find_or_queue(key, path, arguments, owner)
         self.start()

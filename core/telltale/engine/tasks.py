@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from telltale.model_errors.changed_answers import ChangedAnswers
     from telltale.model_errors.reasons import ErrorReasons
     from telltale.model_errors.refitting import Refit
+    from telltale.model_errors.slices import FailureSlices
     from telltale.model_errors.suspicious import SuspiciousImages
+    from telltale.model_errors.versus import TwoAnswers
+    from telltale.model_errors.versus_attacks import Transfers
 
     Image = npt.NDArray[np.float32]
     Ids = npt.NDArray[np.int64]
@@ -115,11 +118,53 @@ def changed_answers(checkpoint: Checkpoint, bundle: str, ids: Ids, new_labels: I
     return changed.changed_answers(load(bundle), ids, new_labels, checkpoint)
 
 
+def failure_slices(checkpoint: Checkpoint, bundle: str) -> FailureSlices:
+    """Return the `FailureSlices`: groups of natural images that the bundle's model misreads more often than others."""
+    from telltale.model_errors import slices_of_bundle
+
+    loaded = load(bundle)
+    return slices_of_bundle.failure_slices(loaded.bundle, loaded, checkpoint)
+
+
+def two_answers(checkpoint: Checkpoint, bundle: str, other: str) -> TwoAnswers:
+    """Return the `TwoAnswers` of two bundles' models on the natural images that the first one holds out."""
+    from telltale.bundle import load_bundle
+    from telltale.model_errors import versus
+
+    return versus.two_answers(load_bundle(bundle), load_bundle(other), checkpoint, lambda: load(other))
+
+
+def transfers(
+    checkpoint: Checkpoint,
+    bundle: str,
+    other: str,
+    attack: str,
+    parameters: Mapping[str, object],
+    images: int,
+    seed: int,
+) -> Transfers:
+    """Return the `Transfers` of one attack between two bundles' models."""
+    from telltale.model_errors import versus_attacks
+
+    return versus_attacks.transfers(load(bundle), load(other), attack, parameters, images, seed, checkpoint)
+
+
 REGISTRY: Mapping[str, str] = {
     task.__name__: f"{task.__module__}:{task.__name__}"
     for task in (
         *(analyse, attack, respond, sweep, survive, live),
         *(explain_errors, suspicious_images, refit, changed_answers),
+        analyse,
+        attack,
+        respond,
+        sweep,
+        survive,
+        live,
+        explain_errors,
+        failure_slices,
+        suspicious_images,
+        two_answers,
+        transfers,
     )
 }
 

@@ -24,7 +24,7 @@ LARGE_COUNT, SMALL_TYPE, USUAL_TYPE = 1_000, 9, 12  # four digits fit into a cel
 ERRORS = "misread images"
 
 
-def confusion_matrix(counts: Ids, class_names: Sequence[str]) -> go.Figure:
+def confusion_matrix(counts: Ids, class_names: Sequence[str], x: str = "read as", y: str = "true class") -> go.Figure:
     """Return a confusion matrix, true classes downwards, predicted ones across, that knows which cell was chosen.
 
     Plotly reports no click on a heat map's cell, so an invisible marker lies over each one off the diagonal; its
@@ -35,15 +35,17 @@ def confusion_matrix(counts: Ids, class_names: Sequence[str]) -> go.Figure:
     counts : array of int64, shape (C, C)
         Images by true class (row) and predicted class (column). The diagonal is written but not shaded.
     class_names : sequence of str
+    x, y : str
+        Titles of the axes, where the counts are of something else.
     """
     names = list(class_names)
     wrong = ~np.eye(len(names), dtype=bool)
     shades = np.where(wrong & (counts > 0), np.sqrt(counts), np.nan)  # a few errors stay visible beside hundreds
     looks = {"colorscale": SHADES, "zmin": 0, "showscale": False, "xgap": 2, "ygap": 2}
     figure = go.Figure(go.Heatmap(x=names, y=names, z=shades, hoverinfo="skip", **looks))
-    figure.add_trace(_cells(names, counts))
+    figure.add_trace(_cells(names, counts, x, y))
     room = beside(names)
-    styled(figure, HEIGHT, x="read as", y="true class", legend=0, left=room, top=room + BARE, bottom=BARE)
+    styled(figure, HEIGHT, x=x, y=y, legend=0, left=room, top=room + BARE, bottom=BARE)
     if len(names) <= MOST_WRITTEN:
         figure.update_layout(annotations=_numbers(counts))
     figure.update_layout(clickmode="event+select")
@@ -53,7 +55,7 @@ def confusion_matrix(counts: Ids, class_names: Sequence[str]) -> go.Figure:
     return figure
 
 
-def _cells(names: list[str], counts: Ids) -> go.Scatter:
+def _cells(names: list[str], counts: Ids, x: str, y: str) -> go.Scatter:
     """Return an invisible marker for every cell off the diagonal."""
     rows, columns = np.nonzero(~np.eye(len(names), dtype=bool))
     return go.Scatter(
@@ -65,7 +67,7 @@ def _cells(names: list[str], counts: Ids) -> go.Scatter:
         marker={"symbol": "square", "size": 26 if len(names) <= MOST_WRITTEN else 6, "color": TRANSPARENT},
         selected={"marker": {"color": palette.NATURAL, "opacity": 0.35}},
         unselected={"marker": {"opacity": 0.0}},
-        hovertemplate="class %{y}, read as %{x}: %{text} images<extra></extra>",
+        hovertemplate=f"{y} %{{y}}, {x} %{{x}}: %{{text}} images<extra></extra>",
     )
 
 

@@ -57,6 +57,11 @@ class Evaluated:
         return np.asarray(cells.reshape(classes, classes), dtype=np.int64)
 
 
+def evaluated_rows(scores: pa.Table) -> pa.Table:
+    """Return the rows of natural images, in the order of `evaluated_images`."""
+    return scores.filter(pc.field(KIND).isin([NATURAL, NATURAL_ERROR]))
+
+
 def evaluated_images(scores: pa.Table) -> Evaluated:
     """Return the natural images behind a bundle's stored scores, whether read correctly or not.
 
@@ -65,7 +70,7 @@ def evaluated_images(scores: pa.Table) -> Evaluated:
     scores : pyarrow Table
         `Bundle.scores`.
     """
-    natural = scores.filter(pc.field(KIND).isin([NATURAL, NATURAL_ERROR]))
+    natural = evaluated_rows(scores)
 
     def column(name: str, kind: type) -> Any:
         return np.array(natural[name].to_pylist(), dtype=kind)
