@@ -35,6 +35,7 @@ from telltale.bundle import store
 from telltale.bundle.bundle import REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
 from telltale.bundle.fitted import MISSING_FILE, FittedFiles, ReferenceFiles, in_half_precision, save_reference
 from telltale.bundle.manifest import check_name
+from telltale.bundle.under_way import finish, told_beside
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.data.splits import Splits, SplitSizes
@@ -205,12 +206,14 @@ def _trained(recipe: Recipe, image_set: ImageSet, splits: Splits, kept: Path, na
 
 
 def _build(materials: _Materials, folder: Path, progress: Progress, compact: bool, work: Path | None) -> Path:
+    told = told_beside(folder, progress)
     with Processes() as processes:
-        stages = _Stages(materials, folder, compact, work, processes, progress)
+        stages = _Stages(materials, folder, compact, work, processes, told)
         for built in stages.run():
             store.write_bundle(folder, partial(write_files, built=built))
     if work is None:
         stages.clear()
+    finish(folder)
     progress(1.0, "Done")
     return folder
 
