@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,15 @@ from telltale.building.scoring import score_versions
 from telltale.building.versions import Versions
 from telltale.building.writing import Built, Fitted, write_files
 from telltale.bundle import store
-from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE
-from telltale.bundle.fitted import FittedFiles, ReferenceFiles, in_half_precision, save_reference
+from telltale.bundle.bundle import REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
+from telltale.bundle.fitted import MISSING_FILE, FittedFiles, ReferenceFiles, in_half_precision, save_reference
 from telltale.bundle.manifest import check_name
+from telltale.bundle.under_way import finish, told_beside
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.data.splits import Splits, SplitSizes
 from telltale.detectors.registry import get_detector
+from telltale.evidence.prepared import Prepared
 from telltale.evidence.reference import Reference
 from telltale.kinds.registry import lacking
 from telltale.models.classifier import Classifier
@@ -203,12 +207,14 @@ def _trained(recipe: Recipe, image_set: ImageSet, splits: Splits, kept: Path, na
 
 
 def _build(materials: _Materials, folder: Path, progress: Progress, compact: bool, work: Path | None) -> Path:
+    told = told_beside(folder, progress)
     with Processes() as processes:
-        stages = _Stages(materials, folder, compact, work, processes, progress)
-        built = stages.run()
-        store.write_bundle(folder, lambda empty: write_files(empty, built))
+        stages = _Stages(materials, folder, compact, work, processes, told)
+        for built in stages.run():
+            store.write_bundle(folder, partial(write_files, built=built))
     if work is None:
         stages.clear()
+    finish(folder)
     progress(1.0, "Done")
     return folder
 
@@ -252,19 +258,39 @@ class _Stages:
         with contextlib.suppress(OSError):  # another bundle's build is under way
             self.kept.rmdir()
 
-    def run(self) -> Built:
-        """Run every stage, or read what it has left."""
-        natural, shifted, attacked = self._observe()
+    def run(self) -> Iterator[Built]:
+        """Run every stage, or read what it has left, and yield what a bundle can be written from.
+
+        That is once, or twice around a classifier of somebody's own: what needs no attack comes first, so that pages
+        open while images are being attacked.
+        """
+        natural, shifted = self._observe_natural()
         train_accuracy = self._fit_reference(natural[0])
-        folder = self.fitted_folder
-        files = ReferenceFiles.filled(folder / "model", self.classifier.layers, len(self.image_set.class_names))
-        maps = LayerMaps(files, self.plan.seed, folder / "maps")
+        seen = partial(self._built, natural=natural, shifted=shifted, train_accuracy=train_accuracy)
+        if self.plan.own and self.plan.attacks:
+            yield seen(self._first_folder(), attacked=[], progress=self._part(0.25, 0.4))
+        attacked = self._attack(natural)
+        yield seen(self.model_folder, attacked=attacked, progress=self._part(0.7, 0.99))
+
+    def _built(
+        self,
+        folder: Path,
+        *,
+        natural: list[Versions],
+        shifted: Versions,
+        attacked: list[Versions],
+        train_accuracy: float,
+        progress: Progress,
+    ) -> Built:
+        """Fit and score everything that these versions allow, in a folder that holds the reference set."""
+        files = ReferenceFiles.filled(folder, self.classifier.layers, len(self.image_set.class_names))
+        maps = LayerMaps(files, self.plan.seed, self.fitted_folder / "maps")
         examples = Examples.of([versions for versions in (*natural, *attacked) if versions.split == "fit"], shifted)
-        fitted = self._fit(files, examples, beside=maps.work(self._part(0.82, 0.89)))
+        fitted = self._fit(files, examples, part(progress, 0.0, 0.4), beside=maps.work(part(progress, 0.4, 0.65)))
         versions = [*natural, *attacked]
         self.processes.renew()  # the compiler behind the maps takes a quarter of a gigabyte in each of them
-        scores = score_versions(versions, fitted.files, folder / "scores", self.processes, self._part(0.89, 0.99))
-        self.progress(0.99, "Writing")
+        scores = score_versions(versions, fitted.files, folder / "scores", self.processes, part(progress, 0.65, 1.0))
+        progress(1.0, "Writing")
         return Built(
             plan=self.plan,
             source=self.source,
@@ -284,17 +310,16 @@ class _Stages:
     def _part(self, start: float, end: float) -> Progress:
         return part(self.progress, start, end)
 
-    def _observe(self) -> tuple[list[Versions], Versions, list[Versions]]:
-        """Shift and attack the first correctly classified images, and observe everything.
-
-        Returns the natural images of all splits, those of *fit* shifted, and the attacked ones of *fit* and *test*.
-        """
-        collect = Collector(self.classifier, self.weights, self.image_set, self.observed_folder, self.processes)
+    def _observe_natural(self) -> tuple[list[Versions], Versions]:
+        """Return the natural images of all splits, and those of *fit* that are read correctly, shifted."""
         splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
-        natural = collect.natural(splits, self._part(0.05, 0.09))
-        plans = self.plan.attacks
-        correct = {versions.split: versions.ids[versions.success] for versions in natural}
-        shifted = collect.shifted(correct["fit"], self.plan.seed, self._part(0.09, 0.1))
+        natural = self._collector.natural(splits, self._part(0.05, 0.12))
+        fit = natural[0]
+        return natural, self._collector.shifted(fit.ids[fit.success], self.plan.seed, self._part(0.12, 0.14))
+
+    def _attack(self, natural: list[Versions]) -> list[Versions]:
+        """Attack the first correctly read images of *fit* and *test*, and observe what comes out."""
+        plans, correct = self.plan.attacks, {versions.split: versions.ids[versions.success] for versions in natural}
         wanted = [(plan, correct[split][: getattr(plan, split)]) for split in ("fit", "test") for plan in plans]
         found = attack_splits(
             self.classifier,
@@ -304,15 +329,33 @@ class _Stages:
             self.plan.seed,
             self.attacks_folder,
             self.processes,
-            self._part(0.1, 0.6),
+            self._part(0.4, 0.67),
         )
         groups = [(split, images) for split, images in zip(_repeat(("fit", "test"), len(plans)), found, strict=True)]
-        return natural, shifted, collect.attacked(groups, self._part(0.6, 0.62))
+        return self._collector.attacked(groups, self._part(0.67, 0.7))
+
+    @property
+    def _collector(self) -> Collector:
+        return Collector(self.classifier, self.weights, self.image_set, self.observed_folder, self.processes)
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the reference set lies, with the detectors that are fitted to attacks too."""
+        return self.fitted_folder / "model"
+
+    def _first_folder(self) -> Path:
+        """Return a folder with the same reference set, for detectors that are fitted without attacks."""
+        folder = self.fitted_folder / "first"
+        for file in (*Prepared.found_in(self.model_folder).names, SPLITS_FILE, MISSING_FILE, REFERENCE_FILE):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).unlink(missing_ok=True)
+            os.link(self.model_folder / file, folder / file)
+        return folder
 
     def _trace_training_images(self) -> Trace:
         batch = Batch("train", self.image_set.pixels[self.splits.train], readings=False)
         (seen,) = observe(
-            self.classifier, self.weights, [batch], self.observed_folder, self.processes, self._part(0.62, 0.65)
+            self.classifier, self.weights, [batch], self.observed_folder, self.processes, self._part(0.14, 0.2)
         )
         return seen.trace
 
@@ -321,22 +364,22 @@ class _Stages:
 
         Nothing of it stays in memory: the workers need the room.
         """
-        trace, folder = self._trace_training_images(), self.fitted_folder / "model"
+        trace, folder = self._trace_training_images(), self.model_folder
         if not (folder / REFERENCE_FILE).exists():
             reference = self._reference(trace, held_out)
             save_reference(folder, replace(self.splits, train=reference.ids), reference, half=self.compact)
         return float((trace.predictions == self.image_set.labels[self.splits.train]).mean())
 
-    def _fit(self, files: ReferenceFiles, examples: Examples, beside: Work[Any]) -> Fitted:
+    def _fit(self, files: ReferenceFiles, examples: Examples, progress: Progress, beside: Work[Any]) -> Fitted:
         """Fit the detectors, or read what an earlier build has fitted."""
-        watched, progress = self.plan.macro_attacks, self._part(0.7, 0.82)
+        watched = self.plan.macro_attacks
         chosen = choose_detectors(files, examples, watched, self.processes, progress, beside, self.plan.detectors)
-        known = readable(files, self.plan.detectors)
+        known = readable(files, self.plan.detectors, bool(examples.labels.adversarial.any()))
         fitted = FittedFiles.of(files, {name: chosen[name]["parameters"] for name in known})
         return Fitted(fitted, chosen)
 
     def _reference(self, trace: Trace, held_out: Versions) -> Reference:
-        self.progress(0.65, "Fitting the reference set")
+        self.progress(0.2, "Fitting the reference set")
         labels = self.image_set.labels
         rows = _sample(labels[self.splits.train], COMPACT_REFERENCES, self.plan.seed) if self.compact else slice(None)
         seen = in_half_precision(trace.take(rows)) if self.compact else trace

@@ -101,11 +101,15 @@ def choose_detectors(
 ) -> dict[str, dict[str, Any]]:
     """Choose every registered detector's settings on the fit split and fit it there.
 
+    Without attacked images nothing can be compared: detectors that need none are fitted with their defaults, and
+    nothing fuses them.
+
     Parameters
     ----------
     reference : ReferenceFiles
         Its folder receives the detectors; those that are there already are not fitted again.
     examples : Examples
+        With or without attacked images.
     macro_attacks : tuple of str
         Attacks over whose held-out macro-AUC settings are compared.
     processes : Processes
@@ -119,9 +123,10 @@ def choose_detectors(
     -------
     dict of str to dict
         ``{"parameters", "selected_by"}`` per detector, ``{"owner", "parameters"}`` per companion under `COMPANIONS`,
-        and ``{"selected_by", "errors"}`` of the fusion.
+        and ``{"selected_by", "errors"}`` of the fusion, where there is one.
     """
-    known = readable(reference, wanted)
+    attacked = bool(examples.labels.adversarial.any())
+    known = readable(reference, wanted, attacked)
     files = {name: reference.folder / f"{name}.json" for name in known}
     # Neighbours on every layer take longest.
     names = sorted(known, key=lambda name: name != KnnScoreDetector.name)
@@ -131,11 +136,19 @@ def choose_detectors(
     chosen = {name: load_json(file) for name, file in files.items()}
     beside_them = [chosen[name].pop(COMPANIONS) for name in known]
     companions = {name: entry for found in beside_them for name, entry in found.items()}
-    return chosen | {COMPANIONS: companions, FUSED: _fuse(known, reference.folder, examples, macro_attacks)}
+    fused = {FUSED: _fuse(known, reference.folder, examples, macro_attacks)} if attacked else {}
+    return chosen | {COMPANIONS: companions} | fused
 
 
-def readable(reference: ReferenceFiles, wanted: Sequence[str] = ()) -> tuple[str, ...]:
+def readable(reference: ReferenceFiles, wanted: Sequence[str] = (), attacked: bool = True) -> tuple[str, ...]:
     """Return the detectors, all or those that are wanted, that find all the evidence that they read.
+
+    Parameters
+    ----------
+    reference : ReferenceFiles
+    wanted : sequence of str
+    attacked : bool
+        Whether there are attacked images to learn from.
 
     Raises
     ------
@@ -147,7 +160,7 @@ def readable(reference: ReferenceFiles, wanted: Sequence[str] = ()) -> tuple[str
     found = tuple(name for name, kind in DETECTORS.items() if name in asked and not missing & set(kind.reads))
     if not found:
         raise InputError("No detector finds the evidence that it reads in this reference set.")
-    return found
+    return found if attacked else tuple(name for name in found if not DETECTORS[name].needs_attacks)
 
 
 def _fuse(known: Sequence[str], folder: Path, examples: Examples, macro_attacks: tuple[str, ...]) -> dict[str, Any]:
@@ -168,6 +181,9 @@ def _held_out_file(name: str) -> str:
 def _choose(job: _DetectorJob) -> None:
     examples, folder = job.examples, job.reference.folder
     evidence = Evidence(job.reference.read(), examples.trace, examples.readings)
+    if not examples.labels.adversarial.any():
+        _keep_defaults(job, evidence)
+        return
     selected = select(get_detector(job.name), evidence, examples.labels, job.macro_attacks)
     detector = selected.detector
     errors = Evidence(evidence.reference, examples.error_trace, examples.error_readings)
@@ -183,6 +199,16 @@ def _choose(job: _DetectorJob) -> None:
     }
     with whole(folder / f"{job.name}.json") as partial:
         save_json(partial, entry)
+
+
+def _keep_defaults(job: _DetectorJob, evidence: Evidence) -> None:
+    """Fit a detector that needs no attacked images as it is declared."""
+    folder = job.reference.folder
+    detector = get_detector(job.name)().fit(evidence, job.examples.labels)
+    save_detectors(folder, {job.name: detector})
+    with whole(folder / f"{job.name}.json") as partial:
+        entry = {"parameters": detector.settings.values(), "selected_by": "no attacked images to choose by"}
+        save_json(partial, {**entry, COMPANIONS: {}})
 
 
 def select(kind: type[Detector], evidence: Evidence, labels: Labels, macro_attacks: tuple[str, ...]) -> Selected:

@@ -18,7 +18,7 @@ from telltale.base.origin import library_versions
 from telltale.base.parameters import validate_parameters
 from telltale.building.fitting import COMPANIONS
 from telltale.building.versions import Versions
-from telltale.bundle.bundle import CALIBRATION_FILE, MAPS_FILE, SCORES_FILE, WEIGHTS_FILE
+from telltale.bundle.bundle import CALIBRATION_FILE, MAPS_FILE, SCORES_FILE, UNFINISHED, WEIGHTS_FILE
 from telltale.bundle.fitted import FittedFiles, detector_file
 from telltale.bundle.manifest import DataReference, Manifest
 from telltale.data.image_set import ImageSet
@@ -163,10 +163,11 @@ def _attack_entry(plan: AttackPlan, attacked: tuple[Versions, ...]) -> dict[str,
 def _notes(built: Built) -> dict[str, object]:
     missing = dict(built.reference.missing)
     return {
-        "macro_attacks": list(built.plan.macro_attacks),
+        "macro_attacks": list(built.plan.macro_attacks) if built.attacked else [],
         "training_images": built.training_images,
         "calibration_images": int(built.natural[1].success.sum()),
-        FUSED: built.fitted.selection[FUSED],
+        **({FUSED: built.fitted.selection[FUSED]} if FUSED in built.fitted.selection else {}),
         **({"missing": missing} if missing else {}),
         **({"own_classifier": True} if built.plan.own else {}),
+        **({UNFINISHED: True} if built.plan.attacks and not built.attacked else {}),
     }

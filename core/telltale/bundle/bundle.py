@@ -40,6 +40,8 @@ REFERENCE_FILE = "reference.safetensors"
 CALIBRATION_FILE = "calibration.safetensors"
 DETECTORS_FOLDER = "detectors"
 
+UNFINISHED = "unfinished"  # a note of the manifest
+
 _OPENED: WeakValueDictionary[str, Bundle] = WeakValueDictionary()
 
 
@@ -102,6 +104,11 @@ class Bundle(Drawn):
         """Attacks behind the macro figures; all where None."""
         attacks = self.manifest.notes.get("macro_attacks")
         return None if attacks is None else tuple(attacks)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it is the first part of a build that goes on: its attacks have not been run yet."""
+        return bool(self.manifest.notes.get(UNFINISHED, False))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

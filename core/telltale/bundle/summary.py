@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from telltale.base.errors import InputError
 from telltale.bundle.bundle import BUNDLES_VARIABLE, Bundle, load_bundle, named_folders
+from telltale.bundle.under_way import under_way
 from telltale.data.sources import KNOWN_SOURCES
 from telltale.recipes import RECIPES
 
@@ -109,6 +110,17 @@ def folder_problems() -> tuple[str, ...]:
 
 def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
     sentences = [] if bundle.data_problem is None else [bundle.data_problem]
+    if bundle.unfinished:
+        sentences.append(_unfinished(bundle))
     if references < learned:
         sentences.append(f"It keeps {references:,} of {learned:,} training images as references.")
     return tuple(sentences)
+
+
+def _unfinished(bundle: Bundle) -> str:
+    """Say what is still to come, and how far its build is."""
+    found = under_way(bundle.folder)
+    to_come = "Attacks, detectors that learn from them and the fused verdict are still to come"
+    if found is None or not found.alive:
+        return f"{to_come}: its build was stopped, and goes on where it stood when it is begun again."
+    return f"{to_come}: {100 * found.fraction:.0f} % built ({found.message[:1].lower()}{found.message[1:]})."

@@ -86,6 +86,7 @@ class Detector(ABC):
     `_restore`. Where it has parameters it gives the defaults of its `settings`, an instance of its own subclass of
     `Settings`. It may say in `page` where its evidence is shown (the page's name in its address, and the words of a
     link to it), and lower `selection_folds` (how many folds its settings are compared on) where fitting is slow.
+    `needs_attacks` says whether it learns from attacked images; without any, others are fitted with their defaults.
     `score` is **higher = more likely adversarial**, always.
 
     Parameters
@@ -106,6 +107,7 @@ class Detector(ABC):
     page: ClassVar[tuple[str, str]] = ("detectors", "Detectors")
     reads: ClassVar[tuple[str, ...]] = ()
     selection_folds: ClassVar[int] = FOLDS
+    needs_attacks: ClassVar[bool] = True
     settings: Settings = Settings()
 
     def __init__(self, **settings: ParameterValue) -> None:
@@ -127,13 +129,14 @@ class Detector(ABC):
         Raises
         ------
         InputError
-            If lengths differ or one of the two kinds is missing.
+            If lengths differ, there is no natural image, or no attacked one where the detector needs them.
         """
         for part in (labels.adversarial, labels.attacks, labels.groups):
             if len(part) != len(evidence):
                 raise InputError(f"Expected {len(evidence)} labels, got {len(part)}.")
-        if labels.adversarial.all() or not labels.adversarial.any():
-            raise InputError(f"{self.name} needs natural and adversarial images to fit.")
+        if labels.adversarial.all() or (self.needs_attacks and not labels.adversarial.any()):
+            kinds = "natural and adversarial" if self.needs_attacks else "natural"
+            raise InputError(f"{self.name} needs {kinds} images to fit.")
         self._fit(evidence, labels)
         self._fitted = True
         return self

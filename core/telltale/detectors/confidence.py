@@ -51,6 +51,7 @@ class ConfidenceDetector(Detector):
     )
     summary = "Asks whether the network is less sure of its answer than usual, or more."
     settings = ConfidenceSettings()
+    needs_attacks = False
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:

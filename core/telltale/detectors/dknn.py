@@ -49,6 +49,7 @@ class DknnDetector(Detector):
     reads = ("neighbours",)
     page = ("neighbours", "Neighbours")
     settings = DknnSettings()
+    needs_attacks = False
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:

@@ -27,7 +27,8 @@ class FeatureResponseDetector(Detector):
     """Threshold on the average local spatial entropy (Amirian et al. 2018, Eq. 4).
 
     The paper finds higher entropy in adversarial images. Not every network and data set shows that, so the direction
-    is fitted: `direction_` is +1 as in the paper or -1. With ``tails="both"`` the direction does not matter.
+    is fitted: `direction_` is +1 as in the paper or -1; the paper's where no attacked image is there to show it. With
+    ``tails="both"`` the direction does not matter.
     """
 
     name = "feature_response"
@@ -41,6 +42,7 @@ class FeatureResponseDetector(Detector):
 
     page = ("feature_responses", "Feature responses")
     settings = FeatureResponseSettings()
+    needs_attacks = False
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
@@ -50,6 +52,9 @@ class FeatureResponseDetector(Detector):
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
         self.natural_ = np.sort(evidence.readings["mean_entropy"][~labels.adversarial])
+        if not labels.adversarial.any():
+            self.direction_ = 1.0
+            return
         weights = labels.balanced_weights()
         auc = roc_auc_score(labels.adversarial, evidence.readings["mean_entropy"], sample_weight=weights)
         self.direction_ = 1.0 if auc >= 0.5 else -1.0

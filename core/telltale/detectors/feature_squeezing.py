@@ -41,6 +41,7 @@ class FeatureSqueezingDetector(Detector):
     summary = "Asks whether the answer survives fewer bits and some smoothing."
     reads = ("squeezing",)
     settings = FeatureSqueezingSettings()
+    needs_attacks = False
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:

@@ -45,6 +45,7 @@ class IDefender(Detector):
     reads = ("density",)
     page = ("hidden_state_density", "Density")
     settings = IDefenderSettings()
+    needs_attacks = False
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:

@@ -42,6 +42,7 @@ class KernelDensityDetector(Detector):
     summary = "Asks how many training images of the predicted class lie close by."
     reads = ("trajectory",)  # the centroids
     settings = KernelDensitySettings()
+    needs_attacks = False
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:

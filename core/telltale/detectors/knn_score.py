@@ -48,6 +48,7 @@ class KnnScoreDetector(Detector):
     reads = ("neighbours",)
     page = ("neighbours", "Neighbours")
     settings = KnnScoreSettings()
+    needs_attacks = False
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:

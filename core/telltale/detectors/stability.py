@@ -50,6 +50,7 @@ class StabilityDetector(Detector):
     reads = ("stability",)
     page = ("feature_responses", "Stability")
     settings = StabilitySettings()
+    needs_attacks = False
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:

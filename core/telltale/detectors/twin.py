@@ -24,6 +24,7 @@ class TwinDetector(Detector):
     summary = "Asks a second, smaller network how likely it thinks the predicted class is."
     reads = ("twin",)
     page = ("feature_responses", "Second opinion")
+    needs_attacks = False
 
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
         del evidence, labels
