@@ -40,7 +40,10 @@ from telltale_app.pages import PAGES
 OLD_PROGRAM = "python -m core"
 PROGRAMS = ("python -m telltale", OLD_PROGRAM)  # both are `telltale` where they are installed
 # How the lines of commands and options begin that came later.
-ADDED = ("  app ", "  inspect ", "  leaderboard ", "  rejection ", "  corrections ", "  --corrections ")
+ADDED = (
+    *("  app ", "  inspect ", "  leaderboard ", "  rejection ", "  slices ", "  versus "),
+    *("  corrections ", "  data ", "  --corrections "),
+)
 ADDED_ATTACKS = ", apgd_ce, apgd_dlr, square, ddn, hopskipjump, adaptive_square"  # behind those that help lists
 APP_MAIN = Path(links.__file__).with_name("main.py")
 

@@ -193,7 +193,7 @@ def test_foretold_and_real_go_together_on_the_digits() -> None:
             moved.append(np.array(losses[1:]) - losses[0])
     first, group, real = np.array(moved).T
     assert np.corrcoef(first, real)[0, 1] > 0.9
-    assert np.corrcoef(group, real)[0, 1] > 0.97
+    assert np.corrcoef(group, real)[0, 1] > 0.95
     assert np.abs(group - real).sum() < np.abs(first - real).sum()
 
 

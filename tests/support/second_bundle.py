@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
-from telltale.base.files import save_table
+from telltale.base.files import file_sha256, save_table
 from telltale.bundle import load_bundle
+from telltale.bundle.manifest import FileEntry
+from telltale.bundle.store import read_manifest
 
 NAME = "other"
 
@@ -36,11 +37,9 @@ def write_second(folder: Path, read: Mapping[int, int], fingerprint: str | None 
             row["prediction"] = read[row["image_id"]]
             row["kind"] = "natural" if row["prediction"] == row["label"] else "natural_error"
     save_table(copy / "scores.parquet", pa.Table.from_pylist(rows, schema=shipped.scores.schema))
-    manifest = json.loads((copy / "manifest.json").read_text())
-    written = (copy / "scores.parquet").read_bytes()
-    manifest["files"]["scores.parquet"] = {"sha256": hashlib.sha256(written).hexdigest(), "bytes": len(written)}
-    manifest["name"] = NAME
-    if fingerprint is not None:
-        manifest["data"]["fingerprint"] = fingerprint
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    manifest = read_manifest(copy)
+    written = FileEntry(file_sha256(copy / "scores.parquet"), (copy / "scores.parquet").stat().st_size)
+    data = manifest.data if fingerprint is None else replace(manifest.data, fingerprint=fingerprint)
+    changed = replace(manifest, name=NAME, data=data, files={**manifest.files, "scores.parquet": written})
+    (copy / "manifest.json").write_text(changed.to_text())
     return copy

@@ -39,7 +39,7 @@ class UnderWay:
     @property
     def alive(self) -> bool:
         """Whether the process is there."""
-        return psutil.pid_exists(self.process)
+        return bool(psutil.pid_exists(self.process))
 
 
 def file_of(folder: Path) -> Path:

@@ -109,8 +109,9 @@ def _preprocess(
             raise InputError("--resize says what happens before cropping; say by --size what is kept.")
         square = None if resize is None else resize[0] if resize[0] == resize[1] else resize
         found = replace(found, resize=size if square is None else square, crop=None if square is None else size)
-    for name, value in zip(("mean", "std"), numbers, strict=True):
-        found = found if value is None else replace(found, **{name: value[0] if len(value) == 1 else value})
+    mean, std = (None if value is None else value[0] if len(value) == 1 else value for value in numbers)
+    found = found if mean is None else replace(found, mean=mean)
+    found = found if std is None else replace(found, std=std)
     return None if found == (known or Preprocess()) else found
 
 

@@ -121,7 +121,7 @@ def _grey_levels(image: Image.Image, storage: Storage) -> Image.Image:
 
 def _to_8_bits(bits: int) -> npt.NDArray[np.uint8]:
     """Return the 8-bit level of every level of this depth."""
-    return np.rint(np.arange(2**bits) / (2**bits - 1) * 255.0).astype(np.uint8)
+    return np.asarray(np.rint(np.arange(2**bits) / (2**bits - 1) * 255.0), dtype=np.uint8)
 
 
 def _floats(values: npt.NDArray[np.float32]) -> Image.Image:

@@ -193,7 +193,7 @@ def _drawn(
     chosen = right.take(np.random.default_rng(seed).permutation(len(right))[:count])
     pixels = images(chosen.ids)
     still = [loaded.classifier.predict(pixels) == chosen.labels for loaded in (first, second)]
-    kept = chosen.ids[np.logical_and(*still)]
+    kept = np.asarray(chosen.ids[np.logical_and(*still)], dtype=np.int64)
     if len(kept) < FEWEST:
         raise InputError(f"Both models read only {len(kept)} test images correctly; at least {FEWEST} are needed.")
     return kept

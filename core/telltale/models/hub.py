@@ -69,7 +69,7 @@ def transformers_network(config: dict[str, Any]) -> nn.Module:
 
     settings = _read_config(config)
     try:
-        model = AutoModelForImageClassification.from_config(
+        model = AutoModelForImageClassification.from_config(  # type: ignore[no-untyped-call]
             settings, trust_remote_code=False, attn_implementation="eager"
         )
     except Exception as error:  # whatever other people's settings raise
@@ -87,6 +87,7 @@ def read_model(reference: str) -> HubModel:
     """
     folder = _fetched(reference.removeprefix(PREFIX)) if reference.startswith(PREFIX) else Path(reference)
     config = _json(folder / CONFIG, reference)
+    _read_config(config)  # as it came: what asks for code of its own is left out of what is kept
     _check_weights(folder, reference)
     network = transformers_network(config=_portable(config))
     assert isinstance(network, LogitsOf)
@@ -141,7 +142,7 @@ def _read_config(config: Mapping[str, Any]) -> Any:
         raise InputError(f"The model's settings ask for '{named[0]}', which is not supported here.")
     given = {name: value for name, value in _portable(config).items() if name != "model_type"}
     try:
-        return AutoConfig.for_model(kind, **given)
+        return AutoConfig.for_model(str(kind), **given)
     except Exception as error:  # whatever other people's settings raise
         raise InputError(f"The settings of the model cannot be read: {_first_line(error)}") from error
 
@@ -173,7 +174,8 @@ def _load(network: LogitsOf, folder: Path, config: Mapping[str, Any], reference:
 
 
 def _class_names(network: LogitsOf) -> tuple[str, ...]:
-    named: Mapping[int, str] = network.model.config.id2label
+    settings: Any = network.model.config  # torch's stubs take every attribute for a module or a tensor
+    named: Mapping[int, str] = settings.id2label
     names = [str(named[index]) for index in sorted(named)]
     # Names may be there twice; every class needs its own.
     return tuple(name if names.count(name) == 1 else f"{name} ({index})" for index, name in enumerate(names))

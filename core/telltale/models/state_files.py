@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,9 +100,9 @@ def _read_zipped(file: Path) -> State:
     _check_archive(file)
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(f"'{file}' holds more than weights, perhaps a whole module; {ACCEPTED}.") from error
     except Exception as error:  # a cut file, or none of torch's: whatever its readers raise
+        if type(error).__name__ == "UnpicklingError":  # torch has met something that is no weight
+            raise InputError(f"'{file}' holds more than weights, perhaps a whole module; {ACCEPTED}.") from error
         raise InputError(f"The weights in '{file}' are damaged, or none of torch's.") from error
     state = _state_in(found)
     if state is None:

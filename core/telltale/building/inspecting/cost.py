@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from telltale.analysis.observing import observe_images
 from telltale.attacks import attack_images
+from telltale.attacks.base import RandomTarget
 from telltale.base.progress import Progress, part, silent
 from telltale.models.classifier import Classifier
 from telltale.recipes import BundlePlan, spared_sizes
@@ -100,7 +101,7 @@ def measure(
         part(progress, place / len(plan.attacks), 1.0)(0.0, f"Measuring {attack.name}")
         begun, done = now(), 0
         while done < len(images) and (done == 0 or now() - begun < SECONDS_AN_ATTACK):
-            targets = "random" if attack.random_target else None
+            targets: RandomTarget | None = "random" if attack.random_target else None
             attack_images(classifier, images[done : done + 1], attack.name, attack.parameters, targets=targets)
             done += 1
         attacks[attack.name] = (now() - begun) / done
