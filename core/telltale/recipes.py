@@ -275,5 +275,8 @@ def get_recipe(name: str) -> Recipe:
         If there is none of that name.
     """
     if name not in RECIPES:
-        raise InputError(f"There is no recipe '{name}'; there are {', '.join(RECIPES)}.")
+        raise InputError(
+            f"There is no recipe '{name}'; there are {', '.join(RECIPES)}. For a network of your own, telltale inspect "
+            f"writes {name}.toml first."
+        )
     return RECIPES[name]

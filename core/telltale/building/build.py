@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.errors import InputError
 from telltale.base.files import file_sha256
 from telltale.base.origin import code_sha256, library_versions
 from telltale.base.places import PRECOMPUTED, writable
@@ -27,6 +26,7 @@ from telltale.building.collecting import Collector
 from telltale.building.fitting import Examples, choose_detectors, readable
 from telltale.building.maps import LayerMaps
 from telltale.building.observing import Batch, observe
+from telltale.building.own_images import ClassChoice, read_own_images
 from telltale.building.referencing import fit_reference
 from telltale.building.scoring import score_versions
 from telltale.building.versions import Versions
@@ -37,6 +37,7 @@ from telltale.bundle.fitted import MISSING_FILE, FittedFiles, ReferenceFiles, in
 from telltale.bundle.manifest import check_name
 from telltale.bundle.under_way import finish, told_beside
 from telltale.data.image_set import ImageSet
+from telltale.data.outputs import draw_labelled
 from telltale.data.sources import load_image_set
 from telltale.data.splits import Splits, SplitSizes
 from telltale.detectors.registry import get_detector
@@ -52,7 +53,6 @@ from telltale.recipes import BundlePlan, Recipe, get_recipe, spared_sizes
 
 KEY_LENGTH = 16
 COMPACT_REFERENCES = 10_000
-MOST_NAMED = 10
 
 
 def build(
@@ -112,7 +112,12 @@ def build_recipe(
 
 
 def build_around(
-    classifier: Classifier, plan: BundlePlan, folder: Path, progress: Progress, work: Path | None = None
+    classifier: Classifier,
+    plan: BundlePlan,
+    folder: Path,
+    progress: Progress,
+    work: Path | None = None,
+    choice: ClassChoice | None = None,
 ) -> Path:
     """Build a bundle around a classifier that is there already.
 
@@ -128,6 +133,8 @@ def build_around(
         Told the fraction done and what is being done.
     work : Path, optional
         Where finished stages are kept, and stay.
+    choice : ClassChoice, optional
+        How the data's classes are found among the outputs, beside their names.
 
     Returns
     -------
@@ -146,14 +153,15 @@ def build_around(
     spec = classifier.spec
     if spec.code is None:
         check_known_elsewhere(spec.factory)
-    image_set, kept = _read(plan.source, progress), work or folder.parent / ".build"
-    _check_fit(classifier, image_set)
+    kept = work or folder.parent / ".build"
+    own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, 0.0, 0.05))
+    image_set = own.image_set
     sizes = plan.sizes if any(image_set.own_held_out) else spared_sizes(plan.sizes, len(image_set))
-    splits = Splits.draw_within(image_set.labels, sizes, plan.seed, *image_set.own_held_out)
+    splits = draw_labelled(image_set, sizes, plan.seed)
     file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
     if not file.exists():
         save_weights(classifier, file)
-    materials = _Materials(plan, plan.source, image_set, splits, load_weights(spec, file), file)
+    materials = _Materials(plan, plan.source, image_set, splits, load_weights(spec, file), file, own.notes)
     return _build(materials, folder, progress, False, work)
 
 
@@ -167,29 +175,12 @@ class _Materials:
     splits: Splits
     classifier: Classifier
     weights: Path
+    notes: Mapping[str, object] = field(default_factory=dict)
 
 
 def _read(source: str, progress: Progress) -> ImageSet:
     progress(0.0, f"Reading {source}")
     return load_image_set(source)
-
-
-def _check_fit(classifier: Classifier, image_set: ImageSet) -> None:
-    shape = tuple(int(side) for side in image_set.pixels.shape[1:])
-    if shape != classifier.input_shape:
-        raise InputError(f"The classifier takes images of shape {classifier.input_shape}; the data set's are {shape}.")
-    names = classifier.class_names
-    if names is not None and names != tuple(image_set.class_names):
-        there = _listed(image_set.class_names)
-        raise InputError(f"The classifier's classes are {_listed(names)}; the data set's, in its order, {there}.")
-    if classifier.classes != len(image_set.class_names):
-        raise InputError(
-            f"The classifier tells {classifier.classes} classes apart; the data set names {len(image_set.class_names)}."
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
 
 
 def _trained(recipe: Recipe, image_set: ImageSet, splits: Splits, kept: Path, name: str, progress: Progress) -> Path:
@@ -233,6 +224,7 @@ class _Stages:
     ) -> None:
         self.plan = plan = materials.plan
         self.source, self.image_set, self.splits = materials.source, materials.image_set, materials.splits
+        self.notes = materials.notes
         self.classifier, self.weights = materials.classifier, materials.weights
         self.compact = compact
         self.processes = processes
@@ -305,6 +297,7 @@ class _Stages:
             attacked=tuple(attacked),
             scores=scores,
             maps=maps.read(),
+            notes=self.notes,
         )
 
     def _part(self, start: float, end: float) -> Progress:

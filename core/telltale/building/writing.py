@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ class Built:
     attacked : tuple of Versions
     scores : pyarrow.Table
     maps : dict of str to array of float32, shape (L, N, 2)
+    notes : mapping of str to object
+        For the manifest, besides.
     """
 
     plan: BundlePlan
@@ -86,6 +89,7 @@ class Built:
     attacked: tuple[Versions, ...]
     scores: pa.Table
     maps: dict[str, npt.NDArray[np.float32]]
+    notes: Mapping[str, object] = field(default_factory=dict)
 
 
 def write_files(empty: Path, built: Built) -> Manifest:
@@ -146,7 +150,7 @@ def _manifest(built: Built, notes: dict[str, object]) -> Manifest:
         attacks=tuple(_attack_entry(attack, built.attacked) for attack in plan.attacks),
         detectors={name: selection[name] for name in DETECTORS if name in selection},
         versions=library_versions(),
-        notes=notes | _notes(built),
+        notes=notes | _notes(built) | dict(built.notes),
     )
 
 

@@ -22,6 +22,7 @@ from telltale.base.parameters import ParameterValue
 from telltale.base.places import PRECOMPUTED, writable
 from telltale.bundle import store
 from telltale.bundle.manifest import Manifest, check_name
+from telltale.bundle.own_data import as_noted, noted_sizing
 from telltale.bundle.verify import check_at_load
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import KNOWN_SOURCES, find_image_set
@@ -256,7 +257,8 @@ class Bundle(Drawn):
         # A folder that has moved since may lie among the data folders by the name that everyone knows.
         namesake = [self.name] if self.name in KNOWN_SOURCES else []
         try:
-            image_set = find_image_set(reference.fingerprint, reference.source, *namesake)
+            sizing = noted_sizing(self.notes)
+            image_set = find_image_set(reference.fingerprint, reference.source, *namesake, sizing=sizing)
         except InputError as error:
             reason = str(error)
             return None, f"The images of '{self.name}' are not on this machine: {reason[:1].lower()}{reason[1:]}"
@@ -265,7 +267,7 @@ class Bundle(Drawn):
                 f"The data set '{reference.source}' on this machine is not the one that '{self.name}' was built on: "
                 "their fingerprints differ."
             )
-        return image_set, None
+        return as_noted(image_set, self.notes, self.class_names), None
 
 
 def named_folders() -> tuple[Path, ...]:

@@ -15,6 +15,7 @@ from telltale.bundle import find_bundle, list_bundles, verify_bundle
 from telltale.bundle.summary import BundleSummary, folder_problems, summarise
 from telltale.cli.options import DataOption, JsonOption, NameArgument
 from telltale.cli.output import check_writable, print_record, progress, text
+from telltale.recipes import RECIPES
 
 
 def bundles(as_json: JsonOption = False) -> None:
@@ -38,12 +39,24 @@ def build(
     work: Annotated[
         Path | None, typer.Option("--work", help="Where finished stages are kept, and stay for the next build.")
     ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", help="What telltale inspect has written about your own network; NAME.toml if here."),
+    ] = None,
 ) -> None:
     """Build a bundle: attack, trace, fit and calibrate everything around a trained classifier."""
+    file = settings or (Path(f"{name}.toml") if name not in RECIPES and Path(f"{name}.toml").is_file() else None)
+    if file is not None and compact:
+        raise InputError("A network of your own keeps all its training images: leave --compact out.")
     with progress() as report:
-        from telltale.building.build import build as build_bundle
+        if file is None:
+            from telltale.building.build import build as build_bundle
 
-        folder = build_bundle(name, data=data, out=out, compact=compact, work=work, progress=report)
+            folder = build_bundle(name, data=data, out=out, compact=compact, work=work, progress=report)
+        else:
+            from telltale.building.from_settings import build_from_settings
+
+            folder = build_from_settings(name, file, data=data, out=out, work=work, progress=report)
     Console().print(f"Built {folder}.", soft_wrap=True)
 
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from telltale.base.errors import InputError
 from telltale.data.sizing import Sizing
@@ -96,7 +97,11 @@ class Preprocess:
         channels : int, optional
             1 or 3, as the classifier takes; left out, a set is grey where every picture is.
         """
-        return Sizing(self.to_size, f"bilinear, antialiased: resize {self.resize}, crop {self.crop}", channels)
+        key = f"{self.interpolation}, antialiased: resize {self.resize}, crop {self.crop}"
+        return Sizing(self.to_size, key, channels)
+
+
+_WAYS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 def _side(name: str, value: Side | None) -> Side | None:
@@ -139,12 +144,10 @@ def _new_size(resize: Side, shape: tuple[int, ...]) -> tuple[int, int]:
 def _resized(
     picture: npt.NDArray[np.float32], size: tuple[int, int], interpolation: Interpolation
 ) -> npt.NDArray[np.float32]:
-    import torch
-
-    found = torch.nn.functional.interpolate(
-        torch.from_numpy(np.ascontiguousarray(picture))[None], size, mode=interpolation, antialias=True
-    )
-    return np.asarray(found[0].clamp(0.0, 1.0).numpy())
+    # Not by torch: pages bring pictures to size too. Both average over what a pixel comes to stand for.
+    way, (height, width) = _WAYS[interpolation], size
+    channels = [Image.fromarray(np.ascontiguousarray(channel)).resize((width, height), way) for channel in picture]
+    return np.asarray(np.clip(np.stack([np.asarray(channel) for channel in channels]), 0.0, 1.0), dtype=np.float32)
 
 
 def _centre(picture: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:

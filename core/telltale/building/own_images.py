@@ -1,0 +1,106 @@
+"""Somebody's own images for their own classifier: brought to its size, their classes found among its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from telltale.base.errors import InputError
+from telltale.base.progress import Progress
+from telltale.bundle.own_data import OUTPUTS, SIZING, sizing_note
+from telltale.data.image_set import ImageSet
+from telltale.data.outputs import by_output
+from telltale.data.sources import load_image_set
+from telltale.models.class_names import ClassMap, match_classes
+from telltale.models.classifier import Classifier
+
+MOST_NAMED = 10
+
+
+@dataclass(frozen=True)
+class ClassChoice:
+    """How the data's classes are found among a classifier's outputs, beside their names.
+
+    Attributes
+    ----------
+    given : mapping of str to str or int
+        Outputs that the person has chosen for some of the data's classes, by name or index.
+    synonyms : sequence of sequence of str
+        Further names of every output.
+    """
+
+    given: Mapping[str, str | int] = field(default_factory=dict)
+    synonyms: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True)
+class OwnImages:
+    """Images that a classifier can take.
+
+    Attributes
+    ----------
+    image_set : ImageSet
+        Labelled by the classifier's outputs.
+    notes : dict of str to object
+        What a bundle must know to find them again.
+    """
+
+    image_set: ImageSet
+    notes: dict[str, object]
+
+
+def read_own_images(classifier: Classifier, source: str, choice: ClassChoice, progress: Progress) -> OwnImages:
+    """Load a source's images in a classifier's size, labelled by its outputs.
+
+    Raises
+    ------
+    InputError
+        If the source cannot be read, its images have another size and the classifier does not say how to bring them
+        to its own, or their classes are not the classifier's.
+    """
+    progress(0.0, f"Reading {source}")
+    preprocess, channels = classifier.preprocess, classifier.input_shape[0]
+    sized = preprocess.resize is not None or preprocess.crop is not None
+    image_set = load_image_set(source, sizing=preprocess.sizing(channels) if sized else None, progress=progress)
+    shape = tuple(int(side) for side in image_set.pixels.shape[1:])
+    if shape != classifier.input_shape:
+        raise InputError(f"The classifier takes images of shape {classifier.input_shape}; the data set's are {shape}.")
+    if not image_set.labelled:
+        raise InputError(f"'{source}' holds images without labels; a bundle needs some with, in one folder per class.")
+    notes: dict[str, object] = {SIZING: sizing_note(preprocess, channels)} if sized else {}
+    outputs = _outputs(classifier, image_set, choice)
+    if outputs is None:
+        return OwnImages(image_set, notes)
+    assert classifier.class_names is not None
+    return OwnImages(by_output(image_set, outputs, classifier.class_names), notes | {OUTPUTS: outputs})
+
+
+def _outputs(classifier: Classifier, image_set: ImageSet, choice: ClassChoice) -> dict[str, int] | None:
+    """Return the output of every class of the data that has one; None where they are the same in the same order."""
+    names, here = classifier.class_names, tuple(image_set.class_names)
+    if names is None:
+        if classifier.classes != len(here):
+            raise InputError(
+                f"The classifier tells {classifier.classes} classes apart; the data set names {len(here)}."
+            )
+        return None
+    if names == here and not choice.given:
+        return None
+    found = match_classes(here, names, choice.synonyms, choice.given)
+    if not found.outputs:
+        raise InputError(f"The classifier's classes are {_listed(names)}; the data set's, {_listed(here)}: none fits.")
+    _check_complete(found)
+    return found.outputs
+
+
+def _check_complete(found: ClassMap) -> None:
+    """Refuse a class that may mean several outputs; one that has none is only left out."""
+    if found.ambiguous:
+        name, outputs = next(iter(found.ambiguous.items()))
+        raise InputError(
+            f"The class '{name}' fits several outputs, {', '.join(map(str, outputs))}: say which in [data.classes]."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
