@@ -161,7 +161,7 @@ def test_what_is_not_the_classifiers_is_refused_in_a_sentence(tmp_path: Path, mo
     with pytest.raises(InputError, match="tells 3 classes apart; the data set names 4"):
         telltale.build("own", classifier, str(tmp_path / "more"), out=tmp_path / "own")
     named = telltale.wrap(foreign_networks.functional_relu(4), classes=["a", "b", "c", "d"], size=32)
-    with pytest.raises(InputError, match="classes are a, b, c, d; the data set's, in its order, class 0, class 1"):
+    with pytest.raises(InputError, match="the data's are class 0, class 1, class 2, class 3; the network's a, b, c, d"):
         telltale.build("own", named, str(tmp_path / "more"), out=tmp_path / "own")
     nameless = telltale.wrap(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)), classes=4, size=32)
     with pytest.raises(InputError, match="No registered factory made this network"):

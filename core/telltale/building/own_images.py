@@ -14,8 +14,6 @@ from telltale.data.sources import load_image_set
 from telltale.models.class_names import ClassMap, match_classes
 from telltale.models.classifier import Classifier
 
-MOST_NAMED = 10
-
 
 @dataclass(frozen=True)
 class ClassChoice:
@@ -87,20 +85,14 @@ def _outputs(classifier: Classifier, image_set: ImageSet, choice: ClassChoice) -
     if names == here and not choice.given:
         return None
     found = match_classes(here, names, choice.synonyms, choice.given)
-    if not found.outputs:
-        raise InputError(f"The classifier's classes are {_listed(names)}; the data set's, {_listed(here)}: none fits.")
-    _check_complete(found)
+    _check_clear(found)
     return found.outputs
 
 
-def _check_complete(found: ClassMap) -> None:
+def _check_clear(found: ClassMap) -> None:
     """Refuse a class that may mean several outputs; one that has none is only left out."""
     if found.ambiguous:
         name, outputs = next(iter(found.ambiguous.items()))
         raise InputError(
             f"The class '{name}' fits several outputs, {', '.join(map(str, outputs))}: say which in [data.classes]."
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
