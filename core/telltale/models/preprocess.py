@@ -96,7 +96,8 @@ class Preprocess:
         channels : int, optional
             1 or 3, as the classifier takes; left out, a set is grey where every picture is.
         """
-        return Sizing(self.to_size, f"bilinear, antialiased: resize {self.resize}, crop {self.crop}", channels)
+        key = f"{self.interpolation}, antialiased: resize {self.resize}, crop {self.crop}"
+        return Sizing(self.to_size, key, channels)
 
 
 def _side(name: str, value: Side | None) -> Side | None:
