@@ -118,6 +118,17 @@ def test_preprocessing_is_a_sizing() -> None:
     assert len(keys) == 6
 
 
+def test_another_interpolation_is_not_answered_from_the_cache_of_the_first(tmp_path) -> None:
+    from telltale.models.preprocess import Preprocess
+
+    photographs(tmp_path / "set")
+    found = [
+        load_image_set(str(tmp_path / "set"), sizing=Preprocess(resize=(6, 6), interpolation=how).sizing(3))
+        for how in ("bilinear", "bicubic")
+    ]
+    assert (found[0].pixels != found[1].pixels).any()
+
+
 def test_a_reading_that_is_stopped_leaves_nothing(tmp_path, cache) -> None:
     photographs(tmp_path / "set")
     told = []
