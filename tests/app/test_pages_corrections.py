@@ -42,7 +42,7 @@ def refitted(ids: np.ndarray, new_labels: np.ndarray, image: np.ndarray | None) 
             values[(read + 1) % 10] += share
             return values
 
-        answers = Answers(before, before, shifted(moved / 2), shifted(moved), shifted(moved), np.full(count, 0.01))
+        answers = Answers(before, before, shifted(moved / 2), shifted(moved), np.full(count, 0.01))
     votes = LabelVotes(np.full(count, 0.25, np.float32), np.zeros(count, np.int64), np.full(count, 0.5, np.float32), 20)
     removed = int((new_labels == REMOVED).sum())
     return Refit(ids, removed, answers, np.full(count, 0.75), votes, WHOLE, 0.04)

@@ -72,9 +72,10 @@ def test_the_refitted_head_is_that_of_scikit_learn_with_the_same_penalty(ids: np
     assert np.abs(found.weights - known.head.weights).max() > 1e-2
 
 
-def by_autograd(known: Reference, ids: np.ndarray, new: np.ndarray, curved_by: np.ndarray) -> np.ndarray:
+def by_autograd(known: Reference, ids: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Return the head to first order: autograd's own gradient and Hessian, the latter inverted outright."""
     hidden, labels = by_hand(known, ids, new)
+    every = known.trace.hidden
     start = torch.from_numpy(known.head.weights)
 
     def total(at: torch.Tensor, features: np.ndarray, targets: np.ndarray) -> torch.Tensor:
@@ -85,7 +86,7 @@ def by_autograd(known: Reference, ids: np.ndarray, new: np.ndarray, curved_by: n
         return total(at, hidden, labels) / COUNT + DAMPING / 2 * at.square().sum()
 
     def curved(at: torch.Tensor) -> torch.Tensor:
-        some = total(at, curved_by, np.zeros(len(curved_by), np.int64))  # labels do not curve the loss
+        some = total(at, every, np.zeros(len(every), np.int64))  # labels do not curve the loss
         return some / COUNT + DAMPING / 2 * at.square().sum()
 
     at = start.clone().requires_grad_()
@@ -99,9 +100,7 @@ def test_what_influence_foretells_is_autograds_first_order(ids: np.ndarray, new:
     known = reference()
     heads = correct_head(known, ids, new)
     assert heads.method == WHOLE
-    for head, curved_by in ((heads.first_order, known.trace.hidden), (heads.group, by_hand(known, ids, new)[0])):
-        np.testing.assert_allclose(head.weights, by_autograd(known, ids, new, curved_by), rtol=1e-6, atol=1e-9)
-    assert np.array_equal(heads.group.weights, heads.first_order.weights) == (REMOVED not in new), "labels do not curve"
+    np.testing.assert_allclose(heads.first_order.weights, by_autograd(known, ids, new), rtol=1e-6, atol=1e-9)
 
 
 def test_single_influences_add_up_and_are_the_slope_of_the_loss() -> None:
@@ -121,7 +120,7 @@ def test_a_head_too_large_for_its_whole_hessian_gives_the_same(
     known = reference()
     found = correct_head(known, ids, new)
     assert isinstance(known.influence, ConjugateInfluence) and found.method == PASSES
-    for name in ("first_order", "group", "after"):
+    for name in ("first_order", "after"):
         np.testing.assert_allclose(getattr(found, name).weights, getattr(expected, name).weights, atol=1e-6)
 
 
@@ -188,13 +187,12 @@ def test_foretold_and_real_go_together_on_the_digits() -> None:
         for rows in (top.helpful[0], top.harmful[0], draws.choice(len(known.labels), 12, replace=False)):
             ids = np.sort(known.ids[rows])
             heads = correct_head(known, ids, np.full(12, REMOVED))
-            said = [heads.before, heads.first_order, heads.group, heads.after]
+            said = [heads.before, heads.first_order, heads.after]
             losses = [-np.log(head.probabilities(trace.hidden)[0, read]) for head in said]
             moved.append(np.array(losses[1:]) - losses[0])
-    first, group, real = np.array(moved).T
+    first, real = np.array(moved).T
     assert np.corrcoef(first, real)[0, 1] > 0.9
-    assert np.corrcoef(group, real)[0, 1] > 0.95
-    assert np.abs(group - real).sum() < np.abs(first - real).sum()
+    assert np.ptp(real) > 0.003, "otherwise nothing was foretold"
 
 
 def test_a_refit_says_what_its_parts_say() -> None:
@@ -206,7 +204,7 @@ def test_a_refit_says_what_its_parts_say() -> None:
     found = refit(loaded, ids, new, image, silent)
     heads, trace = correct_head(known, ids, new), loaded.classifier.trace(image[None])
     assert found.answers is not None and found.removed == 2
-    for name in ("before", "first_order", "group", "after"):
+    for name in ("before", "first_order", "after"):
         expected = getattr(heads, name).probabilities(trace.hidden)[0]
         np.testing.assert_allclose(getattr(found.answers, name), expected, atol=1e-12)
     np.testing.assert_allclose(found.answers.network, trace.probabilities[0])

@@ -29,8 +29,7 @@ SHOWN_CLASSES = 3  # of each answer
 COLUMNS = {
     "network": "network",
     "before": "its head before",
-    "first_order": "foretold, one by one",
-    "group": "foretold, together",
+    "first_order": "foretold by influence",
     "after": "after refitting",
 }
 
@@ -166,7 +165,6 @@ def _show_answers(bundle: Bundle, asked: Asked, answers: Answers) -> None:
         COLUMNS["network"]: "The network as it is.",
         COLUMNS["before"]: "Its softmax head at its optimum on the training images as they were given.",
         COLUMNS["first_order"]: "Influences of the single corrections, added up.",
-        COLUMNS["group"]: "Their influence as a group: one Newton step on the corrected training images.",
         COLUMNS["after"]: "The head really refitted on the corrected training images.",
     }
     st.dataframe(
@@ -183,7 +181,7 @@ def _show_answers(bundle: Bundle, asked: Asked, answers: Answers) -> None:
 
 def answer_words(bundle: Bundle, asked: Asked, answers: Answers) -> str:
     """Return in words how the answer changes, and whether influence had foretold it."""
-    before, after, foretold = (int(values.argmax()) for values in (answers.before, answers.after, answers.group))
+    before, after, foretold = (int(values.argmax()) for values in (answers.before, answers.after, answers.first_order))
     name = bundle.class_names
 
     def said(label: int, values: npt.NDArray[np.float64]) -> str:
@@ -197,7 +195,7 @@ def answer_words(bundle: Bundle, asked: Asked, answers: Answers) -> str:
     if asked.label is not None:
         text += ", which is right" if after == asked.label else f"; the label says {name[asked.label]}"
     verdict = "Influence had foretold" if foretold == after else "Influence had foretold otherwise:"
-    text += f". {verdict} {said(foretold, answers.group)}."
+    text += f". {verdict} {said(foretold, answers.first_order)}."
     read = int(answers.network.argmax())
     if read != before:
         text += f" The network itself reads {name[read]}: its refitted head differs from it on this image."

@@ -40,8 +40,7 @@ NAMED = 8  # images that a line of the table lists
 TITLES = {
     "network": "the network itself reads",
     "before": "its head, refitted",
-    "first_order": "foretold by influences, added up",
-    "group": "foretold as a group",
+    "first_order": "foretold by influence",
     "after": "really, after correction",
 }
 

@@ -5,8 +5,7 @@ The features are frozen. With g_i the gradient of image i's loss, w the head at 
     s = sum of g_i over removed images + sum of g_i(old label) - g_i(new label) over relabelled ones,
 
 the corrected head is, to first order, w + H^-1 s / N, the sum of the influences of single corrections (Koh & Liang
-2017); with H', the Hessian without the removed images, in the place of H it is one Newton step on the corrected set,
-which counts that removed images also curved the loss (Koh et al. 2019, Basu, You & Feizi 2020). The real one minimises
+2017; Koh et al. 2019). The real one minimises
 
     (1/N) sum of the losses of what is left + lambda/2 |w|^2:
 
@@ -58,15 +57,12 @@ class CorrectedHeads:
         At the optimum on the given and on the corrected images.
     first_order : SoftmaxHead
         The sum of the influences of single corrections.
-    group : SoftmaxHead
-        One Newton step on the corrected images; the same as `first_order` where none is removed.
     method : str
         How they were found, in words.
     """
 
     before: SoftmaxHead
     first_order: SoftmaxHead
-    group: SoftmaxHead
     after: SoftmaxHead
     method: str
 
@@ -79,7 +75,7 @@ class Answers:
     ----------
     network
         By the network itself.
-    before, first_order, group, after
+    before, first_order, after
         By each of `CorrectedHeads`.
     influences : array of float64, shape (k,)
         To first order, by how much each correction raises the loss of the class that the network reads.
@@ -88,7 +84,6 @@ class Answers:
     network: Doubles
     before: Doubles
     first_order: Doubles
-    group: Doubles
     after: Doubles
     influences: Doubles
 
@@ -206,11 +201,7 @@ def correct_head(
         first = inverse(push / count)
     else:
         first = solve_with_curvature(hidden, head, push / count, stop=stop)
-    step = first
-    if len(left) < count:
-        here = SoftmaxHead(head.weights, damping)
-        step = solve_with_curvature(left, here, push / len(left), inverse, stop)
-    start = head.weights + step
+    start = head.weights + first
     try:
         after = fit_head_iteratively(
             left, labels, reference.classes, damping, TOLERANCE, start=start, precondition=inverse, stop=stop
@@ -219,8 +210,7 @@ def correct_head(
         raise InputError(f"The head cannot be refitted on these corrections. {error}") from error
     return CorrectedHeads(
         before=head,
-        first_order=SoftmaxHead(head.weights + first, damping),
-        group=SoftmaxHead(start, damping),
+        first_order=SoftmaxHead(start, damping),
         after=after,
         method=PASSES if inverse is None else WHOLE,
     )
@@ -289,7 +279,6 @@ def _answers(loaded: LoadedBundle, heads: CorrectedHeads, rows: Ids, new_labels:
         network=trace.probabilities[0],
         before=heads.before.probabilities(hidden)[0],
         first_order=heads.first_order.probabilities(hidden)[0],
-        group=heads.group.probabilities(hidden)[0],
         after=heads.after.probabilities(hidden)[0],
         influences=np.asarray((residuals * (with_bias(theirs) @ direction.T)).sum(1) / len(reference.labels)),
     )
