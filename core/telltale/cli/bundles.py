@@ -41,7 +41,7 @@ def build(
     ] = None,
     settings: Annotated[
         Path | None,
-        typer.Option("--settings", help="What telltale inspect has written about your own network; NAME.toml if here."),
+        typer.Option("--settings", help="What inspect wrote; NAME.toml if here."),
     ] = None,
 ) -> None:
     """Build a bundle: attack, trace, fit and calibrate everything around a trained classifier."""
