@@ -117,6 +117,7 @@ def test_what_lies_beside_splits_is_named(tmp_path) -> None:
         (["pets/cat/1.png", "pets/dog/1.png"], "one folder of images, 'pets', .*set/pets'"),
         (["train/images/cat/1.png", "train/images/dog/1.png"], "one folder of images, 'train/images'"),
         (["pets/train/cat/1.png", "pets/test/cat/1.png"], "one folder of images, 'pets'"),
+        (["test_set/cat/1.png", "training_set/cat/1.png"], "'test_set' and 'training_set' .* splits or classes"),
     ],
 )
 def test_what_could_mean_two_things_is_a_sentence(tmp_path, files, sentence) -> None:
@@ -235,3 +236,48 @@ def test_a_name_that_is_no_text_can_be_shown(tmp_path) -> None:
     (root / "cat" / "1.png").rename(root / "cat" / os.fsdecode(b"\xff.png"))
     found = load_image_set(str(root))
     assert found.names == ("cat/\\udcff.png", "dog/1.png")
+
+
+def test_folders_deeper_than_functions_may_be_are_read_or_named(tmp_path) -> None:
+    put(tmp_path / "set", "cat/1.png", "dog/1.png")
+    below = os.open(tmp_path / "set" / "cat", os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("deep", dir_fd=below)
+        inner = os.open("deep", os.O_RDONLY, dir_fd=below)
+        os.close(below)
+        below = inner
+    os.close(below)
+    found = load_image_set(str(tmp_path / "set"))
+    assert classes(found) == {"cat/1.png": "cat", "dog/1.png": "dog"}
+    (reason,) = left_out(found).values()
+    assert "cannot be read: File name too long" in reason
+
+
+def test_a_folder_that_may_be_listed_and_not_entered_is_named(tmp_path, monkeypatch) -> None:
+    root = put(tmp_path / "set", "cat/1.png", "dog/1.png", "locked/owl/1.png")
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path == root / "locked" / "owl":
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    found = load_image_set(str(root))
+    assert found.class_names == ("cat", "dog") and "cannot be read: Permission" in left_out(found)["locked/owl"]
+
+
+def test_control_characters_reach_no_terminal(tmp_path) -> None:
+    root = put(tmp_path / "set", "c\nd/1.png", "\x1b[31mred/1.png")
+    (root / "\x1b[31mred" / "\x1b]0;title\x07.png").write_bytes(b"junk")
+    found = load_image_set(str(root))
+    assert found.class_names == ("\\x1b[31mred", "c\\nd")
+    everything = "".join([*found.class_names, *found.names, *left_out(found)])
+    assert len(found) == 2 and everything.isprintable()
+
+
+def test_a_class_that_is_empty_is_named_also_beside_what_the_cache_holds(tmp_path) -> None:
+    root = put(tmp_path / "set", "cat/1.png", "dog/1.png")
+    load_image_set(str(root))
+    (root / "owl").mkdir()
+    assert "without an image" in left_out(load_image_set(str(root)))["owl"]

@@ -137,3 +137,15 @@ def test_many_rows_are_read_in_order(folder) -> None:
     levels = np.random.default_rng(0).integers(0, 256, 150).tolist()
     write(folder / "train.parquet", levels, [0] * 150)
     assert [level for level, _ in rows(load_image_set(str(folder)))] == levels
+
+
+def test_whole_numbers_beside_missing_ones_are_classes(folder) -> None:
+    write(folder / "a.parquet", [10, 20, 30, 40], [1.0, float("nan"), 0.0, 0.5])
+    found = load_image_set(str(folder))
+    assert rows(found) == [(10, "1"), (30, "0")]
+    assert [left.reason for left in found.left_out] == ["no label", "no label: neither a number nor a name"]
+
+
+def test_class_names_that_are_no_list_are_none(folder) -> None:
+    write(folder / "a.parquet", [10, 20], [0, 1], classes=5)  # type: ignore[arg-type]
+    assert rows(load_image_set(str(folder))) == [(10, "0"), (20, "1")]

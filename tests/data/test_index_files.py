@@ -157,3 +157,40 @@ def test_a_changed_image_is_read_anew(folder) -> None:
     Image.new("L", (3, 2), 77).save(folder / "1.png")
     np.testing.assert_array_equal(load_image_set(csv).pixels[1], 77)
     assert load_image_set(csv).fingerprint != before.fingerprint
+
+
+def test_blanks_after_commas_and_lines_before_the_columns_mean_nothing(folder) -> None:
+    found = load_image_set(table(folder, "", "label; path; split", 'cat; "0.png"; train', '"dog"; 1.png; test'))
+    assert rows(found) == [("0.png", "cat"), ("1.png", "dog")] and found.own_test == 1
+
+
+def test_columns_that_are_not_read_may_be_there_twice(folder) -> None:
+    assert rows(load_image_set(table(folder, ",,path,label", "0,0,0.png,cat"))) == [("0.png", "cat")]
+
+
+def test_whole_numbers_beside_missing_ones_are_whole(folder) -> None:
+    told = {"path": ["0.png", "1.png", "2.png"], "label": pa.array([10.0, 9.0, None])}
+    pq.write_table(pa.table(told), folder / "labels.parquet")
+    found = load_image_set(str(folder / "labels.parquet"))
+    assert found.class_names == ("9", "10") and rows(found) == [("0.png", "10"), ("1.png", "9")]
+    assert left_out(found)["row 2, 2.png"] == "no label"
+
+
+def test_an_image_that_comes_to_lie_beside_the_others_is_named(folder) -> None:
+    source = table(folder, "path,label", *(f"{number}.png,cat" for number in range(6)))
+    assert left_out(load_image_set(source)) == {}
+    Image.new("L", (3, 2), 9).save(folder / "new.png")
+    assert "no row" in left_out(load_image_set(source))["new.png"]
+
+
+def test_a_folder_that_cannot_be_listed_hides_only_what_no_row_names(folder, monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert rows(load_image_set(table(folder, "path,label", "0.png,cat"))) == [("0.png", "cat")]
+
+
+def test_the_home_of_nobody_is_no_folder() -> None:
+    with pytest.raises(InputError, match="There is no data set or folder"):
+        load_image_set("~nobody-of-that-name/photographs")

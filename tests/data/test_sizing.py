@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +155,25 @@ def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch) -> None:
         load_image_set(str(tmp_path / "set"), sizing=corner(8))
 
 
+def test_what_a_full_disk_keeps_from_being_closed_leaves_nothing(cache) -> None:
+    class Full:
+        def close(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"), PixelFile() as file:
+        file._file.close()
+        file._file = Full()  # type: ignore[assignment]
+        raise OSError(28, "No space left on device")
+    assert list(cache.iterdir()) == []
+
+
+def test_the_fingerprint_of_a_reading_is_that_of_its_pixels_and_labels(tmp_path) -> None:
+    photographs(tmp_path / "set", colour=(4,))
+    found = load_image_set(str(tmp_path / "set"), sizing=corner(8))
+    by_hand = hashlib.sha256(b"(6, 3, 8, 8)" + found.pixels.tobytes() + found.labels.tobytes()).hexdigest()
+    assert found.fingerprint == by_hand
+
+
 def test_without_a_cache_folder_the_images_are_there_all_the_same(tmp_path, monkeypatch) -> None:
     pictures = photographs(tmp_path / "set")
     (tmp_path / "file").write_text("")
@@ -166,6 +186,7 @@ def test_without_a_cache_folder_the_images_are_there_all_the_same(tmp_path, monk
 MEMORY = """
 import resource, sys, tempfile
 import numpy as np
+from telltale.data.image_set import fingerprint_of
 from telltale.data.pixel_file import PixelFile
 image = np.zeros((3, 224, 224), dtype=np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -174,6 +195,7 @@ with PixelFile() as file:
         image[:] = number % 251
         file.append(image)
     pixels = file.mapped()
+    fingerprint_of(pixels.shape, file.blocks(), np.zeros(400, dtype=np.int64))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, pixels.shape, pixels[399].max())
 """
 

@@ -6,6 +6,7 @@ they themselves hold folders of images, and then everything beside them must be 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -106,6 +107,7 @@ def _splits(tops: Sequence[_Top], source: str) -> dict[str, str | None]:
     splits = [top for top in tops if top.may_be_split]
     others = [top for top in tops if not top.may_be_split]
     if not splits or (others and all(top.loose for top in splits)):
+        _check_nearly_splits(tops, source)
         return {}
     classes = frozenset[str]().union(*(top.folders for top in splits))
     found: dict[str, str | None] = {top.name: split_of(top.name) for top in splits}
@@ -119,6 +121,17 @@ def _splits(tops: Sequence[_Top], source: str) -> dict[str, str | None]:
             )
         found[other.name] = None
     return found
+
+
+def _check_nearly_splits(tops: Sequence[_Top], source: str) -> None:
+    """Refuse folders like *training_set* and *test_set* that hold the same folders and nothing else."""
+    alike = len(tops) > 1 and not any(top.loose for top in tops) and frozenset.intersection(*(t.folders for t in tops))
+    if alike and all(any(map(split_of, re.split(r"[\W_]+", top.name))) for top in tops):
+        named = " and ".join(f"'{shown(top.name)}'" for top in tops)
+        raise InputError(
+            f"In '{source}' the folders {named} hold the same folders of images, so they may be splits or classes; "
+            f"for splits call them {', '.join(OWN_SPLITS)}, else name one of them."
+        )
 
 
 def _check_depth(images: Iterable[File], splits: dict[str, str | None], source: str) -> None:
@@ -145,4 +158,4 @@ def _listed(file: File, splits: dict[str, str | None]) -> Listed | LeftOut:
 
 
 def _class(folder: str) -> str:
-    return shown(class_name(folder))
+    return class_name(folder)

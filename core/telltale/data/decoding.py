@@ -15,7 +15,7 @@ from telltale.base.errors import InputError
 from telltale.base.progress import Progress, silent
 from telltale.data.cache import CACHE_VARIABLE
 from telltale.data.duplicates import same_content
-from telltale.data.image_set import NO_LABEL, ImageSet, LeftOut
+from telltale.data.image_set import NO_LABEL, ImageSet, LeftOut, fingerprint_of
 from telltale.data.listing import Listed, Listing
 from telltale.data.pixel_file import PixelFile
 from telltale.data.sizing import Sizing, pixels_of
@@ -86,7 +86,7 @@ def decode(listing: Listing, sizing: Sizing | None = None, progress: Progress = 
                 taken.take(found, file, listing.source, sizing)
             if not taken.labels:
                 raise _nothing(listing, taken.left_out)
-            return taken.image_set(listing, file.mapped())
+            return taken.image_set(listing, file)
     except OSError as error:
         raise InputError(
             f"The decoded images of '{listing.source}' cannot be written ({error.strerror}); "
@@ -120,16 +120,18 @@ class _Taken:
         self.names.append(found.listed.name)
         self.splits[found.listed.split] += 1
 
-    def image_set(self, listing: Listing, pixels: npt.NDArray[np.uint8]) -> ImageSet:
+    def image_set(self, listing: Listing, file: PixelFile) -> ImageSet:
         labels, class_names = number_labels(self.labels, listing)
         left_out = [*listing.left_out, *self.left_out, *left_over(listing.class_folders, self.labels)]
         train, validation, test = (self.splits[split] for split in (TRAIN, VALIDATION, TEST))
+        pixels = file.mapped()
         return ImageSet(
             listing.name,
             pixels,
             labels,
             class_names,
             own_test=test if train + validation else 0,
+            known_fingerprint=fingerprint_of(pixels.shape, file.blocks(), labels),
             own_validation=validation if train else 0,
             names=tuple(self.names) if listing.named else (),
             left_out=tuple(left_out),

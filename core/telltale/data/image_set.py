@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -101,7 +102,22 @@ class ImageSet:
         """SHA-256 (hex) over shape, pixels and labels."""
         if self.known_fingerprint is not None:
             return self.known_fingerprint
-        digest = hashlib.sha256(repr(self.pixels.shape).encode())
-        for array in (self.pixels, self.labels):
-            digest.update(np.ascontiguousarray(array).reshape(-1).data)
-        return digest.hexdigest()
+        return fingerprint_of(self.pixels.shape, [np.ascontiguousarray(self.pixels).reshape(-1).data], self.labels)
+
+
+def fingerprint_of(shape: tuple[int, ...], blocks: Iterable[bytes | memoryview], labels: npt.NDArray[np.int64]) -> str:
+    """Return `ImageSet.fingerprint` of pixels that come block by block.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of all pixels.
+    blocks : iterable of bytes
+        The pixels, in order.
+    labels : array of int64, shape (N,)
+    """
+    digest = hashlib.sha256(repr(shape).encode())
+    for block in blocks:
+        digest.update(block)
+    digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()

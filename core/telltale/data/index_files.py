@@ -16,7 +16,7 @@ from telltale.data.image_set import LeftOut
 from telltale.data.listing import NO_LABEL_REASON, Listed, Listing, class_name, shown
 from telltale.data.split_names import OWN_SPLITS, split_of
 from telltale.data.uploads import read_bytes
-from telltale.data.walking import File
+from telltale.data.walking import File, has_image_suffix
 
 PATH, LABEL, SPLIT = "path", "label", "split"
 SUFFIXES = (".csv", ".parquet")
@@ -55,6 +55,18 @@ class Index:
                 found.append([str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns])
             except (OSError, ValueError):
                 found.append([str(path)])
+        return [*found, self._beside()]
+
+    def _beside(self) -> list[str]:
+        """Return the images in the folders of those that rows name: some may be new, and named by no row."""
+        root = self.file.parent
+        found: list[str] = []
+        for folder in sorted({(root / name).parent for name in self._cells(PATH)}):
+            try:
+                if folder.resolve().is_relative_to(root.resolve()):
+                    found += sorted(str(path) for path in folder.iterdir() if has_image_suffix(path.name))
+            except (OSError, ValueError, RuntimeError):
+                continue
         return found
 
     def _cells(self, column: str) -> Iterator[str]:
@@ -127,7 +139,7 @@ def _row(index: Index, name: str, cells: Sequence[str]) -> LeftOut | tuple[str, 
     if len(cells) != len(index.columns):
         return LeftOut(name, f"it has {len(cells)} cells, and the table {len(index.columns)} columns")
     row = dict(zip(index.columns, cells, strict=True))
-    written, label = row[PATH], shown(class_name(row[LABEL].strip()))
+    written, label = row[PATH], class_name(row[LABEL].strip())
     called = f"{name}, {shown(written)}"
     path = _inside(index.file.parent.resolve(), written)
     if isinstance(path, str):
@@ -160,7 +172,7 @@ def _check_columns(index: Index, source: str) -> None:
         raise InputError(
             f"'{source}' needs columns {PATH} and {LABEL}, and may have {SPLIT}; '{index.file.name}' has {listed}."
         )
-    if len(set(index.columns)) < len(index.columns):
+    if any(index.columns.count(name) > 1 for name in (PATH, LABEL, SPLIT)):
         raise InputError(f"A column of '{source}' is there twice: {listed}.")
 
 
@@ -168,7 +180,11 @@ def _unnamed(root: Path, named: set[Path], table: Path) -> list[LeftOut]:
     """Return the images beside those that the table names."""
     found = []
     for folder in sorted({path.parent for path in named}):
-        for path in sorted(folder.iterdir()):
+        try:
+            beside = sorted(folder.iterdir())
+        except OSError:  # a folder may be entered and yet not be listed
+            continue
+        for path in beside:
             file = File(path, path.relative_to(root).parts)
             if file.has_image_suffix and path.is_file() and path.resolve() not in named:
                 found.append(LeftOut(file.name, f"no row of '{table.name}' that is read names it"))
@@ -184,9 +200,9 @@ def _numbered(found: list[Listed]) -> list[Listed]:
 
 def _read_csv(file: Path) -> Index:
     text = file.read_bytes().decode("utf-8-sig")
-    head = text.splitlines()[0] if text.strip() else ""
+    head = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = next((d for d in _DELIMITERS if {PATH, LABEL} <= set(_header(head.split(d)))), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     columns: tuple[str, ...] = ()
     rows = []
     for cells in reader:
@@ -216,4 +232,8 @@ def _read_parquet(file: Path) -> Index:
 
 
 def _text(cell: object) -> str:
-    return "" if cell is None else os.fsdecode(cell) if isinstance(cell, bytes) else str(cell)
+    if cell is None or cell != cell:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))  # whole numbers beside missing ones, as pandas stores them
+    return os.fsdecode(cell) if isinstance(cell, bytes) else str(cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from telltale.data.image_set import LeftOut
 NOT_AN_IMAGE = "not an image"
 HIDDEN = "hidden"
 NO_LABEL_REASON = "no label"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,14 @@ class Listing:
 
 
 def class_name(written: str) -> str:
-    """Return a class name so that two ways of writing the same characters are one class."""
-    return unicodedata.normalize("NFC", written)
+    """Return a class name that can be shown, so that two ways of writing the same characters are one class."""
+    return shown(unicodedata.normalize("NFC", written))
 
 
 def shown(name: str) -> str:
-    """Return a file name that can be printed and stored, whatever bytes the file system gave."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Return a name that can be printed and stored, whatever bytes it holds.
+
+    Control characters are written out: a terminal would obey them.
+    """
+    text = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import weakref
+from collections.abc import Iterator
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
@@ -33,9 +34,11 @@ class PixelFile:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._file.close()
-        if kind is not None or self._count == 0:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self._file.close()  # writes what is left, for which a full disk has no room
+        finally:
+            if kind is not None or self._count == 0:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -63,6 +66,13 @@ class PixelFile:
         found = np.memmap(path, np.uint8, "r", len(header), (self._count, *self._shape))
         weakref.finalize(found, shutil.rmtree, self._folder, ignore_errors=True)
         return found.view(np.ndarray)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Read the pixels again, a few images at a time: to map them all would count as memory of the process."""
+        self._file.seek(len(self._header()))
+        each = int(np.prod(self._shape))
+        for start in range(0, self._count, max(1, AT_ONCE // each)):
+            yield self._file.read(min(max(1, AT_ONCE // each), self._count - start) * each)
 
     def _header(self) -> bytes:
         """Return the header of a ``.npy`` file; its length does not depend on the number of images."""

@@ -152,7 +152,7 @@ def lasting_source(source: str) -> str:
     """Name a source so that it is found again from any working folder: a known name, an absolute path or a hub id."""
     if source == BUILT_IN or source in KNOWN_SOURCES:
         return source
-    place = Path(source).expanduser()
+    place = _at_home(source)
     if _is_place(place):
         return str(place.resolve())
     return next((name for name, known in KNOWN_SOURCES.items() if known.hub_id == source), source)
@@ -239,10 +239,10 @@ def _places(source: str) -> list[_Place]:
     if source == BUILT_IN:
         return [_BuiltIn(source)]
     known = KNOWN_SOURCES.get(source)
-    listed = (Path(place).expanduser() for place in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if place)
+    listed = (_at_home(place) for place in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if place)
     candidates = [folder / source for folder in listed]
     if known is None:
-        candidates.insert(0, Path(source).expanduser())
+        candidates.insert(0, _at_home(source))
     places: list[_Place] = [_Folder(source, path, known) for path in candidates if _is_place(path)]
     if known is not None:
         places.append(_Hub(source, known.hub_id, known))
@@ -257,6 +257,14 @@ def _places_or_refusal(source: str) -> list[_Place]:
     if not places:
         raise _unknown(source)
     return places
+
+
+def _at_home(written: str) -> Path:
+    """Return a path; a ``~`` without a home folder stays as it is."""
+    try:
+        return Path(written).expanduser()
+    except RuntimeError:
+        return Path(written)
 
 
 def _is_place(path: Path) -> bool:

@@ -56,7 +56,7 @@ class Table:
     def class_names(self, column: str) -> tuple[str, ...] | None:
         """Return the names that the numbers in a column stand for."""
         names = _told(self.features[column]).get("names")
-        return None if names is None else tuple(class_name(str(name)) for name in names)
+        return tuple(class_name(str(name)) for name in names) if isinstance(names, list | tuple) else None
 
     def _column(self, preferred: Sequence[str], fits: Callable[[Feature], bool], what: str, source: str) -> str:
         typed = [name for name, feature in self.features.items() if fits(feature)]
@@ -104,7 +104,9 @@ def listed_rows(tables: Sequence[Table], columns: Columns, source: str) -> Itera
 
 
 def _label(value: object, names: tuple[str, ...] | None) -> str | int | LeftOut:
-    if value is None or value == "" or (names is not None and value == -1):
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # whole numbers beside missing ones, as pandas stores them
+    if value is None or value == "" or value != value or (names is not None and value == -1):
         return LeftOut("", NO_LABEL_REASON)
     if isinstance(value, bool) or not isinstance(value, int | str):
         return LeftOut("", f"{NO_LABEL_REASON}: neither a number nor a name")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from telltale.data.image_set import LeftOut
 from telltale.data.listing import HIDDEN, shown
@@ -17,6 +18,11 @@ IMAGE_SUFFIXES = frozenset(
     )
 )  # fmt: skip
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+
+
+def has_image_suffix(name: str) -> bool:
+    """Return whether a file's name is that of an image."""
+    return PurePath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class File:
     @property
     def has_image_suffix(self) -> bool:
         """Whether its name is that of an image."""
-        return self.path.suffix.lower() in IMAGE_SUFFIXES
+        return has_image_suffix(self.path.name)
 
     def looks_like_image(self) -> bool:
         """Return whether its name or its first bytes are those of an image."""
@@ -85,7 +91,17 @@ class Walk:
     def below(cls, folder: Path) -> Walk:
         """Walk a folder; links to folders outside are followed once."""
         walk = cls(folder.resolve())
-        walk._enter(walk.root, (), {_identity(walk.root)})
+        entered = {_identity(walk.root)}
+        # A stack and no recursion: folders may lie deeper in each other than functions may.
+        waiting = [walk._entries(walk.root, ())]
+        while waiting:
+            found = next(waiting[-1], None)
+            if found is None:
+                waiting.pop()
+                continue
+            entry, parts = found
+            if walk._take(entry, parts, entered):
+                waiting.append(walk._entries(Path(entry.path), parts))
         walk.files.sort(key=lambda file: "/".join(file.parts))
         walk.left_out.sort(key=lambda left: left.name)
         return walk
@@ -99,37 +115,52 @@ class Walk:
             except OSError:
                 continue
             found.append(["/".join(file.parts), state.st_size, state.st_mtime_ns, state.st_ctime_ns])
-        return [*found, [[left.name, left.reason] for left in self.left_out]]
+        folders = ["/".join(parts) for parts in self.folders]  # an empty one may be a class without images
+        return [*found, folders, [[left.name, left.reason] for left in self.left_out]]
 
-    def _enter(self, folder: Path, parts: tuple[str, ...], entered: set[tuple[int, int]]) -> None:
+    def _entries(self, folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[os.DirEntry[str], tuple[str, ...]]]:
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            with os.scandir(folder) as opened:
+                entries = sorted(opened, key=lambda entry: entry.name)
         except OSError as error:
             self._leave_out(parts, f"cannot be read: {error.strerror}")
             return
         self.folders.append(parts)
         for entry in entries:
-            self._take(entry, (*parts, entry.name), entered)
+            yield entry, (*parts, entry.name)
 
-    def _take(self, entry: os.DirEntry[str], parts: tuple[str, ...], entered: set[tuple[int, int]]) -> None:
+    def _take(self, entry: os.DirEntry[str], parts: tuple[str, ...], entered: set[tuple[int, int]]) -> bool:
+        """Take or leave out what a folder holds; returns whether it is a folder to enter."""
         path = Path(entry.path)
         try:
             is_folder, is_file = entry.is_dir(), entry.is_file()
         except OSError:
             self._leave_out(parts, "a link that leads nowhere")
-            return
+            return False
         if entry.name.startswith("."):
-            if is_folder or path.suffix.lower() in IMAGE_SUFFIXES:
+            if is_folder or has_image_suffix(entry.name):
                 self._leave_out(parts, HIDDEN)
         elif is_file:
             self.files.append(File(path, parts))
         elif not is_folder:
             self._leave_out(parts, "a link that leads nowhere" if entry.is_symlink() else "no regular file")
-        elif entry.is_symlink() and (self._holds(path) or _identity(path) in entered):
-            self._leave_out(parts, "a link to a folder that is read already")
         else:
-            entered.add(_identity(path))
-            self._enter(path, parts, entered)
+            return self._may_enter(entry, path, parts, entered)
+        return False
+
+    def _may_enter(
+        self, entry: os.DirEntry[str], path: Path, parts: tuple[str, ...], entered: set[tuple[int, int]]
+    ) -> bool:
+        try:
+            identity = _identity(path)
+        except OSError as error:  # the folder around it may be listed but not entered, or the path is too long
+            self._leave_out(parts, f"cannot be read: {error.strerror}")
+            return False
+        if entry.is_symlink() and (self._holds(path) or identity in entered):
+            self._leave_out(parts, "a link to a folder that is read already")
+            return False
+        entered.add(identity)
+        return True
 
     def _holds(self, link: Path) -> bool:
         """Return whether a link leads into the folder itself, or to a folder around it."""
