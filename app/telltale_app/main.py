@@ -37,7 +37,7 @@ st.set_page_config(page_title="Telltale", page_icon=ICON, layout="wide")
 st.logo(LOGO, icon_image=ICON, size="large")
 require_login()
 
-page = st.navigation(navigation(PAGES))
+page = st.navigation(navigation(PAGES), expanded=True)  # of many, Streamlit would hide the last
 try:
     course.synchronise()
     state.synchronise()

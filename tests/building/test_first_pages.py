@@ -155,6 +155,7 @@ def test_commands_say_what_there_is(
 
 def test_a_file_that_says_nothing_of_a_build_is_none(tmp_path: Path) -> None:
     assert under_way.under_way(tmp_path / "own") is None
+    under_way.file_of(tmp_path / "own").parent.mkdir()
     for text in ("", "[]", '{"fraction": "x", "message": 1, "process": 2}', '{"fraction": 0.5}'):
         under_way.file_of(tmp_path / "own").write_text(text)
         assert under_way.under_way(tmp_path / "own") is None

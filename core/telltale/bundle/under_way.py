@@ -1,7 +1,8 @@
-"""How far the build of a bundle has come, in a file beside its folder that the build writes and pages read."""
+"""How far the build of a bundle has come, in a file that the build writes beside its folder, and pages read."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -14,7 +15,7 @@ from telltale.base.errors import DamagedBundleError
 from telltale.base.files import load_json, save_json, whole
 from telltale.base.progress import Progress
 
-SUFFIX = ".build.json"
+FOLDER = ".build"  # where builds keep what they have finished
 SECONDS_BETWEEN = 1.0
 
 
@@ -44,7 +45,7 @@ class UnderWay:
 
 def file_of(folder: Path) -> Path:
     """Return the file that tells of the build of a bundle's folder."""
-    return folder.with_name(f"{folder.name}{SUFFIX}")
+    return folder.parent / FOLDER / f"{folder.name}.json"
 
 
 def told_beside(folder: Path, progress: Progress) -> Progress:
@@ -66,6 +67,8 @@ def told_beside(folder: Path, progress: Progress) -> Progress:
 def finish(folder: Path) -> None:
     """Forget the build of a bundle's folder."""
     file_of(folder).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or not empty
+        file_of(folder).parent.rmdir()
 
 
 def under_way(folder: Path) -> UnderWay | None:
