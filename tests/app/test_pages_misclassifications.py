@@ -81,7 +81,10 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(FakeEngine, "_suspicious_images", lambda _, bundle: ranked(), raising=False)
     monkeypatch.setattr(
-        FakeEngine, "_failure_slices", lambda _, bundle: grouped(telltale.bundle.load_bundle(bundle)), raising=False
+        FakeEngine,
+        "_failure_slices",
+        lambda _, bundle, without: grouped(telltale.bundle.load_bundle(bundle)),
+        raising=False,
     )
 
 
@@ -393,11 +396,18 @@ def test_one_click_on_a_group_shows_its_errors_and_show_all_drops_it(engine: Fak
     assert len(table_of(app)) == len(evaluated_images(bundle.scores).errors())
 
 
+def test_groups_are_described_by_the_models_doubt_only_when_it_is_asked_for(engine: FakeEngine) -> None:
+    app = open_slices()
+    app.toggle(key="slices-doubt").set_value(True).run()
+    asked = [arguments["without"] for task, arguments in engine.submitted if task == "failure_slices"]
+    assert [tuple(without) for without in asked] == [("confidence", "agreement"), ()]
+
+
 def test_no_group_is_an_answer(engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = grouped(bundle, count=0)
-    monkeypatch.setattr(FakeEngine, "_failure_slices", lambda _, bundle: nothing)
+    monkeypatch.setattr(FakeEngine, "_failure_slices", lambda _, bundle, without: nothing)
     app = open_slices()
     assert "**No group stands out.**" in text_of(app) and not app.get("plotly_chart")
     rare = replace(nothing, overall=Rate(0, 180), counted=0)
-    monkeypatch.setattr(FakeEngine, "_failure_slices", lambda _, bundle: rare)
+    monkeypatch.setattr(FakeEngine, "_failure_slices", lambda _, bundle, without: rare)
     assert "Too few of the 180 images that would be counted are misread (0)" in text_of(open_slices())

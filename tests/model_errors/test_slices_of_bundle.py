@@ -10,6 +10,7 @@ import pytest
 
 from support.direct_engine import DirectEngine
 from support.shipped import shipped
+from telltale.base.errors import InputError
 from telltale.base.progress import silent
 from telltale.bundle import load_bundle
 from telltale.cli import main
@@ -80,6 +81,16 @@ def test_a_score_that_is_not_a_share_of_the_vote_is_not_taken_for_one() -> None:
     assert AGREEMENT in failure_slices(stand_in("both"), None, silent).missing
 
 
+def test_what_is_left_out_describes_no_group_and_is_not_missed() -> None:
+    found = failure_slices(shipped().bundle, shipped(), silent, ("confidence", "agreement"))
+    assert found.features == (READ_AS, TRUE_CLASS, BRIGHTNESS, SHARPNESS, DEPARTURE)
+    assert not any("confidence" in text or "agreement" in text for group in found.slices for text in group.details)
+    without_images = failure_slices(stand_in("upper"), None, silent, ("departure", "read"))
+    assert without_images.features == (TRUE_CLASS, CONFIDENCE, AGREEMENT) and DEPARTURE not in without_images.missing
+    with pytest.raises(InputError, match="'doubt' cannot be left out; choose among read, true, confidence"):
+        failure_slices(shipped().bundle, None, silent, ("doubt",))
+
+
 def test_the_engine_answers_what_the_library_finds() -> None:
     found = DirectEngine().submit("failure_slices", bundle="digits").result()
     assert found.to_json() == failure_slices(shipped().bundle, shipped(), silent).to_json()
@@ -91,6 +102,11 @@ def test_the_command_prints_what_the_library_finds(capsys: pytest.CaptureFixture
     expected = failure_slices(shipped().bundle, shipped(), silent).to_json()
     assert record == json.loads(json.dumps({"bundle": "digits", **expected}))
     assert record["overall"]["total"] == 450 and record["features"][0] == READ_AS
+    assert main(["slices", "digits", "--without", "read, true", "--json"]) == 0
+    expected = failure_slices(shipped().bundle, shipped(), silent, ("read", "true")).to_json()
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps({"bundle": "digits", **expected}))
+    assert main(["slices", "digits", "--without", "doubt"]) == 2
+    assert "cannot be left out" in capsys.readouterr().err
     assert main(["slices", "digits"]) == 0
     assert "images misread" in capsys.readouterr().out
     assert main(["slices", "nothing"]) == 2

@@ -55,7 +55,9 @@ if wrong_tab.open:
         )
 if slices_tab.open:
     with slices_tab:
-        groups = bundle_jobs.result_of("failure_slices", bundle, "Looking for groups that fail more often")
+        groups = bundle_jobs.result_of(
+            "failure_slices", bundle, "Looking for groups that fail more often", without=slices.choose_without()
+        )
         if groups is not None:
             slices.show_slices(bundle, groups)
             layout.how_computed(

@@ -11,6 +11,7 @@ import streamlit as st
 
 from telltale.figures.slices import GroupRate, group_rates
 from telltale.model_errors.slices import FailureSlices, Slice
+from telltale.model_errors.slices_features import DOUBT
 from telltale_app import layout, words
 
 if TYPE_CHECKING:
@@ -26,6 +27,17 @@ def chosen_slice(scope: str) -> tuple[str, npt.NDArray[np.int64]] | None:
     if kept is None or kept["scope"] != scope:
         return None
     return kept["name"], np.asarray(kept["ids"], dtype=np.int64)
+
+
+def choose_without() -> tuple[str, ...]:
+    """Let the person say whether groups are also described by how much the network doubts; return what they are not."""
+    doubt = st.toggle(
+        "Describe groups also by confidence and neighbour agreement",
+        key="slices-doubt",
+        persist_state="session",
+        help="What the model doubts holds most errors of any model, and hides what kind of images they are.",
+    )
+    return () if doubt else DOUBT
 
 
 def summary_words(found: FailureSlices) -> str:

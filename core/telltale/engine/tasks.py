@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from telltale.analysis.kept import load
@@ -118,12 +118,12 @@ def changed_answers(checkpoint: Checkpoint, bundle: str, ids: Ids, new_labels: I
     return changed.changed_answers(load(bundle), ids, new_labels, checkpoint)
 
 
-def failure_slices(checkpoint: Checkpoint, bundle: str) -> FailureSlices:
+def failure_slices(checkpoint: Checkpoint, bundle: str, without: Sequence[str] = ()) -> FailureSlices:
     """Return the `FailureSlices`: groups of natural images that the bundle's model misreads more often than others."""
     from telltale.model_errors import slices_of_bundle
 
     loaded = load(bundle)
-    return slices_of_bundle.failure_slices(loaded.bundle, loaded, checkpoint)
+    return slices_of_bundle.failure_slices(loaded.bundle, loaded, checkpoint, without)
 
 
 def two_answers(checkpoint: Checkpoint, bundle: str, other: str) -> TwoAnswers:

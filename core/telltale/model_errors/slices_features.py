@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from telltale.base.errors import InputError
 from telltale.kinds.trajectory import NO_LAYER
 from telltale.model_errors.evaluated import Evaluated
 
@@ -24,6 +25,20 @@ Place: TypeAlias = Literal["before", "class", "after"]
 READ_AS, TRUE_CLASS, CONFIDENCE = "read as", "true class", "confidence"
 DEPARTURE, AGREEMENT = "departure layer", "neighbour agreement"
 BRIGHTNESS, SHARPNESS, SIZE = "brightness", "sharpness", "size"
+
+# By what a feature can be left out.
+SHORT_NAMES: Mapping[str, str] = {
+    "read": READ_AS,
+    "true": TRUE_CLASS,
+    "confidence": CONFIDENCE,
+    "agreement": AGREEMENT,
+    "departure": DEPARTURE,
+    "brightness": BRIGHTNESS,
+    "sharpness": SHARPNESS,
+}
+
+# Whether the network is in doubt. Such groups hold most errors of any model, and say nothing of the images in them.
+DOUBT = ("confidence", "agreement")
 
 # What stands for few and for much of a number, and whether before or after the word "images".
 ENDS: Mapping[str, tuple[str, str, Place]] = {
@@ -87,6 +102,27 @@ def features_of_answers(images: Evaluated, class_names: Sequence[str]) -> list[F
         CodeFeature(TRUE_CLASS, images.labels, {c: f"of class {name}" for c, name in enumerate(class_names)}, "class"),
         NumberFeature(CONFIDENCE, images.confidences),
     ]
+
+
+def leave_out(features: Sequence[Feature], without: Sequence[str]) -> list[Feature]:
+    """Return features without some.
+
+    Parameters
+    ----------
+    features : sequence of NumberFeature or CodeFeature
+    without : sequence of str
+        Keys of `SHORT_NAMES`.
+
+    Raises
+    ------
+    InputError
+        If a name is none of them.
+    """
+    for name in without:
+        if name not in SHORT_NAMES:
+            raise InputError(f"'{name}' cannot be left out; choose among {', '.join(SHORT_NAMES)}.")
+    unwanted = {SHORT_NAMES[name] for name in without}
+    return [feature for feature in features if feature.name not in unwanted]
 
 
 def departure_feature(layers: Codes, names: Sequence[str]) -> CodeFeature:

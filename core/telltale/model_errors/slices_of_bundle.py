@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +20,14 @@ from telltale.model_errors.slices_features import (
     BRIGHTNESS,
     DEPARTURE,
     SHARPNESS,
+    SHORT_NAMES,
     Codes,
     Feature,
     NumberFeature,
     Numbers,
     departure_feature,
     features_of_answers,
+    leave_out,
 )
 from telltale.model_errors.slices_images import image_statistics
 from telltale.scores.table import numbers, score_column
@@ -39,12 +42,30 @@ NEED_IMAGES = "needs the model's images on this machine"
 NEED_MODEL = "needs the model's images on this machine, which are read once more"
 
 
-def failure_slices(bundle: Bundle, loaded: LoadedBundle | None, checkpoint: Progress) -> FailureSlices:
-    """Find the failure slices of a bundle's model among its natural held-out images; see `features_of_bundle`."""
+def failure_slices(
+    bundle: Bundle, loaded: LoadedBundle | None, checkpoint: Progress, without: Sequence[str] = ()
+) -> FailureSlices:
+    """Find the failure slices of a bundle's model among its natural held-out images.
+
+    Parameters
+    ----------
+    bundle, loaded, checkpoint
+        See `features_of_bundle`.
+    without : sequence of str
+        What no group is described by; keys of `telltale.model_errors.slices_features.SHORT_NAMES`.
+
+    Raises
+    ------
+    InputError
+        If a name in `without` is none of them.
+    """
+    leave_out((), without)  # a wrong name is said before images are read
     images = evaluated_images(bundle.scores)
     features, missing = features_of_bundle(bundle, loaded, images, part(checkpoint, 0.0, 0.9))
     checkpoint(0.9, "searching for groups")
-    return find_slices(images, features, bundle.seed, missing=missing)
+    unwanted = {SHORT_NAMES[name] for name in without}
+    missing = {name: reason for name, reason in missing.items() if name not in unwanted}
+    return find_slices(images, leave_out(features, without), bundle.seed, missing=missing)
 
 
 def features_of_bundle(
