@@ -239,7 +239,18 @@ def test_a_name_that_is_no_text_can_be_shown(tmp_path) -> None:
     assert found.names == ("cat/\\udcff.png", "dog/1.png")
 
 
-def test_folders_deeper_than_functions_may_be_are_read_or_named(tmp_path) -> None:
+def test_folders_deeper_than_functions_may_be_are_read(tmp_path) -> None:
+    root = put(tmp_path / "set", "cat/1.png", "dog/1.png")
+    below = root / "cat"
+    for _ in range(600):  # deep enough for two calls a level, and not too deep for pytest to remove
+        below = below / "deep"
+        below.mkdir()
+    (below / "2.png").write_bytes((root / "dog" / "1.png").read_bytes())
+    found = load_image_set(str(root))
+    assert [found.class_names[label] for label in found.labels] == ["cat", "cat", "dog"] and not found.left_out
+
+
+def test_folders_whose_names_grow_too_long_are_named(tmp_path) -> None:
     put(tmp_path / "set", "cat/1.png", "dog/1.png")
     below = os.open(tmp_path / "set" / "cat", os.O_RDONLY)
     for _ in range(1200):
