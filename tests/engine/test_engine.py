@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import psutil
@@ -16,7 +18,8 @@ import pytest
 
 from telltale.base.cluster import Workers
 from telltale.base.errors import CancelledError, EngineBusyError, InputError, WorkerLostError
-from telltale.engine import Engine, Job
+from telltale.engine import Engine, Job, worker_state
+from telltale.engine.cluster import Link
 from telltale.engine.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -29,9 +32,15 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> floa
     """Return the seconds until `condition` held."""
     start = time.monotonic()
     while not condition():
-        assert time.monotonic() - start < seconds, "gave up waiting"
+        assert time.monotonic() - start < seconds, f"gave up waiting: {told()}"
         time.sleep(0.005)
     return time.monotonic() - start
+
+
+def told() -> list[dict[str, object]]:
+    """Return what every engine says of itself, and which workers and runs it knows."""
+    engines = [thing for thing in gc.get_objects() if isinstance(thing, Engine) and not thing.closed]
+    return [{**engine.status(), "pids": engine.worker_pids(), "active": list(engine._active)} for engine in engines]
 
 
 def state(job: Job) -> str:
@@ -160,6 +169,44 @@ def test_a_task_that_never_looks_up_is_ended_with_its_process(
     assert state(job) == "cancelled"
     wait_for(lambda: engine.status()["running"] == 1 and engine.ready() and set(engine.worker_pids()) != before)
     assert state(busy[1]) == "running"
+
+
+def test_a_call_that_a_worker_misses_is_made_again_until_its_process_has_ended(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed = []
+
+    async def call(link: Link, function: Callable[..., object], *args: object) -> dict[str, object]:
+        if function is worker_state.abandon and len(missed) < 2:
+            missed.append(args)
+            return {}
+        return await real(link, function, *args)
+
+    real = Link.call
+    monkeypatch.setattr("telltale.engine.worker_state.SECONDS_BEFORE_ABANDON", 0.5)
+    monkeypatch.setattr(Link, "call", call)
+    job = engine.submit(f"{TASKS}:deaf", seconds=1000)
+    wait_for(lambda: state(job) == "running")
+    before = set(engine.worker_pids())
+    job.cancel()
+    wait_for(lambda: engine.ready() and engine.status()["running"] == 0 and set(engine.worker_pids()) != before)
+    assert len(missed) == 2
+
+
+def test_patience_with_lost_workers_follows_from_how_long_they_took_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    link = Link(Settings(workers=1, bundle=""), client=None, workers=cast(Workers, object()), opened_at=now)
+    now = 400.0
+    link.check_complete()  # never complete: whoever opened it waits
+    link.reports = {"worker": {}}
+    link.check_complete()
+    link.distrust()
+    now = 400.0 + 4 * 300.0
+    link.check_complete()
+    now += 1.0
+    with pytest.raises(WorkerLostError, match="did not come back"):
+        link.check_complete()
 
 
 def test_the_errors_of_a_task_arrive_as_they_were_raised(engine: Engine) -> None:
@@ -395,7 +442,8 @@ def test_a_cluster_whose_lost_worker_stays_away_is_replaced(monkeypatch: pytest.
         return False
 
     monkeypatch.setattr(Workers, "replace_dead", nobody)
-    monkeypatch.setattr("telltale.engine.cluster.LOST_SECONDS", 0.5)
+    monkeypatch.setattr("telltale.engine.cluster.LEAST_PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("telltale.engine.cluster.STARTS_OF_PATIENCE", 0.0)
     engine = Engine(Settings(workers=1, bundle=""))
     engine.start()
     try:

@@ -13,7 +13,8 @@ from telltale.engine.settings import Settings
 from telltale.engine.worker_state import report
 
 CALL_SECONDS = 5.0
-LOST_SECONDS = 8.0
+LEAST_PATIENCE_SECONDS = 8.0
+STARTS_OF_PATIENCE = 4.0  # a replacement may take this many times as long as the first start took
 
 
 class Link:
@@ -22,21 +23,24 @@ class Link:
     Open it with `Link.open`. Every method belongs to the event loop that opened it.
     """
 
-    def __init__(self, settings: Settings, client: Any, workers: Workers | None) -> None:
+    def __init__(self, settings: Settings, client: Any, workers: Workers | None, opened_at: float) -> None:
         self.client = client
         self.reports: dict[str, dict[str, Any]] = {}
         self._settings = settings
         self._workers = workers
-        self._complete_at: float | None = None
+        self._opened_at = opened_at
+        self._patience: float | None = None  # known once every worker has answered for the first time
+        self._complete_at = opened_at
 
     @classmethod
     async def open(cls, settings: Settings) -> Link:
         """Connect to ``settings.scheduler``, or start an embedded cluster where there is none."""
+        opened_at = time.monotonic()
         if settings.scheduler is not None:
-            return cls(settings, await connect(settings.scheduler), None)
+            return cls(settings, await connect(settings.scheduler), None, opened_at)
         workers = await Workers.start(settings.workers)
         try:
-            return cls(settings, await connect(workers.address), workers)
+            return cls(settings, await connect(workers.address), workers, opened_at)
         except BaseException:
             await workers.close()
             raise
@@ -74,7 +78,9 @@ class Link:
         self.reports = {address: state for address, state in self.reports.items() if address in known} | answers
 
     def check_complete(self) -> None:
-        """Raise where workers of our own were lost and have not come back for a while: only a new cluster helps then.
+        """Raise where workers of our own were lost and do not come back: only a new cluster helps then.
+
+        How long is waited for them follows from how long they took to start, which a busy machine makes long.
 
         Raises
         ------
@@ -83,7 +89,9 @@ class Link:
         now = time.monotonic()
         if self._workers is None or len(self.reports) >= self._settings.workers:
             self._complete_at = now
-        elif self._complete_at is not None and now - self._complete_at > LOST_SECONDS:
+            if self._patience is None:
+                self._patience = max(LEAST_PATIENCE_SECONDS, STARTS_OF_PATIENCE * (now - self._opened_at))
+        elif self._patience is not None and now - self._complete_at > self._patience:
             raise WorkerLostError("Lost workers did not come back.")
 
     def distrust(self) -> None:

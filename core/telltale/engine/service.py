@@ -353,7 +353,7 @@ class Engine:
             # Again, because the worker may have joined after the first time: the scheduler restarts lost runs.
             await link.call(worker_state.cancel, run.id)
             if time.monotonic() - since > worker_state.SECONDS_BEFORE_ABANDON:
-                await run.future.cancel()
+                # The run stays on the list until its worker has ended: a busy machine may miss the first call.
                 await link.call(worker_state.abandon, run.id)
         return bool(stopping)
 
