@@ -119,10 +119,11 @@ def test_a_tile_is_picked_removed_asked_and_undone(engine: FakeEngine, bundle: F
     text = text_of(app)
     assert "Training images corrected: **1 removed**." in text
     assert "Test image 163 is still read as **3** (81 %), before with 91 %, which is right." in text
-    assert "Test images read correctly: 38 → 39" in text and "Wrong → right: 2" in text and "Right → wrong: 1" in text
+    for said in ("Right before: 38", "Right after: 39", "Wrong → right: 2", "Right → wrong: 1"):
+        assert said in text
     frame = next(table.value for table in app.dataframe if "after refitting" in table.value)
     row = frame.set_index("class").loc["3"]
-    assert row.tolist() == pytest.approx([0.91, 0.91, 0.86, 0.81, 0.81])
+    assert row.tolist() == pytest.approx([0.91, 0.91, 0.86, 0.81])
     press(app, f"made-{image_id}-undo")
     assert not made(app, bundle) and "corrections" not in app.query_params
     assert "Training images corrected" not in text_of(app)

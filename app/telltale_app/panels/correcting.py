@@ -216,9 +216,11 @@ def _show_test(bundle: Bundle) -> None:
     of = f"Of {changed.images:,} natural test images" + (
         "." if changed.images == changed.of else f", evenly chosen from {changed.of:,}."
     )
+    st.markdown("**All test images, asked again:**")
     selection.metrics(
         [
-            ("Test images read correctly", f"{changed.right_before:,} → {changed.right_after:,}", of),
+            ("Right before", f"{changed.right_before:,}", of),
+            ("Right after", f"{changed.right_after:,}", of),
             ("Wrong → right", f"{len(changed.to_right):,}", of),
             ("Right → wrong", f"{len(changed.to_wrong):,}", of),
         ]
