@@ -44,12 +44,16 @@ def chart(figure: Any, alt: str, key: str, movable: bool = False) -> None:
 def legible(figure: Any, colour: str) -> Any:
     """Write a figure's axes and numbers in the page's own text colour, and return it.
 
-    Streamlit's grey for them has a contrast of 3.7 : 1 on a light page. A figure that is kept for other sessions is
-    kept once for each colour. Properties are set one by one: Plotly's `update` methods take three times as long.
+    Streamlit's grey for them has a contrast of 3.7 : 1 on a light page, and an interval's over its bar has less. A
+    figure that is kept for other sessions is kept once for each colour. Properties are set one by one: Plotly's
+    `update` methods take three times as long.
     """
     for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
         axis.tickfont.color = colour
         axis.title.font.color = colour
+    for bars in figure.select_traces({"type": "bar"}):
+        if bars.error_x.array is not None:
+            bars.error_x.color = colour
     for note in figure.layout.annotations:
         if note.font.color is None:
             note.font.color = colour

@@ -23,7 +23,7 @@ def test_bars_intervals_names_and_the_line_of_all_images() -> None:
     assert bars.text[1] == "Images, low confidence<br>20.0% misread (15.0% – 25.0%): 40 of 200 images"
     names = [note.text.replace("<br>", " ") for note in figure.layout.annotations]
     assert names == [group.name for group in GROUPS] and "<br>" in figure.layout.annotations[0].text
-    (line,) = figure.layout.shapes
-    assert line.x0 == line.x1 == 0.07
+    assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0.07, 0.07)] * 2, "one beside every bar"
+    assert [line.y0 < place < line.y1 for place, line in enumerate(figure.layout.shapes)] == [True, True]
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1], "the first group is on top"
     assert figure.layout.xaxis.range[1] >= 0.7

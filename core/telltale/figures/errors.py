@@ -24,7 +24,13 @@ LARGE_COUNT, SMALL_TYPE, USUAL_TYPE = 1_000, 9, 12  # four digits fit into a cel
 ERRORS = "misread images"
 
 
-def confusion_matrix(counts: Ids, class_names: Sequence[str], x: str = "read as", y: str = "true class") -> go.Figure:
+def confusion_matrix(
+    counts: Ids,
+    class_names: Sequence[str],
+    x: str = "read as",
+    y: str = "true class",
+    labels: Sequence[int] | None = None,
+) -> go.Figure:
     """Return a confusion matrix, true classes downwards, predicted ones across, that knows which cell was chosen.
 
     Plotly reports no click on a heat map's cell, so an invisible marker lies over each one off the diagonal; its
@@ -37,13 +43,16 @@ def confusion_matrix(counts: Ids, class_names: Sequence[str], x: str = "read as"
     class_names : sequence of str
     x, y : str
         Titles of the axes, where the counts are of something else.
+    labels : sequence of int, optional
+        What `customdata` calls the classes; their places where left out.
     """
     names = list(class_names)
     wrong = ~np.eye(len(names), dtype=bool)
     shades = np.where(wrong & (counts > 0), np.sqrt(counts), np.nan)  # a few errors stay visible beside hundreds
-    looks = {"colorscale": SHADES, "zmin": 0, "showscale": False, "xgap": 2, "ygap": 2}
+    darkest = float(np.nanmax(shades, initial=1.0))  # without it Plotly takes the fewest errors for none
+    looks = {"colorscale": SHADES, "zmin": 0, "zmax": darkest, "showscale": False, "xgap": 2, "ygap": 2}
     figure = go.Figure(go.Heatmap(x=names, y=names, z=shades, hoverinfo="skip", **looks))
-    figure.add_trace(_cells(names, counts, x, y))
+    figure.add_trace(_cells(names, counts, x, y, np.arange(len(names)) if labels is None else np.asarray(labels)))
     room = beside(names)
     styled(figure, HEIGHT, x=x, y=y, legend=0, left=room, top=room + BARE, bottom=BARE)
     if len(names) <= MOST_WRITTEN:
@@ -55,13 +64,13 @@ def confusion_matrix(counts: Ids, class_names: Sequence[str], x: str = "read as"
     return figure
 
 
-def _cells(names: list[str], counts: Ids, x: str, y: str) -> go.Scatter:
+def _cells(names: list[str], counts: Ids, x: str, y: str, labels: Ids) -> go.Scatter:
     """Return an invisible marker for every cell off the diagonal."""
     rows, columns = np.nonzero(~np.eye(len(names), dtype=bool))
     return go.Scatter(
         x=[names[column] for column in columns],
         y=[names[row] for row in rows],
-        customdata=np.stack([rows, columns], axis=1),
+        customdata=np.stack([labels[rows], labels[columns]], axis=1),
         text=[str(n) for n in counts[rows, columns]],
         mode="markers",
         marker={"symbol": "square", "size": 26 if len(names) <= MOST_WRITTEN else 6, "color": TRANSPARENT},

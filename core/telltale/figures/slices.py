@@ -63,7 +63,15 @@ def group_rates(groups: Sequence[GroupRate], overall: float) -> go.Figure:
             hovertemplate="%{text}<extra></extra>",
         )
     )
-    figure.add_vline(x=overall, line={"color": palette.NATURAL, "dash": "dash", "width": 2})
+    for place in places:  # beside each bar, and not through the names above them
+        figure.add_shape(
+            type="line",
+            x0=overall,
+            x1=overall,
+            y0=place - BAR / 2,
+            y1=place + BAR,
+            line={"color": palette.NATURAL, "dash": "dash", "width": 2},
+        )
     styled(figure, ROW * len(groups) + BELOW + 24, x="misread; dashed: all images", legend=0, left=BARE)
     figure.layout.margin.r = LAST_NUMBER
     figure.update_layout(annotations=[_name(group, place) for place, group in enumerate(groups)])
