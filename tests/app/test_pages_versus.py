@@ -98,7 +98,9 @@ def test_attacks_start_when_asked_and_are_said_with_interval_and_control(engine:
         {"bundle": "digits", "other": "second", "attack": "pgd", "images": 24, "seed": 0, "parameters": {}},
     )
     text = text_of(app)
-    assert "made on **digits** they fool **second** in 40 % (19.1 % to 63.9 %) of 20, the same perturbations on" in text
+    assert (
+        "Attacks made on **digits** fool **second** in 40 % (19.1 % to 63.9 %) of 20, the same perturbations on" in text
+    )
     assert "of all test images the models misread: digits 5 % and second 10 %" in text
     assert len(app.get("plotly_chart")) == 3
 

@@ -25,8 +25,10 @@ from telltale.analysis.results import Unavailable
 from telltale.base.errors import InputError
 from telltale.base.images import to_bytes
 from telltale.bundle.bundle import Bundle
+from telltale.kinds.density import DensityView
 from telltale.kinds.registry import KINDS
 from telltale.kinds.response import ResponseView
+from telltale.kinds.trajectory import TrajectoryView
 from telltale.models.classifier import Classifier
 from telltale_app.pages import PAGES
 
@@ -123,12 +125,13 @@ def test_it_analyses_and_says_what_it_cannot(at_hand: Built) -> None:
     missing = {name: view.reason for name, view in analysis.evidence.items() if isinstance(view, Unavailable)}
     assert missing.pop("twin") == "No second network was trained beside this classifier."
     assert {verdict.detector for verdict in analysis.verdicts} <= set(DETECTORS)
-    if at_hand.classifier.classes == 1000:
-        assert set(missing) == {"trajectory", "density"}
-        assert "have none" in missing["trajectory"] and "have fewer" in missing["density"]
-        assert {verdict.detector for verdict in analysis.verdicts} == {"knn_score", "nnif", "feature_response", "lid"}
-    else:
-        assert not missing and {verdict.detector for verdict in analysis.verdicts} == set(DETECTORS) - {"twin"}
+    assert not missing and {verdict.detector for verdict in analysis.verdicts} == set(DETECTORS)
+    references = np.isin(np.arange(at_hand.classifier.classes), bundle.training_labels)
+    assert references.all() == (at_hand.classifier.classes != 1000), "classes without references are absent"
+    for table in analysis.view(TrajectoryView).distances.values():
+        assert np.array_equal(np.isfinite(table).all(0), references)
+    counts = np.bincount(bundle.training_labels, minlength=at_hand.classifier.classes)
+    assert np.array_equal(np.isfinite(analysis.view(DensityView).log_density), counts >= 2)
     guided = analysis.view(ResponseView).method == "guided backprop"
     assert guided == (not at_hand.bundle.manifest.architecture["factory"].startswith("tokens"))
 

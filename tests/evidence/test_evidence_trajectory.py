@@ -10,7 +10,7 @@ from scipy.spatial.distance import cosine, euclidean
 from sklearn.metrics.pairwise import cosine_similarity
 
 from telltale.base.errors import InputError
-from telltale.evidence.trajectory import PIVOTS, departure_layer, find_medoid, fit_pivots, trajectories
+from telltale.evidence.trajectory import DISTANCES, PIVOTS, departure_layer, find_medoid, fit_pivots, trajectories
 from telltale.models.trace import Trace
 
 WIDTHS = (3, 5, 4)
@@ -58,9 +58,22 @@ def test_the_first_of_two_equal_points_is_their_medoid() -> None:
     np.testing.assert_array_equal(find_medoid(points[::-1]), points[1])
 
 
-def test_a_class_without_training_images_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^Every class needs a training image; class 2 has none\.$"):
-        fit_pivots(random_trace(10), np.arange(10) % 2, CLASSES)
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("pivot", PIVOTS)
+def test_a_class_without_training_images_is_absent_and_changes_nothing_for_the_others(pivot, distance) -> None:
+    labels = np.arange(30) % 2
+    few, more = fit_pivots(random_trace(30), labels, 2), fit_pivots(random_trace(30), 2 * labels, 4)
+    assert more.known.tolist() == [True, False, True, False] and few.known.all()
+    trace = random_trace(7, seed=2)
+    found = trajectories(trace, more, pivot, distance)
+    np.testing.assert_array_equal(found[:, :, [0, 2]], trajectories(trace, few, pivot, distance))
+    assert np.isnan(found[:, :, [1, 3]]).all()
+    assert departure_layer(found[0], distance, 0, 1) is None and departure_layer(found[0], distance, 3, 2) is None
+
+
+def test_pivots_of_nothing_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^Pivots need training images; there are none\.$"):
+        fit_pivots(random_trace(0), np.empty(0, dtype=np.int64), CLASSES)
 
 
 @pytest.mark.parametrize("pivot", PIVOTS)

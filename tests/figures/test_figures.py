@@ -158,7 +158,7 @@ def test_a_mark_stands_on_its_points_above_all_that_was_drawn_before() -> None:
 
 def test_every_outline_is_named_at_its_centre_above_the_points() -> None:
     circle = np.stack([np.cos(np.linspace(0, 2 * np.pi, 9)), np.sin(np.linspace(0, 2 * np.pi, 9))], axis=1)
-    figure = embedding.add_ellipses(FIGURES["map"](), [circle + 3 * i for i in range(10)], NAMES)
+    figure = embedding.add_ellipses(FIGURES["map"](), {i: circle + 3 * i for i in range(10)}, NAMES)
     labels = figure.layout.annotations
     assert [label.text for label in labels] == [f"<b>{name}</b>" for name in NAMES]
     np.testing.assert_allclose([(label.x, label.y) for label in labels], [(3 * i, 3 * i) for i in range(10)], atol=1e-9)

@@ -14,6 +14,7 @@ from telltale.figures.errors import confusion_matrix
 from telltale.figures.results.trajectory import pivot_distances
 from telltale.figures.versus import CrossingRate, crossing_bars, departure_bars
 from telltale.kinds.trajectory import NO_LAYER, TrajectoryView
+from telltale.model_errors.confusion import OUTSIDE, OUTSIDE_NAME, answered, confusion_of
 from telltale.model_errors.versus import BOTH, NEITHER, ONLY_FIRST, ONLY_SECOND, TwoAnswers
 from telltale.model_errors.versus_attacks import FEWEST, Crossing, Transfers
 from telltale_app import bundle_jobs, catalogue, emphasis, engine_client, layout, words
@@ -42,14 +43,19 @@ def choose_other(bundle: Bundle) -> Bundle | None:
         )
         return None
     name = st.selectbox(
-        f"Compare {bundle.manifest.title} ({bundle.name}) with",
+        f"Compare {title_of(bundle)} with",
         fitting,
-        format_func=lambda other: f"{catalogue.bundle(other).manifest.title} ({other})",
+        format_func=lambda other: title_of(catalogue.bundle(other)),
         key=f"versus-other-{bundle.name}",
         persist_state="session",
         width=360,
     )
     return catalogue.bundle(str(name))
+
+
+def title_of(bundle: Bundle) -> str:
+    """Return a model's title with its name, by which two of one title can be told apart."""
+    return f"{bundle.manifest.title} ({bundle.name})"
 
 
 def _fits(bundle: Bundle, name: str) -> bool:
@@ -85,9 +91,12 @@ def show_answers(bundle: Bundle, answers: TwoAnswers) -> None:
     scope = f"{bundle.id}-{answers.second_name}"
     left, right = st.columns(2, gap="medium")
     with left:
+        known = catalogue.with_references(bundle)
+        found = confusion_of(answers.first, answers.second, bundle.class_names, known)
         figure = confusion_matrix(
-            answers.confusion(len(bundle.class_names)),
-            bundle.class_names,
+            found.counts,
+            found.names,
+            labels=found.labels,
             x=f"read by {answers.second_name} as",
             y=f"read by {answers.first_name} as",
         )
@@ -104,22 +113,24 @@ def show_answers(bundle: Bundle, answers: TwoAnswers) -> None:
 
 
 def _show_differing(bundle: Bundle, answers: TwoAnswers, scope: str) -> None:
-    choice = st.segmented_control(
-        "Show", (DIFFERENT, LOST, WON, ASTRAY), default=DIFFERENT, required=True, key="versus-which"
-    )
+    choice = st.pills("Show", (DIFFERENT, LOST, WON, ASTRAY), default=DIFFERENT, required=True, key="versus-which")
     chosen = answers.differ & _masks(answers)[str(choice or DIFFERENT)]
     cell = selection.selected(CELL, scope)
     if cell is not None and len(cell) == 2:
-        chosen &= (answers.first == cell[0]) & (answers.second == cell[1])
+        known = catalogue.with_references(bundle)
+        chosen &= answered(answers.first, known, int(cell[0])) & answered(answers.second, known, int(cell[1]))
         with st.container(horizontal=True, vertical_alignment="center"):
-            first, second = (bundle.class_names[int(label)] for label in cell)
+            first, second = (OUTSIDE_NAME if label == OUTSIDE else bundle.class_names[int(label)] for label in cell)
             st.markdown(f":material/filter_alt: Only **{first}** against **{second}**.")
             st.button("Show all", icon=":material/close:", key="versus-clear", on_click=selection.clear, args=(CELL,))
     shown = answers.take(chosen)
     if not len(shown):
         st.info("No image is among these.", icon=":material/filter_alt_off:")
         return
-    st.markdown(f"**{len(shown):,}** images")
+    st.markdown(
+        f"**{len(shown):,}** images. Below each: its **true class**, and what {answers.first_name} | "
+        f"{answers.second_name} read."
+    )
     selection.thumbnails(bundle, len(shown), lambda row: _thumbnail(bundle, shown, row), "versus")
 
 
@@ -197,12 +208,12 @@ def crossing_words(found: Transfers) -> str:
         if crossing.made_on != crossing.read_by:
             low, high = crossing.fooled.interval
             said.append(
-                f"made on **{crossing.made_on}** they fool **{crossing.read_by}** in "
+                f"made on **{crossing.made_on}** fool **{crossing.read_by}** in "
                 f"{words.percent(crossing.fooled.share)} ({words.percent(low)} to {words.percent(high)}) of "
                 f"{crossing.fooled.total}, the same perturbations on other images in "
                 f"{words.percent(crossing.control.share)}"
             )
-    return f"Attacked images {'; '.join(said)}."
+    return f"Attacks {'; those '.join(said)}."
 
 
 def _show_crossings(found: Transfers, title: str) -> None:
@@ -254,7 +265,7 @@ def show_paths(other: Bundle) -> None:
     case = layout.evidence_case(TrajectoryView)
     theirs = _read_by(other, case)
     for reader in (case, theirs):
-        st.subheader(reader.bundle.manifest.title, anchor=False)
+        st.subheader(title_of(reader.bundle), anchor=False)
         try:
             own = reader.natural.view(TrajectoryView)
         except InputError as error:

@@ -33,10 +33,11 @@ class PivotDistances:
 
 
 def pivot_distances(distances: npt.NDArray[np.floating], own: int, rival: int) -> PivotDistances:
-    """Split an (L, C) table of pivot distances into two named classes and the range of the rest."""
+    """Split an (L, C) table of pivot distances into two named classes and the range of the rest that have pivots."""
     table = np.asarray(distances, dtype=np.float64)
-    others = np.delete(table, np.unique([own, rival]), axis=1)
-    rest = others if others.shape[1] else table
+    known = ~np.isnan(table).any(axis=0)
+    others = known & ~np.isin(np.arange(table.shape[1]), [own, rival])
+    rest = table[:, others if others.any() else known]
     return PivotDistances(table[:, own], table[:, rival], rest.min(axis=1), rest.max(axis=1))
 
 

@@ -12,6 +12,7 @@ from telltale.base.parameters import ParameterValue
 from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels
 from telltale.detectors.tails import TAILS, UPPER, outwardness, position, which_tails
+from telltale.evidence.density import of_predicted
 from telltale.evidence.evidence import Evidence
 
 LOG_DENSITY, CLASS_QUANTILE = "log_density", "class_quantile"
@@ -83,4 +84,4 @@ class IDefender(Detector):
 
 def _surprise(evidence: Evidence) -> npt.NDArray[np.float64]:
     """-log p(H | predicted class) in nats, shape (n,)."""
-    return -np.asarray(evidence.log_density[np.arange(len(evidence)), evidence.predictions])
+    return -of_predicted(evidence.log_density, evidence.predictions)

@@ -58,10 +58,18 @@ class KernelDensityDetector(Detector):
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         reference, bandwidth = evidence.reference, self.settings.bandwidth * self.radius_
         scores = np.empty(len(evidence))
+        present = np.unique(reference.labels)
         for c in np.unique(evidence.predictions):
             rows = evidence.predictions == c
-            points = reference.trace.hidden[reference.labels == c]
-            scores[rows] = -log_kernel_density(points, evidence.trace.hidden[rows], bandwidth)
+            # A class without images has no density: what is taken for it is as odd as it is to any class.
+            asked = [c] if c in present else present
+            densities = [
+                log_kernel_density(
+                    reference.trace.hidden[reference.labels == of], evidence.trace.hidden[rows], bandwidth
+                )
+                for of in asked
+            ]
+            scores[rows] = -np.min(densities, axis=0)
         return scores
 
     def _arrays(self) -> Arrays:

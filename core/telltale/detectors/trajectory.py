@@ -97,7 +97,7 @@ class TrajectoryDetector(Detector):
     def _fit(self, evidence: Evidence, labels: Labels) -> None:
         from telltale.detectors.sequence_networks import train_network
 
-        raw = evidence.trajectory(self.pivot, self.distance).astype(np.float64)
+        raw = self._distances(evidence).astype(np.float64)
         natural = raw[~labels.adversarial]
         self.mean_ = natural.mean(0)
         spread = natural.std(0)
@@ -117,11 +117,16 @@ class TrajectoryDetector(Detector):
         return _logits(self.network_, self._sequences(evidence))
 
     def _sequences(self, evidence: Evidence) -> npt.NDArray[np.float32]:
-        raw = evidence.trajectory(self.pivot, self.distance)
+        raw = self._distances(evidence)
         return np.asarray((raw - self.mean_) / self.scale_, dtype=np.float32)
 
+    def _distances(self, evidence: Evidence) -> npt.NDArray[np.float32]:
+        """Distances to the pivots that there are, shape (n, L, classes with references)."""
+        found, known = evidence.trajectory(self.pivot, self.distance), evidence.reference.pivots.known
+        return found if known.all() else found[:, :, known]
+
     def _network(self, evidence: Evidence) -> TrajectoryLstm | TrajectoryMlp:
-        return self._build(len(evidence.reference.layers), evidence.reference.classes)
+        return self._build(len(evidence.reference.layers), int(evidence.reference.pivots.known.sum()))
 
     def _build(self, layers: int, classes: int) -> TrajectoryLstm | TrajectoryMlp:
         from telltale.detectors.sequence_networks import build_network

@@ -19,6 +19,7 @@ Covariance: TypeAlias = Literal["full", "diag"]
 COVARIANCES: tuple[Covariance, ...] = ("full", "diag")
 RIDGE = 1e-4  # of the mean variance; without it a dead channel would have infinite density
 KEEP_RATES = (0.95, 0.99)
+FEWEST = 2  # images of a class, for a mixture
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ class ClassDensities:
     settings : MixtureSettings
     mean, axes : arrays of float64, shapes (d,) and (q, d)
         Projection: ``(hidden - mean) @ axes.T``.
-    mixtures : sequence of C fitted GaussianMixture over (n, q)
+    mixtures : sequence of fitted GaussianMixture over (n, q)
+        Of the classes in `known`, in their order.
+    known : array of bool, shape (C,), optional
+        Which classes have a mixture; all where left out.
     """
 
     def __init__(
@@ -80,11 +84,13 @@ class ClassDensities:
         mean: npt.NDArray[np.float64],
         axes: npt.NDArray[np.float64],
         mixtures: Sequence[GaussianMixture],
+        known: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.settings = settings
         self.mean = mean
         self.axes = axes
         self.mixtures = tuple(mixtures)
+        self.known = np.ones(len(self.mixtures), dtype=np.bool_) if known is None else known
 
     @classmethod
     def fit(
@@ -95,7 +101,7 @@ class ClassDensities:
         settings: MixtureSettings,
         seed: int,
     ) -> ClassDensities:
-        """Fit on training images grouped by true class.
+        """Fit on training images grouped by true class; classes with fewer than `FEWEST` of them get no mixture.
 
         Parameters
         ----------
@@ -108,22 +114,33 @@ class ClassDensities:
         Raises
         ------
         InputError
-            If a class has fewer images than the mixture has components.
+            If one of the others has fewer images than the mixture has components, or there is none.
         """
+        known = enough(labels, classes)
+        if not known.any():
+            raise InputError(f"No class has {FEWEST} training images, which a mixture needs.")
         pca = PCA(n_components=settings.dimensions, svd_solver="full").fit(hidden.astype(np.float64))
         projected = pca.transform(hidden.astype(np.float64))
-        mixtures = [_fit_mixture(projected[labels == c], settings, seed) for c in range(classes)]
+        mixtures = [_fit_mixture(projected[labels == c], settings, seed) for c in np.flatnonzero(known)]
         # The order of float additions depends on memory layout: what is used now is what a bundle restores.
-        return cls.from_arrays(cls(settings, pca.mean_, pca.components_, mixtures).to_arrays())
+        return cls.from_arrays(cls(settings, pca.mean_, pca.components_, mixtures, known).to_arrays())
 
     def project(self, hidden: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Project hidden states (n, d) to the modelled subspace (n, q)."""
         return np.asarray(np.einsum("nd,qd->nq", hidden.astype(np.float64) - self.mean, self.axes), dtype=np.float64)
 
     def log_density(self, hidden: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Return log p(H | class) in nats, shape (n, C), for hidden states of shape (n, d)."""
+        """Return log p(H | class) in nats, shape (n, C), for hidden states of shape (n, d).
+
+        It is -inf for classes without a mixture: nothing is usual for them.
+        """
         projected = self.project(hidden)
-        return np.stack([m.score_samples(projected) for m in self.mixtures], axis=1)
+        found = np.stack([m.score_samples(projected) for m in self.mixtures], axis=1)
+        if self.known.all():
+            return found
+        everything = np.full((len(hidden), len(self.known)), -np.inf)
+        everything[:, self.known] = found
+        return everything
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return everything that `from_arrays` needs."""
@@ -135,6 +152,8 @@ class ClassDensities:
             "covariances": np.stack([m.covariances_ for m in self.mixtures]),
             "precisions_cholesky": np.stack([m.precisions_cholesky_ for m in self.mixtures]),
         }
+        if not self.known.all():
+            arrays["known"] = self.known.astype(np.float64)
         return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
 
     @classmethod
@@ -144,14 +163,36 @@ class ClassDensities:
         components, dimensions = arrays["means"].shape[1:]
         settings = MixtureSettings(int(components), covariance, int(dimensions))
         mixtures = [_restore_mixture(arrays, c, settings) for c in range(len(arrays["means"]))]
-        return cls(settings, arrays["mean"], arrays["axes"], mixtures)
+        known = arrays["known"] > 0.0 if "known" in arrays else None
+        return cls(settings, arrays["mean"], arrays["axes"], mixtures, known)
+
+
+def enough(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.bool_]:
+    """Return which classes have the `FEWEST` images that a mixture needs, shape (C,)."""
+    return np.asarray(np.bincount(labels, minlength=classes) >= FEWEST)
+
+
+def of_predicted(log_density: npt.NDArray[np.float64], predictions: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return log p(H | predicted class), shape (n,); that of the least likely class where the predicted one has none.
+
+    So a detector can judge what is taken for a class without reference images: as odd as it is to any class.
+    """
+    own = log_density[np.arange(len(predictions)), predictions]
+    if np.isfinite(own).all():
+        return np.asarray(own)
+    least = np.where(np.isfinite(log_density), log_density, np.inf).min(1)
+    return np.where(np.isfinite(own), own, least)
 
 
 def held_out_log_density(
     densities: ClassDensities, hidden: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
 ) -> float:
-    """Mean log p(H | true class) in nats on images that the mixtures have not seen: what K is chosen by."""
-    return float(densities.log_density(hidden)[np.arange(len(labels)), labels].mean())
+    """Mean log p(H | true class) in nats on images that the mixtures have not seen: what K is chosen by.
+
+    Images of classes without a mixture say nothing; -inf where there are no others.
+    """
+    own = densities.log_density(hidden)[np.arange(len(labels)), labels][densities.known[labels]]
+    return float(own.mean()) if len(own) else -np.inf
 
 
 def class_thresholds(
@@ -170,9 +211,14 @@ def class_thresholds(
     -------
     array of float64, shape (C,)
         The (1 - keep) quantile of log p(H | c) over the images predicted as c, rounded down to one of them, so
-        that at least `keep` of them pass; over all images' own predicted class where a class has none.
+        that at least `keep` of them pass; over all images' own predicted class where a class has none. Images
+        predicted as a class without a mixture are left out; infinite where no other is left.
     """
     own = log_density[np.arange(len(predictions)), predictions]
+    known = np.isfinite(own)
+    if not known.any():
+        return np.full(log_density.shape[1], np.inf)
+    own, predictions = own[known], predictions[known]
     groups = [own[predictions == c] for c in range(log_density.shape[1])]
     return np.array([np.quantile(group if group.size else own, 1.0 - keep, method="lower") for group in groups])
 
@@ -195,7 +241,7 @@ def density_chart(
     Returns
     -------
     DensityChart, dict of arrays
-        The chart, and everything the bundle's density map stores.
+        The chart, and everything the bundle's density map stores: NaN for classes without a mixture.
     """
     pca = PCA(2, svd_solver="full").fit(hidden.astype(np.float64))
     thresholds = np.stack([class_thresholds(log_density, predictions, keep) for keep in KEEP_RATES])
@@ -205,8 +251,10 @@ def density_chart(
     return chart, {
         "points": points,
         "labels": labels,
-        "means": np.stack([g.mean(0) for g in groups]),
-        "covariances": np.stack([np.cov(g, rowvar=False) for g in groups]),
+        "means": np.stack([g.mean(0) if len(g) >= FEWEST else np.full(2, np.nan) for g in groups]),
+        "covariances": np.stack(
+            [np.cov(g, rowvar=False) if len(g) >= FEWEST else np.full((2, 2), np.nan) for g in groups]
+        ),
         **vars(chart),
     }
 
@@ -220,7 +268,7 @@ def keep_rate(
 
 
 def _fit_mixture(points: npt.NDArray[np.float64], settings: MixtureSettings, seed: int) -> GaussianMixture:
-    if len(points) < max(2, settings.components):
+    if len(points) < max(FEWEST, settings.components):
         raise InputError(f"A class has {len(points)} training images; {settings.components} components need more.")
     mixture = GaussianMixture(
         settings.components,

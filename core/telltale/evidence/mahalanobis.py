@@ -27,6 +27,7 @@ class TiedGaussian:
     Attributes
     ----------
     means : array of float64, shape (C, d)
+        Of the classes that have training images, in their order.
     whitening : array of float64, shape (d, r)
         W with W W^T = the pseudo-inverse of the covariance, whose r eigenvalues are not negligible.
     """
@@ -35,7 +36,7 @@ class TiedGaussian:
     whitening: Floats
 
     @classmethod
-    def fit(cls, activations: Activations, labels: npt.NDArray[np.int64], classes: int) -> TiedGaussian:
+    def fit(cls, activations: Activations, labels: npt.NDArray[np.int64]) -> TiedGaussian:
         """Fit to the training activations (N, d) of one layer, grouped by true class (Eq. 1 of the paper).
 
         The covariance of all images around their own class's mean is divided by N. Activations may be mapped from a
@@ -44,19 +45,19 @@ class TiedGaussian:
         Raises
         ------
         InputError
-            If a class has no training image.
+            If no class has a training image.
         """
-        counts = np.bincount(labels, minlength=classes)
-        if not counts.all():
-            raise InputError(f"Every class needs a training image; class {int(counts.argmin())} has none.")
+        if not len(labels):
+            raise InputError("Class means need training images; there are none.")
+        present, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
         parts = [slice(start, start + CHUNK) for start in range(0, len(labels), CHUNK)]
-        sums = np.zeros((classes, activations.shape[1]))
+        sums = np.zeros((len(present), activations.shape[1]))
         for part in parts:
-            sums += np.eye(classes)[labels[part]].T @ activations[part]
+            sums += np.eye(len(present))[places[part]].T @ activations[part]
         means = sums / counts[:, None]
         covariance = np.zeros((activations.shape[1],) * 2)
         for part in parts:
-            centred = activations[part] - means[labels[part]]
+            centred = activations[part] - means[places[part]]
             covariance += centred.T @ centred / len(labels)
         return cls(means, _whitening(covariance))
 
@@ -74,9 +75,9 @@ class TiedGaussians:
     layers: tuple[TiedGaussian, ...]
 
     @classmethod
-    def fit(cls, trace: Trace, labels: npt.NDArray[np.int64], classes: int) -> TiedGaussians:
+    def fit(cls, trace: Trace, labels: npt.NDArray[np.int64]) -> TiedGaussians:
         """Fit to the trace of the training images; see `TiedGaussian.fit`."""
-        return cls(tuple(TiedGaussian.fit(a, labels, classes) for a in trace.activations))
+        return cls(tuple(TiedGaussian.fit(a, labels) for a in trace.activations))
 
     def scores(self, trace: Trace) -> Floats:
         """Return per layer the score of the nearest class, max_c -1/2 d^2 (Eq. 2 of the paper), shape (n, L)."""

@@ -113,7 +113,7 @@ class Reference:
     def gaussians(self) -> TiedGaussians:
         """Class means with one tied covariance per layer; fitted on first use."""
         if self._gaussians is None:
-            self._gaussians = TiedGaussians.fit(self.trace, self.labels, self.classes)
+            self._gaussians = TiedGaussians.fit(self.trace, self.labels)
         return self._gaussians
 
     def describe_indices(self) -> dict[str, dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -27,10 +28,16 @@ class Pivots:
     centroid, medoid : tuple of L arrays of float32, shape (C, d_l)
         Mean of the class's training activations; training activation with the least summed Euclidean distance to
         the rest of its class (Euclidean also where trajectories are then measured by cosine, as its authors do).
+        NaN for a class without training images.
     """
 
     centroid: tuple[npt.NDArray[np.float32], ...]
     medoid: tuple[npt.NDArray[np.float32], ...]
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Which classes have pivots, shape (C,)."""
+        return np.asarray(~np.isnan(self.centroid[0]).any(1))
 
     def of(self, pivot: PivotKind) -> tuple[npt.NDArray[np.float32], ...]:
         """Return the pivots of one kind."""
@@ -49,15 +56,24 @@ def fit_pivots(trace: Trace, labels: npt.NDArray[np.int64], classes: int) -> Piv
     Raises
     ------
     InputError
-        If a class has no training image.
+        If no class has a training image.
     """
-    groups = [labels == c for c in range(classes)]
-    for c, group in enumerate(groups):
-        if not group.any():
-            raise InputError(f"Every class needs a training image; class {c} has none.")
-    centroid = tuple(np.stack([a[g].mean(0) for g in groups]) for a in trace.activations)
-    medoid = tuple(np.stack([find_medoid(a[g]) for g in groups]) for a in trace.activations)
+    groups = [np.flatnonzero(labels == c) for c in range(classes)]
+    if not any(map(len, groups)):
+        raise InputError("Pivots need training images; there are none.")
+    centroid = tuple(_of_groups(a, groups, lambda points: points.mean(0)) for a in trace.activations)
+    medoid = tuple(_of_groups(a, groups, find_medoid) for a in trace.activations)
     return Pivots(centroid, medoid)
+
+
+def _of_groups(
+    activations: npt.NDArray[np.float32],
+    groups: Sequence[npt.NDArray[np.int64]],
+    pivot: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]],
+) -> npt.NDArray[np.float32]:
+    """Return one pivot a group, shape (C, d); NaN where a group is empty."""
+    absent = np.full(activations.shape[1], np.nan, dtype=np.float32)
+    return np.stack([pivot(activations[group]) if len(group) else absent for group in groups])
 
 
 def find_medoid(points: npt.NDArray[np.float32], chunk: int = 512) -> npt.NDArray[np.float32]:
@@ -72,7 +88,8 @@ def trajectories(trace: Trace, pivots: Pivots, pivot: PivotKind, distance: Dista
     Returns
     -------
     array of float32, shape (n, L, C)
-        Euclidean distances, or cosine similarities (0 where an activation or a pivot is the zero vector).
+        Euclidean distances, or cosine similarities (0 where an activation or a pivot is the zero vector); NaN for
+        classes without a pivot.
     """
     measure = _euclidean if distance == "l2" else _cosine_similarity
     layers = [measure(a, p) for a, p in zip(trace.activations, pivots.of(pivot), strict=True)]
@@ -96,7 +113,8 @@ def departure_layer(
     -------
     int or None
         First layer from which, to the last layer, the predicted class's pivot is nearer than the original's;
-        None where the class did not change or the path never ends nearer to the predicted class.
+        None where the class did not change, the path never ends nearer to the predicted class, or one of the two
+        has no pivot.
     """
     if original == predicted:
         return None

@@ -12,9 +12,9 @@ Ids = npt.NDArray[np.int64]
 
 
 def limits(*tables: npt.NDArray[np.floating], margin: float = 0.05) -> tuple[float, float]:
-    """Return one axis range that holds every value of several arrays, with a margin."""
-    low = min(float(np.min(table)) for table in tables)
-    high = max(float(np.max(table)) for table in tables)
+    """Return one axis range that holds every value of several arrays, NaN apart, with a margin."""
+    low = min(float(np.nanmin(table)) for table in tables)
+    high = max(float(np.nanmax(table)) for table in tables)
     space = margin * (high - low) or 1.0
     return low - space, high + space
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -38,10 +38,10 @@ def training_map(
         Rows that the legend takes where the map is usually shown.
     """
     figure = go.Figure()
-    drawn = evenly(len(points), MOST_POINTS)
+    present, drawn = np.unique(labels).tolist(), evenly(len(points), MOST_POINTS)
     points, labels, ids = points[drawn], labels[drawn], ids[drawn]
-    for index, name in enumerate(class_names):
-        chosen = labels == index
+    for index in present:
+        name, chosen = class_names[index], labels == index
         look = {"color": palette.class_colour(index), "symbol": palette.class_symbol(index)}
         figure.add_trace(
             go.Scatter(
@@ -84,12 +84,12 @@ def mark(
     return figure
 
 
-def add_ellipses(figure: go.Figure, outlines: Sequence[Points], class_names: Sequence[str]) -> go.Figure:
-    """Draw one closed outline per class over a map and return it."""
-    for index, (outline, name) in enumerate(zip(outlines, class_names, strict=True)):
+def add_ellipses(figure: go.Figure, outlines: Mapping[int, Points], class_names: Sequence[str]) -> go.Figure:
+    """Draw one closed outline per class, by its label, over a map and return it."""
+    for index, outline in outlines.items():
         figure.add_trace(
             go.Scatter(
-                name=f"class {name}",
+                name=f"class {class_names[index]}",
                 x=outline[:, 0],
                 y=outline[:, 1],
                 mode="lines",
@@ -98,9 +98,10 @@ def add_ellipses(figure: go.Figure, outlines: Sequence[Points], class_names: Seq
                 hoverinfo="skip",
             )
         )
-    for outline, name in zip(outlines, class_names, strict=True):
+    for index, outline in outlines.items():
         x, y = outline[:-1].mean(axis=0)
+        text = f"<b>{class_names[index]}</b>"
         figure.add_annotation(
-            x=x, y=y, text=f"<b>{name}</b>", showarrow=False, font=palette.LABEL_FONT, bgcolor=palette.LABEL_GROUND
+            x=x, y=y, text=text, showarrow=False, font=palette.LABEL_FONT, bgcolor=palette.LABEL_GROUND
         )
     return figure

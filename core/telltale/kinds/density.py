@@ -19,12 +19,13 @@ from telltale.evidence.density import (
     DensityChart,
     MixtureSettings,
     density_chart,
+    enough,
     held_out_log_density,
     keep_rate,
 )
 from telltale.evidence.evidence import Evidence
 from telltale.kinds.kind import Finished, Finishing, Fitting, Kind, Seen, Stored, opened
-from telltale.kinds.needs import SEVERAL_PER_CLASS
+from telltale.kinds.needs import SEVERAL_OF_A_CLASS
 
 DENSITY_MAP_FILE = "density_map.safetensors"
 COMPONENTS = (1, 2, 3, 5)
@@ -39,7 +40,7 @@ class DensityView:
     Attributes
     ----------
     log_density : array of float64, shape (C,)
-        log p(H | class) in nats.
+        log p(H | class) in nats; -inf for classes with too few reference images.
     thresholds : mapping of float to array of float64, shape (C,)
         Per-class rejection threshold TH_c, keyed by the nominal keep rate (0.95, 0.99).
     position : array of float32, shape (2,)
@@ -57,7 +58,7 @@ class DensityKind(Kind):
 
     name = DensityView.kind
     title = "Hidden-state density"
-    needs = (SEVERAL_PER_CLASS,)
+    needs = (SEVERAL_OF_A_CLASS,)
 
     def prepare(self, fitting: Fitting) -> Work[Any] | None:
         """Fit mixtures of every shape."""
@@ -111,7 +112,8 @@ class DensityKind(Kind):
 
     def columns(self, evidence: Evidence) -> dict[str, npt.NDArray[np.float64]]:
         """Return the log density under the predicted class."""
-        return {LOG_DENSITY: evidence.log_density[np.arange(len(evidence)), evidence.predictions]}
+        own = evidence.log_density[np.arange(len(evidence)), evidence.predictions]
+        return {LOG_DENSITY: np.where(np.isfinite(own), own, np.nan)}
 
     def view(self, seen: Seen) -> DensityView:
         """Return the log density under every class, beside the thresholds."""
@@ -138,10 +140,14 @@ def _fit(job: _Job) -> None:
 
 
 def shapes(fitting: Fitting) -> list[MixtureSettings]:
-    """Return the mixtures that are compared: those that the smallest class has images for, the largest first."""
+    """Return the mixtures that are compared: those that the smallest class has images for, the largest first.
+
+    Classes that get no mixture do not count.
+    """
     hidden = fitting.trace.hidden
     dimensions = min(hidden.shape[1], len(hidden) - 1)
-    least = int(np.bincount(fitting.labels, minlength=fitting.classes).min())
+    counts = np.bincount(fitting.labels, minlength=fitting.classes)
+    least = int(counts[enough(fitting.labels, fitting.classes)].min())
     fitting_components = sorted((k for k in COMPONENTS if k <= least), reverse=True)
     return [MixtureSettings(k, c, dimensions) for c in COVARIANCES for k in fitting_components]
 

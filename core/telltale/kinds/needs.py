@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from telltale.evidence.density import FEWEST, enough
 from telltale.kinds.kind import Fitting, Need
 
-LEAST_FOR_A_MIXTURE = 2
+LEAST_CLASSES = 2
 
 
 def _head(fitting: Fitting) -> str | None:
     return fitting.head_problem
 
 
-def _every_class(fitting: Fitting) -> str | None:
-    counts = np.bincount(fitting.labels, minlength=fitting.classes)
-    empty = np.flatnonzero(counts == 0)
-    if not len(empty):
+def _two_classes(fitting: Fitting) -> str | None:
+    found = len(np.unique(fitting.labels))
+    if found >= LEAST_CLASSES:
         return None
-    return f"Every class needs a training image as reference; {len(empty)} of {fitting.classes} have none."
+    return f"Labelled reference images of at least {LEAST_CLASSES} classes would bring it; there are those of {found}."
 
 
-def _several_per_class(fitting: Fitting) -> str | None:
-    counts = np.bincount(fitting.labels, minlength=fitting.classes)
-    few = int((counts < LEAST_FOR_A_MIXTURE).sum())
-    if not few:
+def _a_mixture(fitting: Fitting) -> str | None:
+    if enough(fitting.labels, fitting.classes).any():
         return None
-    return (
-        f"Every class needs {LEAST_FOR_A_MIXTURE} training images as references; {few} of {fitting.classes} have fewer."
-    )
+    return f"A class with at least {FEWEST} labelled reference images would bring it; none has as many."
 
 
 LINEAR_HEAD = Need(_head)
-REFERENCES_PER_CLASS = Need(_every_class)
-SEVERAL_PER_CLASS = Need(_several_per_class)
+REFERENCES_OF_CLASSES = Need(_two_classes)
+SEVERAL_OF_A_CLASS = Need(_a_mixture)

@@ -23,7 +23,7 @@ from telltale.evidence.trajectory import (
     fit_pivots,
 )
 from telltale.kinds.kind import Finished, Finishing, Fitting, Kind, Seen, Stored
-from telltale.kinds.needs import REFERENCES_PER_CLASS
+from telltale.kinds.needs import REFERENCES_OF_CLASSES
 from telltale.scores.calibration import Calibration
 
 RUNNING_FILE = "running_calibration.safetensors"
@@ -39,7 +39,7 @@ class TrajectoryView:
     layers : tuple of str, length L
     distances : mapping of (pivot, distance) to array of float32, shape (L, C)
         For pivot in {"centroid", "medoid"} and distance in {"l2", "cosine"}. ``cosine`` is a similarity:
-        larger is nearer.
+        larger is nearer. NaN for classes without reference images.
     pivot, distance : str
         The variant that the trajectory detector uses.
     suspicion : array of float64, shape (L,)
@@ -75,7 +75,7 @@ class TrajectoryKind(Kind):
 
     name = TrajectoryView.kind
     title = "Trajectory"
-    needs = (REFERENCES_PER_CLASS,)
+    needs = (REFERENCES_OF_CLASSES,)
     followed = True
 
     def fit(self, fitting: Fitting) -> Pivots:

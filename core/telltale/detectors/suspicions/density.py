@@ -7,7 +7,7 @@ import math
 import torch
 
 from telltale.detectors.idefender import LOG_DENSITY, IDefender
-from telltale.detectors.suspicions.suspicion import Suspicion, view
+from telltale.detectors.suspicions.suspicion import Suspicion, View, view
 from telltale.detectors.suspicions.tails import NaturalValues
 from telltale.detectors.tails import UPPER
 from telltale.evidence.density import ClassDensities
@@ -31,16 +31,32 @@ class MixtureDensities:
         diagonal = self._roots.diagonal(dim1=-2, dim2=-1) if self._full else self._roots
         constant = -0.5 * self._means.shape[-1] * math.log(2.0 * math.pi)
         self._offsets = arrays["weights"].log() + diagonal.log().sum(-1) + constant
+        self._known = torch.from_numpy(densities.known)
 
     def log_density(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return log p(H | class) in nats, float64, shape (n, C), for hidden states of shape (n, d)."""
+        """Return log p(H | class) in nats, float64, shape (n, C), for hidden states of shape (n, d); see the original.
+
+        It is -inf for classes without a mixture.
+        """
         projected = (hidden.double() - self._mean) @ self._axes.T
         differences = projected[:, None, None] - self._means
         if self._full:
             standard = torch.einsum("nckq,ckqr->nckr", differences, self._roots)
         else:
             standard = differences * self._roots
-        return torch.logsumexp(self._offsets - 0.5 * standard.square().sum(-1), dim=-1)
+        found = torch.logsumexp(self._offsets - 0.5 * standard.square().sum(-1), dim=-1)
+        if self._known.all():
+            return found
+        nothing = torch.full((len(hidden), len(self._known)), -torch.inf, dtype=found.dtype)
+        return nothing.index_copy(1, torch.nonzero(self._known)[:, 0], found)
+
+    def of_predicted(self, seen: View) -> torch.Tensor:
+        """Return what `telltale.evidence.density.of_predicted` does, shape (n,)."""
+        found = self.log_density(seen.hidden)
+        own = seen.of_predicted(found)
+        if self._known.all():
+            return own
+        return torch.where(self._known[seen.predictions], own, found[:, self._known].amin(1))
 
 
 def density_suspicion(classifier: Classifier, reference: Reference, detector: IDefender) -> Suspicion:
@@ -52,7 +68,7 @@ def density_suspicion(classifier: Classifier, reference: Reference, detector: ID
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
         seen = view(classifier, images)
-        surprise = -seen.of_predicted(densities.log_density(seen.hidden))
+        surprise = -densities.of_predicted(seen)
         if raw:
             return surprise
         places = [n.position(surprise) if upper else n.outwardness(surprise) for n in natural]

@@ -18,13 +18,21 @@ def kernel_suspicion(classifier: Classifier, reference: Reference, detector: Ker
     points = torch.from_numpy(reference.trace.hidden).double()
     labels = torch.from_numpy(reference.labels)
     sizes = torch.bincount(labels, minlength=reference.classes).double()
+    present = torch.nonzero(sizes)[:, 0].tolist()
     bandwidth = detector.settings.bandwidth * detector.radius_
     constant = 0.5 * points.shape[1] * math.log(2.0 * math.pi * bandwidth**2)
 
     def suspicion(images: torch.Tensor) -> torch.Tensor:
         seen = view(classifier, images)
         exponents = squared_distances(seen.hidden.double(), points) / (-2.0 * bandwidth**2)
-        own = exponents.masked_fill(labels != seen.predictions[:, None], -torch.inf)
-        return sizes[seen.predictions].log() + constant - own.logsumexp(1)
+        outside = sizes[seen.predictions] == 0
+        others = (labels != seen.predictions[:, None]) & ~outside[:, None]
+        own = exponents.masked_fill(others, -torch.inf)
+        suspicions = sizes[seen.predictions].clamp(min=1.0).log() + constant - own.logsumexp(1)
+        if not outside.any():
+            return suspicions
+        # A class without images has no density: what is taken for it is as odd as it is to any class.
+        odd = [sizes[c].log() + constant - exponents[:, labels == c].logsumexp(1) for c in present]
+        return torch.where(outside, torch.stack(odd).amax(0), suspicions)
 
     return suspicion

@@ -13,7 +13,8 @@ from telltale.models.classifier import Classifier
 
 def trajectory_suspicion(classifier: Classifier, reference: Reference, detector: TrajectoryDetector) -> Suspicion:
     """Return the network's logit, which is the detector's score."""
-    pivots = [torch.from_numpy(p).double() for p in reference.pivots.of(detector.pivot)]
+    known = reference.pivots.known
+    pivots = [torch.from_numpy(p[known]).double() for p in reference.pivots.of(detector.pivot)]
     mean, scale = torch.from_numpy(detector.mean_), torch.from_numpy(detector.scale_)
     measure = _euclidean if detector.distance == "l2" else _cosine_similarity
     network = detector.network_

@@ -21,16 +21,18 @@ FAINT = 0.25
 
 
 def class_densities(shown: Shown, class_names: Sequence[str]) -> go.Figure:
-    """Return log p(H | class) of each image, against every class's thresholds."""
+    """Return log p(H | class) of each image, against every class's thresholds; classes without a mixture are absent."""
     images = [
         (name, analysis.view(DensityView).log_density, palette.IMAGE_COLOURS[name], palette.IMAGE_SYMBOLS[name])
         for name, analysis in shown
     ]
+    known = np.flatnonzero(np.isfinite(images[0][1]))
     thresholds = [
-        (f"threshold keeping {percent(keep)}", values)
+        (f"threshold keeping {percent(keep)}", values[known])
         for keep, values in sorted(shown[0][1].view(DensityView).thresholds.items())
     ]
-    return density.class_densities(class_names, images, thresholds)
+    drawn = [(name, values[known], colour, symbol) for name, values, colour, symbol in images]
+    return density.class_densities([class_names[int(c)] for c in known], drawn, thresholds)
 
 
 def class_map(bundle: Bundle) -> go.Figure:
@@ -39,7 +41,8 @@ def class_map(bundle: Bundle) -> go.Figure:
     figure = training_map(
         np.asarray(places.points), np.asarray(places.labels), bundle.splits.train, bundle.class_names, opacity=FAINT
     )
-    outlines = [curves.ellipse(m, c) for m, c in zip(places.means, places.covariances, strict=True)]
+    known = np.flatnonzero(np.isfinite(places.means).all(1))  # the others have too few images for an outline
+    outlines = {int(c): curves.ellipse(places.means[c], places.covariances[c]) for c in known}
     return add_ellipses(figure, outlines, bundle.class_names)
 
 
