@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 import telltale.attacks.registry as attack_registry
 import telltale.bundle as bundles
 import telltale.bundle.summary as summaries
@@ -71,6 +74,21 @@ def unseen_words(bundle: Bundle) -> str:
     if bundle.manifest.notes.get("own_classifier"):
         return "that are none of its references (what it has learned from is not known here)"
     return "that it has not learned from"
+
+
+def with_references(bundle: Bundle) -> npt.NDArray[np.bool_]:
+    """Return which classes have a reference image, shape (C,); a network may know many more than its images show."""
+    return np.isin(np.arange(len(bundle.class_names)), bundle.training_labels)
+
+
+def outside_words(bundle: Bundle, label: int) -> str:
+    """Say that there is no reference image of a class; empty where there is one."""
+    if (bundle.training_labels == label).any():
+        return ""
+    return (
+        f"**{bundle.class_names[label]}** is outside this model's images: none of its references has that class, so "
+        "nothing here can be compared with it. Reference images of it would change that."
+    )
 
 
 def detector_settings(bundle: Bundle, name: str) -> Mapping[str, ParameterValue]:

@@ -46,6 +46,8 @@ def comparison(case: CaseAnalysis) -> None:
 def _reading(title: str, case: CaseAnalysis, analysis: Analysis, colour: str, key: str) -> None:
     prediction = analysis.prediction
     st.markdown(f"**{title}**: read as **{prediction.name}**")
+    if said := catalogue.outside_words(case.bundle, prediction.label):
+        st.caption(f":material/folder_off: {said}")
     pictures.show(
         analysis.image,
         alt=f"{title} image ({image_words(case.case.image)}), read as {prediction.name} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -13,6 +14,7 @@ from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
 
 if TYPE_CHECKING:
+    from telltale.analysis.results import Analysis
     from telltale.bundle import Bundle
 
 
@@ -22,6 +24,12 @@ def density_words(case: CaseAnalysis) -> str:
     for image, analysis in case.views():
         label = analysis.prediction.label
         value = float(analysis.view(DensityView).log_density[label])
+        if not math.isfinite(value):
+            said = catalogue.outside_words(case.bundle, label) or (
+                f"Class **{analysis.prediction.name}** has too few reference images for a density."
+            )
+            sentences.append(f"The {image} image: :material/folder_off: {said}")
+            continue
         keep = max(analysis.view(DensityView).thresholds, default=None)
         if keep is None:
             sentences.append(f"The {image} image has log density {value:.1f} for its predicted class.")
@@ -51,12 +59,16 @@ def show_class_densities(case: CaseAnalysis) -> None:
     figure = class_densities(case.views(), case.bundle.class_names)
     said = words.listed(
         [
-            f"{image} {float(analysis.view(DensityView).log_density[analysis.prediction.label]):.1f} nats for its "
-            f"predicted class {analysis.prediction.name}"
+            f"{image} {_nats(analysis)} for its predicted class {analysis.prediction.name}"
             for image, analysis in case.views()
         ]
     )
     layout.chart(figure, f"Log density per class: {said}", "class-densities")
+
+
+def _nats(analysis: Analysis) -> str:
+    value = float(analysis.view(DensityView).log_density[analysis.prediction.label])
+    return f"{value:.1f} nats" if math.isfinite(value) else "no density"
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from telltale.figures.errors import confusion_matrix, errors_map
+from telltale.model_errors.confusion import OUTSIDE, OUTSIDE_NAME, answered, confusion_of
 from telltale.model_errors.evaluated import Evaluated
 from telltale_app import catalogue, layout, words
 from telltale_app.panels import selection
@@ -29,7 +30,8 @@ SPLITS = {"test": "Test", "calibration": "Calibration", "fit": "Fitting"}
 def filters(errors: Errors) -> Mask:
     """Draw the filters and return which errors pass them, shape (n,)."""
     bundle, wrong = errors.bundle, errors.wrong
-    classes = list(range(len(bundle.class_names)))
+    held_out = errors.evaluated
+    classes = np.unique(np.concatenate([held_out.labels, held_out.predictions])).tolist()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         splits = st.pills(
             "Split",
@@ -74,13 +76,18 @@ def show_confusion(errors: Errors) -> None:
         CELL,
         bundle.id,
     )
-    st.caption("Rows are true classes, columns what the model says. Choose a cell to see its images.")
+    said = "Rows are true classes, columns what the model says. Choose a cell to see its images."
+    if not catalogue.with_references(bundle).all():
+        said += f" *{OUTSIDE_NAME.capitalize()}* are all classes without a reference image here."
+    st.caption(said)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _confusion(_evaluated: Evaluated, _bundle: Bundle, bundle_id: str, colour: str) -> go.Figure:  # noqa: ARG001
-    counts = _evaluated.confusion(len(_bundle.class_names))
-    return layout.legible(confusion_matrix(counts, _bundle.class_names), colour)
+    found = confusion_of(
+        _evaluated.labels, _evaluated.predictions, _bundle.class_names, catalogue.with_references(_bundle)
+    )
+    return layout.legible(confusion_matrix(found.counts, found.names, labels=found.labels), colour)
 
 
 def show_map(errors: Errors) -> None:
@@ -142,8 +149,10 @@ def chosen_errors(errors: Errors, passing: Mask) -> Mask:
     cell, lasso = selection.selected(CELL, scope), selection.selected(LASSO, scope)
     chosen = passing.copy()
     if cell is not None and len(cell) == 2:
-        chosen &= (wrong.labels == cell[0]) & (wrong.predictions == cell[1])
-        said.append(f"**{errors.name(int(cell[0]))}** read as **{errors.name(int(cell[1]))}**")
+        known = catalogue.with_references(errors.bundle)
+        chosen &= answered(wrong.labels, known, int(cell[0])) & answered(wrong.predictions, known, int(cell[1]))
+        true, read = (OUTSIDE_NAME if label == OUTSIDE else errors.name(int(label)) for label in cell)
+        said.append(f"**{true}** read as **{read}**")
     if lasso is not None:
         chosen &= np.isin(wrong.ids, lasso)
         said.append("inside the lasso")

@@ -137,7 +137,8 @@ def _departure_words(errors: Errors, reasons: ErrorReasons, row: int, read: str)
         return ""
     layer, count = int(reasons["departures"][row]), len(errors.bundle.layers)
     if layer == NO_LAYER:
-        return f"Its path through the layers never ends nearer to {read}: the last layer alone decides."
+        outside = catalogue.outside_words(errors.bundle, int(errors.wrong.predictions[row]))
+        return outside or f"Its path through the layers never ends nearer to {read}: the last layer alone decides."
     return f"From **{errors.layer(layer)}** (layer {layer + 1} of {count}) on it stays nearer to {read}."
 
 

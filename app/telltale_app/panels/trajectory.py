@@ -33,6 +33,10 @@ def departure_words(case: CaseAnalysis, variant: Variant) -> tuple[str, str | No
     """Return where the attacked path leaves the original class, in words, and the layer's name."""
     names = case.bundle.class_names
     own = case.natural.prediction.label
+    read = [own] if case.rival is None else [own, case.rival]
+    outside = [said for label in read if (said := catalogue.outside_words(case.bundle, label))]
+    if outside:
+        return f":material/folder_off: {' '.join(outside)}", None
     if case.attacked is None or case.rival is None:
         return f"The path ends at class **{names[own]}**, the one that is predicted; there is no departure.", None
     index = departure(case.views(), variant)
