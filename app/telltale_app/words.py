@@ -8,6 +8,7 @@ from typing import Literal
 
 from telltale.analysis.results import SavedReading
 from telltale.scores import titles
+from telltale.scores.calibration import fewest_images
 from telltale.scores.titles import kind_title, verdict_title
 from telltale.scores.titles import listed as listed
 from telltale.scores.titles import number as number
@@ -100,6 +101,17 @@ def headline(noticing: int, calibrated: int, alpha: float, attacked: bool) -> st
         return f"No detector is calibrated for this model, so none can judge {image}."
     verb = "notices" if noticing == 1 else "notice"
     return f"{noticing} of {calibrated} detectors {verb} {image}, at {percent(alpha)} false alarms."
+
+
+def too_few(verdicts: Sequence[Verdict], alpha: float) -> str:
+    """Say what would bring a verdict at a rate, where too few natural images are held out for it; empty elsewhere."""
+    few = [v.n_calibration for v in verdicts if v.adversarial is None and v.p_value is not None]
+    if not few:
+        return ""
+    return (
+        f"A verdict at {percent(alpha)} takes {fewest_images(alpha)} held-out images that the model reads correctly; "
+        f"here are {min(few)}. A build on more images would bring it, and a larger α needs fewer."
+    )
 
 
 def megabytes(size: int) -> str:

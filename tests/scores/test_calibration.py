@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telltale.base.errors import InputError
-from telltale.scores.calibration import Calibration, rate_interval, uncalibrated_verdict
+from telltale.scores.calibration import Calibration, fewest_images, rate_interval, uncalibrated_verdict
 
 score = st.one_of(st.integers(-5, 5).map(float), st.floats(-1e6, 1e6))
 calibrations = st.lists(score, min_size=1, max_size=60)
@@ -39,7 +39,8 @@ def test_a_score_reaches_the_threshold_exactly_where_its_p_value_is_low_enough(v
     for value in (other, float(near), *values):
         assert (value >= threshold) == (calibration.p_value(value) <= alpha)
         verdict = calibration.verdict("knn", value, alpha)
-        assert verdict.adversarial == (calibration.p_value(value) <= alpha)
+        decided = calibration.p_value(value) <= alpha if math.isfinite(threshold) else None
+        assert verdict.adversarial == decided
         assert (verdict.threshold, verdict.n_calibration, verdict.alpha) == (threshold, len(values), alpha)
     if math.isfinite(threshold):
         below = float(np.nextafter(threshold, -np.inf))
@@ -54,7 +55,7 @@ def test_no_more_than_alpha_of_exchangeable_natural_images_is_called_adversarial
     # Under exchangeability each of the n + 1 scores is equally likely to be the new one: count them all.
     called = 0
     for i, value in enumerate(values):
-        called += Calibration.of(values[:i] + values[i + 1 :]).verdict("knn", value, alpha).adversarial
+        called += bool(Calibration.of(values[:i] + values[i + 1 :]).verdict("knn", value, alpha).adversarial)
     assert called / len(values) <= alpha + 1e-12
 
 
@@ -80,7 +81,7 @@ def test_rates_that_the_number_of_images_meets_exactly_are_used_in_full(n) -> No
 def test_too_few_images_for_the_rate_call_nothing_adversarial() -> None:
     calibration = Calibration.of(range(9))
     assert calibration.threshold(0.0999) == math.inf
-    assert not calibration.verdict("knn", 1e9, 0.0999).adversarial
+    assert calibration.verdict("knn", 1e9, 0.0999).adversarial is None
     assert calibration.verdict("knn", 1e9, 0.1).adversarial
 
 
@@ -122,6 +123,19 @@ def test_the_true_rate_lies_where_it_is_said_to_for_95_percent_of_calibrations(n
     low, high = rate_interval(n, alpha)
     assert 0.02 < (rates < low).mean() < 0.03
     assert 0.02 < (rates > high).mean() < 0.03
+
+
+def test_a_verdict_takes_19_images_at_5_percent_and_99_at_1() -> None:
+    assert [fewest_images(alpha) for alpha in (0.05, 0.01, 0.1, 0.5)] == [19, 99, 9, 1]
+
+
+@given(alphas)
+def test_one_image_less_than_the_fewest_decides_nothing(alpha) -> None:
+    fewest = fewest_images(alpha)
+    for count, decides in ((fewest, True), (fewest - 1, False)):
+        if 0 < count < 5000:
+            answer = Calibration.of(np.arange(count)).verdict("knn", 1e9, alpha).adversarial
+            assert answer is (True if decides else None)
 
 
 def test_no_rate_is_promised_where_nothing_can_be_called_adversarial() -> None:

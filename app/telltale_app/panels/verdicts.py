@@ -23,7 +23,11 @@ def panel(case: CaseAnalysis) -> None:
     noticing, calibrated = count_noticing(shown.verdicts)
     words_column, slider_column = st.columns([3, 2], vertical_alignment="center")
     with words_column:
-        st.markdown(f"### {words.headline(noticing, calibrated, case.case.alpha, case.attacked is not None)}")
+        few = words.too_few(shown.verdicts, case.case.alpha)
+        said = words.headline(noticing, calibrated, case.case.alpha, case.attacked is not None)
+        st.markdown(f"### {said if calibrated or not few else 'No verdict yet.'}")
+        if few:
+            st.caption(f"{words.UNCALIBRATED} {few}")
         if case.attacked is not None:
             false_alarms, _ = count_noticing(case.natural.verdicts)
             st.caption(
@@ -144,6 +148,8 @@ def _reading(image: str, verdict: Verdict) -> str:
         figures = (
             f"score {words.number(verdict.score)}; no natural images to compare with, so this score has no threshold"
         )
+    elif verdict.adversarial is None:
+        figures = f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, no threshold at this α"
     else:
         figures = (
             f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, "

@@ -131,7 +131,7 @@ class Calibration:
         return float(np.nextafter(self.scores[len(self) - 1 - allowed], np.inf))
 
     def verdict(self, detector: str, score: float, alpha: float) -> Verdict:
-        """Judge one score at a false-positive rate.
+        """Judge one score at a false-positive rate; without an answer where so few images support no such rate.
 
         Parameters
         ----------
@@ -146,16 +146,28 @@ class Calibration:
             If alpha is outside (0, 1) or the score is not finite.
         """
         check_alpha(alpha)
-        p_value = self.p_value(score)
+        p_value, threshold = self.p_value(score), self.threshold(alpha)
         return Verdict(
             detector=detector,
             score=float(score),
             p_value=p_value,
-            threshold=self.threshold(alpha),
-            adversarial=p_value <= alpha,
+            threshold=threshold,
+            adversarial=p_value <= alpha if math.isfinite(threshold) else None,
             alpha=alpha,
             n_calibration=len(self),
         )
+
+
+def fewest_images(alpha: float) -> int:
+    """Return how many calibration images a verdict at a false-positive rate takes: 19 at 5 %, 99 at 1 %.
+
+    Raises
+    ------
+    InputError
+        If alpha is outside (0, 1).
+    """
+    guess = max(1, math.ceil(1.0 / check_alpha(alpha)) - 2)  # rounding may set it off by one
+    return next(n for n in range(guess, guess + 4) if _allowed(n, alpha) >= 0)
 
 
 def uncalibrated_verdict(detector: str, score: float, alpha: float) -> Verdict:

@@ -32,7 +32,7 @@ def detector_title(name: str) -> str:
 
 
 def verdict_title(adversarial: bool | None) -> str:
-    """Return what one detector says of an image; None stands for a detector without calibration."""
+    """Return what one detector says of an image; None stands for one without enough calibration."""
     if adversarial is None:
         return "Not calibrated"
     return "Adversarial" if adversarial else "Looks natural"

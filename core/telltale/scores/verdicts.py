@@ -20,9 +20,10 @@ class Verdict:
     p_value : float or None
         (1 + #{calibration >= score}) / (n + 1) over natural calibration images; None where not calibrated.
     threshold : float or None
-        Smallest score called adversarial at false-positive rate `alpha`; None where not calibrated.
+        Smallest score called adversarial at false-positive rate `alpha`; None where not calibrated, infinite where
+        too few images are behind it for that rate.
     adversarial : bool or None
-        ``p_value <= alpha``; None where not calibrated.
+        ``p_value <= alpha``; None where not calibrated, or by too few images for that rate.
     alpha : float
     n_calibration : int
     """
