@@ -193,9 +193,9 @@ def photograph_of(reference: str) -> Photograph | None:
 
 
 def true_label(reference: str, bundle: Bundle) -> int | None:
-    """Return the data set's own label of the image, or None for an image of the person's own."""
+    """Return the data set's own label of the image; None for an image of the person's own, or where it has none."""
     match = _SET_IMAGE.fullmatch(reference)
-    if match is None or bundle.image_set is None:
+    if match is None or bundle.image_set is None or not bundle.labelled:
         return None
     return int(bundle.image_set.labels[int(match[2])])
 

@@ -90,6 +90,7 @@ class FakeBundle:
     def __init__(self, with_data: bool = True, colour: bool = False) -> None:
         self.name, self.id = "cifar10" if colour else "digits", "f" * 64
         self.seed, self.macro_attacks, self.unfinished = 0, ("pgd", "fgsm"), False
+        self.labelled = True
         self.image_shape = (3, 32, 32) if colour else (1, SIDE, SIDE)
         self.class_names, self.layers = WORDS if colour else CLASSES, LAYERS
         images = _images(self.image_shape, self.class_names)

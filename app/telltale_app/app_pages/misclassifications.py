@@ -8,7 +8,7 @@ import streamlit as st
 
 from telltale_app import bundle_jobs, layout, state, words
 from telltale_app.panels import correcting, error_choice, error_table, errors, slices, suspicious
-from telltale_app.panels.missing import missing_images_note
+from telltale_app.panels.missing import missing_images_note, missing_labels_note
 
 layout.opening(
     "Misclassifications",
@@ -16,6 +16,7 @@ layout.opening(
     "that turn away, training images that mislead, and labels that are simply wrong.",
 )
 bundle = state.current_bundle()
+missing_labels_note(bundle)
 missing_images_note(
     bundle, "What is read off the images (neighbours, layers, harmful training images, the map) is left out below."
 )

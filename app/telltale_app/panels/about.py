@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from telltale.bundle.bundle import NEED_LABELS
 from telltale.bundle.summary import training_images
 from telltale.scores import titles
 from telltale.scores.table import scored_detectors, success_rows
@@ -50,7 +51,7 @@ def show_numbers(bundle: Bundle) -> None:
     """Show accuracies and split sizes."""
     manifest = bundle.manifest
     splits = bundle.splits.to_arrays()
-    st.markdown("Accuracy on each split:")
+    st.markdown("Accuracy on each split:" if bundle.labelled else f"Accuracy is not known. {NEED_LABELS}")
     with st.grid("auto", min_column_width=130, gap="small"):
         for name in sorted(manifest.accuracies, key=list(splits).index):
             st.metric(name.capitalize(), words.percent(manifest.accuracies[name]), border=True)

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from telltale.base.errors import InputError
+from telltale.bundle.bundle import NEED_LABELS
 from telltale.model_errors.changed_answers import ChangedAnswers
 from telltale.model_errors.corrections import as_arrays, summary
 from telltale.model_errors.refitting import Answers, Refit
@@ -71,6 +72,9 @@ def show(bundle: Bundle, asked: Asked | None) -> None:
         None where there is no image to ask about.
     """
     st.header("Correct training images, and ask again", anchor="correct")
+    if not bundle.labelled:
+        st.caption(NEED_LABELS)
+        return
     picks, made = corrections.picked(bundle), corrections.made(bundle)
     if not picks and not made:
         st.markdown(

@@ -1,4 +1,4 @@
-"""What is said where a model's images are not on this machine."""
+"""What is said where a model's images are not on this machine, or have no labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from telltale.bundle.bundle import NEED_LABELS
 from telltale.bundle.summary import images_command
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ def missing_images_note(bundle: Bundle, consequence: str) -> None:
     st.info(f"{bundle.data_problem} {consequence}", icon=":material/image_not_supported:")
     if command is not None:
         show_command(command)
+
+
+def missing_labels_note(bundle: Bundle) -> None:
+    """End the page with what would bring it, where the images have no labels."""
+    if not bundle.labelled:
+        st.info(NEED_LABELS, icon=":material/label_off:")
+        st.stop()
 
 
 def show_command(command: str) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from telltale.base.errors import InputError
+from telltale.bundle.bundle import NEED_LABELS
 from telltale.figures.errors import confusion_matrix
 from telltale.figures.results.trajectory import pivot_distances
 from telltale.figures.versus import CrossingRate, crossing_bars, departure_bars
@@ -71,7 +72,12 @@ def answers_words(answers: TwoAnswers) -> str:
     differing = int(answers.differ.sum())
     text = (
         f"Of {len(answers):,} images held out, **{differing:,}** ({words.percent(differing / len(answers))}) get "
-        f"different answers. Both are right on {right[BOTH]:,}, only **{answers.first_name}** on "
+        "different answers. "
+    )
+    if not answers.labelled:
+        return f"{text}Which of them is right cannot be said: {NEED_LABELS[:1].lower()}{NEED_LABELS[1:]}"
+    text += (
+        f"Both are right on {right[BOTH]:,}, only **{answers.first_name}** on "
         f"{right[ONLY_FIRST]:,}, only **{answers.second_name}** on {right[ONLY_SECOND]:,}, neither on "
         f"{right[NEITHER]:,}. "
     )
@@ -113,7 +119,8 @@ def show_answers(bundle: Bundle, answers: TwoAnswers) -> None:
 
 
 def _show_differing(bundle: Bundle, answers: TwoAnswers, scope: str) -> None:
-    choice = st.pills("Show", (DIFFERENT, LOST, WON, ASTRAY), default=DIFFERENT, required=True, key="versus-which")
+    kinds = (DIFFERENT, LOST, WON, ASTRAY) if answers.labelled else (DIFFERENT,)
+    choice = st.pills("Show", kinds, default=DIFFERENT, required=True, key="versus-which")
     chosen = answers.differ & _masks(answers)[str(choice or DIFFERENT)]
     cell = selection.selected(CELL, scope)
     if cell is not None and len(cell) == 2:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from telltale.base.errors import InputError
 from telltale.base.progress import Progress
-from telltale.bundle.own_data import OUTPUTS, SIZING, sizing_note
+from telltale.bundle.own_data import OUTPUTS, SIZING, UNLABELLED, as_read, sizing_note
 from telltale.data.image_set import ImageSet
 from telltale.data.outputs import by_output
 from telltale.data.sources import load_image_set
 from telltale.models.class_names import ClassMap, match_classes
 from telltale.models.classifier import Classifier
+
+IMAGES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class OwnImages:
 
 
 def read_own_images(classifier: Classifier, source: str, choice: ClassChoice, progress: Progress) -> OwnImages:
-    """Load a source's images in a classifier's size, labelled by its outputs.
+    """Load a source's images in a classifier's size, labelled by its outputs; by its answers where they have no labels.
 
     Raises
     ------
@@ -63,14 +67,25 @@ def read_own_images(classifier: Classifier, source: str, choice: ClassChoice, pr
     shape = tuple(int(side) for side in image_set.pixels.shape[1:])
     if shape != classifier.input_shape:
         raise InputError(f"The classifier takes images of shape {classifier.input_shape}; the data set's are {shape}.")
-    if not image_set.labelled:
-        raise InputError(f"'{source}' holds images without labels; a bundle needs some with, in one folder per class.")
     notes: dict[str, object] = {SIZING: sizing_note(preprocess, channels)} if sized else {}
+    if not image_set.labelled:
+        return OwnImages(_as_read(classifier, image_set, progress), notes | {UNLABELLED: True})
     outputs = _outputs(classifier, image_set, choice)
     if outputs is None:
         return OwnImages(image_set, notes)
     assert classifier.class_names is not None
     return OwnImages(by_output(image_set, outputs, classifier.class_names), notes | {OUTPUTS: outputs})
+
+
+def _as_read(classifier: Classifier, image_set: ImageSet, progress: Progress) -> ImageSet:
+    """Label images without labels by what the classifier reads."""
+    names = classifier.class_names or tuple(str(label) for label in range(classifier.classes))
+    ids, parts = np.arange(len(image_set)), []
+    for start in range(0, len(ids), IMAGES_AT_ONCE):
+        progress(start / len(ids), "Reading what the images are taken for")
+        part = ids[start : start + IMAGES_AT_ONCE]
+        parts.append((part, classifier.predict(image_set.images(part))))
+    return as_read(image_set, parts, names)
 
 
 def _outputs(classifier: Classifier, image_set: ImageSet, choice: ClassChoice) -> dict[str, int] | None:

@@ -22,6 +22,7 @@ from telltale.building.versions import Versions
 from telltale.bundle.bundle import CALIBRATION_FILE, MAPS_FILE, SCORES_FILE, UNFINISHED, WEIGHTS_FILE
 from telltale.bundle.fitted import FittedFiles, detector_file
 from telltale.bundle.manifest import DataReference, Manifest
+from telltale.bundle.own_data import UNLABELLED
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import lasting_source
 from telltale.detectors.base import Detector
@@ -146,12 +147,19 @@ def _manifest(built: Built, notes: dict[str, object]) -> Manifest:
         data=DataReference(source, image_set.fingerprint, len(image_set), image_set.class_names, shape),  # type: ignore[arg-type]
         layers=built.classifier.layers,
         architecture=built.classifier.spec.to_json(),
-        accuracies={"train": built.train_accuracy} | {part.split: part.accuracy for part in built.natural},
+        accuracies=_accuracies(built),
         attacks=tuple(_attack_entry(attack, built.attacked) for attack in plan.attacks),
         detectors={name: selection[name] for name in DETECTORS if name in selection},
         versions=library_versions(),
         notes=notes | _notes(built) | dict(built.notes),
     )
+
+
+def _accuracies(built: Built) -> dict[str, float]:
+    """Return the accuracy of every split; none where the classifier's own answers take the place of labels."""
+    if built.notes.get(UNLABELLED):
+        return {}
+    return {"train": built.train_accuracy} | {part.split: part.accuracy for part in built.natural}
 
 
 def _attack_entry(plan: AttackPlan, attacked: tuple[Versions, ...]) -> dict[str, object]:

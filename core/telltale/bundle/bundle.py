@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from telltale.attacks.registry import ATTACKS
 from telltale.base import files
@@ -22,7 +23,7 @@ from telltale.base.parameters import ParameterValue
 from telltale.base.places import PRECOMPUTED, writable
 from telltale.bundle import store
 from telltale.bundle.manifest import Manifest, check_name
-from telltale.bundle.own_data import as_noted, noted_sizing
+from telltale.bundle.own_data import UNLABELLED, as_noted, as_read, noted_sizing
 from telltale.bundle.verify import check_at_load
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import KNOWN_SOURCES, find_image_set
@@ -30,6 +31,7 @@ from telltale.data.splits import Splits
 from telltale.kinds.density import DENSITY_MAP_FILE
 from telltale.recipes import RECIPES
 from telltale.scores.calibration import Calibration
+from telltale.scores.table import ATTACK, IMAGE_ID, PREDICTION, numbers
 
 BUNDLES_VARIABLE = "TELLTALE_BUNDLES"
 
@@ -42,6 +44,13 @@ CALIBRATION_FILE = "calibration.safetensors"
 DETECTORS_FOLDER = "detectors"
 
 UNFINISHED = "unfinished"  # a note of the manifest
+
+NEED_LABELS = (
+    "The images have no labels, so what the model reads takes their place and no answer of it can be called wrong; a "
+    "build on one folder per class would bring this."
+)
+
+Ids = npt.NDArray[np.int64]
 
 _OPENED: WeakValueDictionary[str, Bundle] = WeakValueDictionary()
 
@@ -110,6 +119,22 @@ class Bundle(Drawn):
     def unfinished(self) -> bool:
         """Whether it is the first part of a build that goes on: its attacks have not been run yet."""
         return bool(self.manifest.notes.get(UNFINISHED, False))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether its images have labels; without them, what the classifier reads takes their place."""
+        return not self.manifest.notes.get(UNLABELLED, False)
+
+    def require_labels(self) -> None:
+        """Do nothing where the images have labels.
+
+        Raises
+        ------
+        InputError
+            If they have none; the sentence says what would bring them.
+        """
+        if not self.labelled:
+            raise InputError(NEED_LABELS)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -267,7 +292,15 @@ class Bundle(Drawn):
                 f"The data set '{reference.source}' on this machine is not the one that '{self.name}' was built on: "
                 "their fingerprints differ."
             )
+        if not self.labelled:
+            return as_read(image_set, self._answers(), self.class_names), None
         return as_noted(image_set, self.notes, self.class_names), None
+
+    def _answers(self) -> tuple[tuple[Ids, Ids], ...]:
+        """Return what the classifier has read references and held-out natural images as, as ids and classes."""
+        natural = self.scores.filter(pc.field(ATTACK) == "").select([IMAGE_ID, PREDICTION])
+        ids, read = (numbers(natural, name).astype(np.int64) for name in (IMAGE_ID, PREDICTION))
+        return (self.splits.train, self.training_labels), (ids, read)
 
 
 def named_folders() -> tuple[Path, ...]:

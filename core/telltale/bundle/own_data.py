@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from telltale.base.errors import DamagedBundleError, InputError
-from telltale.data.image_set import ImageSet
+from telltale.data.image_set import NO_LABEL, ImageSet
 from telltale.data.outputs import by_output
 from telltale.data.sizing import Sizing
 from telltale.models.preprocess import Preprocess, Side
 
-SIZING, OUTPUTS = "sizing", "outputs"  # notes of the manifest
+SIZING, OUTPUTS, UNLABELLED = "sizing", "outputs", "unlabelled"  # notes of the manifest
 
 
 def sizing_note(preprocess: Preprocess, channels: int) -> dict[str, object]:
@@ -55,6 +59,25 @@ def as_noted(image_set: ImageSet, notes: Mapping[str, Any], class_names: tuple[s
     if not sound:
         raise DamagedBundleError("The bundle does not say which of its classes its images are of.")
     return by_output(image_set, outputs, class_names)
+
+
+def as_read(
+    image_set: ImageSet, answers: Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]], names: tuple[str, ...]
+) -> ImageSet:
+    """Label images that have no labels by what the classifier has read them as.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    answers : iterable of (ids, labels)
+        The others stay without a label.
+    names : tuple of str
+        Of all classes.
+    """
+    labels = np.full(len(image_set), NO_LABEL, dtype=np.int64)
+    for ids, read in answers:
+        labels[ids] = read
+    return replace(image_set, labels=labels, class_names=names, known_fingerprint=image_set.fingerprint)
 
 
 def _listed(side: Side | None) -> object:

@@ -112,6 +112,8 @@ def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
     sentences = [] if bundle.data_problem is None else [bundle.data_problem]
     if bundle.unfinished:
         sentences.append(_unfinished(bundle))
+    if not bundle.labelled:
+        sentences.append("Its images have no labels: what it reads takes their place, and errors are not known.")
     if references < learned:
         sentences.append(f"It keeps {references:,} of {learned:,} training images as references.")
     return tuple(sentences)

@@ -62,6 +62,7 @@ def propose(
     """Write the most suspicious training images as corrections, to be looked through before they are used."""
     check_writable(out, "--out")
     bundle = load_bundle(name)
+    bundle.require_labels()
     with progress() as report:
         from telltale.analysis.opened import load_reference
         from telltale.model_errors.suspicious import suspicious_images

@@ -20,6 +20,7 @@ def label_errors(
 ) -> None:
     """List the training images whose label is probably wrong, the most suspicious first."""
     bundle = load_bundle(name)
+    bundle.require_labels()
     with progress() as report:
         from telltale.analysis.opened import load_reference
         from telltale.model_errors.suspicious import suspicious_images

@@ -47,7 +47,7 @@ def versus(
     record: dict[str, object] = {"answers": answers.to_json(), "attack": crossed and crossed.to_json()}
     table = Table("what", "share", "95 % interval", "count", "of")
     table.add_row("different answers", *_rate(Rate(int(answers.differ.sum()), len(answers))))
-    for who, mask in answers.right.items():
+    for who, mask in answers.right.items() if answers.labelled else ():
         table.add_row(f"{who} right", *_rate(Rate(int(mask.sum()), len(answers))))
     for crossing in crossed.crossings if crossed is not None else ():
         made = f"made on {crossing.made_on}, misread by {crossing.read_by}"

@@ -101,7 +101,9 @@ def suspicious_images(checkpoint: Checkpoint, bundle: str) -> SuspiciousImages:
     """Return the `SuspiciousImages`: the bundle's training images, the least trustworthy label first."""
     from telltale.model_errors import suspicious
 
-    return suspicious.suspicious_images(load(bundle).reference, checkpoint)
+    loaded = load(bundle)
+    loaded.bundle.require_labels()
+    return suspicious.suspicious_images(loaded.reference, checkpoint)
 
 
 def refit(checkpoint: Checkpoint, bundle: str, ids: Ids, new_labels: Ids, image: Image | None) -> Refit:

@@ -69,8 +69,9 @@ def explain_errors(loaded: LoadedBundle, checkpoint: Progress) -> ErrorReasons:
     Raises
     ------
     InputError
-        If the images are not on this machine.
+        If the images have no labels, or are not on this machine.
     """
+    loaded.bundle.require_labels()
     images = loaded.bundle.require_images()
     errors = evaluated_images(loaded.bundle.scores).errors()
     parts = []

@@ -57,8 +57,9 @@ def failure_slices(
     Raises
     ------
     InputError
-        If a name in `without` is none of them.
+        If the images have no labels, or a name in `without` is none of them.
     """
+    bundle.require_labels()
     leave_out((), without)  # a wrong name is said before images are read
     images = evaluated_images(bundle.scores)
     features, missing = features_of_bundle(bundle, loaded, images, part(checkpoint, 0.0, 0.9))

@@ -8,7 +8,7 @@ images nobody knows here, which `TwoAnswers.new_to_both` says.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +47,8 @@ class TwoAnswers:
         Classes that the models read.
     new_to_both : bool
         Whether the second model is known not to have learned from these images either.
+    labelled : bool
+        Whether `labels` are the images' own; otherwise they are what the first model reads, and tell nothing.
     """
 
     first_name: str
@@ -57,6 +59,7 @@ class TwoAnswers:
     first: Rows
     second: Rows
     new_to_both: bool
+    labelled: bool = True
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -91,7 +94,7 @@ class TwoAnswers:
     def take(self, chosen: Mask | Rows) -> TwoAnswers:
         """Return some of the images."""
         arrays = {name: getattr(self, name)[chosen] for name in ("ids", "labels", "splits", "first", "second")}
-        return TwoAnswers(self.first_name, self.second_name, new_to_both=self.new_to_both, **arrays)
+        return replace(self, **arrays)
 
     def to_json(self) -> dict[str, object]:
         """Return the counts as JSON holds them."""
@@ -100,9 +103,10 @@ class TwoAnswers:
             "second": self.second_name,
             "images": len(self),
             "disagree": Rate(int(self.differ.sum()), len(self)).to_json(),
-            "right": {name: int(mask.sum()) for name, mask in self.right.items()},
-            "p_value": self.p_value,
+            "right": {name: int(mask.sum()) for name, mask in self.right.items()} if self.labelled else None,
+            "p_value": self.p_value if self.labelled else None,
             "new_to_both": self.new_to_both,
+            **({} if self.labelled else {"labelled": False}),
         }
 
 
@@ -165,6 +169,7 @@ def two_answers(
         ours.predictions,
         read,
         new_to_both=same_data(first, second),
+        labelled=first.labelled,
     )
 
 
