@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 import telltale
 import telltale.building.build
 import telltale.engine
+from support.coloured import TEXT, ColourNetwork, write_folder
 from support.direct_engine import DirectEngine
 from support.in_order import InOrder
 from support.miniature import FlatMaps
@@ -142,3 +144,35 @@ def test_a_verdict_at_5_percent_takes_19_held_out_images(
     said = text_of(unopened("app_pages/workbench.py", 120, **query).run())
     assert ("takes 19 held-out images that the model reads correctly; here are" in said) == (not possible)
     assert ("No verdict yet" in said) == (not possible)
+
+
+def test_a_network_and_pictures_without_labels_are_enough_for_the_three_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TELLTALE_BUNDLES", str(tmp_path / "bundles"))
+    monkeypatch.delenv("TELLTALE_MODELS", raising=False)
+    monkeypatch.setattr(telltale.building.build, "Processes", InOrder)
+    monkeypatch.setattr(telltale.building.build, "LayerMaps", FlatMaps)
+    monkeypatch.chdir(tmp_path)
+    Path("shop.py").write_text(TEXT)
+    save_file(ColourNetwork().state_dict(), "shop.safetensors")
+    Path("photos").mkdir()
+    for file in sorted(write_folder(tmp_path / "sorted", each=40).rglob("*.png")):
+        file.rename(Path("photos") / f"{file.parent.name}-{file.name}")
+    given = ["--model", "shop.py:make", "--weights", "shop.safetensors", "--data", "photos", "--no-cost"]
+    stated = ["--classes", "red,green,blue", "--size", "16", "--mean", "0.4,0.5,0.6", "--std", "0.2,0.25,0.3"]
+    assert main(["inspect", "shop", *given, *stated]) == 0
+    settings = Path("shop.toml").read_text()
+    assert "# Look at this first: The pictures have no labels" in settings
+    settings = settings.replace("attacks = []", 'attacks = ["fgsm", "deepfool"]')
+    Path("shop.toml").write_text(settings.replace("detectors = []", 'detectors = ["confidence", "lid"]'))
+    assert main(["build", "shop", "--out", str(tmp_path / "bundles" / "shop")]) == 0
+    bundle = load_bundle("shop")
+    images = bundle.require_images()
+    named = [bundle.class_names.index(Path(name).name.partition("-")[0]) for name in images.names]
+    used = np.concatenate(list(bundle.splits.to_arrays().values()))
+    assert (images.labels[used] == np.array(named)[used]).all(), "this network reads every picture correctly"
+    assert not bundle.labelled and set(bundle.manifest.detectors) == {"confidence", "lid"}
+    seen = telltale.analyse(images.images(bundle.splits.test[:1])[0], bundle="shop")
+    assert {verdict.detector for verdict in seen.verdicts} == {"confidence", "lid"} and seen.fused is not None

@@ -54,6 +54,23 @@ def test_a_network_that_is_as_stated_raises_no_warning(folder) -> None:
     assert worse["swapped"] < 0.5 and not any(way.better for way in found.accuracies)
 
 
+def test_pictures_without_labels_are_looked_at_and_what_cannot_be_checked_is_said(folder, tmp_path) -> None:
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    for file in folder.rglob("*.png"):
+        shutil.copyfile(file, loose / f"{file.parent.name}-{file.name}")
+    (loose / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    pictures = read_pictures(str(loose), 200)
+    assert len(pictures) == 60 and pictures.total == 61 and not pictures.labelled
+    found = inspect("shop", FoundModel("a:b", ColourNetwork(), {}), pictures, str(loose), STATED, cost=False)
+    unchecked, damaged = found.warnings
+    assert unchecked.startswith("The pictures have no labels:") and "One folder of pictures per class" in unchecked
+    assert "damaged.png" in damaged
+    assert found.accuracies == () and found.classes.outputs == {} and found.largest_gradient > 0
+    settings = tomllib.loads(settings_text(found, STATED))
+    assert settings["data"] == {"source": str(loose), "classes": {}}
+
+
 def test_what_is_not_stated_is_found_as_a_better_way(folder) -> None:
     flipped = ColourNetwork()
     mirrored = replace(STATED, preprocess=telltale.Preprocess(mean=0.5, std=0.25))

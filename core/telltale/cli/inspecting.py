@@ -34,7 +34,10 @@ def inspect(
             "folder, or imagenet.",
         ),
     ],
-    data: Annotated[str, typer.Option("--data", help="A folder with one folder of pictures per class, or a data set.")],
+    data: Annotated[
+        str,
+        typer.Option("--data", help="A folder with one folder of pictures per class, or of pictures, or a data set."),
+    ],
     weights: Annotated[
         Path | None, typer.Option("--weights", help="A .safetensors file, or a .pth or .pt with a state dict.")
     ] = None,
@@ -157,7 +160,8 @@ def _show(found: Inspection, file: Path) -> None:
     for way in found.accuracies:
         chance = "" if way.p_value is None else "the same" if way.same else f"p = {way.p_value:.2g}"
         ways.add_row(way.words, f"{way.accuracy:.1%}", chance)
-    console.print(ways)
+    if found.accuracies:
+        console.print(ways)
     facts = Table("what", "value")
     for what, value in _facts(found).items():
         facts.add_row(what, value)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from telltale.base.errors import InputError
+from telltale.data.listing import class_name
 
 _WNID = re.compile(r"(n\d{8})(?:[\s_-]+(.*))?", re.DOTALL)
 MOST_NAMED = 8
@@ -87,6 +88,7 @@ def _tables(class_names: Sequence[str], synonyms: Sequence[Sequence[str]]) -> tu
     loose: dict[str, set[int]] = defaultdict(set)
     for output, name in enumerate(class_names):
         exact[plain(name)].add(output)
+        exact[plain(class_name(name))].add(output)  # as the data write what cannot be shown
         for also in (name, *(synonyms[output] if synonyms else ())):
             ids = _by_id(also)
             for word in (*ids, *(part for text in (also, *ids[1:]) for part in text.split(","))):

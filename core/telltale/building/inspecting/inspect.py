@@ -100,12 +100,14 @@ def inspect(
     classifier = wrap_model(model, stated, pictures)
     names = classifier.class_names
     assert names is not None
-    classes = match_classes(pictures.class_names, names, model.synonyms, stated.classes)
-    known, targets = _targets(pictures, classes)
+    classes = ClassMap({})
+    if pictures.labelled:
+        classes = match_classes(pictures.class_names, names, model.synonyms, stated.classes)
+    known, targets = _targets(pictures, classes) if pictures.labelled else (list(pictures.pixels), None)
     images = _sample(classifier, known)
     largest = check_gradients(classifier, images)
     progress(0.1, "Reading the pictures in every way")
-    accuracies, predictions = compare_preprocessing(classifier, known, targets)
+    accuracies, predictions = ([], None) if targets is None else compare_preprocessing(classifier, known, targets)
     progress(0.6, "Following the guided pass")
     rectifiers = guided_network(classifier).rectifiers
     trace = classifier.trace(images[:1])
@@ -127,7 +129,8 @@ def inspect(
         (),
     )
     progress(1.0, "Done")
-    return replace(found, warnings=find_warnings(found, predictions, targets))
+    answers = None if predictions is None or targets is None else (predictions, targets)
+    return replace(found, warnings=find_warnings(found, answers))
 
 
 def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = None) -> Classifier:
@@ -234,4 +237,4 @@ def _cost(
 ) -> Estimate:
     plan = own_plan("inspected", "", stated.attacks, stated.detectors)
     measured = measure(classifier, images, plan, progress)
-    return estimate(measured, plan, sum(pictures.counts), int(np.prod(classifier.input_shape)))
+    return estimate(measured, plan, pictures.total, int(np.prod(classifier.input_shape)))

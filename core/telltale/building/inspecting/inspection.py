@@ -32,7 +32,7 @@ class Inspection:
     damaged : tuple of str
         Files that cannot be read.
     accuracies : tuple of Accuracy
-        The stated preprocessing first.
+        The stated preprocessing first; none where the images have no labels.
     layers : tuple of (str, int)
         Traced layers in the order in which they run, and their widths.
     rectifiers : int

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from telltale.base.errors import InputError
 from telltale.data.decoding import number_labels
-from telltale.data.image_set import LeftOut
-from telltale.data.listing import Listed
+from telltale.data.image_set import NO_LABEL, LeftOut
+from telltale.data.listing import Listed, Listing
 from telltale.data.sizing import pixels_of
 from telltale.data.sources import list_images
 from telltale.data.split_names import TEST, VALIDATION
@@ -23,19 +23,22 @@ HELD_OUT = (TEST, VALIDATION)  # what the network has not learned from says more
 
 @dataclass(frozen=True)
 class Pictures:
-    """Labelled pictures.
+    """Pictures, with labels or without.
 
     Attributes
     ----------
     pixels : tuple of array of uint8, shape (C, H, W)
         Of any sizes.
     labels : array of int64, shape (n,)
+        `NO_LABEL` everywhere where the data have none.
     class_names : tuple of str
-        Of the data, those without a picture included.
+        Of the data, those without a picture included; empty where they have none.
     counts : tuple of int
         How many pictures the data hold of every class, damaged ones included.
     damaged : tuple of str
         Files that cannot be read, which are left out.
+    unlabelled : int
+        How many pictures the data hold if they have no labels, damaged ones included.
     """
 
     pixels: tuple[Pixels, ...]
@@ -43,9 +46,20 @@ class Pictures:
     class_names: tuple[str, ...]
     counts: tuple[int, ...]
     damaged: tuple[str, ...] = ()
+    unlabelled: int = 0
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether they have labels."""
+        return bool(self.class_names)
+
+    @property
+    def total(self) -> int:
+        """How many pictures the data hold, damaged ones included."""
+        return sum(self.counts) + self.unlabelled
 
 
 def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
@@ -63,20 +77,17 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
     Raises
     ------
     InputError
-        If nothing can be read, or there are no labels.
+        If nothing can be read.
     """
     listing = list_images(source, download=True)
-    if not listing.labelled:
-        raise InputError(f"'{source}' holds images without labels; inspect needs some with, in one folder per class.")
     listed = [found for found in listing.images if not isinstance(found, LeftOut)]
     splits = {found.split for found in listed}
     asked = next((split for split in HELD_OUT if split in splits), None)
     kept = [found for found in listed if asked is None or found.split == asked]
-    classes, known = number_labels([found.label for found in kept], listing)
-    names = (*known, *(name for name in listing.class_folders if name not in known))
+    classes, names = _classes(kept, listing)
     pixels: list[Pixels] = []
     labels, damaged = [], []
-    for place in _in_turn(classes, len(names), seed):
+    for place in _in_turn(classes, seed):
         if len(pixels) == most:
             break
         try:
@@ -86,14 +97,23 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
             damaged.append(kept[place].name)
     if not pixels:
         raise InputError(f"No picture in '{source}' can be read.")
-    counts = tuple(int(count) for count in np.bincount(classes, minlength=len(names)))
-    return Pictures(tuple(pixels), np.array(labels, dtype=np.int64), names, counts, tuple(damaged))
+    counts = tuple(int((classes == label).sum()) for label in range(len(names)))
+    unlabelled = 0 if names else len(kept)
+    return Pictures(tuple(pixels), np.array(labels, dtype=np.int64), names, counts, tuple(damaged), unlabelled)
 
 
-def _in_turn(classes: npt.NDArray[np.int64], count: int, seed: int) -> Iterator[int]:
+def _classes(kept: Sequence[Listed], listing: Listing) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Return the class of every picture, and the names of all classes; none where there are no labels."""
+    if not listing.labelled:
+        return np.full(len(kept), NO_LABEL, dtype=np.int64), ()
+    classes, known = number_labels([found.label for found in kept], listing)
+    return classes, (*known, *(name for name in listing.class_folders if name not in known))
+
+
+def _in_turn(classes: npt.NDArray[np.int64], seed: int) -> Iterator[int]:
     """Yield the place of a picture of every class, then of another of each, and so on."""
     order: Sequence[npt.NDArray[np.int64]] = [
-        np.random.default_rng(seed).permutation(np.flatnonzero(classes == label)) for label in range(count)
+        np.random.default_rng(seed).permutation(np.flatnonzero(classes == label)) for label in np.unique(classes)
     ]
     for round_ in range(max(map(len, order), default=0)):
         yield from (int(places[round_]) for places in order if round_ < len(places))

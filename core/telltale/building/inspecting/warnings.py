@@ -14,28 +14,31 @@ from telltale.models.class_names import listed
 
 FEW = 5  # images of a class: trajectories, votes, errors and label doubts want as many
 
+UNCHECKED = (
+    "The pictures have no labels: whether the preprocessing and the order of the classes' names are right cannot be "
+    "checked, and errors will not be known. One folder of pictures per class would bring both."
+)
+
 Labels = npt.NDArray[np.int64]
 
 
-def find_warnings(found: Inspection, predictions: Labels, targets: Labels) -> tuple[str, ...]:
+def find_warnings(found: Inspection, answers: tuple[Labels, Labels] | None) -> tuple[str, ...]:
     """Return one sentence for each thing that a person should look at, the gravest first.
 
     Parameters
     ----------
     found : Inspection
-    predictions, targets : array of int64, shape (n,)
-        What the network reads with the stated preprocessing, and what is right.
+    answers : (predictions, targets), arrays of int64, shape (n,)
+        What the network reads with the stated preprocessing, and what is right; None where that is not known.
     """
-    return tuple(
-        [
-            *_of_preprocessing(found),
-            *_of_order(found, predictions, targets),
-            *_of_guessing(predictions, targets),
-            *_of_classes(found),
-            *_of_network(found),
-            *_of_files(found),
-        ]
-    )
+    of_answers = [UNCHECKED] if answers is None else [*_of_answers(found, *answers), *_of_classes(found)]
+    return (*of_answers, *_of_network(found), *_of_files(found))
+
+
+def _of_answers(found: Inspection, predictions: Labels, targets: Labels) -> Iterator[str]:
+    yield from _of_preprocessing(found)
+    yield from _of_order(found, predictions, targets)
+    yield from _of_guessing(predictions, targets)
 
 
 def _of_preprocessing(found: Inspection) -> Iterator[str]:
