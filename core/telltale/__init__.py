@@ -148,7 +148,7 @@ def load_bundle(name: str | Path) -> Bundle:
 def attack(
     image: npt.NDArray[np.float32],
     *,
-    bundle: str = "digits",
+    bundle: str | Classifier = "digits",
     attack: str,
     parameters: Mapping[str, object] | None = None,
     seed: int = 0,
@@ -159,12 +159,12 @@ def attack(
     Parameters
     ----------
     image : array of float32, shape (C, H, W), in [0, 1]
-    bundle : str
-        Name or folder.
+    bundle : str or Classifier
+        Name or folder; or a network alone, as `wrap` returns it.
     attack : str
         Registry name.
     parameters : mapping, optional
-        Values other than those behind the bundle's stored scores.
+        Values other than those behind the bundle's stored scores; other than the attack's defaults without one.
     seed : int
     target : int or "random", optional
         Class to reach, or any other than the image's own.
@@ -183,13 +183,19 @@ def attack(
     >>> bool(attacked.success[0]), bool(attacked.linf[0] <= 0.1)
     (True, True)
     """
+    from telltale.analysis.alone import attack_alone
     from telltale.analysis.analyse import attack_image
 
+    if not isinstance(bundle, str):
+        return attack_alone(bundle, image, attack, parameters, seed, target)
     return attack_image(_opened(bundle), image, attack, parameters, seed, target)
 
 
-def analyse(image: npt.NDArray[np.float32], *, bundle: str = "digits", alpha: float = 0.05) -> Analysis:
+def analyse(image: npt.NDArray[np.float32], *, bundle: str | Classifier = "digits", alpha: float = 0.05) -> Analysis:
     """Run one image (C, H, W) through trace, evidence, detectors and calibration at false-positive rate `alpha`.
+
+    In the place of a bundle a network alone may stand, as `wrap` returns it: what needs other images is then missing,
+    with what would bring it, and scores have no p-values.
 
     Raises
     ------
@@ -207,8 +213,11 @@ def analyse(image: npt.NDArray[np.float32], *, bundle: str = "digits", alpha: fl
     >>> list(result.evidence)
     ['response', 'squeezing', 'stability', 'trajectory', 'neighbours', 'influence', 'density', 'twin']
     """
+    from telltale.analysis.alone import analyse_alone
     from telltale.analysis.analyse import analyse_image
 
+    if not isinstance(bundle, str):
+        return analyse_alone(bundle, image, alpha)
     return analyse_image(_opened(bundle), image, alpha)
 
 

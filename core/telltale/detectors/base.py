@@ -118,6 +118,15 @@ class Detector(ABC):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings.values().items())})"
 
     @classmethod
+    def alone(cls, classes: int) -> Detector | None:
+        """Return one that knows no image, of a network of so many classes; None where it could not score anything.
+
+        Its scores have no threshold: nothing says which are usual.
+        """
+        del classes
+        return None
+
+    @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
         """Return settings that a bundle's build compares on the fit split; only the defaults unless overridden."""
         del evidence

@@ -54,6 +54,12 @@ class ConfidenceDetector(Detector):
     needs_attacks = False
 
     @classmethod
+    def alone(cls, classes: int) -> Detector:
+        """Return one whose score is the lack of confidence itself."""
+        del classes
+        return cls(tails=LOW).restore({"natural": np.empty(0)})
+
+    @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
         """Both scales, either tail and both."""
         del evidence

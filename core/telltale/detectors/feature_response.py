@@ -45,6 +45,12 @@ class FeatureResponseDetector(Detector):
     needs_attacks = False
 
     @classmethod
+    def alone(cls, classes: int) -> Detector:
+        """Return one whose score is the entropy itself."""
+        del classes
+        return cls(tails=UPPER).restore({"natural": np.empty(0), "direction": np.ones(1)})
+
+    @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
         """One tail and both."""
         del evidence

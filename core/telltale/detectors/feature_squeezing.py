@@ -44,6 +44,12 @@ class FeatureSqueezingDetector(Detector):
     needs_attacks = False
 
     @classmethod
+    def alone(cls, classes: int) -> Detector:
+        """Return one whose score is the largest distance itself."""
+        del classes
+        return cls(tails=UPPER).restore({"natural": np.empty(0)})
+
+    @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
         """Every bit depth, with one tail and both."""
         del evidence

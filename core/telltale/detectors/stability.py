@@ -53,6 +53,11 @@ class StabilityDetector(Detector):
     needs_attacks = False
 
     @classmethod
+    def alone(cls, classes: int) -> Detector:
+        """Return one whose score is the drop itself, over shifts: nothing says which classes survive mirroring."""
+        return cls(tails=UPPER).restore({"natural": np.empty(0), "surviving": np.full(classes, -np.inf)})
+
+    @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
         """One tail and both."""
         del evidence

@@ -169,7 +169,7 @@ class Kind(ABC):
     A subclass declares `name`, under which an `Analysis` and a bundle know it, and `title`, for people. `needs` says
     what it cannot do without when it is fitted: where that is missing, everything else goes on. `readings` names what
     `observe` measures. `followed` says whether its view is cheap enough, and needs no pixels, to be drawn for every
-    strength of an attack.
+    strength of an attack. `alone` says whether an image and the network are enough for it.
     """
 
     name: ClassVar[str]
@@ -177,6 +177,7 @@ class Kind(ABC):
     needs: ClassVar[tuple[Need, ...]] = ()
     readings: ClassVar[tuple[str, ...]] = ()
     followed: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
 
     def lacks(self, spec: ClassifierSpec) -> str | None:
         """Say in one sentence what a classifier lacks for `observe`; None where it lacks nothing.

@@ -33,6 +33,7 @@ class SqueezingKind(Kind):
 
     name = SqueezingView.kind
     title = "Feature squeezing"
+    alone = True
     readings = (SQUEEZED,)
 
     def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:
