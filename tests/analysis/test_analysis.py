@@ -24,6 +24,7 @@ from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
 from telltale.kinds.response import ResponseView, respond
 from telltale.kinds.trajectory import TrajectoryView
+from telltale.scores.calibration import fewest_images
 from telltale.scores.verdicts import Verdict
 
 ALPHA = 0.05
@@ -194,7 +195,9 @@ def test_verdicts_follow_from_score_and_calibration(attacked: Analysis, alpha: f
         assert calibration is not None and verdict.p_value is not None and verdict.threshold is not None
         at_least = int((calibration.scores >= verdict.score).sum())
         assert verdict.p_value == (1 + at_least) / (len(calibration.scores) + 1)
-        assert verdict.adversarial is (verdict.p_value <= alpha) is (verdict.score >= verdict.threshold)
+        reached = verdict.score >= verdict.threshold
+        assert reached is (verdict.p_value <= alpha)
+        assert verdict.adversarial is (reached if verdict.n_calibration >= fewest_images(alpha) else None)
         assert (verdict.alpha, verdict.n_calibration) == (alpha, len(calibration.scores))
         assert verdict.score == attacked.verdict(verdict.detector).score, "the score knows nothing of alpha"
 
