@@ -21,6 +21,7 @@ from telltale.cli.leaderboard import leaderboard
 from telltale.cli.measuring import bench, evaluate, growth
 from telltale.cli.pages import app
 from telltale.cli.rejection import rejection
+from telltale.cli.robust_twin import robust_twin
 from telltale.cli.tables import reproduce
 
 BAD_INPUT = 2
@@ -38,6 +39,7 @@ COMMANDS = (
     evaluate,
     leaderboard,
     rejection,
+    robust_twin,
     bench,
     label_errors,
     planted_errors,
