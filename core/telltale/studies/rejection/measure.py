@@ -33,7 +33,7 @@ LEVELS = 255
 ADAPTIVE_ATTACK, SEARCH = "adaptive", "adaptive_square"
 FALLBACK = "idefender"
 # Of an adaptive attacker: fewer show what an attack can do, not what it cannot.
-THOROUGH = {"steps": 100, "restarts": 3}
+THOROUGH = {"steps": 100, "restarts": 3, "aims": "each in turn"}
 
 
 @dataclass(frozen=True)
