@@ -25,7 +25,7 @@ from telltale.recipes import CIFAR10
 
 FOLDER = PRECOMPUTED / "cifar10"
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-LARGEST_BYTES = 50_000_000
+LARGEST_BYTES = 70_000_000
 LARGEST_WEIGHTS = 10_000_000
 REFERENCES, TRAINING_IMAGES = 10_000, 45_000
 ALPHA = 0.05
@@ -85,17 +85,20 @@ def test_it_keeps_ten_thousand_references_in_half_precision_every_class_in_its_s
     assert np.ptp(np.bincount(arrays["labels"])) <= 1
 
 
-def test_test_images_are_the_datas_own_and_the_classifier_reads_89_of_100() -> None:
+def test_test_images_are_the_datas_own_and_the_classifier_reads_90_of_100() -> None:
     bundle = load_bundle(str(FOLDER))
     np.testing.assert_array_equal(bundle.splits.test, np.arange(50_000, 60_000))
     natural = rows(split="test", attack="")
     right = stored()["prediction"][natural] == stored()["label"][natural]
     assert natural.sum() == 10_000
     assert right.mean() == pytest.approx(bundle.manifest.accuracies["test"], abs=1e-12)
-    assert right.mean() >= 0.89
+    assert right.mean() >= 0.90
 
 
-@pytest.mark.parametrize("detector", [*WITH_TWIN, FUSED, ERROR_SCORE])
+CALIBRATED = (*WITH_TWIN, FUSED, ERROR_SCORE)
+
+
+@pytest.mark.parametrize("detector", CALIBRATED)
 def test_the_stated_false_positive_rate_holds_as_well_as_so_few_calibration_images_allow(detector: str) -> None:
     calibration = load_bundle(str(FOLDER)).calibration(detector)
     assert calibration is not None
@@ -106,7 +109,9 @@ def test_the_stated_false_positive_rate_holds_as_well_as_so_few_calibration_imag
     k = int(np.floor(ALPHA * (n + 1)))
     alarms = int((scores >= calibration.threshold(ALPHA)).sum())
     expected = betabinom(len(scores), k, n + 1 - k)
-    assert expected.ppf(0.005) <= alarms <= expected.ppf(0.995), f"{alarms} of {len(scores)}"
+    # Bonferroni: that any of all these fails is to be chance in one build of a hundred.
+    tail = 0.005 / len(CALIBRATED)
+    assert expected.ppf(tail) <= alarms <= expected.ppf(1 - tail), f"{alarms} of {len(scores)}"
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "pgd", "deepfool", "cw"])
