@@ -31,6 +31,7 @@ from telltale.cases.pixels import read_png
 from telltale.cases.record import SavedCase
 from telltale.cases.rerun import recompute
 from telltale.cases.store import CaseStore
+from telltale.scores.table import natural_test_ids
 from telltale_app import case as links
 from telltale_app import cases as saving
 from telltale_app.lessons.registry import LESSONS
@@ -46,6 +47,7 @@ APP_MAIN = Path(links.__file__).with_name("main.py")
 ROOT = GOLDEN.parents[1]
 
 
+USUAL = "test-1518"  # of the digits' bundle at that time
 OF_THE_NETWORK = ("sha256", "prediction", "confidence")  # numbers of a case that no detector has a part in
 LINKS = golden("links.json")
 CASES = {entry["name"]: entry for entry in LINKS["cases"]}
@@ -195,7 +197,10 @@ def test_a_links_image_and_class_are_found(name: str) -> None:
 @pytest.mark.parametrize("entry", LINKS["partial"], ids=lambda entry: str(entry["query"])[:80])
 def test_a_link_that_is_short_or_wrong_falls_back_as_it_did(entry: dict[str, Any]) -> None:
     case, warnings = links.from_query(query_of(entry))
-    same(expected_of(entry) | {"image": entry["expected"].get("image", case.image)}, fields(case))
+    image = entry["expected"].get("image", case.image)
+    if image == USUAL and query_of(entry).get("image") != USUAL:  # it fell back to the bundle's own most usual image
+        image = f"test-{natural_test_ids(telltale.load_bundle('digits').scores)[0]}"
+    same(expected_of(entry) | {"image": image}, fields(case))
     assert len(warnings) == len(entry["warnings"])
 
 
@@ -237,7 +242,20 @@ def test_every_lesson_has_its_steps_pages_and_cases() -> None:
         for lesson in LESSONS.values()
         for number, step in enumerate(lesson.steps, 1)
     ]
-    same(LINKS["lessons"], found)
+    same(list(map(without_picks, LINKS["lessons"])), list(map(without_picks, found)))
+    same(pictures(LINKS["lessons"]), pictures(found))
+
+
+def without_picks(step: dict[str, Any]) -> dict[str, Any]:
+    """Leave out which image and detector rules over the bundle's scores have picked: another bundle has others."""
+    view = {name: value for name, value in step["view"].items() if name != "detector"}
+    return {**step, "view": view, "expected": {**step["expected"], "image": ""}}
+
+
+def pictures(steps: list[dict[str, Any]]) -> list[int]:
+    """Number the images in the order of their first appearance: which steps show the same one."""
+    images = [step["expected"]["image"] for step in steps]
+    return [list(dict.fromkeys(images)).index(image) for image in images]
 
 
 def test_every_page_keeps_its_address() -> None:
