@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from telltale.base.parameters import ParameterValue
 if TYPE_CHECKING:
     from telltale.analysis.results import LiveScores
     from telltale.engine import Job
+
+Number = TypeVar("Number", np.float64, np.int64)
 
 CHUNK = 4
 AT_ONCE = 2
@@ -90,6 +92,12 @@ class LiveRun:
         attacked = [np.asarray(result.attacked[detector])[result.success] for result in self.results]
         return _joined(natural), _joined(attacked)
 
+    def image_ids(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the images that the scores belong to, in their order: an attacked one bears its natural one's id."""
+        natural = [np.asarray(result.ids, dtype=np.int64) for result in self.results]
+        attacked = [ids[result.success] for ids, result in zip(natural, self.results, strict=True)]
+        return _joined(natural), _joined(attacked)
+
     @property
     def fooled(self) -> int:
         """Attacked images that are adversarial."""
@@ -120,5 +128,5 @@ class LiveRun:
         self._sent += len(chunk)
 
 
-def _joined(parts: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    return np.concatenate(parts) if parts else np.empty(0)
+def _joined(parts: list[npt.NDArray[Number]]) -> npt.NDArray[Number]:
+    return np.concatenate(parts)

@@ -56,7 +56,8 @@ def test_the_manifest_agrees_with_recipe_model_and_data() -> None:
     assert manifest.data.image_shape == image_set.pixels.shape[1:] == (1, 32, 32)
     assert manifest.data.class_names == image_set.class_names
     assert manifest.layers == loaded.classifier.layers
-    assert manifest.architecture["base_width"] == RECIPE.base_width and manifest.architecture["depth"] == RECIPE.depth
+    made_with = manifest.architecture["arguments"]
+    assert (made_with["width"], made_with["depth"]) == (RECIPE.base_width, RECIPE.depth)
     assert list(loaded.detectors) == list(SHIPPED_DETECTORS) and set(manifest.detectors) == set(SHIPPED_DETECTORS)
     for name, entry in manifest.detectors.items():
         assert loaded.detectors[name].settings.values() == entry["parameters"]

@@ -181,16 +181,16 @@ def test_the_stored_adaptive_attack_is_told_and_only_that(capsys) -> None:
 
 @pytest.mark.usefixtures("once")
 def test_costs_stand_in_every_table_and_row(monkeypatch, capsys) -> None:
-    made = costs.Costs(2.5, 1.25, {"squeezing": 4.0}, {"fused": 13.5, "lid": 0.125}, 3, "test images")
+    made = costs.Costs(2.5, 1.25, {"squeezing": 4.0}, {"fused": 77.5, "lid": 0.125}, 3, "test images")
     monkeypatch.setattr(costs, "measure_costs", lambda *_, **__: made)
     found = told("--cost")
     by_name = {row["name"]: row["cost"] for row in found["rows"]}
-    assert found["cost"]["detectors"] == {"fused": 13.5, "lid": 0.125}
-    assert (by_name["fused"], by_name["lid"], by_name["random"], by_name["dknn"]) == (13.5, 0.125, 0.0, None)
+    assert found["cost"]["detectors"] == {"fused": 77.5, "lid": 0.125}
+    assert (by_name["fused"], by_name["lid"], by_name["random"], by_name["dknn"]) == (77.5, 0.125, 0.0, None)
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["leaderboard", "digits", "--cost"]) == 0
     out = capsys.readouterr().out
-    assert out.count(" 13.5 ") == len({row["attack"] for row in found["rows"]}) and "2.50 ms" in out
+    assert out.count(" 77.5 ") == len({row["attack"] for row in found["rows"]}) and "2.50 ms" in out
     assert "…" not in out
 
 

@@ -7,6 +7,7 @@ import functools
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -179,6 +180,24 @@ def test_restarts_never_make_it_worse(aims: str) -> None:
     again = attacked(given | {"restarts": 3}, fused_defence())
     np.testing.assert_array_equal(three.images, again.images)
     assert (three.queries == 3 * 6 * 2).all()
+
+
+def test_each_in_turn_keeps_the_better_of_both_on_every_image() -> None:
+    given = {"detector": "mahalanobis", "steps": 5, "restarts": 2}
+    weighted, orthogonal, both = (
+        attacked(given | {"aims": aims}, fused_defence()) for aims in ("weighted", "orthogonal", "each in turn")
+    )
+    score = fused_defence().detectors["mahalanobis"].score
+
+    def hidden(result: telltale.attacks.AttackResult) -> npt.NDArray[np.float64]:
+        return np.where(result.success, score(tiny_evidence(result.images)), np.inf)
+
+    np.testing.assert_array_equal(both.success, weighted.success | orthogonal.success)
+    np.testing.assert_allclose(hidden(both), np.minimum(hidden(weighted), hidden(orthogonal)), rtol=1e-6, atol=1e-4)
+    assert (hidden(weighted) != hidden(orthogonal)).any()
+    assert (both.queries == weighted.queries + orthogonal.queries).all()
+    nothing_to_hide = attacked(given | {"aims": "each in turn", "weight": 0.0}, fused_defence())
+    assert (nothing_to_hide.queries == 2 * 6).all()
 
 
 def test_settings_that_came_later_go_unmentioned_at_their_defaults() -> None:

@@ -58,7 +58,8 @@ def test_rows_are_those_of_single_analyses_and_nothing_is_done_twice(here, tmp_p
     assert [(r["attack"], r["eps"], r["image_id"]) for r in rows] == [
         (attack, eps, image) for attack in ("fgsm", "adaptive") for eps in (0, 40) for image in ids
     ]
-    stored = {"detector": "idefender", "steps": 2, "restarts": 3, "step": 0.01 * (40 / 255) / 0.1}
+    step = 0.01 * (40 / 255) / 0.1
+    stored = {"detector": "idefender", "steps": 2, "restarts": 3, "step": step, "aims": "each in turn"}
     for row in rows:
         natural = image_set.images(np.array([row["image_id"]]))
         label = image_set.labels[row["image_id"]]
@@ -181,7 +182,9 @@ def test_the_command_that_a_page_names_is_a_plan_and_stores_where_the_page_reads
     assert main([*short, "--set", "steps=1", "--set", "restarts=2"]) == 0
     stored = results.stored_rejection(bundle)
     assert stored is not None and stored.origin.parameters["adaptive"]["restarts"] == 2
-    assert words.effort(stored.origin) == "Adaptive PGD: 1 steps, 2 runs"
+    assert words.effort(stored.origin) == (
+        "Adaptive PGD: 1 steps, 2 runs, each with weighted and with orthogonal steps"
+    )
     assert stored.origin.detector == measure.default_detector() and stored.table.num_rows == 2 * 2 * 2
     colour = SimpleNamespace(image_shape=(3, 32, 32), name="cifar10")
     checklist = (Path(__file__).parents[2] / "docs" / "evaluation-checklist.md").read_text()

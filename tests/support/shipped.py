@@ -11,7 +11,7 @@ from telltale.analysis.opened import LoadedBundle, open_bundle
 from telltale.base.images import FloatImages
 from telltale.base.processes import use_one_thread
 
-# What both bundles were built with, in the order of the registry; detectors added since are not in them.
+# What both bundles were built with, in the order of the registry.
 SHIPPED_DETECTORS = (
     "knn_score",
     "trajectory",
@@ -23,7 +23,11 @@ SHIPPED_DETECTORS = (
     "lid",
     "mahalanobis",
     "kernel_density",
+    "confidence",
+    "stability",
+    "multi_lid",
 )
+WITH_TWIN = (*SHIPPED_DETECTORS, "twin")  # the photographs' classifier has one
 
 
 @functools.cache

@@ -120,7 +120,10 @@ def _curve(run: LiveRun, detector: str) -> None:
         st.caption("The curve appears as soon as a few attacks have succeeded.")
         return
     curve = metrics.roc_curve(natural, adversarial)
-    low, high = metrics.auc_interval(natural, adversarial, n_resamples=200)
+    of_natural, of_adversarial = run.image_ids()
+    low, high = metrics.auc_interval(
+        natural, adversarial, n_resamples=200, natural_groups=of_natural, adversarial_groups=of_adversarial
+    )
     auc = metrics.auc(natural, adversarial)
     title = catalogue.detector_title(detector)
     said = f"{title}, live: AUC {auc:.3f} ({low:.3f} – {high:.3f}, 95 %)"

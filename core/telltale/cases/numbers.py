@@ -26,6 +26,7 @@ from telltale.scores.verdicts import FusedVerdict, Verdict
 
 SHOWN_CLASSES = 5
 COLUMNS = ("image", "what", "value", "p_value", "threshold", "adversarial")
+OF_THE_NETWORK = ("confidence", "log_density", "mean_entropy")  # rows that a detector of the same name must not hide
 Row = tuple[str, ...]
 
 
@@ -118,7 +119,9 @@ def _rows(numbers: CaseNumbers) -> Iterator[Row]:
 
 def _verdict_row(image: str, verdict: VerdictNumbers) -> Row:
     values = (verdict.score, verdict.p_value, verdict.threshold, verdict.adversarial)
-    return (image, verdict.detector, *(_text(value) for value in values))
+    clash = verdict.detector in OF_THE_NETWORK
+    what = f"{verdict.detector} detector" if clash else verdict.detector
+    return (image, what, *(_text(value) for value in values))
 
 
 def _text(value: float | bool | None) -> str:

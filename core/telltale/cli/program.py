@@ -24,6 +24,7 @@ from telltale.cli.leaderboard import leaderboard
 from telltale.cli.measuring import bench, evaluate, growth
 from telltale.cli.pages import app
 from telltale.cli.rejection import rejection
+from telltale.cli.robust_twin import robust_twin
 from telltale.cli.slices import slices
 from telltale.cli.tables import reproduce
 from telltale.cli.versus import versus
@@ -44,6 +45,7 @@ COMMANDS = (
     evaluate,
     leaderboard,
     rejection,
+    robust_twin,
     bench,
     label_errors,
     planted_errors,

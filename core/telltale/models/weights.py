@@ -74,6 +74,17 @@ def load_weights(spec: ClassifierSpec, file: Path) -> Classifier:
     return _in_fast_layout(classifier)
 
 
+def weights_sha256(file: Path) -> str:
+    """Return the SHA-256 (hexadecimal) of a file's weights as they are used, however they are stored.
+
+    Raises
+    ------
+    DamagedBundleError
+        If it is no file of weights.
+    """
+    return arrays_sha256(_widened(load_arrays(file), load_metadata(file)))
+
+
 def _filled(spec: ClassifierSpec, arrays: Arrays) -> Classifier:
     mean, std = (None if name not in arrays else np.squeeze(arrays[name]).tolist() for name in ("mean", "std"))
     network = _network(spec)

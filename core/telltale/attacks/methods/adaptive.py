@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 GREY_LEVELS = 255.0
 TINY = 1e-30
-WEIGHTED, ORTHOGONAL = "weighted", "orthogonal"
+WEIGHTED, ORTHOGONAL, BOTH = "weighted", "orthogonal", "each in turn"
 
 
 def _aimed_at() -> tuple[str, ...]:
@@ -48,8 +49,9 @@ class AdaptiveSettings(AttackSettings):
     steps: int = parameter(40, low=1, high=1000, help="Number of steps.")
     aims: str = parameter(
         WEIGHTED,
-        choices=(WEIGHTED, ORTHOGONAL),
-        help="Whether a step is a weighted sum of both aims, or serves one and leaves the other as it is.",
+        choices=(WEIGHTED, ORTHOGONAL, BOTH),
+        help="Whether a step is a weighted sum of both aims, or serves one and leaves the other as it is; or every run "
+        "is made once with each.",
         title="Both aims",
         late=True,
     )
@@ -69,10 +71,10 @@ def run(problem: AttackProblem, settings: AdaptiveSettings) -> torch.Tensor:
     Until the label has changed there is nothing to hide, and steps follow the loss alone. From then on they follow
     (1 - weight) times the loss gradient less weight times the suspicion's, each scaled to the same mean size, so that
     a weight means the same for every detector. Orthogonal steps follow the loss until then, and lower the suspicion
-    from then on, each less its part along the other gradient (see `orthogonal_direction`). Every iterate is judged at
-    its 8-bit version, where the gradients are taken too; the one kept, of all runs, has reached its class with the
-    least suspicion. With weight 0 the detector is left out: projected gradient descent, of which the last success is
-    kept.
+    from then on, each less its part along the other gradient (see `orthogonal_direction`). Each in turn makes every run
+    twice, from the same point. Every iterate is judged at its 8-bit version, where the gradients are taken too; the one
+    kept, of all runs, has reached its class with the least suspicion. With weight 0 the detector is left out: projected
+    gradient descent, of which the last success is kept.
     """
     problem.classifier.expect(passes(settings))
     return least_suspicious(problem, settings)
@@ -80,7 +82,15 @@ def run(problem: AttackProblem, settings: AdaptiveSettings) -> torch.Tensor:
 
 def passes(settings: AdaptiveSettings) -> int:
     """Return how many forward calls the attack takes."""
-    return settings.restarts * (settings.steps + 1) * (2 if settings.weight > 0.0 else 1)
+    runs = settings.restarts * len(_ways(settings))
+    return runs * (settings.steps + 1) * (2 if settings.weight > 0.0 else 1)
+
+
+def _ways(settings: AdaptiveSettings) -> tuple[str, ...]:
+    """Return how the aims are joined, for every run from one point; without a second aim there is nothing to join."""
+    if settings.weight == 0.0:
+        return (WEIGHTED,)
+    return (WEIGHTED, ORTHOGONAL) if settings.aims == BOTH else (settings.aims,)
 
 
 def least_suspicious(problem: AttackProblem, settings: AdaptiveSettings) -> torch.Tensor:
@@ -91,11 +101,12 @@ def least_suspicious(problem: AttackProblem, settings: AdaptiveSettings) -> torc
     bound = float(np.floor(settings.eps * GREY_LEVELS)) / GREY_LEVELS
     low, high = (problem.images - bound).clamp(min=0.0), (problem.images + bound).clamp(max=1.0)
     best = _Best(problem.images)
-    for images in _starts(problem, bound, restarts):
+    for start, way in product(_starts(problem, bound, restarts), _ways(settings)):
+        images = start
         for _ in range(steps + 1):
             judged = _judge(problem, aimed, images)
             best.take(judged)
-            images = (images + settings.step * _towards(judged, settings)).clamp(low, high)
+            images = (images + settings.step * _towards(judged, way, settings.weight)).clamp(low, high)
     return best.images
 
 
@@ -160,10 +171,10 @@ def _judge(problem: AttackProblem, suspicion: Suspicion | None, images: torch.Te
     return _Judged(rounded.detach(), reached, values.detach().double(), gradients, slopes)
 
 
-def _towards(judged: _Judged, settings: AdaptiveSettings) -> torch.Tensor:
+def _towards(judged: _Judged, way: str, weight: float) -> torch.Tensor:
     """Return by how much to change every pixel for a step of 1, shape (n, C, H, W)."""
-    if settings.aims == WEIGHTED or settings.weight == 0.0:
-        return _weighted_direction(judged, settings.weight).sign()
+    if way == WEIGHTED:
+        return _weighted_direction(judged, weight).sign()
     return orthogonal_direction(judged.loss_gradients, judged.suspicion_gradients, judged.reached)
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from telltale.analysis.opened import LoadedBundle, open_bundle
 from telltale.attacks.attack import attack_images
+from telltale.attacks.methods.adaptive import BOTH
 from telltale.attacks.registry import get_attack
 from telltale.base.errors import InputError
 from telltale.base.files import load_table, save_table, whole
@@ -33,7 +34,7 @@ LEVELS = 255
 ADAPTIVE_ATTACK, SEARCH = "adaptive", "adaptive_square"
 FALLBACK = "idefender"
 # Of an adaptive attacker: fewer show what an attack can do, not what it cannot.
-THOROUGH = {"steps": 100, "restarts": 3}
+THOROUGH = {"steps": 100, "restarts": 3, "aims": BOTH}
 
 
 @dataclass(frozen=True)

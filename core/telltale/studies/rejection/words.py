@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from telltale.attacks.methods.adaptive import BOTH
 from telltale.base.parameters import JOINT
 from telltale.detectors.fusion import FUSED
 from telltale.scores.rejection import ADAPTIVE, NONE, WORST, Knowledge, Success
@@ -56,7 +57,8 @@ def effort(origin: Origin) -> str:
     for attack, parameters in origin.parameters.items():
         if "detector" in parameters:
             counts = [f"{parameters[key]:,} {word}" for key, word in EFFORTS.items() if key in parameters]
-            said.append(f"{attack_title(attack)}: {', '.join(counts)}")
+            ways = ", each with weighted and with orthogonal steps" if parameters.get("aims") == BOTH else ""
+            said.append(f"{attack_title(attack)}: {', '.join(counts)}{ways}")
     return "; ".join(said)
 
 
