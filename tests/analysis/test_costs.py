@@ -51,8 +51,7 @@ def test_a_detector_pays_for_what_it_reads_and_the_verdict_for_everything_once(m
     for name, seconds in scoring.items():
         reads = loaded.detectors[name].reads
         assert found.of(name) == pytest.approx(seconds / 2.0 + sum(found.kinds.get(kind, 0.0) for kind in reads)), name
-    read = {"response", "squeezing"}  # of the shipped detectors none reads stability
-    whole = sum(scoring.values()) / 2.0 + sum(found.kinds[kind] for kind in read)
+    whole = sum(scoring.values()) / 2.0 + sum(found.kinds[kind] for kind in measured)
     assert found.of("fused") == pytest.approx(whole) == found.of("error_score")
     assert all(found.of(name) == 0.0 for name in CONTROLS) and found.of("nobody") is None
 

@@ -57,6 +57,7 @@ def stand_in(tails: str) -> SimpleNamespace:
         class_names=bundle.class_names,
         image_set=None,
         seed=0,
+        require_labels=lambda: None,
         manifest=SimpleNamespace(detectors=detectors),
     )
 
