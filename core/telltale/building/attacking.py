@@ -20,6 +20,8 @@ from telltale.base.processes import Processes, Work
 from telltale.base.progress import Progress
 from telltale.bundle.fitted import FittedFiles
 from telltale.data.image_set import ImageSet
+from telltale.data.rows import Rows
+from telltale.data.splits import spread_over
 from telltale.detectors.defence import Defence
 from telltale.models.classifier import Classifier
 from telltale.models.spec import ClassifierSpec
@@ -58,7 +60,7 @@ class _Chunk:
     attack: AttackPlan
     seed: int
     ids: tuple[int, ...]
-    pixels: npt.NDArray[np.uint8]
+    pixels: Rows
     labels: npt.NDArray[np.int64]
     weights: Path
     spec: ClassifierSpec
@@ -72,6 +74,26 @@ class _Chunk:
         reference, known = self.fitted.read()
         look = looking(classifier, reference)
         return Defence(classifier, reference, known.detectors, known.fusion, look=look)
+
+
+def chosen_ids(
+    labels: npt.NDArray[np.int64], correct: npt.NDArray[np.int64], count: int, seed: int, own: bool
+) -> npt.NDArray[np.int64]:
+    """Return the images that are attacked among those that are read correctly.
+
+    They are the first ones; of somebody's own images some of every class, because class folders come one after the
+    other.
+
+    Parameters
+    ----------
+    labels : array of int64, shape (n,)
+        Class of every image, by id.
+    correct : array of int64, shape (m,)
+        Ids.
+    count, seed : int
+    own : bool
+    """
+    return spread_over(labels, correct, count, seed) if own else correct[:count]
 
 
 def attack_splits(
@@ -112,10 +134,10 @@ def attack_splits(
     spec = classifier.spec
 
     def chunk(plan: AttackPlan, ids: npt.NDArray[np.int64]) -> _Chunk:
-        pixels, labels = image_set.pixels[ids], image_set.labels[ids]
+        pixels, labels = Rows(image_set.pixels, ids), image_set.labels[ids]
         numbers = tuple(int(i) for i in ids)
         file = folder / _name(plan, numbers)
-        return _Chunk(plan, seed, numbers, np.array(pixels), labels, weights, spec, file, fitted)
+        return _Chunk(plan, seed, numbers, pixels, labels, weights, spec, file, fitted)
 
     planned = [[chunk(plan, part) for part in _parts(plan, ids)] for plan, ids in wanted]
     missing = [part for chunks in planned for part in chunks if not part.file.exists()]
@@ -147,7 +169,7 @@ def _run(chunk: _Chunk) -> None:
     plan = chunk.attack
     result = attack_images(
         classifier,
-        to_floats(chunk.pixels),
+        to_floats(chunk.pixels.taken()),
         plan.name,
         plan.parameters,
         labels=chunk.labels,

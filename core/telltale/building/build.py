@@ -21,12 +21,14 @@ from telltale.base.origin import code_sha256, library_versions
 from telltale.base.places import PRECOMPUTED, writable
 from telltale.base.processes import Processes, Work, use_one_thread
 from telltale.base.progress import Progress, part
-from telltale.building.attacking import attack_splits
+from telltale.building.attacking import attack_splits, chosen_ids
 from telltale.building.collecting import Collector
 from telltale.building.fitting import Examples, choose_detectors, readable
+from telltale.building.inspecting.minutes import check_minutes
 from telltale.building.maps import LayerMaps
 from telltale.building.observing import Batch, observe
 from telltale.building.own_images import ClassChoice, read_own_images
+from telltale.building.planning import KEY_LENGTH, plan_around
 from telltale.building.referencing import fit_reference
 from telltale.building.scoring import score_versions
 from telltale.building.versions import Versions
@@ -37,7 +39,7 @@ from telltale.bundle.fitted import MISSING_FILE, FittedFiles, ReferenceFiles, in
 from telltale.bundle.manifest import check_name
 from telltale.bundle.under_way import finish, told_beside
 from telltale.data.image_set import ImageSet
-from telltale.data.outputs import draw_labelled
+from telltale.data.rows import Rows
 from telltale.data.sources import load_image_set
 from telltale.data.splits import Splits, SplitSizes
 from telltale.detectors.registry import get_detector
@@ -49,9 +51,8 @@ from telltale.models.factories import check_known_elsewhere
 from telltale.models.trace import Trace
 from telltale.models.training import recipe_spec, shipped_weights, train_weights
 from telltale.models.weights import load_weights, save_weights, trained_on
-from telltale.recipes import BundlePlan, Recipe, get_recipe, spared_sizes
+from telltale.recipes import BundlePlan, Recipe, get_recipe
 
-KEY_LENGTH = 16
 COMPACT_REFERENCES = 10_000
 
 
@@ -118,6 +119,7 @@ def build_around(
     progress: Progress,
     work: Path | None = None,
     choice: ClassChoice | None = None,
+    minutes: float | None = None,
 ) -> Path:
     """Build a bundle around a classifier that is there already.
 
@@ -135,6 +137,8 @@ def build_around(
         Where finished stages are kept, and stay.
     choice : ClassChoice, optional
         How the data's classes are found among the outputs, beside their names.
+    minutes : float, optional
+        Cut to what fits into them; see `telltale.building.planning.plan_around`.
 
     Returns
     -------
@@ -144,24 +148,26 @@ def build_around(
     Raises
     ------
     InputError
-        If no process can make the classifier again, or it takes other images or has other classes than the data set.
+        If no process can make the classifier again, it takes other images or has other classes than the data set, or
+        the minutes are too few.
     """
     use_one_thread()
     check_name(folder.name)
+    if minutes is not None:
+        check_minutes(minutes)
     for name in plan.detectors:
         get_detector(name)
     spec = classifier.spec
     if spec.code is None:
         check_known_elsewhere(spec.factory)
     kept = work or folder.parent / ".build"
-    own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, 0.0, 0.05))
-    image_set = own.image_set
-    sizes = plan.sizes if any(image_set.own_held_out) else spared_sizes(plan.sizes, len(image_set))
-    splits = draw_labelled(image_set, sizes, plan.seed)
+    own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, 0.0, 0.03))
+    planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, part(progress, 0.03, 0.05))
     file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
     if not file.exists():
         save_weights(classifier, file)
-    materials = _Materials(plan, plan.source, image_set, splits, load_weights(spec, file), file, own.notes)
+    again, notes = load_weights(spec, file), own.notes | planned.notes
+    materials = _Materials(planned.plan, plan.source, own.image_set, planned.splits, again, file, notes)
     return _build(materials, folder, progress, False, work)
 
 
@@ -232,7 +238,8 @@ class _Stages:
         self.name = target.name
         self.kept = work or target.parent / ".build"
         # Other choices, data, weights or code must never pick up what these left behind.
-        seen = [self.image_set.fingerprint, file_sha256(self.weights), library_versions(), plan.seed]
+        drawn = [ids.tolist() for ids in self.splits.to_arrays().values()]
+        seen = [self.image_set.fingerprint, file_sha256(self.weights), library_versions(), plan.seed, drawn]
         self.attacks_folder = self._keep("attacks", seen, code_sha256("attacks", "models"))
         self.observed_folder = self._keep(
             "observed", seen, asdict(plan), code_sha256("attacks", "models", "evidence", "kinds")
@@ -311,9 +318,16 @@ class _Stages:
         return natural, self._collector.shifted(fit.ids[fit.success], self.plan.seed, self._part(0.12, 0.14))
 
     def _attack(self, natural: list[Versions]) -> list[Versions]:
-        """Attack the first correctly read images of *fit* and *test*, and observe what comes out."""
+        """Attack correctly read images of *fit* and *test*, and observe what comes out."""
         plans, correct = self.plan.attacks, {versions.split: versions.ids[versions.success] for versions in natural}
-        wanted = [(plan, correct[split][: getattr(plan, split)]) for split in ("fit", "test") for plan in plans]
+        wanted = [
+            (
+                plan,
+                chosen_ids(self.image_set.labels, correct[split], getattr(plan, split), self.plan.seed, self.plan.own),
+            )
+            for split in ("fit", "test")
+            for plan in plans
+        ]
         found = attack_splits(
             self.classifier,
             self.weights,
@@ -346,7 +360,7 @@ class _Stages:
         return folder
 
     def _trace_training_images(self) -> Trace:
-        batch = Batch("train", self.image_set.pixels[self.splits.train], readings=False)
+        batch = Batch("train", Rows(self.image_set.pixels, self.splits.train), readings=False)
         (seen,) = observe(
             self.classifier, self.weights, [batch], self.observed_folder, self.processes, self._part(0.14, 0.2)
         )

@@ -18,6 +18,7 @@ from telltale.building.attacking import AttackedImages
 from telltale.building.observing import Batch, observe
 from telltale.building.versions import Versions
 from telltale.data.image_set import ImageSet
+from telltale.data.rows import Rows
 from telltale.data.shifts import change_at_random
 from telltale.models.classifier import Classifier
 
@@ -51,7 +52,7 @@ class Collector:
         self, splits: Sequence[tuple[str, npt.NDArray[np.int64]]], progress: Progress, readings: bool = True
     ) -> list[Versions]:
         """Return the natural images of named splits, whose success is a right prediction."""
-        batches = [Batch(split, self.image_set.pixels[ids], readings) for split, ids in splits]
+        batches = [Batch(split, Rows(self.image_set.pixels, ids), readings) for split, ids in splits]
         found = self._observe(batches, progress)
         return [self._natural(split, ids, seen) for (split, ids), seen in zip(splits, found, strict=True)]
 
@@ -59,7 +60,7 @@ class Collector:
         self, groups: Sequence[tuple[str, AttackedImages]], progress: Progress, readings: bool = True
     ) -> list[Versions]:
         """Return attacked images with the split that each group belongs to."""
-        batches = [Batch(f"{split}-{a.attack}", a.pixels, readings) for split, a in groups]
+        batches = [Batch(f"{split}-{a.attack}", Rows.all_of(a.pixels), readings) for split, a in groups]
         found = self._observe(batches, progress)
         return [self._attacked(split, a, seen) for (split, a), seen in zip(groups, found, strict=True)]
 
@@ -70,7 +71,7 @@ class Collector:
 
         Their success is a right prediction; ``groups`` are (name, ids, pixels (n, C, H, W)).
         """
-        batches = [Batch(name, pixels, True) for name, _, pixels in groups]
+        batches = [Batch(name, Rows.all_of(pixels), True) for name, _, pixels in groups]
         found = self._observe(batches, progress)
         return [self._natural(name, ids, seen) for (name, ids, _), seen in zip(groups, found, strict=True)]
 

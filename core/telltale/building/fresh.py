@@ -14,7 +14,7 @@ from telltale.analysis.opened import LoadedBundle
 from telltale.base.errors import InputError
 from telltale.base.processes import Processes
 from telltale.base.progress import Progress, part
-from telltale.building.attacking import attack_splits
+from telltale.building.attacking import attack_splits, chosen_ids
 from telltale.building.collecting import Collector
 from telltale.building.fitting import Examples, choose_detectors, readable
 from telltale.building.scoring import score_versions
@@ -119,13 +119,17 @@ class _Work:
         natural = collect.natural(splits, part(progress, 0.0, 0.12))
         correct = {versions.split: versions.ids[versions.success] for versions in natural}
         wanted = [(split, plan) for split, chosen in plans.items() for plan in chosen]
+        seed, own = bundle.manifest.seed, bool(bundle.notes.get("own_classifier"))
         settings = {name: detector.settings.values() for name, detector in loaded.detectors.items()}
         found = attack_splits(
             loaded.classifier,
             weights,
             self.image_set,
-            [(plan, correct[split][: getattr(plan, split)]) for split, plan in wanted],
-            bundle.manifest.seed,
+            [
+                (plan, chosen_ids(self.image_set.labels, correct[split], getattr(plan, split), seed, own))
+                for split, plan in wanted
+            ],
+            seed,
             self.folder / "attacks",
             self.processes,
             part(progress, 0.12, 0.94),

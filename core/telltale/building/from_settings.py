@@ -20,6 +20,7 @@ def build_from_settings(
     data: str | None = None,
     out: Path | None = None,
     work: Path | None = None,
+    minutes: float | None = None,
     progress: Progress,
 ) -> Path:
     """Build a bundle around the network that a file of settings names.
@@ -36,6 +37,8 @@ def build_from_settings(
         Bundle folder, named as the bundle; the person's folder for bundles where left out.
     work : Path, optional
         Where finished stages are kept, and stay.
+    minutes : float, optional
+        Cut to what fits into them.
     progress : callable
 
     Returns
@@ -53,4 +56,4 @@ def build_from_settings(
     classifier = wrap_model(model, stated)
     plan = own_plan(name, data or settings.source, stated.attacks, stated.detectors)
     choice = ClassChoice(stated.classes, model.synonyms)
-    return build_around(classifier, plan, out or writable(PRECOMPUTED) / name, progress, work, choice)
+    return build_around(classifier, plan, out or writable(PRECOMPUTED) / name, progress, work, choice, minutes)

@@ -15,6 +15,7 @@ from telltale.base.files import load_arrays, save_arrays, whole
 from telltale.base.images import to_floats
 from telltale.base.processes import Processes, Work
 from telltale.base.progress import Progress, counted
+from telltale.data.rows import Rows
 from telltale.evidence.readings import Readings
 from telltale.models.classifier import Classifier
 from telltale.models.spec import ClassifierSpec
@@ -33,13 +34,13 @@ class Batch:
     ----------
     name : str
         Names the files in which the results are kept.
-    pixels : array of uint8, shape (n, C, H, W)
+    pixels : Rows
     readings : bool
         Whether `Readings` are wanted beside the trace.
     """
 
     name: str
-    pixels: npt.NDArray[np.uint8]
+    pixels: Rows
     readings: bool
 
 
@@ -48,7 +49,7 @@ class _Job:
     file: Path
     weights: Path
     spec: ClassifierSpec
-    pixels: npt.NDArray[np.uint8]
+    pixels: Rows
     readings: bool
 
 
@@ -93,7 +94,7 @@ def _jobs(batch: Batch, weights: Path, spec: ClassifierSpec, folder: Path) -> li
             folder / f"{batch.name}-{start}.safetensors",
             weights,
             spec,
-            np.array(batch.pixels[start : start + CHUNK]),
+            batch.pixels.part(start, CHUNK),
             batch.readings,
         )
         for start in starts
@@ -102,7 +103,7 @@ def _jobs(batch: Batch, weights: Path, spec: ClassifierSpec, folder: Path) -> li
 
 def _observe(job: _Job) -> None:
     classifier = load_weights(job.spec, job.weights)
-    images = to_floats(job.pixels)
+    images = to_floats(job.pixels.taken())
     seen = observe_images(classifier, images, job.readings)
     arrays: dict[str, npt.NDArray[Any]] = {"logits": seen.trace.logits}
     arrays |= {f"activations.{i}": activations for i, activations in enumerate(seen.trace.activations)}

@@ -1,4 +1,4 @@
-"""How a bundle around somebody's own classifier finds its images again: their size, and their classes' outputs."""
+"""What a bundle around somebody's own classifier notes of its images: size, classes' outputs, what was cut."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from telltale.data.sizing import Sizing
 from telltale.models.preprocess import Preprocess, Side
 
 SIZING, OUTPUTS, UNLABELLED = "sizing", "outputs", "unlabelled"  # notes of the manifest
+CUT = "cut"  # a note too: a sentence on what its build left out to be done in time
 
 
 def sizing_note(preprocess: Preprocess, channels: int) -> dict[str, object]:

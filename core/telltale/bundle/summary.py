@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from telltale.base.errors import InputError
 from telltale.bundle.bundle import BUNDLES_VARIABLE, Bundle, load_bundle, named_folders
+from telltale.bundle.own_data import CUT
 from telltale.bundle.under_way import under_way
 from telltale.data.sources import KNOWN_SOURCES
 from telltale.recipes import RECIPES
@@ -114,6 +115,8 @@ def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
         sentences.append(_unfinished(bundle))
     if not bundle.labelled:
         sentences.append("Its images have no labels: what it reads takes their place, and errors are not known.")
+    if isinstance(cut := bundle.notes.get(CUT), str):
+        sentences.append(cut)
     if references < learned:
         sentences.append(f"It keeps {references:,} of {learned:,} training images as references.")
     return tuple(sentences)

@@ -43,11 +43,17 @@ def build(
         Path | None,
         typer.Option("--settings", help="What inspect wrote; NAME.toml if here."),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", help="For a network of your own: fewer images, so that the estimate fits."),
+    ] = None,
 ) -> None:
     """Build a bundle: attack, trace, fit and calibrate everything around a trained classifier."""
     file = settings or (Path(f"{name}.toml") if name not in RECIPES and Path(f"{name}.toml").is_file() else None)
     if file is not None and compact:
         raise InputError("A network of your own keeps all its training images: leave --compact out.")
+    if file is None and minutes is not None and name in RECIPES:
+        raise InputError(f"'{name}' is built as its recipe says; --minutes is for a network of your own.")
     with progress() as report:
         if file is None:
             from telltale.building.build import build as build_bundle
@@ -56,7 +62,7 @@ def build(
         else:
             from telltale.building.from_settings import build_from_settings
 
-            folder = build_from_settings(name, file, data=data, out=out, work=work, progress=report)
+            folder = build_from_settings(name, file, data=data, out=out, work=work, minutes=minutes, progress=report)
     Console().print(f"Built {folder}.", soft_wrap=True)
 
 

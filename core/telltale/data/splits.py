@@ -187,6 +187,26 @@ class Splits:
         drawn = _spread(labels[start:], [spare, *held_out], seed)
         return cls(np.arange(start, dtype=np.int64), *(ids + start for ids in drawn[1:]))
 
+    def thinned(self, labels: IntArray, train: int, sizes: SplitSizes, seed: int, each: int) -> Splits:
+        """Keep fewer images of every split, at random under a seed, with every class in its share.
+
+        Parameters
+        ----------
+        labels : array of int64, shape (n,)
+            Class of every image, by id.
+        train : int
+            Training images to keep.
+        sizes : SplitSizes
+            Of the others; a split that is smaller stays as it is.
+        seed : int
+        each : int
+            Training images that every class keeps, or all that it has.
+        """
+        held_out = {
+            name: spread_over(labels, getattr(self, name), getattr(sizes, name), seed) for name in SPLIT_NAMES[1:]
+        }
+        return Splits(_some_of_each(labels, self.train, train, seed, each), **held_out)
+
     def to_arrays(self) -> dict[str, IntArray]:
         """Return the ids by split name, as stored in a bundle."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -203,6 +223,29 @@ class Splits:
         if set(arrays) != set(SPLIT_NAMES):
             raise InputError(f"Stored splits must be {', '.join(SPLIT_NAMES)}; got {', '.join(sorted(arrays)) or '-'}.")
         return cls(**arrays)  # type: ignore[arg-type]  # __post_init__ checks the types
+
+
+def spread_over(labels: IntArray, ids: IntArray, count: int, seed: int) -> IntArray:
+    """Return at most `count` of the images, drawn under a seed with every class in its share, in ascending order.
+
+    Parameters
+    ----------
+    labels : array of int64, shape (n,)
+        Class of every image, by id.
+    ids : array of int64, shape (m,)
+    count, seed : int
+    """
+    if count >= len(ids):
+        return ids
+    return ids[_spread(labels[ids], [len(ids) - count, count], seed)[1]]
+
+
+def _some_of_each(labels: IntArray, ids: IntArray, count: int, seed: int, each: int) -> IntArray:
+    """Return `count` of the images, among them `each` of every class or all that it has."""
+    rng = np.random.default_rng(seed)
+    classes = (ids[labels[ids] == label] for label in np.unique(labels[ids]))
+    first = np.concatenate([rng.permutation(members)[:each] for members in classes])
+    return np.sort(np.concatenate([first, spread_over(labels, np.setdiff1d(ids, first), count - len(first), seed)]))
 
 
 def _spread(labels: npt.NDArray[np.int64], counts: list[int], seed: int) -> list[IntArray]:

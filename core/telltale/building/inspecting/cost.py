@@ -15,9 +15,11 @@ import numpy.typing as npt
 from telltale.analysis.observing import observe_images
 from telltale.attacks import attack_images
 from telltale.attacks.base import RandomTarget
+from telltale.base.processes import one_thread
 from telltale.base.progress import Progress, part, silent
+from telltale.data.splits import SplitSizes
 from telltale.models.classifier import Classifier
-from telltale.recipes import BundlePlan, spared_sizes
+from telltale.recipes import AttackPlan, BundlePlan, spared_sizes
 
 IMAGES = 10
 SECONDS_AN_ATTACK = 20.0  # after which no further image is attacked for the measurement
@@ -46,6 +48,50 @@ class Measured:
     attacks: Mapping[str, float]
     memory: int
     images: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Images that a build takes.
+
+    Attributes
+    ----------
+    references : int
+        Training images.
+    sizes : SplitSizes
+        Of the held-out splits.
+    attacks : tuple of AttackPlan
+        No more images are attacked than the splits hold.
+    """
+
+    references: int
+    sizes: SplitSizes
+    attacks: tuple[AttackPlan, ...]
+
+    @property
+    def held_out(self) -> int:
+        """Images of all held-out splits."""
+        return self.sizes.fit + self.sizes.calibration + self.sizes.test
+
+    @property
+    def attacked(self) -> int:
+        """Attacked images of all attacks."""
+        return sum(map(self.attacked_with, self.attacks))
+
+    def attacked_with(self, attack: AttackPlan) -> int:
+        """Return how many images an attack is run on."""
+        return min(attack.fit, self.sizes.fit) + min(attack.test, self.sizes.test)
+
+    def seconds(self, measured: Measured) -> tuple[float, float]:
+        """Return what one process takes for the natural images and for the attacked ones."""
+        # Those that detectors are fitted to are observed once more, moved and brightened a little.
+        natural = (self.held_out + self.sizes.fit) * measured.observe + self.references * measured.trace
+        attacked = (self.attacked_with(a) * (measured.attacks[a.name] + measured.observe) for a in self.attacks)
+        return natural, sum(attacked)
+
+    def minutes(self, measured: Measured, processes: int = 0) -> float:
+        """Return what a build takes in so many processes, as many as there are cores where 0."""
+        return sum(self.seconds(measured)) / (processes or cores()) / 60.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +135,13 @@ def measure(
     now : callable
         Clock, in seconds.
     """
+    with one_thread():  # as in the processes of a build
+        return _measure(classifier, images, plan, progress, now)
+
+
+def _measure(
+    classifier: Classifier, images: Images, plan: BundlePlan, progress: Progress, now: Callable[[], float]
+) -> Measured:
     classifier.trace(images)  # the first pass of a process sets things up
     progress(0.0, "Measuring a build's parts")
     start = now()
@@ -123,15 +176,10 @@ def estimate(measured: Measured, plan: BundlePlan, images: int, image_bytes: int
     processes : int
         As many as there are cores where 0.
     """
-    processes = processes or os.cpu_count() or 1
+    processes = processes or cores()
     sizes = spared_sizes(plan.sizes, images)
     held_out = sizes.fit + sizes.calibration + sizes.test
-    references = max(0, images - held_out)
-    natural = (held_out + sizes.fit) * measured.observe + references * measured.trace
-    attacked = 0.0
-    for attack in plan.attacks:
-        count = min(attack.fit, sizes.fit) + min(attack.test, sizes.test)
-        attacked += count * (measured.attacks[attack.name] + measured.observe)
+    natural, attacked = Counts(max(0, images - held_out), sizes, plan.attacks).seconds(measured)
     return Estimate(
         natural / processes / 60.0,
         (natural + attacked) / processes / 60.0,
@@ -145,6 +193,11 @@ def estimate(measured: Measured, plan: BundlePlan, images: int, image_bytes: int
             "every process takes as much memory as the one that measured; the decoded images lie in memory once",
         ),
     )
+
+
+def cores() -> int:
+    """Return how many processes a build runs in."""
+    return os.cpu_count() or 1
 
 
 def _peak_memory() -> int:
