@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from telltale.attacks.base import AttackResult, RandomTarget
     from telltale.base.parameters import ParameterValue
     from telltale.base.progress import Progress
+    from telltale.building.inspecting.inspection import Inspection
     from telltale.bundle.bundle import Bundle
     from telltale.cli.server import Server
     from telltale.models.classifier import Classifier
@@ -38,6 +39,7 @@ __all__ = [
     "build",
     "compare",
     "evaluate",
+    "inspect",
     "load_bundle",
     "model_factory",
     "wrap",
@@ -71,11 +73,64 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def inspect(
+    name: str,
+    classifier: Classifier,
+    data: str | Path,
+    *,
+    images: int = 200,
+    cost: bool = True,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Look at a classifier of your own before a bundle is built around it.
+
+    What ``telltale inspect`` prints: accuracy with the stated preprocessing beside accuracy with the usual mistakes,
+    which output every class of the data is, layers, head, gradients, what the guided pass guides, and what a build will
+    take. Printed, it says what it found; `Inspection.to_json` has it all, `Inspection.warnings` what to look at first.
+
+    Parameters
+    ----------
+    name : str
+        Of the bundle that it may become.
+    classifier : Classifier
+        As `wrap` makes it.
+    data : str or Path
+        Labelled images of any size; a folder or data set as `telltale.data.sources` reads it.
+    images : int
+        How many to read, every class in turn.
+    cost : bool
+        Whether a build's parts are measured on ten images, which takes most of the time.
+    progress : callable, optional
+        Told the fraction done and what is being done.
+
+    Raises
+    ------
+    InputError
+        If the classifier cannot work with these images.
+
+    Examples
+    --------
+    >>> import telltale
+    >>> from telltale.analysis.kept import load
+    >>> found = telltale.inspect("mine", load("digits").classifier, "digits", images=50, cost=False)
+    >>> found.accuracies[0].words, found.accuracies[0].accuracy > 0.9, found.rectifiers > 0
+    ('as stated', True, True)
+    >>> print(found)  # doctest: +ELLIPSIS
+    mine: 50 pictures of digits
+      preprocessing ...
+    """
+    from telltale.base.progress import silent
+    from telltale.building.inspecting.wrapped import inspect_wrapped
+
+    return inspect_wrapped(name, classifier, str(data), images=images, cost=cost, progress=progress or silent)
+
+
 def build(
     name: str,
     classifier: Classifier,
-    data: str,
+    data: str | Path,
     *,
+    minutes: float | None = None,
     out: Path | None = None,
     attacks: Sequence[str] = (),
     detectors: Sequence[str] = (),
@@ -93,8 +148,12 @@ def build(
     classifier : Classifier
         As `wrap` makes it, around a network that a registered factory has made (`model_factory`): other processes must
         make it again, and find the factory in what ``TELLTALE_MODELS`` names.
-    data : str
-        Labelled images of the classifier's size; a folder or data set as `telltale.data.sources` reads it.
+    data : str or Path
+        Labelled images; a folder or data set as `telltale.data.sources` reads it. They may have any size where the
+        classifier's preprocessing resizes or crops: they are brought to its size one by one, into a mapped file.
+    minutes : float, optional
+        Cut the numbers of images, and at last the attacks, so that what observing and attacking them will take, as it
+        is measured on ten, fits. One sentence says what was cut, as a logged warning and in the bundle's notes.
     out : Path, optional
         Folder of the bundle, which ends in its name; the person's folder for bundles where left out.
     attacks, detectors : sequence of str
@@ -105,7 +164,8 @@ def build(
     Raises
     ------
     InputError
-        If no process can make the classifier again, the data set is not for it, or a name is not known.
+        If no process can make the classifier again, the data set is not for it, a name is not known, or the minutes
+        are too few.
 
     Examples
     --------
@@ -126,8 +186,8 @@ def build(
     from telltale.recipes import own_plan
 
     folder = out or data_home() / "precomputed" / name
-    plan = own_plan(name, data, attacks, detectors)
-    return load_bundle(build_around(classifier, plan, folder, progress or silent))
+    plan = own_plan(name, str(data), attacks, detectors)
+    return load_bundle(build_around(classifier, plan, folder, progress or silent, minutes=minutes))
 
 
 def load_bundle(name: str | Path) -> Bundle:
@@ -306,13 +366,15 @@ def evaluate(
     return evaluate_fresh(opened, tell, [AttackPlan(attack, 0, images, values)])
 
 
-def app(bundle: str | Path | None = None, *, port: int = 8501, host: str = "127.0.0.1", browser: bool = True) -> Server:
+def app(
+    bundle: str | Path | Bundle | None = None, *, port: int = 8501, host: str = "127.0.0.1", browser: bool = True
+) -> Server:
     """Serve the pages from a process of their own, and open them in the browser once they are there.
 
     Parameters
     ----------
-    bundle : str or Path, optional
-        Name or folder of the bundle that is shown first; the default one where left out.
+    bundle : str, Path or Bundle, optional
+        The bundle that is shown first, itself or by its name or folder; the default one where left out.
     port : int
     host : str
         Address to listen at. The default is this machine alone; ``"0.0.0.0"`` lets others on the network in.
@@ -329,9 +391,11 @@ def app(bundle: str | Path | None = None, *, port: int = 8501, host: str = "127.
     InputError
         If there is no such bundle, it is damaged, the pages are not installed, or the address cannot be used.
     """
+    from telltale.bundle.bundle import Bundle
     from telltale.cli.server import serve
 
-    return serve(bundle, port=port, host=host, browser=browser)
+    shown = bundle.folder if isinstance(bundle, Bundle) else bundle
+    return serve(shown, port=port, host=host, browser=browser)
 
 
 def _opened(name: str) -> LoadedBundle:

@@ -35,7 +35,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, BundlePlan]]:
     """Leave a shipped bundle in place of what the stages of a build would, which take minutes; say what was asked."""
     seen = []
 
-    def stages(classifier: Classifier, plan: BundlePlan, folder: Path, progress: Progress) -> Path:
+    def stages(
+        classifier: Classifier, plan: BundlePlan, folder: Path, progress: Progress, minutes: float | None
+    ) -> Path:
         seen.append((classifier.spec.factory, plan))
         folder.symlink_to(PRECOMPUTED / "digits")
         return folder

@@ -88,14 +88,22 @@ def _as_read(classifier: Classifier, image_set: ImageSet, progress: Progress) ->
     return as_read(image_set, parts, names)
 
 
+def check_count(classifier: Classifier, classes: int) -> None:
+    """Refuse another number of classes than those of a classifier whose outputs have no names.
+
+    Raises
+    ------
+    InputError
+    """
+    if classifier.classes != classes:
+        raise InputError(f"The classifier tells {classifier.classes} classes apart; the data set names {classes}.")
+
+
 def _outputs(classifier: Classifier, image_set: ImageSet, choice: ClassChoice) -> dict[str, int] | None:
     """Return the output of every class of the data that has one; None where they are the same in the same order."""
     names, here = classifier.class_names, tuple(image_set.class_names)
     if names is None:
-        if classifier.classes != len(here):
-            raise InputError(
-                f"The classifier tells {classifier.classes} classes apart; the data set names {len(here)}."
-            )
+        check_count(classifier, len(here))
         return None
     if names == here and not choice.given:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,14 +13,13 @@ from rich.table import Table
 
 from telltale.base.errors import InputError
 from telltale.cli.options import JsonOption
-from telltale.cli.output import check_writable, print_json, progress, text, write_whole
+from telltale.cli.output import check_writable, print_json, progress, write_whole
 
 if TYPE_CHECKING:
     from telltale.building.inspecting.inspection import Inspection
     from telltale.models.preprocess import Preprocess
 
 FOLDERS = "folders"
-NAMES_SHOWN = 12
 
 
 def inspect(
@@ -155,48 +153,16 @@ def _class_names(value: str | None, folders: tuple[str, ...]) -> list[str] | Non
 
 
 def _show(found: Inspection, file: Path) -> None:
-    console = Console()
-    ways = Table("preprocessing", "accuracy", "better by chance?", title=f"{found.images} pictures of {found.source}")
-    for way in found.accuracies:
-        chance = "" if way.p_value is None else "the same" if way.same else f"p = {way.p_value:.2g}"
-        ways.add_row(way.words, f"{way.accuracy:.1%}", chance)
+    from telltale.building.inspecting.wording import FACTS, WAYS, facts_of, remarks_of, title_of, ways_of
+
+    console, record = Console(), found.to_json()
+    ways = Table(*WAYS, title=title_of(record))
+    for way in ways_of(found.accuracies):
+        ways.add_row(*way)
     if found.accuracies:
         console.print(ways)
-    facts = Table("what", "value")
-    for what, value in _facts(found).items():
-        facts.add_row(what, value)
+    facts = Table(*FACTS)
+    for fact in facts_of(record).items():
+        facts.add_row(*fact)
     console.print(facts)
-    remarks = [f"Note: {remark}" for remark in found.model.remarks]
-    remarks += [f"Warning: {warning}" for warning in found.warnings]
-    sys.stdout.write("\n".join([*remarks, f"Wrote {file}."]) + "\n")
-
-
-def _facts(found: Inspection) -> Mapping[str, str]:
-    record = found.to_json()
-    shape = " x ".join(map(str, record["input_shape"]))
-    pairs = [f"{folder} = {name}" for folder, (_, name) in record["classes"].items()]
-    more = f", … ({len(pairs)})" if len(pairs) > NAMES_SHOWN else ""
-    head = record["head"]
-    guided = f"{found.rectifiers} rectifiers" if found.rectifiers else "nothing"
-    facts = {
-        "model": record["model"],
-        "weights": text(record["weights"]),
-        "images": f"{shape}: {_preprocessing(record['preprocess'])}",
-        "classes": f"{', '.join(pairs[:NAMES_SHOWN])}{more}; the network has {record['outputs']} outputs",
-        "layers": ", ".join(f"{name} ({width})" for name, width in found.layers),
-        "head": found.classifier.head_problem or f"linear, {head[1]} to {head[0]}",
-        "gradients": f"finite, at most {found.largest_gradient:.3g}",
-        "guided": guided + (f"; plain through {', '.join(found.not_guided)}" if found.not_guided else ""),
-    }
-    cost = found.estimate
-    if cost is not None:
-        facts["build"] = (
-            f"{cost.first_minutes:.1f} minutes until all pictures are traced, {cost.minutes:.1f} with the attacks; "
-            f"{cost.memory:.1f} GiB"
-        )
-        facts["assumed"] = "; ".join(cost.assumptions)
-    return facts
-
-
-def _preprocessing(raw: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in raw.items() if value is not None)
+    sys.stdout.write("\n".join([*remarks_of(record), f"Wrote {file}."]) + "\n")

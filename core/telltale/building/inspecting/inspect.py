@@ -19,6 +19,7 @@ from telltale.building.inspecting.inspection import Inspection
 from telltale.building.inspecting.mistakes import compare_preprocessing, picture_of, to_size
 from telltale.building.inspecting.pictures import Pictures
 from telltale.building.inspecting.warnings import find_warnings
+from telltale.building.own_images import check_count
 from telltale.bundle.manifest import check_name
 from telltale.evidence.guided import guided_network
 from telltale.models.class_names import ClassMap, match_classes
@@ -98,11 +99,21 @@ def inspect(
     stated = stated or Stated()
     progress(0.0, "Looking at the network")
     classifier = wrap_model(model, stated, pictures)
-    names = classifier.class_names
-    assert names is not None
-    classes = ClassMap({})
-    if pictures.labelled:
-        classes = match_classes(pictures.class_names, names, model.synonyms, stated.classes)
+    return look_at(name, model, classifier, pictures, source, stated, cost, progress)
+
+
+def look_at(
+    name: str,
+    model: FoundModel,
+    classifier: Classifier,
+    pictures: Pictures,
+    source: str,
+    stated: Stated,
+    cost: bool,
+    progress: Progress,
+) -> Inspection:
+    """Look at a model that is wrapped already; see `inspect`."""
+    classes = _classes(model, classifier, pictures, stated) if pictures.labelled else ClassMap({})
     known, targets = _targets(pictures, classes) if pictures.labelled else (list(pictures.pixels), None)
     images = _sample(classifier, known)
     largest = check_gradients(classifier, images)
@@ -205,6 +216,15 @@ def _cropped(preprocess: Preprocess) -> tuple[int, int] | None:
 def _common_size(pictures: Pictures | None) -> tuple[int, int] | None:
     sizes = set() if pictures is None else {pixels.shape[1:] for pixels in pictures.pixels}
     return (int(first[0]), int(first[1])) if len(sizes) == 1 and (first := next(iter(sizes))) else None
+
+
+def _classes(model: FoundModel, classifier: Classifier, pictures: Pictures, stated: Stated) -> ClassMap:
+    """Return the outputs of the data's classes: by name, or by number where the outputs have no names."""
+    here, names = pictures.class_names, classifier.class_names
+    if names is not None:
+        return match_classes(here, names, model.synonyms, stated.classes)
+    check_count(classifier, len(here))
+    return ClassMap({folder: output for output, folder in enumerate(here)})
 
 
 def _targets(pictures: Pictures, classes: ClassMap) -> tuple[list[Any], npt.NDArray[np.int64]]:

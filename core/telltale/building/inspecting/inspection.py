@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from telltale.base.display import Displayed
 from telltale.building.inspecting.cost import Estimate
 from telltale.building.inspecting.mistakes import Accuracy
+from telltale.building.inspecting.wording import plain_text
 from telltale.models.class_names import ClassMap
 from telltale.models.classifier import Classifier
 from telltale.models.references import FoundModel
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """A network, looked at on some images.
+@dataclass(frozen=True, repr=False)
+class Inspection(Displayed):
+    """A network, looked at on some images; printed, or as the last line of a notebook's cell, it says what was found.
 
     Attributes
     ----------
@@ -62,6 +64,9 @@ class Inspection:
     largest_gradient: float
     estimate: Estimate | None
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return plain_text(self.to_json(), self.accuracies)
 
     def class_name(self, output: int) -> str:
         """Return what an output is called."""

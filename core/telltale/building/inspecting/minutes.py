@@ -71,41 +71,40 @@ def cut_to(minutes: float, full: Counts, least_references: int, measured: Measur
     """
     check_minutes(minutes)
     processes = processes or cores()
-    last = len(full.attacks) + STEPS
+    fastest = sorted(full.attacks, key=lambda attack: measured.attacks[attack.name])
+    for count in range(len(fastest), -1, -1):
+        some = replace(full, attacks=tuple(attack for attack in full.attacks if attack in fastest[:count]))
+        builds = [_shrunk(some, step / STEPS, least_references) for step in range(STEPS + 1)]
+        # Every one takes at least as long as the one before.
+        found = bisect.bisect_right(builds, minutes, key=lambda counts: counts.minutes(measured, processes)) - 1
+        if found >= 0:
+            cut = builds[found]
+            sentence = None if cut == full else _sentence(minutes, full, cut)
+            return Cut(cut, cut.minutes(measured, processes), sentence)
+    needed = math.ceil(builds[0].minutes(measured, processes) * 10.0) / 10.0
+    raise InputError(
+        f"{minutes:g} minutes are too few to build anything around this network: at least {needed:g} are needed."
+    )
 
-    def takes(step: int) -> float:
-        return _at(step, full, least_references, measured).minutes(measured, processes)
 
-    # Every step takes at least as long as the one before.
-    found = bisect.bisect_right(range(last + 1), minutes, key=takes) - 1
-    if found < 0:
-        needed = math.ceil(takes(0) * 10.0) / 10.0
-        raise InputError(
-            f"{minutes:g} minutes are too few to build anything around this network: at least {needed:g} are needed."
-        )
-    counts = _at(found, full, least_references, measured)
-    return Cut(counts, takes(found), None if counts == full else _sentence(minutes, full, counts))
-
-
-def _at(step: int, full: Counts, least_references: int, measured: Measured) -> Counts:
-    """Return the build of a step: first the attacks come, the fastest first, and then the images."""
-    share = max(0, step - len(full.attacks)) / STEPS
+def _shrunk(full: Counts, share: float, least_references: int) -> Counts:
+    """Return a build with a share of what it may lose: the fewest images that are of use at 0, and all at 1."""
 
     def between(least: int, most: int) -> int:
         return min(least, most) + math.floor(share * (most - min(least, most)))
 
     sizes = SplitSizes(*(between(getattr(LEAST, name), getattr(full.sizes, name)) for name in vars(LEAST)))
-    fastest = sorted(full.attacks, key=lambda attack: measured.attacks[attack.name])[:step]
-    attacks = tuple(
-        replace(
-            attack,
-            fit=between(LEAST_ATTACKED, min(attack.fit, full.sizes.fit)),
-            test=between(LEAST_ATTACKED, min(attack.test, full.sizes.test)),
+    attacks = full.attacks
+    if share < 1.0:
+        attacks = tuple(
+            replace(
+                attack,
+                fit=between(LEAST_ATTACKED, min(attack.fit, full.sizes.fit)),
+                test=between(LEAST_ATTACKED, min(attack.test, full.sizes.test)),
+            )
+            for attack in attacks
         )
-        for attack in full.attacks
-        if attack in fastest
-    )
-    return Counts(between(least_references, full.references), sizes, attacks if share < 1.0 else full.attacks)
+    return Counts(between(least_references, full.references), sizes, attacks)
 
 
 def _sentence(minutes: float, full: Counts, cut: Counts) -> str:

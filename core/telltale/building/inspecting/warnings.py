@@ -76,6 +76,11 @@ def _of_guessing(predictions: Labels, targets: Labels) -> Iterator[str]:
 
 def _of_classes(found: Inspection) -> Iterator[str]:
     classes = found.classes
+    if found.classifier.class_names is None and classes.outputs:
+        yield (
+            "The outputs of the network have no names, so the data's classes are taken for them in their order; name "
+            "them by telltale.wrap(..., classes=[...])."
+        )
     if classes.unmatched:
         yield f"No output of the network is named like {listed(classes.unmatched)}; these classes are left out."
     for folder, outputs in classes.ambiguous.items():

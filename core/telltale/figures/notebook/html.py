@@ -12,7 +12,10 @@ import numpy.typing as npt
 from telltale.analysis.results import Analysis, Comparison
 from telltale.attacks.base import AttackResult
 from telltale.base import changes, display
+from telltale.building.inspecting.inspection import Inspection
+from telltale.building.inspecting.wording import FACTS, WAYS, facts_of, remarks_of, title_of, ways_of
 from telltale.bundle import Bundle
+from telltale.bundle.own_data import CUT
 from telltale.data.uploads import png_bytes
 from telltale.scores.evaluation import Evaluation
 from telltale.scores.titles import attack_title, detector_title, kind_title, number, percent, verdict_title
@@ -102,8 +105,20 @@ def bundle_html(bundle: Bundle) -> str:
         ("detectors", ", ".join(detector_title(name) for name in manifest.detectors)),
         ("attacks", ", ".join(attack_title(entry["name"]) for entry in manifest.attacks)),
         ("id", bundle.id),
+        *((("cut", str(manifest.notes[CUT])),) if CUT in manifest.notes else ()),
     )
     return _framed(_table(("", "value"), rows, manifest.title))
+
+
+@display.html_of.register
+def inspection_html(inspection: Inspection) -> str:
+    """Return what was found out about somebody's network, and what they should look at."""
+    record = inspection.to_json()
+    title = f"{inspection.name}: {title_of(record)}"
+    ways = [_table(WAYS, ways_of(inspection.accuracies), title)] if inspection.accuracies else []
+    facts = _table(FACTS, facts_of(record).items(), "" if ways else title)
+    said = "".join(f"<p>{escape(remark)}</p>" for remark in remarks_of(record))
+    return _framed(*ways, facts) + said
 
 
 def _reading(title: str, analysis: Analysis) -> str:
