@@ -142,7 +142,7 @@ def measure(
 def _measure(
     classifier: Classifier, images: Images, plan: BundlePlan, progress: Progress, now: Callable[[], float]
 ) -> Measured:
-    classifier.trace(images)  # the first pass of a process sets things up
+    observe_images(classifier, images[:1])  # the first time a process imports and sets things up
     progress(0.0, "Measuring a build's parts")
     start = now()
     classifier.trace(images)
