@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from scipy.stats import binomtest
 
@@ -176,6 +177,15 @@ def test_held_out_folders_are_preferred_and_the_sample_takes_every_class(tmp_pat
     assert pictures.counts == (4, 4, 4) and sorted(np.bincount(pictures.labels)) == [2, 2, 3]
     digits = read_pictures("digits", 25)
     assert len(digits) == 25 and digits.pixels[0].shape == (1, 32, 32)
+
+
+def test_where_nothing_can_be_read_the_first_reasons_are_said(tmp_path) -> None:
+    away = tmp_path / "elsewhere.png"
+    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(away)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "labels.csv").write_text(f"path,label\n{away},cat\n")
+    with pytest.raises(InputError, match=r"can be read\. 'line 2, .*elsewhere\.png': leads out of the table's folder"):
+        read_pictures(str(tmp_path / "set" / "labels.csv"), 10, 0)
 
 
 def test_the_sign_test_is_the_binomial_one() -> None:

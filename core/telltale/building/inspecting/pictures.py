@@ -18,6 +18,7 @@ from telltale.data.split_names import TEST, VALIDATION
 from telltale.data.uploads import decode_image
 
 Pixels = npt.NDArray[np.uint8]
+MOST_REASONS = 3
 HELD_OUT = (TEST, VALIDATION)  # what the network has not learned from says more
 
 
@@ -86,17 +87,18 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
     kept = [found for found in listed if asked is None or found.split == asked]
     classes, names = _classes(kept, listing)
     pixels: list[Pixels] = []
-    labels, damaged = [], []
+    labels, damaged, reasons = [], [], [f"'{left.name}': {left.reason}" for left in listing.left_out]
     for place in _in_turn(classes, seed):
         if len(pixels) == most:
             break
         try:
             pixels.append(_decoded(kept[place]))
             labels.append(classes[place])
-        except InputError:
+        except InputError as error:
             damaged.append(kept[place].name)
+            reasons.append(f"'{kept[place].name}': {error}")
     if not pixels:
-        raise InputError(f"No picture in '{source}' can be read.")
+        raise InputError(" ".join([f"No picture in '{source}' can be read.", *reasons[:MOST_REASONS]]))
     counts = tuple(int((classes == label).sum()) for label in range(len(names)))
     unlabelled = 0 if names else len(kept)
     return Pictures(tuple(pixels), np.array(labels, dtype=np.int64), names, counts, tuple(damaged), unlabelled)
