@@ -36,7 +36,7 @@ def test_a_file_of_something_else_is_damaged() -> None:
     with pytest.raises(DamagedBundleError, match="does not hold alarms under natural shift"):
         results.stored_shift(BUNDLE)
     save_table(file, results.SCHEMA.empty_table())
-    with pytest.raises(DamagedBundleError, match="does not say what its alarms came from"):
+    with pytest.raises(DamagedBundleError, match="does not say what its figures came from"):
         results.stored_shift(BUNDLE)
 
 

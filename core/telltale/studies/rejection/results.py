@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from telltale.base.errors import DamagedBundleError
-from telltale.base.files import load_table, save_table, whole
 from telltale.base.places import PRECOMPUTED, newest, writable
 from telltale.scores.rejection import SCHEMA
+from telltale.studies.noted_table import load_noted, noteless, save_noted
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 RESULTS = PRECOMPUTED / "results" / "rejection"
-ORIGIN = b"telltale"
 
 
 @dataclass(frozen=True)
@@ -86,9 +83,7 @@ def full_command(bundle: Bundle) -> str:
 
 def save_rejection(file: Path, found: StoredRejection) -> None:
     """Write a table with its origin; the file appears whole or not at all."""
-    note = json.dumps(asdict(found.origin), sort_keys=True).encode()
-    with whole(file) as partial:
-        save_table(partial, found.table.cast(SCHEMA).replace_schema_metadata({ORIGIN: note}))
+    save_noted(file, found.table, asdict(found.origin), SCHEMA)
 
 
 def load_rejection(file: Path) -> StoredRejection:
@@ -99,14 +94,11 @@ def load_rejection(file: Path) -> StoredRejection:
     DamagedBundleError
         If the file is not such a table.
     """
-    table = load_table(file)
+    table, note = load_noted(file, SCHEMA, "a table of attacks")
     try:
-        origin = Origin(**json.loads((table.schema.metadata or {})[ORIGIN]))
-    except (KeyError, ValueError, TypeError) as error:
-        raise DamagedBundleError(f"The file '{file.name}' does not say what its attacks came from.") from error
-    if table.schema.remove_metadata() != SCHEMA:
-        raise DamagedBundleError(f"The file '{file.name}' does not hold a table of attacks.")
-    return StoredRejection(table, origin)
+        return StoredRejection(table, Origin(**note))
+    except TypeError as error:
+        raise noteless(file) from error
 
 
 def stored_rejection(bundle: Bundle) -> StoredRejection | None:

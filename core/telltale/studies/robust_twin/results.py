@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from telltale.base.errors import DamagedBundleError
-from telltale.base.files import load_table, save_table, whole
 from telltale.base.places import PRECOMPUTED, newest, writable
+from telltale.studies.noted_table import load_noted, noteless, save_noted
 
 RESULTS = PRECOMPUTED / "results" / "robust_twin"
-ORIGIN = b"telltale"
 
 DEFENCE, CONDITION, KNOWLEDGE, EPS, IMAGE_ID = "defence", "condition", "knowledge", "eps", "image_id"
 WRONG, SECOND_WRONG, SCORE, P_VALUE = "wrong", "second_wrong", "score", "p_value"
@@ -89,10 +86,7 @@ def stored_at(recipe: str) -> Path:
 
 def save_defence(file: Path, found: StoredDefence) -> None:
     """Write a table with its origin; the file appears whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    note = json.dumps(asdict(found.origin), sort_keys=True).encode()
-    with whole(file) as partial:
-        save_table(partial, found.table.cast(SCHEMA).replace_schema_metadata({ORIGIN: note}))
+    save_noted(file, found.table, asdict(found.origin), SCHEMA)
 
 
 def load_defence(file: Path) -> StoredDefence:
@@ -103,14 +97,11 @@ def load_defence(file: Path) -> StoredDefence:
     DamagedBundleError
         If the file is not such a table.
     """
-    table = load_table(file)
+    table, note = load_noted(file, SCHEMA, "a table of defences")
     try:
-        origin = Origin(**json.loads((table.schema.metadata or {})[ORIGIN]))
-    except (KeyError, ValueError, TypeError) as error:
-        raise DamagedBundleError(f"The file '{file.name}' does not say what its figures came from.") from error
-    if table.schema.remove_metadata() != SCHEMA:
-        raise DamagedBundleError(f"The file '{file.name}' does not hold a table of defences.")
-    return StoredDefence(table, origin)
+        return StoredDefence(table, Origin(**note))
+    except TypeError as error:
+        raise noteless(file) from error
 
 
 def stored_defence(recipe: str) -> StoredDefence | None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from telltale.base.errors import DamagedBundleError
-from telltale.base.files import load_table, save_table, whole
 from telltale.base.places import PRECOMPUTED, newest, writable
 from telltale.scores.rates import Rate
 from telltale.scores.shift import AlarmsUnderShift, ShiftAlarms
+from telltale.studies.noted_table import load_noted, noteless, save_noted
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 RESULTS = PRECOMPUTED / "results" / "shift"
-ORIGIN = b"telltale"
 SCHEMA = pa.schema(
     {"shift": pa.string(), "title": pa.string(), "kept": pa.int64(), "name": pa.string(), "alarms": pa.int64()}
 )
@@ -32,16 +29,13 @@ def shift_command(name: str) -> str:
 def save_shift(bundle: Bundle, found: ShiftAlarms) -> Path:
     """Write a bundle's alarms, outside an installed package; the file appears whole or not at all."""
     file = writable(RESULTS / f"{bundle.name}.parquet")
-    file.parent.mkdir(parents=True, exist_ok=True)
     rows = [
         {"shift": shift.name, "title": shift.title, "kept": shift.kept, "name": name, "alarms": rate.count}
         for shift in found.shifts
         for name, rate in shift.alarms.items()
     ]
     origin = {"bundle_id": bundle.id, "alpha": found.alpha, "images": found.images}
-    table = pa.Table.from_pylist(rows, schema=SCHEMA).replace_schema_metadata({ORIGIN: json.dumps(origin).encode()})
-    with whole(file) as partial:
-        save_table(partial, table)
+    save_noted(file, pa.Table.from_pylist(rows, schema=SCHEMA), origin, SCHEMA)
     return file
 
 
@@ -56,14 +50,11 @@ def stored_shift(bundle: Bundle) -> ShiftAlarms | None:
     file = newest(RESULTS / f"{bundle.name}.parquet")
     if not file.exists():
         return None
-    table = load_table(file)
-    if table.schema.remove_metadata() != SCHEMA:
-        raise DamagedBundleError(f"The file '{file.name}' does not hold alarms under natural shift.")
+    table, origin = load_noted(file, SCHEMA, "alarms under natural shift")
     try:
-        origin = json.loads((table.schema.metadata or {})[ORIGIN])
         same, alpha, images = origin["bundle_id"] == bundle.id, float(origin["alpha"]), int(origin["images"])
     except (KeyError, ValueError, TypeError) as error:
-        raise DamagedBundleError(f"The file '{file.name}' does not say what its alarms came from.") from error
+        raise noteless(file) from error
     return _from_rows(table, alpha, images) if same else None
 
 
