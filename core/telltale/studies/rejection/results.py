@@ -71,14 +71,12 @@ def stored_at(bundle: Bundle) -> Path:
 def full_command(bundle: Bundle) -> str:
     """Return the one command that computes what a bundle's page shows, and stores it there.
 
-    Grey images are attacked within larger budgets than coloured ones, as in their fields. A step that hides from all
-    detectors takes larger networks so long that fewer are taken, on fewer images.
+    Grey images are attacked within larger budgets than coloured ones, as in their fields; of the latter, whose networks are
+    larger, fewer are attacked. A step that hides from all detectors takes long, so there are fewer than by default.
     """
-    grey = bundle.image_shape[0] == 1
-    budgets, images = ("0,8,16,26,51", 100) if grey else ("0,1,2,4,8", 40)
-    effort = "" if grey else " --set steps=40 --set restarts=1"
-    attacks = "fgsm,pgd,apgd_ce,apgd_dlr"
-    return f"telltale rejection {bundle.name} --eps {budgets} --attacks {attacks} --images {images} --adaptive{effort}"
+    budgets, images = ("0,8,16,26,51", 100) if bundle.image_shape[0] == 1 else ("0,1,2,4,8", 40)
+    named = f"telltale rejection {bundle.name} --eps {budgets} --attacks fgsm,pgd,apgd_ce,apgd_dlr --images {images}"
+    return f"{named} --adaptive --set steps=40 --set restarts=1"
 
 
 def save_rejection(file: Path, found: StoredRejection) -> None:
