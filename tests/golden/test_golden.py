@@ -42,7 +42,7 @@ PROGRAMS = ("python -m telltale", OLD_PROGRAM)  # both are `telltale` where they
 # How the lines of commands and options begin that came later.
 ADDED = (
     *("  app ", "  inspect ", "  leaderboard ", "  rejection ", "  robust-twin ", "  slices ", "  versus "),
-    *("  corrections ", "  data ", "  --corrections ", "  --settings "),
+    *("  corrections ", "  data ", "  --corrections ", "  --minutes ", "  --settings "),
 )
 ADDED_ATTACKS = ", apgd_ce, apgd_dlr, square, ddn, hopskipjump, adaptive_square"  # behind those that help lists
 APP_MAIN = Path(links.__file__).with_name("main.py")

@@ -115,7 +115,7 @@ def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
         sentences.append(_unfinished(bundle))
     if not bundle.labelled:
         sentences.append("Its images have no labels: what it reads takes their place, and errors are not known.")
-    if isinstance(cut := bundle.notes.get(CUT), str):
+    if isinstance(cut := bundle.manifest.notes.get(CUT), str):
         sentences.append(cut)
     if references < learned:
         sentences.append(f"It keeps {references:,} of {learned:,} training images as references.")

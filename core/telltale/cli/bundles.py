@@ -45,7 +45,7 @@ def build(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", help="For a network of your own: fewer images, so that the estimate fits."),
+        typer.Option("--minutes", help="Your own network only: fewer images, to be done in time."),
     ] = None,
 ) -> None:
     """Build a bundle: attack, trace, fit and calibrate everything around a trained classifier."""
