@@ -71,8 +71,8 @@ def stored_at(bundle: Bundle) -> Path:
 def full_command(bundle: Bundle) -> str:
     """Return the one command that computes what a bundle's page shows, and stores it there.
 
-    Grey images are attacked within larger budgets than coloured ones, as in their fields; of the latter, whose networks are
-    larger, fewer are attacked. A step that hides from all detectors takes long, so there are fewer than by default.
+    Grey images are attacked within larger budgets than coloured ones, as in their fields; of the latter, whose networks
+    are larger, fewer are attacked. A step that hides from all detectors takes long, so there are fewer than by default.
     """
     budgets, images = ("0,8,16,26,51", 100) if bundle.image_shape[0] == 1 else ("0,1,2,4,8", 40)
     named = f"telltale rejection {bundle.name} --eps {budgets} --attacks fgsm,pgd,apgd_ce,apgd_dlr --images {images}"
