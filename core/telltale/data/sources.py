@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,14 +170,14 @@ class _Found(Protocol):
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Place(ABC):
     """Somewhere that an image set may lie."""
 
     source: str
 
+    @abstractmethod
     def find(self, download: bool) -> _Found:
         """Find it, on the network only if `download`."""
-        raise NotImplementedError
 
     def load(self, download: bool, sizing: Sizing | None, progress: Progress) -> ImageSet:
         """Read it, from the network only if `download`."""
