@@ -240,7 +240,9 @@ def spared_sizes(most: SplitSizes, images: int) -> SplitSizes:
     return SplitSizes(*(min(size, int(share * images)) for size, share in zip(sizes, OWN_SHARES, strict=True)))
 
 
-def own_plan(name: str, source: str, attacks: Sequence[str] = (), detectors: Sequence[str] = ()) -> BundlePlan:
+def own_plan(
+    name: str, source: str, attacks: Sequence[str] = (), detectors: Sequence[str] = (), title: str | None = None
+) -> BundlePlan:
     """Return the plan of a bundle around somebody's own classifier.
 
     Parameters
@@ -251,6 +253,8 @@ def own_plan(name: str, source: str, attacks: Sequence[str] = (), detectors: Seq
         Names; FGSM, PGD and DeepFool where empty, at the budgets that are usual for photographs.
     detectors : sequence of str
         Names; all that find their evidence where empty.
+    title : str, optional
+        Name shown to people; the bundle's own where left out.
 
     Raises
     ------
@@ -264,7 +268,7 @@ def own_plan(name: str, source: str, attacks: Sequence[str] = (), detectors: Seq
     plans = tuple(known[attack] for attack in attacks) or OWN_ATTACKS
     return BundlePlan(
         name=name,
-        title=name,
+        title=title or name,
         source=source,
         sizes=OWN_SIZES,
         attacks=plans,

@@ -254,6 +254,13 @@ def test_what_is_written_makes_the_same_classifier(written) -> None:
     assert wrap_model(settings.find(), settings.stated).layers == found.classifier.layers
 
 
+def test_the_name_for_people_is_kept(written) -> None:
+    _, file = written
+    assert read_settings(file).stated.title is None
+    file.write_text(file.read_text().replace('# title = "Our model"', 'title = "Shop windows"'))
+    assert read_settings(file).stated.title == "Shop windows"
+
+
 def test_changed_weights_and_code_are_noticed(written) -> None:
     _, file = written
     settings = read_settings(file)
@@ -282,7 +289,7 @@ def test_settings_from_elsewhere_run_no_code(written, tmp_path, monkeypatch) -> 
     ("before", "after", "sentence"),
     [
         ("[build]", "[bulid]", r"has no section \[bulid\]; it has \[model\]"),
-        ("attacks = []", "atacks = []", r"has 'atacks' in \[build\], which is not known; it takes attacks, detectors"),
+        ("attacks = []", "atacks = []", r"has 'atacks' in \[build\], which is not known; it takes title, attacks"),
         ("attacks = []", "attacks = 'fgsm'", r"'attacks' in \[build\] of .* must be a list of names\. Got 'fgsm'"),
         ("mean = [", "mean = ['a', ", r"'mean' in \[preprocess\] of .* must be a number or one per channel"),
         ('"red" = 0', '"red" = -1', r"'classes' in \[data\] of .* must be a table of outputs"),

@@ -25,6 +25,7 @@ def test_a_plan_names_its_attacks_in_the_macro_figures() -> None:
     assert [attack.name for attack in plan.attacks] == list(plan.macro_attacks) == ["pgd", "fgsm"]
     assert plan.own and plan.detectors == ("lid",)
     assert own_plan("mine", "folder").macro_attacks == ("fgsm", "pgd", "deepfool")
+    assert plan.title == "mine" and own_plan("mine", "folder", title="Ours").title == "Ours"
 
 
 def test_only_of_a_network_that_was_trained_here_is_said_what_it_has_not_learned_from() -> None:

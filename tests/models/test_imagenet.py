@@ -10,10 +10,12 @@ import torch
 from PIL import Image
 
 import telltale
-from telltale.base.errors import InputError
+from telltale.base.errors import DamagedBundleError, InputError
+from telltale.base.files import load_arrays, save_arrays
 from telltale.models import imagenet
 from telltale.models.class_names import match_classes
 from telltale.models.references import find_model
+from telltale.models.weights import load_weights, save_weights, weights_sha256
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[3] / "shared" / "data" / "imagenet-photos"
 
@@ -50,3 +52,35 @@ def test_photographs_are_read_as_what_they_show() -> None:
         predictions = found.network.eval()((images - found.preprocess.mean) / found.preprocess.std).argmax(1)
     right = [int(predicted) == outputs[file.stem] for predicted, file in zip(predictions, files, strict=True)]
     assert sum(right) >= 0.7 * len(files)  # 10 photographs; ≥ 85 % of all of them
+
+
+def _wrapped() -> telltale.Classifier:
+    found = find_model("imagenet")
+    assert found.class_names is not None
+    return telltale.wrap(found.network, classes=list(found.class_names), size=found.size, preprocess=found.preprocess)
+
+
+def test_a_file_of_weights_leaves_out_what_the_package_brings(tmp_path: Path) -> None:
+    classifier, file = _wrapped(), tmp_path / "weights.safetensors"
+    save_weights(classifier, file)
+    assert file.stat().st_size < 2_000 and set(load_arrays(file)) == {"mean", "std"}
+    again = load_weights(classifier.spec, file)
+    assert weights_sha256(file) == classifier.spec.sha256 == again.spec.sha256
+    picture = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(again(picture), classifier(picture), atol=1e-4)
+
+
+def test_weights_that_differ_from_the_packages_are_kept(tmp_path: Path) -> None:
+    classifier, file = _wrapped(), tmp_path / "weights.safetensors"
+    with torch.no_grad():
+        next(classifier.network.parameters()).mul_(0.5)
+    save_weights(classifier, file)
+    assert len(load_arrays(file)) == 3  # mean, standard deviation and what was changed
+    assert load_weights(classifier.spec, file).spec.sha256 == classifier.spec.sha256
+
+
+def test_weights_left_to_a_factory_that_brings_none_are_damaged(tmp_path: Path) -> None:
+    classifier, file = _wrapped(), tmp_path / "weights.safetensors"
+    save_arrays(file, {"mean": np.zeros(1, np.float32)}, {"brought": '["small_resnet", {}]'})
+    with pytest.raises(DamagedBundleError, match="'small_resnet', which brings none"):
+        load_weights(classifier.spec, file)

@@ -54,6 +54,6 @@ def build_from_settings(
     settings = read_settings(file)
     model, stated = settings.find(), settings.stated
     classifier = wrap_model(model, stated)
-    plan = own_plan(name, data or settings.source, stated.attacks, stated.detectors)
+    plan = own_plan(name, data or settings.source, stated.attacks, stated.detectors, stated.title)
     choice = ClassChoice(stated.classes, model.synonyms)
     return build_around(classifier, plan, out or writable(PRECOMPUTED) / name, progress, work, choice, minutes)

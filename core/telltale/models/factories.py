@@ -22,6 +22,7 @@ MODELS_VARIABLE = "TELLTALE_MODELS"
 MARK = "_telltale_made_by"
 
 _factories: dict[str, Callable[..., nn.Module]] = {}
+_with_weights: set[str] = set()
 _loaded: set[str] = set()
 
 
@@ -52,10 +53,10 @@ def model_factory(name: Factory) -> Factory: ...
 
 
 @overload
-def model_factory(name: str) -> Callable[[Factory], Factory]: ...
+def model_factory(name: str, *, brings_weights: bool = False) -> Callable[[Factory], Factory]: ...
 
 
-def model_factory(name: Any) -> Any:
+def model_factory(name: Any, *, brings_weights: bool = False) -> Any:
     """Register a function that makes a network, and mark the networks it makes.
 
     What `wrap` makes of such a network has a `Classifier.spec`, from which another process makes it again: the
@@ -66,6 +67,8 @@ def model_factory(name: Any) -> Any:
     ----------
     name : str or callable
         Name to register under; as a bare decorator, the function's own.
+    brings_weights : bool
+        Whether the same function gives the same trained weights on every machine: files of weights leave them out.
 
     Raises
     ------
@@ -84,8 +87,15 @@ def model_factory(name: Any) -> Any:
     ('two_layers', {'width': 5})
     """
     if isinstance(name, str):
+        if brings_weights:
+            _with_weights.add(name)
         return functools.partial(_register, name)
     return _register(name.__name__, name)
+
+
+def brings_weights(name: str) -> bool:
+    """Return whether networks of a factory have their weights from it, so that no file needs to hold them."""
+    return name in _with_weights
 
 
 def mark(network: nn.Module, reference: str, arguments: Mapping[str, Any], code: str) -> None:

@@ -26,7 +26,7 @@ PREPROCESS = Preprocess(resize=256, crop=SIZE, mean=127 / 255, std=128 / 255, in
 CLASSES_FILE = "imagenet_classes.tsv"
 
 
-@model_factory("efficientnet_lite0")
+@model_factory("efficientnet_lite0", brings_weights=True)
 def efficientnet_lite0() -> nn.Module:
     """Make the network with the weights of its package, whose SHA-256 is compared.
 

@@ -22,13 +22,14 @@ from telltale.base.files import load_arrays, load_metadata, save_arrays
 from telltale.models.classifier import NETWORK, TWIN, Classifier, arrays_sha256
 from telltale.models.code import make_again
 from telltale.models.compute import to_layout
-from telltale.models.factories import make
+from telltale.models.factories import brings_weights, made_by, make
 from telltale.models.preprocess import Preprocess
 from telltale.models.spec import ClassifierSpec
 from telltale.models.wrapping import wrap
 
 DATA_KEY = "data"
 HALF_KEY = "half"  # names the arrays that lie in the file in half precision and are single
+BROUGHT_KEY = "brought"  # the factory whose networks bring every array that the file leaves out, and its arguments
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -61,7 +62,7 @@ def load_weights(spec: ClassifierSpec, file: Path) -> Classifier:
     InputError
         If its factory is not known here, or the code behind it was not named here or has changed.
     """
-    arrays = _widened(load_arrays(file), load_metadata(file))
+    arrays = _read(file)
     misfit = DamagedBundleError(f"The weights in '{file.name}' do not fit the network of this bundle.")
     if spec.sha256 is not None and arrays_sha256(arrays) != spec.sha256:
         raise misfit
@@ -82,7 +83,21 @@ def weights_sha256(file: Path) -> str:
     DamagedBundleError
         If it is no file of weights.
     """
-    return arrays_sha256(_widened(load_arrays(file), load_metadata(file)))
+    return arrays_sha256(_read(file))
+
+
+def _read(file: Path) -> Arrays:
+    """Return all weights as they are used: widened, and with those that a factory brings."""
+    arrays, metadata = load_arrays(file), load_metadata(file)
+    brought = metadata.get(BROUGHT_KEY)
+    return ({} if brought is None else _brought(*json.loads(brought))) | _widened(arrays, metadata)
+
+
+def _brought(factory: str, arguments: dict[str, Any]) -> Arrays:
+    """Return the arrays of a network as its factory makes it, by the names that a classifier gives them."""
+    if not brings_weights(factory):
+        raise DamagedBundleError(f"The weights are left to '{factory}', which brings none.")
+    return {NETWORK + name: value.numpy() for name, value in make(factory, arguments).state_dict().items()}
 
 
 def _filled(spec: ClassifierSpec, arrays: Arrays) -> Classifier:
@@ -105,7 +120,7 @@ def _part(arrays: Arrays, prefix: str) -> Arrays:
 def save_weights(classifier: Classifier, file: Path, data: str | None = None) -> None:
     """Write all parameters and buffers, normalisation included; the file appears whole or not at all.
 
-    What half precision holds to the last bit takes half of the room.
+    What half precision holds to the last bit takes half of the room; what the network's factory brings takes none.
 
     Parameters
     ----------
@@ -115,6 +130,11 @@ def save_weights(classifier: Classifier, file: Path, data: str | None = None) ->
         Fingerprint of the data it was trained on, for `trained_on`.
     """
     arrays, metadata = classifier.arrays(), {DATA_KEY: data} if data else {}
+    origin = made_by(classifier.network)
+    if brings_weights(origin.factory):
+        known = _brought(origin.factory, origin.arguments)
+        arrays = {name: values for name, values in arrays.items() if not _same(values, known.get(name))}
+        metadata[BROUGHT_KEY] = json.dumps([origin.factory, origin.arguments])
     half = [name for name, values in arrays.items() if _fits_half(values)]
     if half:
         arrays |= {name: arrays[name].astype(np.float16) for name in half}
@@ -128,6 +148,10 @@ def round_to_half(classifier: Classifier) -> None:
         for parameter in classifier.parameters():
             if parameter.ndim > 1:
                 parameter.copy_(parameter.half())
+
+
+def _same(values: npt.NDArray[Any], known: npt.NDArray[Any] | None) -> bool:
+    return known is not None and values.dtype == known.dtype and np.array_equal(values, known)
 
 
 def _fits_half(values: npt.NDArray[Any]) -> bool:

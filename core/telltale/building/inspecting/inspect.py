@@ -50,6 +50,8 @@ class Stated:
     channels : int, optional
     attacks, detectors : tuple of str
         Of the build.
+    title : str, optional
+        Of the bundle, shown to people.
     """
 
     size: tuple[int, int] | None = None
@@ -61,6 +63,7 @@ class Stated:
     channels: int | None = None
     attacks: tuple[str, ...] = ()
     detectors: tuple[str, ...] = ()
+    title: str | None = None
 
 
 def inspect(

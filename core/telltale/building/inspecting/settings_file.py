@@ -135,6 +135,8 @@ def _network(found: Inspection) -> Iterator[str]:
 
 def _build(stated: Stated) -> Iterator[str]:
     yield "\n[build]"
+    yield "# What people see as the model's name."
+    yield '# title = "Our model"' if stated.title is None else f"title = {_value(stated.title)}"
     yield "# Names; where empty, FGSM, PGD and DeepFool, and every detector that finds its evidence."
     yield f"attacks = {_value(stated.attacks)}"
     yield f"detectors = {_value(stated.detectors)}"
@@ -242,6 +244,7 @@ FIELDS: Mapping[str, Mapping[str, tuple[Check, str]]] = {
         "std": (_is_per_channel, "a number or one per channel"),
     },
     "build": {
+        "title": (_is_text, "text"),
         "attacks": (_are(_is_text), "a list of names"),
         "detectors": (_are(_is_text), "a list of names"),
     },
@@ -273,6 +276,7 @@ def read_settings(file: Path) -> ModelSettings:
         channels=None if shape is None else shape[0],
         attacks=tuple(build.get("attacks", ())),
         detectors=tuple(build.get("detectors", ())),
+        title=build.get("title"),
     )
     return ModelSettings(
         model["reference"],
