@@ -92,6 +92,18 @@ def guided_network(classifier: Classifier) -> GuidedNetwork:
     return known[1]
 
 
+def plain_gradient(classifier: Classifier, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the same gradient without any guiding, shape (n, C, H, W): what guided backprop is to be better than."""
+    parts = []
+    for start in range(0, len(images), AT_ONCE):
+        inputs = torch.from_numpy(images[start : start + AT_ONCE]).to(classifier.device).requires_grad_()
+        with torch.enable_grad():
+            activation = classifier.stage(inputs)
+            (gradient,) = torch.autograd.grad(activation, inputs, grad_outputs=activation.detach())
+        parts.append(gradient.cpu().numpy())
+    return np.concatenate(parts)
+
+
 _networks: WeakKeyDictionary[Classifier, tuple[tuple[tuple[int, int], ...], GuidedNetwork]] = WeakKeyDictionary()
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from telltale.base.errors import InputError
-from telltale.evidence.guided import guided_network
+from telltale.evidence.guided import guided_network, plain_gradient
 from telltale.models.classifier import Classifier
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -48,7 +48,7 @@ class Responses:
 
 
 def feature_responses(
-    classifier: Classifier, images: npt.NDArray[np.float32], levels: int = 256, patch: int = 3
+    classifier: Classifier, images: npt.NDArray[np.float32], levels: int = 256, patch: int = 3, guided: bool = True
 ) -> Responses:
     """Backpropagate the last convolutional stage's activation to the image and measure its local entropy.
 
@@ -60,6 +60,8 @@ def feature_responses(
         Grey levels of the histogram, 2 to 256.
     patch : int
         Odd side of the square patch, 3 to 9.
+    guided : bool
+        Whether rectifiers are guided; otherwise the gradient is plain, to compare with.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def feature_responses(
     """
     classifier.check_images(images)
     check_settings(levels, patch)
-    maps, method = response_maps(classifier, images)
+    maps, method = response_maps(classifier, images) if guided else (luma(plain_gradient(classifier, images)), PLAIN)
     grey = to_grey_levels(maps, levels)
     return Responses(maps, grey, local_entropy(grey, patch), levels, patch, method)
 

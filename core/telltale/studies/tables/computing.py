@@ -127,3 +127,38 @@ def graybox_tables_7_and_8(lab: Lab) -> Sequence[Cell]:
     from telltale.studies.tables.graybox import tables_7_and_8
 
     return tables_7_and_8(lab)
+
+
+def response_table_1_imagenet(lab: Lab) -> Sequence[Cell]:
+    """Compute Amirian et al. (2018): Table 1 at the paper's image size."""
+    from telltale.studies.tables.imagenet import response_table_1
+
+    return response_table_1(lab)
+
+
+def knn_table_2_imagenet(lab: Lab) -> Sequence[Cell]:
+    """Compute Carrara et al. (2017): Table 2 on ImageNet photographs."""
+    from telltale.studies.tables.imagenet import knn_table_2
+
+    return knn_table_2(lab)
+
+
+def trajectory_table_1_imagenet(lab: Lab) -> Sequence[Cell]:
+    """Compute Carrara et al. (2018): Table 1 on ImageNet photographs."""
+    from telltale.studies.tables.imagenet import trajectory_table_1
+
+    return trajectory_table_1(lab)
+
+
+def trajectory_table_2_imagenet(lab: Lab) -> Sequence[Cell]:
+    """Compute Carrara et al. (2018): Table 2 on ImageNet photographs."""
+    from telltale.studies.tables.imagenet import trajectory_table_2
+
+    return trajectory_table_2(lab)
+
+
+def idefender_table_9(lab: Lab) -> Sequence[Cell]:
+    """Compute Zheng & Hong (2018): Table 9."""
+    from telltale.studies.tables.imagenet import idefender_table_9
+
+    return idefender_table_9(lab)

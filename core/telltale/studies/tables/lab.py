@@ -22,6 +22,7 @@ from telltale.building.collecting import Collector
 from telltale.building.versions import Versions
 from telltale.bundle.bundle import WEIGHTS_FILE
 from telltale.bundle.fitted import FittedFiles, ReferenceFiles
+from telltale.bundle.own_data import as_noted, noted_sizing
 from telltale.data.cache import cache_folder
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
@@ -75,10 +76,10 @@ class Lab:
         bundle = self.loaded.bundle
         if self.data is None:
             return bundle.require_images()
-        found = load_image_set(self.data)
+        found = load_image_set(self.data, sizing=noted_sizing(bundle.notes))
         if found.fingerprint != bundle.manifest.data.fingerprint:
             raise InputError(f"'{self.data}' does not hold the images that bundle '{self.recipe}' was built on.")
-        return found
+        return as_noted(found, bundle.notes, bundle.class_names)
 
     @property
     def classifier(self) -> Classifier:
@@ -132,15 +133,18 @@ class Lab:
             versions += collect.attacked([(split, images)], self.progress, readings)
         return versions
 
+    def correct_ids(self, split: str) -> npt.NDArray[np.int64]:
+        """Return the images of a split that the classifier reads correctly, in order: those that are attacked."""
+        ids = getattr(self.loaded.bundle.splits, split)
+        return np.asarray(ids[self._natural_predictions(split) == self.image_set.labels[ids]])
+
     def attacked_images(self, split: str, plans: Sequence[AttackPlan], counts: Sequence[int]) -> list[AttackedImages]:
         """Attack as `attacked` does, and return the pixels, for another network to look at."""
-        predicted = self._natural_predictions(split)
-        ids = getattr(self.loaded.bundle.splits, split)
-        correct = ids[predicted == self.image_set.labels[ids]]
+        correct = self.correct_ids(split)
         wanted = [(plan, correct[: self.capped(count)]) for plan, count in zip(plans, counts, strict=True)]
         return attack_splits(
             self.classifier,
-            self._weights,
+            self.weights,
             self.image_set,
             wanted,
             self.loaded.bundle.manifest.seed,
@@ -161,7 +165,8 @@ class Lab:
         return FittedFiles.of(self.reference, settings)
 
     @property
-    def _weights(self) -> Path:
+    def weights(self) -> Path:
+        """File of the network's weights, which worker processes read."""
         return self.loaded.bundle.path(WEIGHTS_FILE)
 
     def _natural(self, name: str, split: str, ids: npt.NDArray[np.int64], readings: bool) -> Versions:
@@ -171,7 +176,7 @@ class Lab:
 
     def _collector(self, name: str, readings: bool) -> Collector:
         folder = self.folder / "observed" / (name if readings else f"{name}-traces")
-        return Collector(self.classifier, self._weights, self.image_set, folder, self.processes)
+        return Collector(self.classifier, self.weights, self.image_set, folder, self.processes)
 
     def _natural_predictions(self, split: str) -> npt.NDArray[np.int64]:
         """Predictions for a whole split as the bundle stores them."""

@@ -40,7 +40,7 @@ class RetrainedLab(Lab):
     @cached_property
     def classifier(self) -> Classifier:
         """The network, trained once and read afterwards."""
-        return trained_network(self, replace(get_recipe(self.recipe), epochs=self.epochs), self._weights)
+        return trained_network(self, replace(get_recipe(self.recipe), epochs=self.epochs), self.weights)
 
     @property
     def network(self) -> str:
@@ -78,7 +78,8 @@ class RetrainedLab(Lab):
         return None
 
     @property
-    def _weights(self) -> Path:
+    def weights(self) -> Path:
+        """File of the network's weights."""
         return self.folder / "weights.safetensors"
 
     def _natural_predictions(self, split: str) -> npt.NDArray[np.int64]:

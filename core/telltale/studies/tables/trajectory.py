@@ -48,7 +48,7 @@ def table_1(lab: Lab) -> list[Cell]:
         plans = attack_plans(scale)
         found = lab.attacked("test", list(plans.values()), [plan.test for plan in plans.values()], readings=False)
         for (row, plan), versions in zip(plans.items(), found, strict=True):
-            cells.append(share_cell(row, column, PAPER_1[row], versions.success, _pixels(plan)))
+            cells.append(share_cell(row, column, PAPER_1[row], versions.success, in_pixels(plan)))
     return cells
 
 
@@ -94,7 +94,8 @@ def _row(settings: Mapping[str, ParameterValue]) -> str:
     return " + ".join(SHORT[str(settings[name])] for name in ("architecture", "pivot", "distance"))
 
 
-def _pixels(plan: AttackPlan) -> str:
+def in_pixels(plan: AttackPlan) -> str:
+    """Say how large an attack's ε is in pixels."""
     if "eps" not in plan.parameters:
         return "no ε; the same in both columns"
     return f"ε {255 * float(plan.parameters['eps']):.1f}/255 in pixels"
