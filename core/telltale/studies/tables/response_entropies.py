@@ -13,7 +13,6 @@ from telltale.base.images import to_floats
 from telltale.base.processes import Work
 from telltale.evidence.response import feature_responses
 from telltale.models.spec import ClassifierSpec
-from telltale.models.trace import softmax
 from telltale.models.weights import load_weights
 from telltale.studies.tables.lab import Lab
 
@@ -80,4 +79,4 @@ def _measure(job: _Job) -> None:
         for key, guided in (("guided", True), ("plain", False))
     }
     with whole(job.file) as partial:
-        save_arrays(partial, entropies | {"probabilities": softmax(classifier.trace(images).logits)})
+        save_arrays(partial, entropies | {"probabilities": classifier.trace(images).probabilities})
