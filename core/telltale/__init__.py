@@ -76,10 +76,11 @@ def __dir__() -> list[str]:
 def inspect(
     name: str,
     classifier: Classifier,
-    data: str | Path,
+    data: str | Path | None = None,
     *,
     images: int = 200,
     cost: bool = True,
+    trained_on: bool | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
     """Look at a classifier of your own before a bundle is built around it.
@@ -94,12 +95,15 @@ def inspect(
         Of the bundle that it may become.
     classifier : Classifier
         As `wrap` makes it.
-    data : str or Path
-        Labelled images of any size; a folder or data set as `telltale.data.sources` reads it.
+    data : str or Path, optional
+        Labelled images of any size; a folder or data set as `telltale.data.sources` reads it. Without any, neither the
+        preprocessing nor the order of the classes' names can be checked.
     images : int
         How many to read, every class in turn.
     cost : bool
         Whether a build's parts are measured on ten images, which takes most of the time.
+    trained_on : bool, optional
+        Whether the network has learned from these images; see `build`.
     progress : callable, optional
         Told the fraction done and what is being done.
 
@@ -122,14 +126,17 @@ def inspect(
     from telltale.base.progress import silent
     from telltale.building.inspecting.wrapped import inspect_wrapped
 
-    return inspect_wrapped(name, classifier, str(data), images=images, cost=cost, progress=progress or silent)
+    source = None if data is None else str(data)
+    tell = progress or silent
+    return inspect_wrapped(name, classifier, source, images=images, cost=cost, trained_on=trained_on, progress=tell)
 
 
 def build(
     name: str,
     classifier: Classifier,
-    data: str | Path,
+    data: str | Path | None = None,
     *,
+    trained_on: bool | None = None,
     minutes: float | None = None,
     out: Path | None = None,
     attacks: Sequence[str] = (),
@@ -148,9 +155,14 @@ def build(
     classifier : Classifier
         As `wrap` makes it, around a network that a registered factory has made (`model_factory`): other processes must
         make it again, and find the factory in what ``TELLTALE_MODELS`` names.
-    data : str or Path
+    data : str or Path, optional
         Labelled images; a folder or data set as `telltale.data.sources` reads it. They may have any size where the
         classifier's preprocessing resizes or crops: they are brought to its size one by one, into a mapped file.
+        Without any, the bundle is there at once: uploaded images are read, attacked and scored without p-values, and
+        everything that compares with other images says what would bring it.
+    trained_on : bool, optional
+        Whether the network has learned from the images that become references (of data without splits of their own,
+        from all of them). Only True brings influence and training images that are probably mislabelled.
     minutes : float, optional
         Cut the numbers of images, and at last the attacks, so that what observing and attacking them will take, as it
         is measured on ten, fits. One sentence says what was cut, as a logged warning and in the bundle's notes.
@@ -182,11 +194,14 @@ def build(
     """
     from telltale.base.places import data_home
     from telltale.base.progress import silent
+    from telltale.building.alone import build_alone
     from telltale.building.build import build_around
     from telltale.recipes import own_plan
 
     folder = out or data_home() / "precomputed" / name
-    plan = own_plan(name, str(data), attacks, detectors)
+    plan = own_plan(name, "" if data is None else str(data), attacks, detectors, trained_on=trained_on)
+    if data is None:
+        return load_bundle(build_alone(classifier, plan, folder, progress or silent))
     return load_bundle(build_around(classifier, plan, folder, progress or silent, minutes=minutes))
 
 
@@ -243,11 +258,8 @@ def attack(
     >>> bool(attacked.success[0]), bool(attacked.linf[0] <= 0.1)
     (True, True)
     """
-    from telltale.analysis.alone import attack_alone
     from telltale.analysis.analyse import attack_image
 
-    if not isinstance(bundle, str):
-        return attack_alone(bundle, image, attack, parameters, seed, target)
     return attack_image(_opened(bundle), image, attack, parameters, seed, target)
 
 
@@ -273,11 +285,8 @@ def analyse(image: npt.NDArray[np.float32], *, bundle: str | Classifier = "digit
     >>> list(result.evidence)
     ['response', 'squeezing', 'stability', 'trajectory', 'neighbours', 'influence', 'density', 'twin']
     """
-    from telltale.analysis.alone import analyse_alone
     from telltale.analysis.analyse import analyse_image
 
-    if not isinstance(bundle, str):
-        return analyse_alone(bundle, image, alpha)
     return analyse_image(_opened(bundle), image, alpha)
 
 
@@ -398,7 +407,12 @@ def app(
     return serve(shown, port=port, host=host, browser=browser)
 
 
-def _opened(name: str) -> LoadedBundle:
-    from telltale.analysis.kept import load
+def _opened(bundle: str | Classifier) -> LoadedBundle:
+    """Return a bundle by name or folder, or a network alone as one."""
+    if isinstance(bundle, str):
+        from telltale.analysis.kept import load
 
-    return load(name)
+        return load(bundle)
+    from telltale.analysis.alone import opened_alone
+
+    return opened_alone(bundle)

@@ -47,7 +47,10 @@ class BundlePlan:
     detectors : tuple of str
         Those that are fitted, by name; all that find their evidence where empty.
     own : bool
-        Whether the classifier is somebody's own: what it has learned from is not known.
+        Whether the classifier is somebody's own.
+    trained_on : bool or None
+        Whether the classifier has learned from the images that become references, or, of data without splits of their
+        own, from all; None where nobody says.
     seed : int
     """
 
@@ -59,6 +62,7 @@ class BundlePlan:
     macro_attacks: tuple[str, ...]
     detectors: tuple[str, ...] = ()
     own: bool = False
+    trained_on: bool | None = True
     seed: int = 0
 
 
@@ -241,7 +245,12 @@ def spared_sizes(most: SplitSizes, images: int) -> SplitSizes:
 
 
 def own_plan(
-    name: str, source: str, attacks: Sequence[str] = (), detectors: Sequence[str] = (), title: str | None = None
+    name: str,
+    source: str,
+    attacks: Sequence[str] = (),
+    detectors: Sequence[str] = (),
+    title: str | None = None,
+    trained_on: bool | None = None,
 ) -> BundlePlan:
     """Return the plan of a bundle around somebody's own classifier.
 
@@ -255,12 +264,16 @@ def own_plan(
         Names; all that find their evidence where empty.
     title : str, optional
         Name shown to people; the bundle's own where left out.
+    trained_on : bool, optional
+        Whether the classifier has learned from these images; see `BundlePlan`.
 
     Raises
     ------
     InputError
-        If no plan is known for an attack.
+        If no plan is known for an attack, or `trained_on` is something else.
     """
+    if not isinstance(trained_on, bool | None):
+        raise InputError(f"trained_on must be True, False or None (not known). Got {trained_on!r} instead.")
     known = {plan.name: plan for plan in PHOTOGRAPH_ATTACKS}
     for attack in attacks:
         if attack not in known:
@@ -275,6 +288,7 @@ def own_plan(
         macro_attacks=tuple(plan.name for plan in plans),
         detectors=tuple(detectors),
         own=True,
+        trained_on=trained_on,
     )
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import telltale
 from support.tiny import tiny_classifier, tiny_images
-from telltale.analysis.alone import NEED_REFERENCES
 from telltale.analysis.results import Unavailable
 from telltale.attacks.registry import ATTACKS
 from telltale.base.errors import InputError
 from telltale.evidence.squeezing import squeezed_distances
 from telltale.evidence.stability import MIRROR, transformed_margins
+from telltale.kinds.needs import NO_IMAGES, NO_TRAINING_IMAGES
 from telltale.kinds.registry import KINDS
 from telltale.kinds.response import ResponseView, respond
 from telltale.kinds.squeezing import SqueezingView
@@ -25,8 +26,9 @@ def test_a_network_alone_responds_is_squeezed_moved_and_scored_without_p_values(
     found = telltale.analyse(image, bundle=classifier)
     assert list(found.evidence) == list(KINDS)
     missing = {name: view.reason for name, view in found.evidence.items() if isinstance(view, Unavailable)}
-    assert set(missing) == {"trajectory", "neighbours", "influence", "density", "twin"}
-    assert set(missing.values()) == {NEED_REFERENCES}
+    assert set(missing) == {"trajectory", "neighbours", "influence", "density"}
+    assert all("would bring" in reason for reason in missing.values())
+    assert missing["neighbours"] == NO_IMAGES and missing["influence"] == NO_TRAINING_IMAGES
 
     logits = classifier(torch.from_numpy(image[None])).detach().double().numpy()[0]
     probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
@@ -61,10 +63,24 @@ def test_a_network_alone_is_attacked(name: str) -> None:
     assert found.predictions[0] == tiny_classifier().predict(found.images)[0]
 
 
-def test_attacks_on_detectors_say_that_there_are_none() -> None:
+def test_attacks_on_detectors_aim_at_those_that_know_no_image_and_say_so_of_others() -> None:
     image = tiny_images(1)[0][0]
     aimed = [name for name, spec in ATTACKS.items() if spec.needs_detectors]
     assert aimed
     for name in aimed:
-        with pytest.raises(InputError):
+        with pytest.raises(InputError, match=r"would bring|there are feature_response"):
             telltale.attack(image, bundle=tiny_classifier(), attack=name)
+    before = telltale.analyse(image, bundle=tiny_classifier()).verdict("confidence").score
+    hidden = telltale.attack(image, bundle=tiny_classifier(), attack="adaptive", parameters={"detector": "confidence"})
+    after = telltale.analyse(hidden.images[0], bundle=tiny_classifier())
+    assert hidden.success[0] and after.prediction.label == hidden.predictions[0]
+    assert after.verdict("confidence").score < before, "it hides from the score that it was told to hide from"
+
+
+def test_a_network_without_a_second_one_or_a_linear_head_says_so_and_not_that_images_would_bring_them() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    nameless = telltale.wrap(nn.Sequential(network, nn.Softmax(1)), classes=3, size=12)
+    found = telltale.analyse(np.zeros((1, 12, 12), dtype=np.float32), bundle=nameless)
+    assert "is not the logits" in found.evidence["influence"].reason
+    assert found.evidence["twin"].reason.startswith("No second network")
+    assert found.prediction.name == str(found.prediction.label) and (found.bundle, found.bundle_id) == ("", "")

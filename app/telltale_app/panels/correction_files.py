@@ -132,4 +132,4 @@ def _commands(bundle: Bundle, file: str) -> list[str]:
 
 
 def _recipe(bundle: Bundle) -> bool:
-    return bundle.name in RECIPES and not bundle.manifest.notes.get("own_classifier")
+    return bundle.name in RECIPES and not bundle.own

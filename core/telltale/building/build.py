@@ -37,6 +37,7 @@ from telltale.bundle import store
 from telltale.bundle.bundle import REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
 from telltale.bundle.fitted import MISSING_FILE, FittedFiles, ReferenceFiles, in_half_precision, save_reference
 from telltale.bundle.manifest import check_name
+from telltale.bundle.own_data import HELD_OUT_LEARNED
 from telltale.bundle.under_way import finish, told_beside
 from telltale.data.image_set import ImageSet
 from telltale.data.rows import Rows
@@ -167,6 +168,8 @@ def build_around(
     if not file.exists():
         save_weights(classifier, file)
     again, notes = load_weights(spec, file), own.notes | planned.notes
+    if plan.trained_on and not own.image_set.own_validation:
+        notes[HELD_OUT_LEARNED] = True
     materials = _Materials(planned.plan, plan.source, own.image_set, planned.splits, again, file, notes)
     return _build(materials, folder, progress, False, work)
 
@@ -404,6 +407,7 @@ class _Stages:
             self.processes,
             self.classifier.head_problem,
             lacking(self.classifier.spec),
+            self.plan.trained_on,
         )
 
 

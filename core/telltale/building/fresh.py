@@ -119,7 +119,7 @@ class _Work:
         natural = collect.natural(splits, part(progress, 0.0, 0.12))
         correct = {versions.split: versions.ids[versions.success] for versions in natural}
         wanted = [(split, plan) for split, chosen in plans.items() for plan in chosen]
-        seed, own = bundle.manifest.seed, bool(bundle.notes.get("own_classifier"))
+        seed, own = bundle.manifest.seed, bundle.own
         settings = {name: detector.settings.values() for name, detector in loaded.detectors.items()}
         found = attack_splits(
             loaded.classifier,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from telltale.base.places import PRECOMPUTED, writable
 from telltale.base.progress import Progress
+from telltale.building.alone import build_alone
 from telltale.building.build import build_around
 from telltale.building.inspecting.inspect import wrap_model
 from telltale.building.inspecting.settings_file import read_settings
@@ -32,7 +33,7 @@ def build_from_settings(
     file : Path
         As `telltale.building.inspecting.settings_file.read_settings` takes it.
     data : str, optional
-        Images other than those that were inspected.
+        Images other than those that were inspected. Where neither names any, the bundle knows the network alone.
     out : Path, optional
         Bundle folder, named as the bundle; the person's folder for bundles where left out.
     work : Path, optional
@@ -54,6 +55,9 @@ def build_from_settings(
     settings = read_settings(file)
     model, stated = settings.find(), settings.stated
     classifier = wrap_model(model, stated)
-    plan = own_plan(name, data or settings.source, stated.attacks, stated.detectors, stated.title)
+    source, folder = data or settings.source, out or writable(PRECOMPUTED) / name
+    plan = own_plan(name, source or "", stated.attacks, stated.detectors, stated.title, stated.trained_on)
+    if source is None:
+        return build_alone(classifier, plan, folder, progress)
     choice = ClassChoice(stated.classes, model.synonyms)
-    return build_around(classifier, plan, out or writable(PRECOMPUTED) / name, progress, work, choice, minutes)
+    return build_around(classifier, plan, folder, progress, work, choice, minutes)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from telltale.base.processes import Processes
 from telltale.evidence.reference import Reference
-from telltale.kinds.kind import Fitting, problem_of
-from telltale.kinds.registry import KINDS
+from telltale.kinds.kind import Fitting
+from telltale.kinds.registry import KINDS, missing
 from telltale.models.trace import Trace
 
 
@@ -26,6 +26,7 @@ def fit_reference(
     processes: Processes,
     head_problem: str | None = None,
     lacking: Mapping[str, str] | None = None,
+    trained_on: bool | None = True,
 ) -> Reference:
     """Fit every kind of evidence to the training images; one that lacks what it needs is left out with the reason.
 
@@ -44,13 +45,14 @@ def fit_reference(
         Why the network has no linear head; None where it has one.
     lacking : mapping of str to str, optional
         Kinds that cannot observe this classifier's images, with the reason.
+    trained_on : bool, optional
+        Whether the network has learned from these images; None where nobody says.
     """
-    fitting = Fitting(labels, classes, trace, held_out[0], held_out[1], seed, folder, head_problem)
-    problems = {name: problem_of(kind, fitting) for name, kind in KINDS.items()}
-    missing = {name: problem for name, problem in problems.items() if problem is not None} | dict(lacking or {})
-    present = {name: kind for name, kind in KINDS.items() if name not in missing}
+    fitting = Fitting(labels, classes, trace, held_out[0], held_out[1], seed, folder, head_problem, trained_on)
+    lost = missing(fitting, lacking or {})
+    present = {name: kind for name, kind in KINDS.items() if name not in lost}
     works = [work for kind in present.values() if (work := kind.prepare(fitting)) is not None]
     processes.run(*works)
     found = {name: kind.fit(fitting) for name, kind in present.items()}
     fitted = {name: part for name, part in found.items() if part is not None}
-    return Reference(ids, labels, classes, trace, fitted, missing)
+    return Reference(ids, labels, classes, trace, fitted, lost)

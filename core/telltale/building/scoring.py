@@ -114,7 +114,9 @@ def score_table(part: Versions, reference: Reference, detectors: FittedDetectors
         columns[score_column(FUSED)] = fused.attack
         if fused.error is not None:
             columns[ERROR_SCORE] = fused.error
-    return pa.table({key: pa.array(value) for key, value in columns.items()})
+    # Without rows, nothing else says that a list is one of words.
+    types = {key: pa.string() if isinstance(value, list) else None for key, value in columns.items()}
+    return pa.table({key: pa.array(value, types[key]) for key, value in columns.items()})
 
 
 def logit_columns(logits: npt.NDArray[np.floating]) -> dict[str, npt.NDArray[np.float64]]:

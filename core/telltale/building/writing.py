@@ -19,10 +19,10 @@ from telltale.base.origin import library_versions
 from telltale.base.parameters import validate_parameters
 from telltale.building.fitting import COMPANIONS
 from telltale.building.versions import Versions
-from telltale.bundle.bundle import CALIBRATION_FILE, MAPS_FILE, SCORES_FILE, UNFINISHED, WEIGHTS_FILE
+from telltale.bundle.bundle import CALIBRATION_FILE, MAPS_FILE, OWN, SCORES_FILE, UNFINISHED, WEIGHTS_FILE
 from telltale.bundle.fitted import FittedFiles, detector_file
 from telltale.bundle.manifest import DataReference, Manifest
-from telltale.bundle.own_data import UNLABELLED
+from telltale.bundle.own_data import TRAINED_ON, UNLABELLED
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import lasting_source
 from telltale.detectors.base import Detector
@@ -148,7 +148,7 @@ def _manifest(built: Built, notes: dict[str, object]) -> Manifest:
         layers=built.classifier.layers,
         architecture=built.classifier.spec.to_json(),
         accuracies=_accuracies(built),
-        attacks=tuple(_attack_entry(attack, built.attacked) for attack in plan.attacks),
+        attacks=tuple(attack_entry(attack, built.attacked) for attack in plan.attacks),
         detectors={name: selection[name] for name in DETECTORS if name in selection},
         versions=library_versions(),
         notes=notes | _notes(built) | dict(built.notes),
@@ -162,7 +162,8 @@ def _accuracies(built: Built) -> dict[str, float]:
     return {"train": built.train_accuracy} | {part.split: part.accuracy for part in built.natural}
 
 
-def _attack_entry(plan: AttackPlan, attacked: tuple[Versions, ...]) -> dict[str, object]:
+def attack_entry(plan: AttackPlan, attacked: tuple[Versions, ...]) -> dict[str, object]:
+    """Return what a manifest says of an attack: its settings and, of each split, how often it succeeded."""
     parameters = validate_parameters(get_attack(plan.name).parameters, dict(plan.parameters), plan.name)
     counts = {
         part.split: {"images": len(part), "success_rate": float(part.success.mean())}
@@ -180,6 +181,7 @@ def _notes(built: Built) -> dict[str, object]:
         "calibration_images": int(built.natural[1].success.sum()),
         **({FUSED: built.fitted.selection[FUSED]} if FUSED in built.fitted.selection else {}),
         **({"missing": missing} if missing else {}),
-        **({"own_classifier": True} if built.plan.own else {}),
+        **({OWN: True} if built.plan.own else {}),
+        **({} if built.plan.trained_on is None else {TRAINED_ON: built.plan.trained_on}),
         **({UNFINISHED: True} if built.plan.attacks and not built.attacked else {}),
     }

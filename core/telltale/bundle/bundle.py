@@ -23,7 +23,7 @@ from telltale.base.parameters import ParameterValue
 from telltale.base.places import PRECOMPUTED, writable
 from telltale.bundle import store
 from telltale.bundle.manifest import Manifest, check_name
-from telltale.bundle.own_data import UNLABELLED, as_noted, as_read, noted_sizing
+from telltale.bundle.own_data import TRAINED_ON, UNLABELLED, as_noted, as_read, noted_sizing
 from telltale.bundle.verify import check_at_load
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import KNOWN_SOURCES, find_image_set
@@ -43,8 +43,12 @@ REFERENCE_FILE = "reference.safetensors"
 CALIBRATION_FILE = "calibration.safetensors"
 DETECTORS_FOLDER = "detectors"
 
-UNFINISHED = "unfinished"  # a note of the manifest
+OWN, UNFINISHED = "own_classifier", "unfinished"  # notes of the manifest
 
+NEED_IMAGES = (
+    "This model was given without images: a build on images like those that it will judge, one folder per class "
+    "(telltale build NAME --data FOLDER), would bring this."
+)
 NEED_LABELS = (
     "The images have no labels, so what the model reads takes their place and no answer of it can be called wrong; a "
     "build on one folder per class would bring this."
@@ -121,20 +125,43 @@ class Bundle(Drawn):
         return bool(self.manifest.notes.get(UNFINISHED, False))
 
     @property
+    def own(self) -> bool:
+        """Whether it was built around somebody's own classifier."""
+        return bool(self.manifest.notes.get(OWN, False))
+
+    @property
+    def trained_on(self) -> bool | None:
+        """Whether the classifier has learned from the references, or from all images; None where nobody says."""
+        found = self.manifest.notes.get(TRAINED_ON)
+        return found if isinstance(found, bool) else None if self.own else True
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is nothing but the classifier: no image to compare with."""
+        return self.manifest.data.n == 0
+
+    @property
     def labelled(self) -> bool:
-        """Whether its images have labels; without them, what the classifier reads takes their place."""
-        return not self.manifest.notes.get(UNLABELLED, False)
+        """Whether it has images with labels; without these, what the classifier reads takes their place."""
+        return self.label_problem is None
+
+    @property
+    def label_problem(self) -> str | None:
+        """What would bring images with labels, in one sentence; None where there are some."""
+        if self.alone:
+            return NEED_IMAGES
+        return NEED_LABELS if self.manifest.notes.get(UNLABELLED, False) else None
 
     def require_labels(self) -> None:
-        """Do nothing where the images have labels.
+        """Do nothing where there are images with labels.
 
         Raises
         ------
         InputError
-            If they have none; the sentence says what would bring them.
+            If there are none; the sentence is `label_problem`.
         """
-        if not self.labelled:
-            raise InputError(NEED_LABELS)
+        if self.label_problem is not None:
+            raise InputError(self.label_problem)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -278,6 +305,8 @@ class Bundle(Drawn):
 
     @cached_property
     def _data(self) -> tuple[ImageSet | None, str | None]:
+        if self.alone:
+            return None, f"'{self.name}' was given without images."
         reference = self.manifest.data
         # A folder that has moved since may lie among the data folders by the name that everyone knows.
         namesake = [self.name] if self.name in KNOWN_SOURCES else []

@@ -16,6 +16,12 @@ from telltale.data.sizing import Sizing
 from telltale.models.preprocess import Preprocess, Side
 
 SIZING, OUTPUTS, UNLABELLED = "sizing", "outputs", "unlabelled"  # notes of the manifest
+TRAINED_ON = "trained_on"  # a note: whether the network has learned from the references; absent where nobody says
+HELD_OUT_LEARNED = "held_out_learned"  # a note: whether it has learned from held-out images, too
+LEARNED_FROM_ALL = (
+    "The network has learned from the images by which p-values are set, too, as the data have no validation folder of "
+    "their own: new images cause more false alarms than p-values say. A validation folder of others would change that."
+)
 CUT = "cut"  # a note too: a sentence on what its build left out to be done in time
 
 

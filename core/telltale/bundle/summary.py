@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 from telltale.base.errors import InputError
 from telltale.bundle.bundle import BUNDLES_VARIABLE, Bundle, load_bundle, named_folders
-from telltale.bundle.own_data import CUT
+from telltale.bundle.own_data import CUT, HELD_OUT_LEARNED, LEARNED_FROM_ALL
 from telltale.bundle.under_way import under_way
 from telltale.data.sources import KNOWN_SOURCES
 from telltale.recipes import RECIPES
+
+ALONE = (
+    "It knows no images: uploads are read, attacked and scored without p-values. A build on images like those that it "
+    "will judge (telltale build NAME --data FOLDER) brings the rest."
+)
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,15 @@ def folder_problems() -> tuple[str, ...]:
 
 
 def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
+    if bundle.alone:
+        return (ALONE,)
     sentences = [] if bundle.data_problem is None else [bundle.data_problem]
     if bundle.unfinished:
         sentences.append(_unfinished(bundle))
+    if not bundle.trained_on:
+        sentences.append(_not_trained_on(bundle))
+    if bundle.notes.get(HELD_OUT_LEARNED):
+        sentences.append(LEARNED_FROM_ALL)
     if not bundle.labelled:
         sentences.append("Its images have no labels: what it reads takes their place, and errors are not known.")
     if isinstance(cut := bundle.manifest.notes.get(CUT), str):
@@ -120,6 +131,14 @@ def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
     if references < learned:
         sentences.append(f"It keeps {references:,} of {learned:,} training images as references.")
     return tuple(sentences)
+
+
+def _not_trained_on(bundle: Bundle) -> str:
+    """Say why there is neither influence nor a list of mislabelled training images."""
+    learned = "Whether it has learned from its references is not known"
+    if bundle.trained_on is False:
+        learned = "It has not learned from its references"
+    return f"{learned}: there is no influence, and no list of training images that may be mislabelled."
 
 
 def _unfinished(bundle: Bundle) -> str:

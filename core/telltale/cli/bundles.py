@@ -104,7 +104,7 @@ def verify(name: NameArgument, as_json: JsonOption = False) -> None:
 
 
 def _bundle_cells(row: BundleSummary) -> tuple[str, ...]:
-    kept = "-" if row.references is None else f"{row.references:,} of {row.training_images:,}"
+    kept = "-" if not row.references else f"{row.references:,} of {row.training_images:,}"
     size = "-" if row.size_bytes is None else f"{row.size_bytes / 1e6:.1f} MB"
     return (row.name, text(row.title), text(row.classes), kept, text(row.accuracy), size)
 

@@ -33,9 +33,13 @@ def inspect(
         ),
     ],
     data: Annotated[
-        str,
-        typer.Option("--data", help="A folder with one folder of pictures per class, or of pictures, or a data set."),
-    ],
+        str | None,
+        typer.Option(
+            "--data",
+            help="A folder with one folder of pictures per class, or of pictures, or a data set; without it, what the "
+            "network alone tells.",
+        ),
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", help="A .safetensors file, or a .pth or .pt with a state dict.")
     ] = None,
@@ -57,6 +61,13 @@ def inspect(
         str | None, typer.Option("--arguments", help="What FUNCTION is called with, as a JSON object.")
     ] = None,
     head: Annotated[str | None, typer.Option("--head", help="The module whose output are the logits.")] = None,
+    trained_on: Annotated[
+        bool | None,
+        typer.Option(
+            "--trained-on/--not-trained-on",
+            help="Whether the network has learned from these pictures (from the folder 'train', where there is one).",
+        ),
+    ] = None,
     images: Annotated[int, typer.Option("--images", min=10, help="How many pictures to read.")] = 200,
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Do not measure what a build takes.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="File of settings; NAME.toml by default.")] = None,
@@ -71,21 +82,23 @@ def inspect(
     with progress() as report:
         from telltale.building.inspecting.inspect import Stated
         from telltale.building.inspecting.inspect import inspect as look_at
-        from telltale.building.inspecting.pictures import read_pictures
+        from telltale.building.inspecting.pictures import NO_PICTURES, read_pictures
         from telltale.building.inspecting.settings_file import settings_text
         from telltale.data.sources import lasting_source
         from telltale.models.references import find_model
 
         found_model = find_model(model, weights, given)
-        pictures = read_pictures(data, images)
+        pictures = NO_PICTURES if data is None else read_pictures(data, images)
         names = _class_names(classes, pictures.class_names)
         stated = Stated(
             size=sides[0],
             preprocess=_preprocess(sides, numbers, found_model.preprocess),
             class_names=names,
             head=head,
+            trained_on=trained_on,
         )
-        found = look_at(name, found_model, pictures, lasting_source(data), stated, cost=not no_cost, progress=report)
+        source = None if data is None else lasting_source(data)
+        found = look_at(name, found_model, pictures, source, stated, cost=not no_cost, progress=report)
     write_whole(file, settings_text(found, stated).encode())
     if as_json:
         print_json(found.to_json() | {"settings": str(file)})
@@ -146,6 +159,8 @@ def _class_names(value: str | None, folders: tuple[str, ...]) -> list[str] | Non
     if value is None:
         return None
     if value == FOLDERS:
+        if not folders:
+            raise InputError(f"--classes {FOLDERS} takes the names of the folders in --data, and there are none.")
         return sorted(folders)
     file = Path(value).expanduser()
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else value.split(",")

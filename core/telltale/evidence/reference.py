@@ -122,6 +122,8 @@ class Reference:
 
     def prepare(self) -> None:
         """Build now what would otherwise be built for the first image."""
+        if not len(self.labels):
+            return  # of a network alone: nothing is ever compared
         for layer in self.layers:
             self.index(layer)
             self.distances(layer)

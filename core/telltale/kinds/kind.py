@@ -21,7 +21,6 @@ from telltale.models.trace import Trace
 
 if TYPE_CHECKING:
     from telltale.models.classifier import Classifier
-    from telltale.models.spec import ClassifierSpec
 
 Images = npt.NDArray[np.float32]
 
@@ -45,6 +44,8 @@ class Fitting:
         Where candidates are kept; they are not fitted again.
     head_problem : str or None
         Why the network has no linear head whose output is its logits; None where it has one.
+    trained_on : bool or None
+        Whether the classifier has learned from the training images, as they are called here; None where nobody says.
     """
 
     labels: npt.NDArray[np.int64]
@@ -55,6 +56,15 @@ class Fitting:
     seed: int
     folder: Path
     head_problem: str | None = None
+    trained_on: bool | None = True
+
+
+class Beside(Protocol):
+    """A classifier, or its spec, as far as kinds ask what stands beside it."""
+
+    @property
+    def twin(self) -> object | None:
+        """Of the second network; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +179,7 @@ class Kind(ABC):
     A subclass declares `name`, under which an `Analysis` and a bundle know it, and `title`, for people. `needs` says
     what it cannot do without when it is fitted: where that is missing, everything else goes on. `readings` names what
     `observe` measures. `followed` says whether its view is cheap enough, and needs no pixels, to be drawn for every
-    strength of an attack. `alone` says whether an image and the network are enough for it.
+    strength of an attack.
     """
 
     name: ClassVar[str]
@@ -177,16 +187,15 @@ class Kind(ABC):
     needs: ClassVar[tuple[Need, ...]] = ()
     readings: ClassVar[tuple[str, ...]] = ()
     followed: ClassVar[bool] = False
-    alone: ClassVar[bool] = False
 
-    def lacks(self, spec: ClassifierSpec) -> str | None:
+    def lacks(self, classifier: Beside) -> str | None:
         """Say in one sentence what a classifier lacks for `observe`; None where it lacks nothing.
 
         Parameters
         ----------
-        spec : ClassifierSpec
+        classifier : Classifier or ClassifierSpec
         """
-        del spec
+        del classifier
         return None
 
     def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:

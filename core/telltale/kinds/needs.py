@@ -9,9 +9,26 @@ from telltale.kinds.kind import Fitting, Need
 
 LEAST_CLASSES = 2
 
+NO_IMAGES = "Images like those that the network will judge, labelled or not, would bring this: a build on them."
+NO_TRAINING_IMAGES = (
+    "The images that the network has learned from would bring this: a build on them, with trained_on = true."
+)
+NOT_TRAINED_ON = (
+    "The references are not images that the network has learned from: a build on those, with trained_on = true, would "
+    "bring this."
+)
+UNKNOWN_TRAINING = (
+    "Whether the network has learned from the references is not known: if it has, a build with trained_on = true would "
+    "bring this."
+)
+
 
 def _head(fitting: Fitting) -> str | None:
     return fitting.head_problem
+
+
+def _any_images(fitting: Fitting) -> str | None:
+    return None if len(fitting.labels) else NO_IMAGES
 
 
 def _two_classes(fitting: Fitting) -> str | None:
@@ -27,6 +44,16 @@ def _a_mixture(fitting: Fitting) -> str | None:
     return f"A class with at least {FEWEST} labelled reference images would bring it; none has as many."
 
 
+def _training_images(fitting: Fitting) -> str | None:
+    if fitting.trained_on:
+        return None
+    if not len(fitting.labels):
+        return NO_TRAINING_IMAGES
+    return UNKNOWN_TRAINING if fitting.trained_on is None else NOT_TRAINED_ON
+
+
 LINEAR_HEAD = Need(_head)
+ANY_REFERENCES = Need(_any_images)
+TRAINING_IMAGES = Need(_training_images)
 REFERENCES_OF_CLASSES = Need(_two_classes)
 SEVERAL_OF_A_CLASS = Need(_a_mixture)

@@ -16,6 +16,7 @@ from telltale.evidence.label_doubt import class_shares, label_error_score
 from telltale.evidence.neighbours import Neighbours
 from telltale.evidence.placing import PLACED_BETWEEN, place_between, place_on_map
 from telltale.kinds.kind import Finished, Finishing, Kind, Seen, Stored
+from telltale.kinds.needs import ANY_REFERENCES
 
 SHOWN = 50
 VOTING = 20  # neighbours that say why an image is misread
@@ -65,6 +66,7 @@ class NeighboursKind(Kind):
 
     name = NeighboursView.kind
     title = "Neighbours"
+    needs = (ANY_REFERENCES,)
 
     def finish(self, finishing: Finishing) -> Finished:
         """Note how neighbours are found on every layer."""

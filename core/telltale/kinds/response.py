@@ -56,7 +56,6 @@ class ResponseKind(Kind):
 
     name = ResponseView.kind
     title = "Feature response"
-    alone = True
     readings = (MEAN_ENTROPY,)
 
     def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:

@@ -33,7 +33,6 @@ class SqueezingKind(Kind):
 
     name = SqueezingView.kind
     title = "Feature squeezing"
-    alone = True
     readings = (SQUEEZED,)
 
     def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:

@@ -48,7 +48,6 @@ class StabilityKind(Kind):
 
     name = StabilityView.kind
     title = "Stability"
-    alone = True
     readings = (TRANSFORMED_MARGINS,)
 
     def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:

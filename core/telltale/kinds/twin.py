@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.detectors.twin import LOG_PROBABILITIES
-from telltale.kinds.kind import Images, Kind, Observation, Seen
+from telltale.kinds.kind import Beside, Images, Kind, Observation, Seen
 from telltale.models.trace import Trace
 
 if TYPE_CHECKING:
     from telltale.models.classifier import Classifier
-    from telltale.models.spec import ClassifierSpec
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ class TwinKind(Kind):
     title = "Second opinion"
     readings = (LOG_PROBABILITIES,)
 
-    def lacks(self, spec: ClassifierSpec) -> str | None:
+    def lacks(self, classifier: Beside) -> str | None:
         """Say that there is no twin."""
-        return None if spec.twin is not None else "No second network was trained beside this classifier."
+        return None if classifier.twin is not None else "No second network was trained beside this classifier."
 
     def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:
         """Let the twin read n images; a classifier without one leaves nothing to be read."""

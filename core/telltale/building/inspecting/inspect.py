@@ -52,6 +52,8 @@ class Stated:
         Of the build.
     title : str, optional
         Of the bundle, shown to people.
+    trained_on : bool, optional
+        Whether the network has learned from the data; see `telltale.recipes.BundlePlan`.
     """
 
     size: tuple[int, int] | None = None
@@ -64,13 +66,14 @@ class Stated:
     attacks: tuple[str, ...] = ()
     detectors: tuple[str, ...] = ()
     title: str | None = None
+    trained_on: bool | None = None
 
 
 def inspect(
     name: str,
     model: FoundModel,
     pictures: Pictures,
-    source: str,
+    source: str | None,
     stated: Stated | None = None,
     *,
     cost: bool = True,
@@ -84,7 +87,9 @@ def inspect(
         Of the bundle that it may become.
     model : FoundModel
     pictures : Pictures
-    source : str
+        `NO_PICTURES`, where there are none: neither the preprocessing nor the order of the classes' names can be
+        checked then.
+    source : str or None
         Where the pictures come from.
     stated : Stated, optional
     cost : bool
@@ -110,7 +115,7 @@ def look_at(
     model: FoundModel,
     classifier: Classifier,
     pictures: Pictures,
-    source: str,
+    source: str | None,
     stated: Stated,
     cost: bool,
     progress: Progress,
@@ -118,7 +123,7 @@ def look_at(
     """Look at a model that is wrapped already; see `inspect`."""
     classes = _classes(model, classifier, pictures, stated) if pictures.labelled else ClassMap({})
     known, targets = _targets(pictures, classes) if pictures.labelled else (list(pictures.pixels), None)
-    images = _sample(classifier, known)
+    images = _sample(classifier, known) if known else _noise(classifier)
     largest = check_gradients(classifier, images)
     progress(0.1, "Reading the pictures in every way")
     accuracies, predictions = ([], None) if targets is None else compare_preprocessing(classifier, known, targets)
@@ -139,12 +144,13 @@ def look_at(
         rectifiers,
         _other_activations(classifier.network),
         largest,
-        _cost(classifier, images, pictures, stated, part(progress, 0.65, 1.0)) if cost else None,
+        _cost(classifier, images, pictures, stated, part(progress, 0.65, 1.0)) if cost and known else None,
         (),
+        stated.trained_on,
     )
     progress(1.0, "Done")
     answers = None if predictions is None or targets is None else (predictions, targets)
-    return replace(found, warnings=find_warnings(found, answers))
+    return replace(found, warnings=find_warnings(found, answers, pictures.validated))
 
 
 def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = None) -> Classifier:
@@ -171,7 +177,8 @@ def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = No
     preprocess = stated.preprocess or model.preprocess or Preprocess()
     size = stated.size or _cropped(preprocess) or model.size or _common_size(pictures)
     if size is None:
-        raise InputError("The pictures differ in size: say by --size which size the network takes.")
+        why = "The pictures differ in size" if pictures else "There are no pictures to tell it by"
+        raise InputError(f"{why}: say by --size which size the network takes.")
     if preprocess.resize is None and preprocess.crop is None:
         preprocess = replace(preprocess, resize=size)
     classes = list(names)
@@ -243,6 +250,12 @@ def _sample(classifier: Classifier, pictures: Sequence[Any]) -> npt.NDArray[np.f
     channels, *size = classifier.input_shape
     sized = [to_size(picture_of(pixels, channels), classifier.preprocess, tuple(size)) for pixels in pictures[:IMAGES]]
     return round_to_8_bits(np.stack(sized))
+
+
+def _noise(classifier: Classifier) -> npt.NDArray[np.float32]:
+    """Return images of random pixels, for what can be tried without pictures."""
+    shape = (IMAGES, *classifier.input_shape)
+    return round_to_8_bits(np.random.default_rng(0).random(shape, dtype=np.float32))
 
 
 def _other_activations(network: nn.Module) -> tuple[str, ...]:

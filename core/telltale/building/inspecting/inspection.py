@@ -24,8 +24,8 @@ class Inspection(Displayed):
         Of the bundle that it may become.
     model : FoundModel
     classifier : Classifier
-    source : str
-        Of the images.
+    source : str or None
+        Of the images; None where there are none.
     images : int
         How many were read.
     classes : ClassMap
@@ -47,12 +47,14 @@ class Inspection(Displayed):
         Of a build; None where it was not asked for.
     warnings : tuple of str
         Sentences about what is probably wrong, the gravest first.
+    trained_on : bool or None
+        Whether the network has learned from the data; None where nobody says.
     """
 
     name: str
     model: FoundModel
     classifier: Classifier
-    source: str
+    source: str | None
     images: int
     classes: ClassMap
     counts: dict[str, int]
@@ -64,6 +66,7 @@ class Inspection(Displayed):
     largest_gradient: float
     estimate: Estimate | None
     warnings: tuple[str, ...]
+    trained_on: bool | None = None
 
     def __repr__(self) -> str:
         return plain_text(self.to_json(), self.accuracies)
@@ -88,6 +91,7 @@ class Inspection(Displayed):
             "input_shape": list(self.classifier.input_shape),
             "preprocess": asdict(preprocess),
             "data": self.source,
+            "trained_on": self.trained_on,
             "images": self.images,
             "damaged": list(self.damaged),
             "accuracies": [asdict(accuracy) for accuracy in self.accuracies],

@@ -40,6 +40,8 @@ class Pictures:
         Files that cannot be read, which are left out.
     unlabelled : int
         How many pictures the data hold if they have no labels, damaged ones included.
+    validated : bool
+        Whether the data have a validation split of their own.
     """
 
     pixels: tuple[Pixels, ...]
@@ -48,6 +50,7 @@ class Pictures:
     counts: tuple[int, ...]
     damaged: tuple[str, ...] = ()
     unlabelled: int = 0
+    validated: bool = False
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -61,6 +64,9 @@ class Pictures:
     def total(self) -> int:
         """How many pictures the data hold, damaged ones included."""
         return sum(self.counts) + self.unlabelled
+
+
+NO_PICTURES = Pictures((), np.empty(0, dtype=np.int64), (), ())
 
 
 def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
@@ -101,7 +107,8 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
         raise InputError(" ".join([f"No picture in '{source}' can be read.", *reasons[:MOST_REASONS]]))
     counts = tuple(int((classes == label).sum()) for label in range(len(names)))
     unlabelled = 0 if names else len(kept)
-    return Pictures(tuple(pixels), np.array(labels, dtype=np.int64), names, counts, tuple(damaged), unlabelled)
+    read = np.array(labels, dtype=np.int64)
+    return Pictures(tuple(pixels), read, names, counts, tuple(damaged), unlabelled, VALIDATION in splits)
 
 
 def _classes(kept: Sequence[Listed], listing: Listing) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:

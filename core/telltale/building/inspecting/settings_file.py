@@ -33,14 +33,14 @@ class ModelSettings:
         SHA-256 (hexadecimal) of the code.
     weights : Path or None
     weights_sha256 : str or None
-    source : str
-        Of the images.
+    source : str or None
+        Of the images; None where there are none.
     stated : Stated
         Everything about the network and the build.
     """
 
     reference: str
-    source: str
+    source: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     code: str | None = None
     weights: Path | None = None
@@ -97,7 +97,15 @@ def _model(found: Inspection) -> Iterator[str]:
 
 def _data(found: Inspection) -> Iterator[str]:
     yield "\n[data]"
+    if found.source is None:
+        yield "# None yet: a build is done at once, and has what needs no other picture. A folder with one folder of"
+        yield "# pictures per class, a folder of pictures, or a data set brings the rest."
+        yield '# source = "photos/"'
+        return
     yield f"source = {_value(found.source)}"
+    yield "# Has the network learned from them (from those of the folder 'train', where there is one)? true or false."
+    yield "# Only true brings influence and training images that are probably mislabelled."
+    yield "# trained_on = true" if found.trained_on is None else f"trained_on = {_value(found.trained_on)}"
     yield "\n# Class of the data = output of the network, by index or name. Classes that are not here are left out."
     yield "[data.classes]"
     for folder, output in found.classes.outputs.items():
@@ -186,6 +194,10 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -228,6 +240,7 @@ FIELDS: Mapping[str, Mapping[str, tuple[Check, str]]] = {
     },
     "data": {
         "source": (_is_text, "text"),
+        "trained_on": (_is_truth, "true or false"),
         "classes": (_is_class_table, "a table of outputs, each an index or a name"),
     },
     "network": {
@@ -249,7 +262,6 @@ FIELDS: Mapping[str, Mapping[str, tuple[Check, str]]] = {
         "detectors": (_are(_is_text), "a list of names"),
     },
 }
-REQUIRED = (("model", "reference"), ("data", "source"))
 
 
 def read_settings(file: Path) -> ModelSettings:
@@ -277,10 +289,11 @@ def read_settings(file: Path) -> ModelSettings:
         attacks=tuple(build.get("attacks", ())),
         detectors=tuple(build.get("detectors", ())),
         title=build.get("title"),
+        trained_on=data.get("trained_on"),
     )
     return ModelSettings(
         model["reference"],
-        data["source"],
+        data.get("source"),
         model.get("arguments", {}),
         model.get("code_sha256"),
         None if weights is None else Path(weights).expanduser(),
@@ -313,10 +326,9 @@ def _parsed(file: Path) -> dict[str, dict[str, Any]]:
                 f"'{file}' has no section [{section}]; it has {', '.join(f'[{name}]' for name in FIELDS)}."
             )
         _check_section(file, section, fields)
-    for section, name in REQUIRED:
-        if name not in raw.get(section, {}):
-            raise InputError(f"'{file}' lacks '{name}' in [{section}].")
-    model = raw["model"]
+    model = raw.get("model", {})
+    if "reference" not in model:
+        raise InputError(f"'{file}' lacks 'reference' in [model].")
     for name, needed in (("code_sha256", is_code(model["reference"])), ("weights_sha256", "weights" in model)):
         if needed and name not in model:
             raise InputError(f"'{file}' lacks '{name}' in [model]; telltale inspect writes it.")

@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from telltale.building.inspecting.inspection import Inspection
 from telltale.building.inspecting.mistakes import SIGNIFICANT, find_reordering
+from telltale.bundle.own_data import LEARNED_FROM_ALL
 from telltale.models.class_names import listed
 
 FEW = 5  # images of a class: trajectories, votes, errors and label doubts want as many
@@ -19,10 +20,15 @@ UNCHECKED = (
     "checked, and errors will not be known. One folder of pictures per class would bring both."
 )
 
+NO_PICTURES_GIVEN = (
+    "There are no pictures: neither the preprocessing nor the order of the classes' names can be checked. Pictures "
+    "like those that the network will judge (--data), one folder per class, would bring both."
+)
+
 Labels = npt.NDArray[np.int64]
 
 
-def find_warnings(found: Inspection, answers: tuple[Labels, Labels] | None) -> tuple[str, ...]:
+def find_warnings(found: Inspection, answers: tuple[Labels, Labels] | None, validated: bool = True) -> tuple[str, ...]:
     """Return one sentence for each thing that a person should look at, the gravest first.
 
     Parameters
@@ -30,9 +36,15 @@ def find_warnings(found: Inspection, answers: tuple[Labels, Labels] | None) -> t
     found : Inspection
     answers : (predictions, targets), arrays of int64, shape (n,)
         What the network reads with the stated preprocessing, and what is right; None where that is not known.
+    validated : bool
+        Whether the data have a validation split of their own.
     """
-    of_answers = [UNCHECKED] if answers is None else [*_of_answers(found, *answers), *_of_classes(found)]
-    return (*of_answers, *_of_network(found), *_of_files(found))
+    if found.source is None:
+        of_answers = [NO_PICTURES_GIVEN]
+    else:
+        of_answers = [UNCHECKED] if answers is None else [*_of_answers(found, *answers), *_of_classes(found)]
+    of_splits = [LEARNED_FROM_ALL] if found.trained_on and not validated else []
+    return (*of_answers, *of_splits, *_of_network(found), *_of_files(found))
 
 
 def _of_answers(found: Inspection, predictions: Labels, targets: Labels) -> Iterator[str]:

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 NAMES_SHOWN = 12
 WAYS = ("preprocessing", "accuracy", "better by chance?")
 FACTS = ("what", "value")
+LEARNED = {
+    True: "yes: influence and mislabelled training images",
+    False: "no: neither influence nor mislabelled training images",
+    None: "not said (trained_on): neither influence nor mislabelled training images",
+}
 
 
 def ways_of(accuracies: Sequence[Accuracy]) -> list[tuple[str, str, str]]:
@@ -37,6 +42,8 @@ def facts_of(record: Mapping[str, Any]) -> dict[str, str]:
         "gradients": f"finite, at most {record['largest_gradient']:.3g}",
         "guided": guided + (f"; plain through {', '.join(not_guided)}" if not_guided else ""),
     }
+    if record["data"] is not None:
+        facts["learned from them"] = LEARNED[record["trained_on"]]
     if cost is not None:
         facts["build"] = (
             f"{cost['first_minutes']:.1f} minutes until all pictures are traced, {cost['minutes']:.1f} with the "
@@ -56,7 +63,7 @@ def remarks_of(record: Mapping[str, Any]) -> list[str]:
 
 def title_of(record: Mapping[str, Any]) -> str:
     """Return what the accuracies are of."""
-    return f"{record['images']} pictures of {record['data']}"
+    return "no pictures" if record["data"] is None else f"{record['images']} pictures of {record['data']}"
 
 
 def plain_text(record: Mapping[str, Any], accuracies: Sequence[Accuracy]) -> str:

@@ -8,7 +8,7 @@ from telltale.base.errors import InputError
 from telltale.base.progress import Progress, silent
 from telltale.building.inspecting.inspect import Stated, look_at
 from telltale.building.inspecting.inspection import Inspection
-from telltale.building.inspecting.pictures import Pictures, read_pictures
+from telltale.building.inspecting.pictures import NO_PICTURES, Pictures, read_pictures
 from telltale.bundle.manifest import check_name
 from telltale.data.sources import lasting_source
 from telltale.models.classifier import Classifier
@@ -17,7 +17,14 @@ from telltale.models.references import FoundModel
 
 
 def inspect_wrapped(
-    name: str, classifier: Classifier, data: str, *, images: int = 200, cost: bool = True, progress: Progress = silent
+    name: str,
+    classifier: Classifier,
+    data: str | None,
+    *,
+    images: int = 200,
+    cost: bool = True,
+    trained_on: bool | None = None,
+    progress: Progress = silent,
 ) -> Inspection:
     """Look at a wrapped classifier and some images.
 
@@ -26,12 +33,14 @@ def inspect_wrapped(
     name : str
         Of the bundle that it may become.
     classifier : Classifier
-    data : str
-        What `telltale.data.sources.load_image_set` takes.
+    data : str or None
+        What `telltale.data.sources.load_image_set` takes; None where there are no images.
     images : int
         How many to read.
     cost : bool
         Whether a build's parts are measured.
+    trained_on : bool, optional
+        Whether the network has learned from these images; see `telltale.recipes.BundlePlan`.
     progress : callable
 
     Raises
@@ -43,10 +52,13 @@ def inspect_wrapped(
     check_name(name)
     if not isinstance(images, int) or images < 10:
         raise InputError(f"images must be a whole number of at least 10. Got {images!r} instead.")
-    progress(0.0, f"Reading {data}")
-    pictures = read_pictures(data, images)
+    pictures, source = NO_PICTURES, None
+    if data is not None:
+        progress(0.0, f"Reading {data}")
+        pictures, source = read_pictures(data, images), lasting_source(data)
     _check_sizes(classifier, pictures)
-    return look_at(name, _as_found(classifier), classifier, pictures, lasting_source(data), Stated(), cost, progress)
+    stated = Stated(trained_on=trained_on)
+    return look_at(name, _as_found(classifier), classifier, pictures, source, stated, cost, progress)
 
 
 def _check_sizes(classifier: Classifier, pictures: Pictures) -> None:
