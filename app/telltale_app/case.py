@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ from PIL import Image, UnidentifiedImageError
 
 from telltale.attacks.base import RANDOM, RandomTarget
 from telltale.base.errors import InputError
-from telltale.base.images import FloatImages, to_floats
+from telltale.base.images import FloatImages, image_sha256, to_floats
 from telltale.base.parameters import Parameter, ParameterValue, validate_parameters
 from telltale.data.photographs import Photograph, find_photograph, photograph_for, photographs
 from telltale.scores.table import natural_test_ids
-from telltale_app import catalogue, pictures
+from telltale_app import catalogue, kept_images, pictures
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -36,6 +37,7 @@ _ALPHA = Parameter("alpha", "float", DEFAULT_ALPHA, low=0.01, high=0.25, help="F
 _SEED = Parameter("seed", "int", 0, low=0, high=2**31 - 1, help="Seeds every random choice of the attack.")
 _SET_IMAGE = re.compile(r"(train|fit|calibration|test)-(\d{1,9})")
 _CARRIED_IMAGE = re.compile(r"(?:([a-z]{1,20})-)?png-([A-Za-z0-9_-]{20,})")
+_KEPT_IMAGE = re.compile(r"(?:([a-z]{1,20})-)?kept-([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Case:
     bundle : str
     image : str
         ``"test-12"`` (split and id of a data-set image), ``"png-…"`` (the model's input as base64url PNG),
-        ``"chelsea-png-…"`` (the same, taken from a photograph of that name), or ``""`` where there is no image.
+        ``"chelsea-png-…"`` (the same, taken from a photograph of that name), ``"kept-…"`` and ``"chelsea-kept-…"`` (the
+        SHA-256 of one that is too large for a link and that this server keeps), or ``""`` where there is no image.
     attack : str or None
         Registry name; None leaves the image natural.
     parameters : tuple of (name, value)
@@ -143,23 +146,24 @@ def _first_photograph(shape: tuple[int, int, int]) -> str:
 
 
 def carry(image: FloatImages, photograph: str = "") -> str:
-    """Return the reference that carries one image in the link itself.
+    """Return the reference that carries one image in the link itself, or names it where it is too large for that.
+
+    What is too large stays in this server's memory for a while: its link opens nowhere else.
 
     Parameters
     ----------
     image : array of float32, shape (C, H, W)
     photograph : str
         Name of the photograph that it was cut from, if it was.
-
-    Raises
-    ------
-    InputError
-        If the image is too large for a link.
     """
     text = base64.urlsafe_b64encode(pictures.png(image)).decode().rstrip("=")
-    if len(text) > LONGEST_LINK_IMAGE:
-        raise InputError("This image is too large to travel in a link.")
-    return f"{photograph}-png-{text}" if photograph else f"png-{text}"
+    reference = f"png-{text}" if len(text) <= LONGEST_LINK_IMAGE else f"kept-{kept_images.keep(image)}"
+    return f"{photograph}-{reference}" if photograph else reference
+
+
+def always_carried(shape: tuple[int, int, int]) -> bool:
+    """Return whether every image of a shape (C, H, W) fits into a link, however busy it is."""
+    return 2 * math.prod(shape) < LONGEST_LINK_IMAGE
 
 
 def read_image(reference: str, bundle: Bundle) -> FloatImages:
@@ -174,6 +178,8 @@ def read_image(reference: str, bundle: Bundle) -> FloatImages:
         return _read_from_set(match[1], int(match[2]), bundle)
     if match := _CARRIED_IMAGE.fullmatch(reference):
         return _read_carried(match[2], bundle.image_shape)
+    if match := _KEPT_IMAGE.fullmatch(reference):
+        return _read_kept(match[2], match[1], bundle.image_shape)
     raise InputError("The link's image is neither an image of the data set nor an image carried in the link.")
 
 
@@ -188,7 +194,7 @@ def image_words(reference: str) -> str:
 
 def photograph_of(reference: str) -> Photograph | None:
     """Return the photograph that an image was cut from, or None."""
-    match = _CARRIED_IMAGE.fullmatch(reference)
+    match = _CARRIED_IMAGE.fullmatch(reference) or _KEPT_IMAGE.fullmatch(reference)
     return None if match is None or match[1] is None else find_photograph(match[1])
 
 
@@ -225,6 +231,18 @@ def _read_carried(text: str, shape: tuple[int, int, int]) -> FloatImages:
             raise
         raise InputError("The image in the link is damaged.") from error
     return to_floats(pixels[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0)))
+
+
+def _read_kept(digest: str, photograph: str | None, shape: tuple[int, int, int]) -> FloatImages:
+    """Return an image that this server keeps, or cut a photograph that comes along again."""
+    image, known = kept_images.find(digest), find_photograph(photograph or "")
+    if image is None and known is not None and image_sha256(cut := photograph_for(known, shape)) == digest:
+        image = cut
+    if image is None:
+        raise InputError("The link's image is too large for a link, and kept here no more: upload it again.")
+    if image.shape != shape:
+        raise InputError(f"The link's image must be {shape[2]} × {shape[1]} pixels for this model.")
+    return image
 
 
 def _image_or_sample(reference: str | None, sample: str, bundle: Bundle, warnings: list[str]) -> str:

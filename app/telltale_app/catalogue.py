@@ -17,6 +17,7 @@ import telltale.studies.tables.results as table_results
 from telltale.attacks.base import AnyAttack
 from telltale.base.errors import InputError
 from telltale.base.parameters import Parameter, ParameterValue
+from telltale.bundle.own_data import HELD_OUT_LEARNED
 from telltale.detectors.base import Detector
 from telltale.detectors.fusion import Fusion
 from telltale.engine.settings import Settings
@@ -71,9 +72,16 @@ def attacks() -> Mapping[str, AnyAttack]:
 
 def unseen_words(bundle: Bundle) -> str:
     """Return what held-out images are to the model: whether it has learned from them is known of its own training."""
-    if bundle.manifest.notes.get("own_classifier"):
-        return "that are none of its references (what it has learned from is not known here)"
-    return "that it has not learned from"
+    if not bundle.own:
+        return "that it has not learned from"
+    if bundle.notes.get(HELD_OUT_LEARNED):
+        return "that are none of its references (though it has learned from them, too)"
+    return "that are none of its references (what it has learned from is not known here)"
+
+
+def reference_word(bundle: Bundle) -> str:
+    """Return what images its references are: "training" where the model has learned from them, else "reference"."""
+    return "training" if bundle.trained_on else "reference"
 
 
 def with_references(bundle: Bundle) -> npt.NDArray[np.bool_]:
@@ -83,7 +91,7 @@ def with_references(bundle: Bundle) -> npt.NDArray[np.bool_]:
 
 def outside_words(bundle: Bundle, label: int) -> str:
     """Say that there is no reference image of a class; empty where there is one."""
-    if (bundle.training_labels == label).any():
+    if bundle.alone or (bundle.training_labels == label).any():
         return ""
     return (
         f"**{bundle.class_names[label]}** is outside this model's images: none of its references has that class, so "

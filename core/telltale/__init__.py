@@ -361,7 +361,9 @@ def evaluate(
     if not fresh and not seen:
         if attack is not None:
             raise InputError("One attack with its own parameters can only be evaluated afresh.")
-        return evaluate_stored(load_bundle(bundle))
+        stored = load_bundle(bundle)
+        stored.require_held_out()
+        return evaluate_stored(stored)
     from telltale.base.progress import silent
     from telltale.building.fresh import evaluate_fresh, evaluate_unseen
 

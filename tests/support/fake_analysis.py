@@ -90,7 +90,8 @@ class FakeBundle:
     def __init__(self, with_data: bool = True, colour: bool = False) -> None:
         self.name, self.id = "cifar10" if colour else "digits", "f" * 64
         self.seed, self.macro_attacks, self.unfinished = 0, ("pgd", "fgsm"), False
-        self.labelled = True
+        self.labelled, self.label_problem, self.training_problem = True, None, None
+        self.own, self.trained_on, self.alone = False, True, False
         self.image_shape = (3, 32, 32) if colour else (1, SIDE, SIDE)
         self.class_names, self.layers = WORDS if colour else CLASSES, LAYERS
         images = _images(self.image_shape, self.class_names)
@@ -124,6 +125,8 @@ class FakeBundle:
                 "training_images": 300,
             },
         )
+
+        self.notes = self.manifest.notes
 
     def require_images(self) -> ImageSet:
         """Return the images, or say that there are none."""

@@ -10,6 +10,7 @@ from telltale.scores.table import attacks_in, scored_detectors
 from telltale_app import catalogue, layout
 from telltale_app.panels import controls, natural_shift, rejection, roc, standing
 from telltale_app.panels.live import live_run
+from telltale_app.panels.missing import only_model_note
 
 layout.opening(
     "Detectors & ROC",
@@ -18,6 +19,7 @@ layout.opening(
 )
 current = layout.evidence_case()
 bundle = current.bundle
+only_model_note(bundle)
 detectors = scored_detectors(bundle.scores)
 attacks = attacks_in(bundle.scores)
 others = opponents(bundle.scores)

@@ -78,7 +78,11 @@ if slices_tab.open:
             )
 if labels_tab.open:
     with labels_tab:
-        found = bundle_jobs.result_of("suspicious_images", bundle, "Ranking the training images")
+        found = None
+        if bundle.training_problem is not None:
+            st.info(bundle.training_problem, icon=":material/do_not_disturb_on:")
+        else:
+            found = bundle_jobs.result_of("suspicious_images", bundle, "Ranking the training images")
         if found is not None:
             st.markdown(suspicious.summary_words(bundle, found))
             suspicious.show_list(bundle, found)

@@ -16,7 +16,7 @@ from telltale_app.papers import INFLUENCE, KNN
 
 layout.opening(
     "Neighbours & influence",
-    "The training images behind the answer: the nearest ones, and the ones that most helped or harmed it. Those that "
+    "The images behind the answer: the nearest ones, and the training images that most helped or harmed it. Those that "
     "help a natural image tend to lie near it; after an attack they tend to lie farther off.",
 )
 current = layout.evidence_case(NeighboursView)
@@ -39,8 +39,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 analysis = images[image or "natural"]
 layer = bundle.layers.index(layer_name)
 lists = neighbours.training_lists(analysis, layer, int(k), len(bundle.splits.train))
-st.markdown(neighbours.overlap_words(lists, image or "natural"))
-missing_images_note(bundle, "Each training image is named by class, id and distance instead.")
+st.markdown(neighbours.overlap_words(bundle, lists, image or "natural"))
+missing_images_note(bundle, "Each of these images is named by class, id and distance instead.")
 name = image_words(current.case.image) + (" (attacked)" if image == "attacked" else "")
 neighbours.show_lists(bundle, lists, name)
 pointer(bundle)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from telltale_app import bundle_jobs, layout, state
 from telltale_app.panels import versus
+from telltale_app.panels.missing import only_model_note
 
 layout.opening(
     "Two models",
@@ -13,6 +14,7 @@ layout.opening(
     "and at which layer each turns away.",
 )
 bundle = state.current_bundle()
+only_model_note(bundle)
 other = versus.choose_other(bundle)
 if other is not None:
     answers_tab, attacks_tab, paths_tab = st.tabs(

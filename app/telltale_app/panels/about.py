@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from telltale.bundle.bundle import NEED_LABELS
 from telltale.bundle.summary import training_images
 from telltale.scores import titles
 from telltale.scores.table import scored_detectors, success_rows
@@ -38,7 +37,8 @@ LIMITS = """
 - A detector that catches these attacks may miss one made against it: none of the detectors here is robust to an
   attacker who knows it.
 - Influence goes through the last layer only, with the features frozen.
-- An image that travels in a link must be small; larger ones cannot be shared this way.
+- An image that travels in a link must be small. A larger one stays in this server's memory for a while: its link opens
+  nowhere else, and here only until then. *Save case* keeps it.
 - All numbers are of one model on one data set; they say little about another.
 """
 
@@ -51,17 +51,21 @@ def show_numbers(bundle: Bundle) -> None:
     """Show accuracies and split sizes."""
     manifest = bundle.manifest
     splits = bundle.splits.to_arrays()
-    st.markdown("Accuracy on each split:" if bundle.labelled else f"Accuracy is not known. {NEED_LABELS}")
+    problem = bundle.label_problem
+    st.markdown("Accuracy on each split:" if problem is None else f"Accuracy is not known. {problem}")
     with st.grid("auto", min_column_width=130, gap="small"):
         for name in sorted(manifest.accuracies, key=list(splits).index):
             st.metric(name.capitalize(), words.percent(manifest.accuracies[name]), border=True)
+    size = f"{bundle.image_shape[2]} × {bundle.image_shape[1]} pixels"
     sizes = {name: len(ids) for name, ids in splits.items()} | {"train": training_images(bundle)}
-    said = words.listed([f"{size:,} {name}" for name, size in sizes.items()])
-    st.markdown(
-        f"**{manifest.title}**: {manifest.data.n:,} images of {len(bundle.class_names)} classes from "
-        f"`{manifest.data.source}`, {bundle.image_shape[2]} × {bundle.image_shape[1]} pixels, split into {said}. "
-        f"Seed {manifest.seed}. {len(bundle.layers)} layers are read."
+    said = words.listed([f"{count:,} {name}" for name, count in sizes.items()])
+    images = (
+        f"no images; it tells {len(bundle.class_names)} classes apart in {size}."
+        if bundle.alone
+        else f"{manifest.data.n:,} images of {len(bundle.class_names)} classes from `{manifest.data.source}`, {size}, "
+        f"split into {said}. Seed {manifest.seed}."
     )
+    st.markdown(f"**{manifest.title}**: {images} {len(bundle.layers)} layers are read.")
     for lack in catalogue.summary(bundle.name).lacks:
         st.caption(f":material/info: {lack}")
 
@@ -82,7 +86,7 @@ def show_attacks(bundle: Bundle) -> None:
         for row in success_rows(bundle.scores)
     ]
     if not rows:
-        st.info("This model has no stored attacks.", icon=":material/info:")
+        st.info("This model has no stored attacks: a build on labelled images brings them.", icon=":material/info:")
         return
     st.dataframe(
         rows,

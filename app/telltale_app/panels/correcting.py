@@ -12,7 +12,6 @@ import pandas as pd
 import streamlit as st
 
 from telltale.base.errors import InputError
-from telltale.bundle.bundle import NEED_LABELS
 from telltale.model_errors.changed_answers import ChangedAnswers
 from telltale.model_errors.corrections import as_arrays, summary
 from telltale.model_errors.refitting import Answers, Refit
@@ -72,8 +71,8 @@ def show(bundle: Bundle, asked: Asked | None) -> None:
         None where there is no image to ask about.
     """
     st.header("Correct training images, and ask again", anchor="correct")
-    if not bundle.labelled:
-        st.caption(NEED_LABELS)
+    if bundle.training_problem is not None:
+        st.caption(bundle.training_problem)
         return
     picks, made = corrections.picked(bundle), corrections.made(bundle)
     if not picks and not made:

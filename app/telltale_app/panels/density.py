@@ -82,13 +82,13 @@ def show_density_map(case: CaseAnalysis) -> None:
     figure = marked_class_map(_base_map(case.bundle, case.bundle.id), case.bundle, case.views())
     layout.chart(
         figure,
-        "Two-dimensional map of the training images' hidden states, one outline per class, with this image marked",
+        "Two-dimensional map of the references' hidden states, one outline per class, with this image marked",
         "density-map",
         movable=True,
     )
     st.caption(
-        "Faint points are training images; each outline lies two standard deviations from its class's mean in this "
-        "flattened view. The detector judges in more dimensions than two."
+        f"Faint points are {catalogue.reference_word(case.bundle)} images; each outline lies two standard deviations "
+        "from its class's mean in this flattened view. The detector judges in more dimensions than two."
     )
 
 

@@ -96,7 +96,7 @@ def show_map(errors: Errors) -> None:
     if reasons is None:
         if bundle.image_set is None:
             st.info(
-                "Where the errors lie among the training images can be said only with the images at hand.",
+                "Where the errors lie among the references can be said only with the images at hand.",
                 icon=":material/map:",
             )
         return  # looking into them was cancelled, which is said above with a way to start again
@@ -118,14 +118,14 @@ def show_map(errors: Errors) -> None:
     selection.selectable_map(
         _map(errors, bundle.id, str(method), layer),
         Places(reasons["positions"][str(method)][:, layer], reasons.ids),
-        f"{words.MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread among training images",
+        f"{words.MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread among references",
         f"errors-map-{bundle.name}-{method}-{layer}",
         LASSO,
         bundle.id,
     )
     st.caption(
-        f"{selection.HOW_TO} Every error stands at the weighted mean of its nearest training images' places and has "
-        "a pale rim; all other points are training images."
+        f"{selection.HOW_TO} Every error stands at the weighted mean of its nearest references' places and has a pale "
+        f"rim; all other points are {catalogue.reference_word(bundle)} images."
     )
 
 

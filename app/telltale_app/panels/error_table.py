@@ -90,12 +90,12 @@ def _figures(errors: Errors, rows: npt.NDArray[np.int64]) -> list[tuple[str, str
         (
             "Agree with label",
             words.percent(float(reasons["true_share"][rows].mean())),
-            f"Mean share of the {reasons['k']} nearest training images, on the last layer, that have the true class.",
+            f"Mean share of the {reasons['k']} nearest references, on the last layer, that have the true class.",
         ),
         (
             "Agree with model",
             words.percent(float(reasons["predicted_share"][rows].mean())),
-            f"Mean share of the {reasons['k']} nearest training images, on the last layer, that have the read class.",
+            f"Mean share of the {reasons['k']} nearest references, on the last layer, that have the read class.",
         ),
         (
             "Doubtful labels",
@@ -116,11 +116,11 @@ def _columns(errors: Errors) -> dict[str, object]:
         "confidence": share("Softmax probability of the wrong answer."),
         "label error": share("How likely the given label is wrong: mean doubt of the network and of the neighbours."),
         "neighbours of true class": share(
-            f"Share of the {k} nearest training images, on the last layer, that have the true class.",
+            f"Share of the {k} nearest references, on the last layer, that have the true class.",
             "agree with label",
         ),
         "neighbours of read class": share(
-            f"Share of the {k} nearest training images, on the last layer, that have the read class.",
+            f"Share of the {k} nearest references, on the last layer, that have the read class.",
             "agree with model",
         ),
         "departs at": st.column_config.TextColumn(

@@ -117,19 +117,20 @@ def reason_words(errors: Errors, row: int) -> str:
             return f"{text} The reasons behind it need the image itself, which is not on this machine."
         return f"{text} The reasons behind it were not looked into."
     said = (
-        _neighbour_words(reasons, row, true, read),
+        _neighbour_words(errors, reasons, row, true, read),
         _departure_words(errors, reasons, row, read),
         _label_words(reasons, row),
     )
     return " ".join([text, *filter(None, said)])
 
 
-def _neighbour_words(reasons: ErrorReasons, row: int, true: str, read: str) -> str:
+def _neighbour_words(errors: Errors, reasons: ErrorReasons, row: int, true: str, read: str) -> str:
     if "true_share" not in reasons:
         return ""
     k = reasons["k"]
     agreeing, others = (round(k * float(share[row])) for share in (reasons["true_share"], reasons["predicted_share"]))
-    return f"Of its {k} nearest training images, {agreeing} are of class {true} and {others} of class {read}."
+    word = catalogue.reference_word(errors.bundle)
+    return f"Of its {k} nearest {word} images, {agreeing} are of class {true} and {others} of class {read}."
 
 
 def _departure_words(errors: Errors, reasons: ErrorReasons, row: int, read: str) -> str:

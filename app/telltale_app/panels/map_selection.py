@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from telltale.figures.points import Ids, positions_of
-from telltale_app import words
+from telltale_app import catalogue, words
 from telltale_app.corrections import Pick
 from telltale_app.panels import selection
 from telltale_app.panels.picking import pick_button, pick_many_button
@@ -39,7 +39,9 @@ def show_lassoed(bundle: Bundle, lists: Mapping[str, Sequence[TrainingImage]]) -
         return
     frame = _frame(bundle, rows, lists)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f":material/gesture: **{len(frame):,} training images** inside the lasso.")
+        st.markdown(
+            f":material/gesture: **{len(frame):,} {catalogue.reference_word(bundle)} images** inside the lasso."
+        )
         st.button("Clear", icon=":material/close:", key="map-clear", on_click=selection.clear, args=(LASSO,))
         pick_many_button(
             bundle,
@@ -49,9 +51,7 @@ def show_lassoed(bundle: Bundle, lists: Mapping[str, Sequence[TrainingImage]]) -
             "map-pick",
         )
     selection.metrics(_figures(frame, lists))
-    selection.table(
-        frame, f"{len(frame)} lassoed training images with class and lists", f"map-table-{bundle.name}", _COLUMNS
-    )
+    selection.table(frame, f"{len(frame)} lassoed images with class and lists", f"map-table-{bundle.name}", _COLUMNS)
     selection.download(frame, f"{bundle.name}-selection.csv", "map-csv")
     selection.thumbnails(
         bundle,
@@ -90,7 +90,7 @@ def _figures(frame: pd.DataFrame, lists: Mapping[str, Sequence[TrainingImage]]) 
         for kind, items in lists.items()
     ]
     return [
-        ("Training images", f"{len(frame):,}", "Inside the lasso."),
+        ("Images", f"{len(frame):,}", "Inside the lasso."),
         ("Classes", str(len(counts)), "How many different true classes they have."),
         ("Most frequent", str(counts.index[0]), f"True class of {words.percent(counts.iloc[0] / len(frame))} of them."),
         *listed,

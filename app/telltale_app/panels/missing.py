@@ -1,4 +1,4 @@
-"""What is said where a model's images are not on this machine, or have no labels."""
+"""What is said where a model's images are not on this machine, have no labels, or were never given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from telltale.bundle.bundle import NEED_LABELS
 from telltale.bundle.summary import images_command
 
 if TYPE_CHECKING:
@@ -34,8 +33,15 @@ def missing_images_note(bundle: Bundle, consequence: str) -> None:
 
 def missing_labels_note(bundle: Bundle) -> None:
     """End the page with what would bring it, where the images have no labels."""
-    if not bundle.labelled:
-        st.info(NEED_LABELS, icon=":material/label_off:")
+    if bundle.label_problem is not None:
+        st.info(bundle.label_problem, icon=":material/label_off:")
+        st.stop()
+
+
+def only_model_note(bundle: Bundle) -> None:
+    """End the page with what would bring it, where the model was given without images."""
+    if bundle.alone:
+        st.info(str(bundle.data_problem), icon=":material/image_not_supported:")
         st.stop()
 
 

@@ -85,11 +85,11 @@ def training_lists(analysis: Analysis, layer: int, k: int, references: int) -> d
     return lists
 
 
-def overlap_words(lists: dict[str, tuple[TrainingImage, ...]], image: str) -> str:
+def overlap_words(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]], image: str) -> str:
     """Return in words how many of the nearest images are among the influential ones."""
     nearest = lists["nearest"]
     if "helpful" not in lists:
-        return f"The {len(nearest)} nearest training images of the {image} image."
+        return f"The {len(nearest)} nearest {catalogue.reference_word(bundle)} images of the {image} image."
     helpful = sum("helpful" in item.also for item in nearest)
     harmful = sum("harmful" in item.also for item in nearest)
     return (
@@ -120,13 +120,15 @@ def show_lists(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]], of: 
 
 def show_table(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> None:
     """Show every listed training image with its numbers."""
+    word = catalogue.reference_word(bundle)
+    nearer = f"nearer {word} images"
     rows = [
         {
             "list": KINDS[kind],
             "image": item.image_id,
             "class": bundle.class_names[item.label],
             "distance": item.distance,
-            "nearer training images": None if item.rank is None else 100 * item.rank,
+            nearer: None if item.rank is None else 100 * item.rank,
             "influence": item.influence,
             "also": words.listed(item.also) if item.also else "",
         }
@@ -136,12 +138,12 @@ def show_table(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> N
     st.dataframe(
         rows,
         hide_index=True,
-        alt="Training images by list, with class, distance, rank and influence",
+        alt=f"{word.capitalize()} images by list, with class, distance, rank and influence",
         column_config={
             "image": st.column_config.NumberColumn(format="%d", help="Data-set id"),
             "distance": st.column_config.NumberColumn(format="%.4g"),
-            "nearer training images": st.column_config.NumberColumn(
-                format="%.1f %%", help="Share of all training images that lie nearer on the chosen layer."
+            nearer: st.column_config.NumberColumn(
+                format="%.1f %%", help=f"Share of all {word} images that lie nearer on the chosen layer."
             ),
             "influence": st.column_config.NumberColumn(
                 format="%.3e", help="Change of the loss when the training image is removed; positive is helpful."
@@ -175,8 +177,8 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
     selection.selectable_map(
         figure,
         selection.Places(np.asarray(bundle.maps[method][layer]), bundle.splits.train),
-        f"{words.MAP_TITLES[method]} map of {drawn:,} training images at {layer_name}, with this image, its nearest, "
-        "its most helpful and its most harmful training images marked",
+        f"{words.MAP_TITLES[method]} map of {drawn:,} {catalogue.reference_word(bundle)} images at {layer_name}, with "
+        f"this image and of them its {words.listed([KINDS[kind].lower() for kind in lists])} marked",
         f"map-{method}-{layer}",
         LASSO,
         bundle.id,
@@ -189,17 +191,17 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
 
 
 def _shown_words(bundle: Bundle, shown: int) -> str:
-    placed = len(bundle.splits.train)
+    placed, word = len(bundle.splits.train), catalogue.reference_word(bundle)
     if shown == placed == training_images(bundle):
-        return "Every training image once."
-    return f"{shown:,} of {placed:,} training images are drawn; a line selects all of them that lie inside it."
+        return f"Every {word} image once."
+    return f"{shown:,} of {placed:,} {word} images are drawn; a line selects all of them that lie inside it."
 
 
 def reference_words(bundle: Bundle) -> str:
     """Return among how many training images neighbours and influences were looked for."""
     references, learned = len(bundle.splits.train), training_images(bundle)
     if references == learned:
-        return "No training image is left out or sampled."
+        return f"No {catalogue.reference_word(bundle)} image is left out or sampled."
     return (
         f"This compact model keeps {references:,} of the {learned:,} training images as references, drawn at random: "
         "no other one can appear here."

@@ -12,7 +12,7 @@ from telltale.base.images import FloatImages
 from telltale.data.photographs import Photograph, photograph_for, photographs
 from telltale.scores.table import natural_test_ids
 from telltale_app import catalogue, emphasis, pictures, state, words
-from telltale_app.case import KEYS, Case, from_query, photograph_of
+from telltale_app.case import KEYS, Case, always_carried, from_query, photograph_of
 from telltale_app.panels.cropping import Photo, crop_panel, of_file, of_photograph, take
 from telltale_app.panels.missing import missing_images_note
 from telltale_app.panels.start_here import start_here
@@ -156,8 +156,14 @@ def _own(key: str, bundle: Bundle, widget: Callable[..., Any], label: str, **opt
     height, width = bundle.image_shape[1:]
     st.caption(
         f"A square of it is reduced to the {width} × {height} pixels that this model reads, and read as "
-        f"{_class_words(bundle)}: it knows nothing else. Nothing is stored; the link carries the small image."
+        f"{_class_words(bundle)}: it knows nothing else. {_keeping_words(bundle)}"
     )
+
+
+def _keeping_words(bundle: Bundle) -> str:
+    if always_carried(bundle.image_shape):
+        return "Nothing is stored; the link carries the small image."
+    return "Nothing is stored on disk. What is too large for a link stays in this server's memory for a while."
 
 
 def _class_words(bundle: Bundle) -> str:

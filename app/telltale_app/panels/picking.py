@@ -25,6 +25,8 @@ def pick_button(bundle: Bundle, pick: Pick, key: str) -> None:
     key : str
         Of the list in which it stands: the same image may stand in another one.
     """
+    if bundle.training_problem is not None:
+        return  # said at the end of the page
     correction = corrections.correction_of(bundle, pick.image_id)
     name = f"{key}-pick-{pick.image_id}"
     if correction is not None:
@@ -75,7 +77,7 @@ def pick_many_button(bundle: Bundle, count: int, make: Callable[[], Sequence[Pic
         What they are, as in "Pick all 12 inside the lasso".
     key : str
     """
-    if count:
+    if count and bundle.training_problem is None:
         st.button(
             words,
             icon=":material/library_add_check:",

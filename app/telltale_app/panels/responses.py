@@ -64,7 +64,11 @@ def show_mean_entropy(case: CaseAnalysis, found: list[ResponseView]) -> None:
     st.header("Mean entropy beside the reference", anchor="mean-entropy")
     reference = entropy_reference(case.bundle.scores)
     if reference is None:
-        st.info("This model has no reference distribution of the mean entropy.", icon=":material/info:")
+        st.info(
+            "This model has no reference distribution of the mean entropy: a build that attacks labelled images brings "
+            "it.",
+            icon=":material/info:",
+        )
         return
     auc = metrics.auc(reference[0].values, reference[1].values)
     st.markdown(direction_words(auc, case.bundle.image_shape[0] == 1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from telltale_app import catalogue
 from telltale_app.corrections import Pick
 from telltale_app.panels import selection
 from telltale_app.panels.picking import pick_button
@@ -62,7 +63,7 @@ def cards(bundle: Bundle, images: Sequence[TrainingImage], kind: str, of: str) -
 
 def _card(bundle: Bundle, image: TrainingImage, kind: str, of: str) -> None:
     name = bundle.class_names[image.label]
-    said = f"Training image {image.image_id}, class {name}, {kind}"
+    said = f"{catalogue.reference_word(bundle).capitalize()} image {image.image_id}, class {name}, {kind}"
     caption = f"**{name}**  \nno. {image.image_id}  \nd = {image.distance:.3g}"
     selection.picture(bundle, image.image_id, said, caption)
     for other in image.also:

@@ -28,7 +28,9 @@ def panel(case: CaseAnalysis) -> None:
         st.markdown(f"### {said if calibrated or not few else 'No verdict yet.'}")
         if few:
             st.caption(f"{words.UNCALIBRATED} {few}")
-        if case.attacked is not None:
+        if case.bundle.alone:
+            st.caption(f"{words.UNCALIBRATED} Scores have no p-values. {case.bundle.data_problem}")
+        if case.attacked is not None and calibrated:
             false_alarms, _ = count_noticing(case.natural.verdicts)
             st.caption(
                 "On the natural image: none, as it should be."
@@ -37,7 +39,7 @@ def panel(case: CaseAnalysis) -> None:
             )
             if not case.fooled:
                 st.caption("The attack failed, so this image is not adversarial: a notice here is a false alarm too.")
-        if case.true_label is None:
+        if case.true_label is None and calibrated:
             st.caption(
                 f"The rate of false alarms holds for images like those of “{case.bundle.manifest.title}”. For any "
                 "other picture a notice may only say that it is something else."

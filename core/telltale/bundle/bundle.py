@@ -45,10 +45,6 @@ DETECTORS_FOLDER = "detectors"
 
 OWN, UNFINISHED = "own_classifier", "unfinished"  # notes of the manifest
 
-NEED_IMAGES = (
-    "This model was given without images: a build on images like those that it will judge, one folder per class "
-    "(telltale build NAME --data FOLDER), would bring this."
-)
 NEED_LABELS = (
     "The images have no labels, so what the model reads takes their place and no answer of it can be called wrong; a "
     "build on one folder per class would bring this."
@@ -140,6 +136,17 @@ class Bundle(Drawn):
         """Whether there is nothing but the classifier: no image to compare with."""
         return self.manifest.data.n == 0
 
+    def require_held_out(self) -> None:
+        """Do nothing where there are images by which its detectors were judged.
+
+        Raises
+        ------
+        InputError
+            If there are none; the sentence says what would bring them.
+        """
+        if self.alone:
+            raise InputError(str(self.data_problem))
+
     @property
     def labelled(self) -> bool:
         """Whether it has images with labels; without these, what the classifier reads takes their place."""
@@ -149,8 +156,14 @@ class Bundle(Drawn):
     def label_problem(self) -> str | None:
         """What would bring images with labels, in one sentence; None where there are some."""
         if self.alone:
-            return NEED_IMAGES
+            return self.data_problem
         return NEED_LABELS if self.manifest.notes.get(UNLABELLED, False) else None
+
+    @property
+    def training_problem(self) -> str | None:
+        """Why its references cannot be doubted and corrected as training images, in one sentence, or None."""
+        found: str | None = self.notes.get("missing", {}).get("influence")
+        return self.label_problem or found
 
     def require_labels(self) -> None:
         """Do nothing where there are images with labels.
@@ -306,7 +319,10 @@ class Bundle(Drawn):
     @cached_property
     def _data(self) -> tuple[ImageSet | None, str | None]:
         if self.alone:
-            return None, f"'{self.name}' was given without images."
+            return None, (
+                f"'{self.name}' was given without images: a build on some like those that it will judge, one folder "
+                f"per class ('telltale build {self.name} --data FOLDER'), would bring this."
+            )
         reference = self.manifest.data
         # A folder that has moved since may lie among the data folders by the name that everyone knows.
         namesake = [self.name] if self.name in KNOWN_SOURCES else []

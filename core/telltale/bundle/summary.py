@@ -11,11 +11,6 @@ from telltale.bundle.under_way import under_way
 from telltale.data.sources import KNOWN_SOURCES
 from telltale.recipes import RECIPES
 
-ALONE = (
-    "It knows no images: uploads are read, attacked and scored without p-values. A build on images like those that it "
-    "will judge (telltale build NAME --data FOLDER) brings the rest."
-)
-
 
 @dataclass(frozen=True)
 class BundleSummary:
@@ -116,7 +111,7 @@ def folder_problems() -> tuple[str, ...]:
 
 def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
     if bundle.alone:
-        return (ALONE,)
+        return (_alone(bundle),)
     sentences = [] if bundle.data_problem is None else [bundle.data_problem]
     if bundle.unfinished:
         sentences.append(_unfinished(bundle))
@@ -131,6 +126,14 @@ def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
     if references < learned:
         sentences.append(f"It keeps {references:,} of {learned:,} training images as references.")
     return tuple(sentences)
+
+
+def _alone(bundle: Bundle) -> str:
+    """Say what there is with a model only, and what brings the rest."""
+    return (
+        "It knows no images: uploads are read, attacked and scored without p-values. A build on images like those that "
+        f"it will judge ('telltale build {bundle.name} --data FOLDER') brings the rest."
+    )
 
 
 def _not_trained_on(bundle: Bundle) -> str:

@@ -56,6 +56,7 @@ def leaderboard(
     if store and alpha != ALPHA:
         raise InputError(f"--store keeps the alarms at a false-positive rate of {ALPHA:g}; leave out --alpha.")
     bundle = load_bundle(name)
+    bundle.require_held_out()
     evaluation = evaluate_stored(bundle, alpha)
     found = rank(evaluation)
     costs = _costs(name) if cost else None

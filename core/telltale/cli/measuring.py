@@ -33,7 +33,6 @@ def evaluate(
 ) -> None:
     """Report every detector against every attack on the test images."""
     from telltale.cli.reporting import evaluation_table, print_remarks
-    from telltale.scores.evaluation import evaluate_stored
 
     if (attack or settings) and not (fresh and attack):
         raise InputError("--attack needs --fresh, and --set needs --attack.")
@@ -45,7 +44,7 @@ def evaluate(
         with progress() as report:
             evaluation = telltale.evaluate(name, fresh=fresh, progress=report, **options)
     else:
-        evaluation = evaluate_stored(load_bundle(name))
+        evaluation = telltale.evaluate(name)
     print_record(evaluation.to_json(), evaluation_table(evaluation), as_json)
     if not as_json:
         print_remarks(evaluation)

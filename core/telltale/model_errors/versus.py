@@ -149,6 +149,7 @@ def two_answers(
         If they cannot be compared, hold out no image in common, or images are needed and missing.
     """
     check_comparable(first, second)
+    first.require_held_out()
     ours = evaluated_images(first.scores)
     if same_data(first, second):
         theirs = evaluated_images(second.scores)

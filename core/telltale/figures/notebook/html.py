@@ -100,7 +100,7 @@ def bundle_html(bundle: Bundle) -> str:
         ("name", bundle.name),
         ("images", f"{width} × {height}, {'grey' if channels == 1 else 'colour'}, {len(bundle.class_names)} classes"),
         ("accuracy on test images", "unknown" if accuracy is None else percent(accuracy)),
-        ("training images as references", f"{len(bundle.splits.train):,}"),
+        ("training images as references" if bundle.trained_on else "references", f"{len(bundle.splits.train):,}"),
         ("layers", ", ".join(bundle.layers)),
         ("detectors", ", ".join(detector_title(name) for name in manifest.detectors)),
         ("attacks", ", ".join(attack_title(entry["name"]) for entry in manifest.attacks)),
