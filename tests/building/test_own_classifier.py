@@ -102,7 +102,13 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         else:
             patch.setattr(telltale.building.build, "Processes", InOrder)
         bundle = telltale.build(
-            "own", classifier, str(folder / "images"), out=folder / "own", attacks=("fgsm",), detectors=DETECTORS
+            "own",
+            classifier,
+            str(folder / "images"),
+            trained_on=True,
+            out=folder / "own",
+            attacks=("fgsm",),
+            detectors=DETECTORS,
         )
     return Built(classifier, bundle, folder)
 
@@ -171,6 +177,8 @@ def test_what_is_not_the_classifiers_is_refused_in_a_sentence(tmp_path: Path, mo
         telltale.build("own", nameless, str(tmp_path / "more"), out=tmp_path / "own")
     with pytest.raises(InputError, match="not built with the attack 'sword'"):
         telltale.build("own", nameless, str(tmp_path / "more"), attacks=("sword",))
+    with pytest.raises(InputError, match="trained_on must be True, False or None"):
+        telltale.build("own", classifier, str(tmp_path / "more"), trained_on="yes")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no detector 'nose'"):
         telltale.build("own", classifier, str(tmp_path / "more"), out=tmp_path / "own", detectors=("nose",))
     with pytest.raises(InputError, match="name is made of letters"):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from telltale.data.splits import SplitSizes
-from telltale.recipes import OWN_SIZES, own_plan, spared_sizes
+from telltale.recipes import OWN_SIZES, RECIPES, own_plan, spared_sizes
 from telltale_app import catalogue
 
 
@@ -29,6 +29,19 @@ def test_a_plan_names_its_attacks_in_the_macro_figures() -> None:
 
 
 def test_only_of_a_network_that_was_trained_here_is_said_what_it_has_not_learned_from() -> None:
-    own, trained = (SimpleNamespace(manifest=SimpleNamespace(notes=notes)) for notes in ({"own_classifier": True}, {}))
+    own, all_learned, trained = (
+        SimpleNamespace(own=mine, notes=notes)
+        for mine, notes in ((True, {}), (True, {"held_out_learned": True}), (False, {}))
+    )
     assert "not known here" in catalogue.unseen_words(own)
+    assert "learned from them, too" in catalogue.unseen_words(all_learned)
     assert catalogue.unseen_words(trained) == "that it has not learned from"
+
+
+@pytest.mark.parametrize("trained_on", [True, False, None])
+def test_a_plan_says_whether_its_network_has_learned_from_the_references(trained_on: bool | None) -> None:
+    assert own_plan("mine", "folder", trained_on=trained_on).trained_on is trained_on
+    assert all(recipe.trained_on for recipe in RECIPES.values())
+    assert catalogue.reference_word(SimpleNamespace(trained_on=trained_on)) == (
+        "training" if trained_on else "reference"
+    )
