@@ -73,4 +73,4 @@ def test_the_guide_to_a_network_of_ones_own_runs(
         sys.modules.pop("my_networks", None)
     ((factory, plan),) = asked
     assert (factory, plan.name, plan.source) == ("two_convolutions", "my-digits", "digits")
-    assert [attack.name for attack in plan.attacks] == ["fgsm"] and plan.detectors == ("knn_score", "nnif")
+    assert [attack.name for attack in plan.attacks] == ["fgsm"] and plan.detectors == ("knn_score", "lid")
