@@ -244,6 +244,18 @@ def spared_sizes(most: SplitSizes, images: int) -> SplitSizes:
     return SplitSizes(*(min(size, int(share * images)) for size, share in zip(sizes, OWN_SHARES, strict=True)))
 
 
+def check_trained_on(value: object) -> None:
+    """Refuse what says neither yes, no nor nothing of what a network has learned from.
+
+    Raises
+    ------
+    InputError
+        If it is anything but True, False or None.
+    """
+    if not isinstance(value, bool | None):
+        raise InputError(f"trained_on must be True, False or None (not known). Got {value!r} instead.")
+
+
 def own_plan(
     name: str,
     source: str,
@@ -272,8 +284,7 @@ def own_plan(
     InputError
         If no plan is known for an attack, or `trained_on` is something else.
     """
-    if not isinstance(trained_on, bool | None):
-        raise InputError(f"trained_on must be True, False or None (not known). Got {trained_on!r} instead.")
+    check_trained_on(trained_on)
     known = {plan.name: plan for plan in PHOTOGRAPH_ATTACKS}
     for attack in attacks:
         if attack not in known:

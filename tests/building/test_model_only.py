@@ -86,6 +86,7 @@ def test_inspecting_says_that_nothing_can_be_checked_and_leaves_a_place_for_pict
             "--classes folders takes the names of the folders in --data",
         ),
         ([*MODEL, "--classes", "red,green,blue"], "There are no pictures to tell it by: say by --size"),
+        ([*MODEL, *STATED, "--trained-on"], "are about the pictures in --data, and there are none"),
         ([*MODEL, "--size", "16"], "give the names, in the order of the outputs, by --classes"),
     ):
         assert main(["inspect", "shop", *given, "--out", out]) == 2

@@ -88,3 +88,32 @@ def test_every_wrong_option_is_one_sentence(shop, capsys, option, value, sentenc
         return
     assert status == 2 and sentence in said.err and said.err.count("\n") == 1
     assert not (shop / "shop.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "trained_on", "line"),
+    [
+        (["--trained-on"], True, "trained_on = true"),
+        (["--not-trained-on"], False, "trained_on = false"),
+        ([], None, "# trained_on = true"),
+    ],
+)
+def test_whether_the_network_has_learned_from_the_pictures_is_written_with_what_it_brings(
+    shop, capsys, option, trained_on, line
+) -> None:
+    assert main([*ARGUMENTS, *option, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    text = (shop / "shop.toml").read_text()
+    assert f"\n{line}\n" in text and "# Only true brings influence and training images" in text
+    assert read_settings(shop / "shop.toml").stated.trained_on is trained_on and record["trained_on"] is trained_on
+    # Half of the pictures would be held out, and have been learned from as well.
+    assert any("no validation folder of their own" in warning for warning in record["warnings"]) == bool(trained_on)
+
+
+def test_with_a_validation_folder_there_is_nothing_to_warn_of(shop, capsys) -> None:
+    (shop / "photos").rename(shop / "train")
+    write_folder(shop / "both" / "validation", each=8)
+    (shop / "train").rename(shop / "both" / "train")
+    given = ["both" if value == "photos" else value for value in ARGUMENTS]
+    assert main([*given, "--trained-on", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == []

@@ -76,6 +76,8 @@ def inspect(
     """Look at your own network before a bundle is built around it, and write its file of settings."""
     file = out or Path(f"{name}.toml")
     check_writable(file, "--out")
+    if trained_on is not None and data is None:
+        raise InputError("--trained-on and --not-trained-on are about the pictures in --data, and there are none.")
     given = _json_object(arguments)
     sides = _side(size, "--size"), _side(resize, "--resize")
     numbers = _numbers(mean, "--mean"), _numbers(std, "--std")

@@ -43,7 +43,7 @@ def find_warnings(found: Inspection, answers: tuple[Labels, Labels] | None, vali
         of_answers = [NO_PICTURES_GIVEN]
     else:
         of_answers = [UNCHECKED] if answers is None else [*_of_answers(found, *answers), *_of_classes(found)]
-    of_splits = [LEARNED_FROM_ALL] if found.trained_on and not validated else []
+    of_splits = [LEARNED_FROM_ALL] if found.trained_on and found.source is not None and not validated else []
     return (*of_answers, *of_splits, *_of_network(found), *_of_files(found))
 
 

@@ -14,6 +14,7 @@ from telltale.data.sources import lasting_source
 from telltale.models.classifier import Classifier
 from telltale.models.factories import check_known_elsewhere, made_by
 from telltale.models.references import FoundModel
+from telltale.recipes import check_trained_on
 
 
 def inspect_wrapped(
@@ -52,11 +53,11 @@ def inspect_wrapped(
     check_name(name)
     if not isinstance(images, int) or images < 10:
         raise InputError(f"images must be a whole number of at least 10. Got {images!r} instead.")
-    pictures, source = NO_PICTURES, None
-    if data is not None:
-        progress(0.0, f"Reading {data}")
-        pictures, source = read_pictures(data, images), lasting_source(data)
+    check_trained_on(trained_on)
+    progress(0.0, f"Reading {data or 'the network'}")
+    pictures = NO_PICTURES if data is None else read_pictures(data, images)
     _check_sizes(classifier, pictures)
+    source = None if data is None else lasting_source(data)
     stated = Stated(trained_on=trained_on)
     return look_at(name, _as_found(classifier), classifier, pictures, source, stated, cost, progress)
 
