@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from telltale.evidence.by_size import influence_kind
+from telltale.evidence.by_size import fit_softmax_head, influence_kind
 from telltale.evidence.class_coupling import Coupling, MeanMoments
 from telltale.evidence.curvature import TOLERANCE, ClassBlocks, ConjugateInfluence, conjugate_gradients
 from telltale.evidence.influence import HeadInfluence, SoftmaxHead, head_hessian, with_bias
@@ -285,3 +285,15 @@ def test_the_most_exact_way_that_the_size_allows_is_taken() -> None:
         (1000 * 513, 5_000): "SparseInfluence",
     }
     assert {size: influence_kind(*size).__name__ for size in names} == names
+
+
+def test_fewer_images_than_features_have_influences_too() -> None:
+    features = GeneratedFeatures.make(30, 40)
+    hidden, labels = features.draw(35, 3)
+    head = fit_softmax_head(hidden, labels, 30, 1e-2)
+    queries, predictions = hidden[:4] + 0.1, labels[:4]
+    found = SparseInfluence(head, hidden, labels).top(queries, predictions, 35)
+    values = np.zeros((4, 35))
+    np.put_along_axis(values, found.helpful, found.helpful_values, axis=1)
+    whole = HeadInfluence(head, hidden, labels).values(queries, predictions)
+    assert np.abs(values - whole).max() < STATED_TOLERANCE * np.abs(whole).max()

@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 AnyArrays = dict[str, npt.NDArray[np.generic]]
 
+RIDGE = 1e-6  # of the mean of the moment's diagonal: fewer images than features leave it without an inverse
+
 
 @dataclass(frozen=True)
 class SparseTables:
@@ -30,7 +32,7 @@ class SparseTables:
     confusion : array of float32, shape (C, C)
         Sum over all images of p_a p_b.
     moment : array of float64, shape (d + 1, d + 1)
-        Cholesky factor L of the mean of [e, 1] [e, 1]'.
+        Cholesky factor L of the mean of [e, 1] [e, 1]', with a ridge: the bounds below hold for any such L.
     lengths : array of float32, shape (N,)
         |L^-1 [e, 1]|: no logit of an image changes by more than this times |L' row|.
     """
@@ -45,7 +47,7 @@ class SparseTables:
     def build(cls, head: SoftmaxHead, hidden: Floats, labels: Rows) -> SparseTables:
         """Compute them from hidden states (N, d), which may be mapped from a file: O(N d (C + K d))."""
         lists = SparseProbabilities.of(head, hidden, labels)
-        moment = cholesky(second_moment(hidden), lower=True)
+        moment = cholesky(_with_ridge(second_moment(hidden)), lower=True)
         shares = csc_matrix((lists.shares, lists.rows, lists.starts), shape=(len(hidden), lists.classes))
         return cls(
             lists,
@@ -72,6 +74,10 @@ class SparseTables:
         lists = {k.removeprefix("lists."): v for k, v in arrays.items() if k.startswith("lists.")}
         own = {k: v for k, v in arrays.items() if not k.startswith("lists.")}
         return cls(lists=SparseProbabilities(**lists), **own)  # type: ignore[arg-type]
+
+
+def _with_ridge(moment: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return moment + RIDGE * float(np.trace(moment)) / len(moment) * np.eye(len(moment))
 
 
 def _lengths(hidden: Floats, moment: npt.NDArray[np.float64]) -> Floats:

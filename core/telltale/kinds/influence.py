@@ -15,7 +15,7 @@ from telltale.detectors.base import Arrays
 from telltale.evidence.by_size import fit_softmax_head
 from telltale.evidence.influence import SoftmaxHead
 from telltale.kinds.kind import Finished, Finishing, Fitting, Kind, Seen
-from telltale.kinds.needs import LINEAR_HEAD, TRAINING_IMAGES
+from telltale.kinds.needs import LINEAR_HEAD, ROOM_FOR_CURVATURE, TRAINING_IMAGES
 
 DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1)
 SHOWN = 50
@@ -63,7 +63,7 @@ class InfluenceKind(Kind):
 
     name = InfluenceView.kind
     title = "Influence"
-    needs = (LINEAR_HEAD, TRAINING_IMAGES)
+    needs = (LINEAR_HEAD, TRAINING_IMAGES, ROOM_FOR_CURVATURE)
 
     def prepare(self, fitting: Fitting) -> Work[Any] | None:
         """Refit the head under every damping."""

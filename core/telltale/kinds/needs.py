@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from telltale.evidence.by_size import FACTORED_WEIGHTS
 from telltale.evidence.density import FEWEST, enough
 from telltale.kinds.kind import Fitting, Need
 
 LEAST_CLASSES = 2
+BYTES_OF_AN_ENTRY = 4
+MOST_BYTES = 2 * 2**30  # of one block of curvature per class, which a bundle stores and an analysis maps
 
 NO_IMAGES = "Images like those that the network will judge, labelled or not, would bring this: a build on them."
 NO_TRAINING_IMAGES = (
@@ -52,7 +55,19 @@ def _training_images(fitting: Fitting) -> str | None:
     return UNKNOWN_TRAINING if fitting.trained_on is None else NOT_TRAINED_ON
 
 
+def _room(fitting: Fitting) -> str | None:
+    classes, width = fitting.classes, fitting.trace.hidden.shape[1]
+    size = BYTES_OF_AN_ENTRY * classes * (width + 1) ** 2
+    if classes * (width + 1) <= FACTORED_WEIGHTS or size <= MOST_BYTES:
+        return None
+    return (
+        f"The curvature of a head of {classes:,} classes over {width:,} features would take {size / 2**30:.1f} GiB, of "
+        f"which {MOST_BYTES / 2**30:.0f} are allowed: a narrower last layer, or fewer classes, would bring this."
+    )
+
+
 LINEAR_HEAD = Need(_head)
+ROOM_FOR_CURVATURE = Need(_room)
 ANY_REFERENCES = Need(_any_images)
 TRAINING_IMAGES = Need(_training_images)
 REFERENCES_OF_CLASSES = Need(_two_classes)
