@@ -19,7 +19,8 @@ from telltale.evidence.density import ClassDensities, MixtureSettings, class_thr
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
-from telltale.evidence.trajectory import fit_pivots
+from telltale.evidence.trajectory import Pivots, fit_pivots
+from telltale.kinds.trajectory import TrajectoryKind
 
 CLASSES, ABSENT = 10, (1, 4, 9)
 HELD_OUT = np.arange(TRAINING_IMAGES, TRAINING_IMAGES + 120)
@@ -134,3 +135,16 @@ def test_a_trajectory_detector_reads_the_distances_that_there_are_and_is_restore
     assert detector.arrays()["mean"].shape == (len(reference().layers), CLASSES - len(ABSENT))
     restored = TrajectoryDetector(epochs=1).restore(detector.arrays())
     np.testing.assert_array_equal(restored.score(fresh()), detector.score(fresh()))
+
+
+def test_pivots_of_absent_classes_take_no_room_and_come_back() -> None:
+    known = np.array([True, False, True, False])
+    rows = [np.where(known[:, None], np.arange(8.0).reshape(4, 2), np.nan).astype(np.float32) for _ in range(2)]
+    pivots, kind = Pivots((rows[0],), (rows[1] + 1,)), TrajectoryKind()
+    stored = kind.arrays(pivots)
+    assert stored["centroid.0"].shape == (2, 2)
+    again = kind.restore(stored, 1)
+    np.testing.assert_array_equal(again.centroid[0], pivots.centroid[0])
+    np.testing.assert_array_equal(again.medoid[0], pivots.medoid[0])
+    whole = Pivots((np.ones((4, 2), np.float32),), (np.zeros((4, 2), np.float32),))
+    assert set(kind.arrays(whole)) == {"centroid.0", "medoid.0"}  # as bundles have always had them

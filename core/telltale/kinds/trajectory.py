@@ -26,6 +26,7 @@ from telltale.kinds.kind import Finished, Finishing, Fitting, Kind, Seen, Stored
 from telltale.kinds.needs import REFERENCES_OF_CLASSES
 from telltale.scores.calibration import Calibration
 
+KNOWN_PIVOTS = "pivots.known"
 RUNNING_FILE = "running_calibration.safetensors"
 NO_LAYER = -1
 
@@ -83,17 +84,19 @@ class TrajectoryKind(Kind):
         return fit_pivots(fitting.trace, fitting.labels, fitting.classes)
 
     def arrays(self, fitted: object) -> Arrays:
-        """Return both kinds of pivots, layer by layer."""
+        """Return both kinds of pivots, layer by layer; where some classes have none, also which do."""
         assert isinstance(fitted, Pivots)
-        pairs = {"centroid": fitted.centroid, "medoid": fitted.medoid}
-        return {f"{name}.{i}": pivots for name, layers in pairs.items() for i, pivots in enumerate(layers)}
+        known, pairs = fitted.known, {"centroid": fitted.centroid, "medoid": fitted.medoid}
+        rows = {f"{name}.{i}": pivots[known] for name, layers in pairs.items() for i, pivots in enumerate(layers)}
+        return rows if known.all() else {**rows, KNOWN_PIVOTS: known}
 
     def restore(self, arrays: Arrays, layers: int) -> Pivots | None:
         """Rebuild the pivots."""
         if "centroid.0" not in arrays:
             return None
+        known = arrays.get(KNOWN_PIVOTS)
         centroid, medoid = (
-            tuple(arrays[f"{name}.{i}"].astype(np.float32, copy=False) for i in range(layers))
+            tuple(_spread(arrays[f"{name}.{i}"].astype(np.float32, copy=False), known) for i in range(layers))
             for name in ("centroid", "medoid")
         )
         return Pivots(centroid, medoid)
@@ -139,6 +142,15 @@ class TrajectoryKind(Kind):
             distance=distance,
             suspicion=running.of(seen.evidence)[0] if isinstance(running, RunningSuspicion) else np.empty(0),
         )
+
+
+def _spread(rows: npt.NDArray[np.float32], known: npt.NDArray[Any] | None) -> npt.NDArray[np.float32]:
+    """Put the pivots of known classes at their places among all, shape (C, d)."""
+    if known is None:
+        return rows
+    spread = np.full((len(known), rows.shape[1]), np.nan, dtype=np.float32)
+    spread[known] = rows
+    return spread
 
 
 def _variant(fitted: FittedDetectors) -> tuple[PivotKind, DistanceKind]:
