@@ -12,7 +12,8 @@ from telltale.base.images import FloatImages
 from telltale.data.photographs import Photograph, photograph_for, photographs
 from telltale.scores.table import natural_test_ids
 from telltale_app import catalogue, emphasis, pictures, state, words
-from telltale_app.case import KEYS, Case, from_query, photograph_of
+from telltale_app.case import KEYS, Case, from_query
+from telltale_app.link_images import fits_into_links, is_gone, photograph_of
 from telltale_app.panels.cropping import Photo, crop_panel, of_file, of_photograph, take
 from telltale_app.panels.missing import missing_images_note
 from telltale_app.panels.start_here import start_here
@@ -26,7 +27,7 @@ ICONS = {
     "Start here": ":material/explore:",
     "Test images": ":material/grid_view:",
     "Photographs": ":material/photo_library:",
-    "Upload": ":material/upload:",
+    state.UPLOAD: ":material/upload:",
     "Camera": ":material/photo_camera:",
     "Link": ":material/link:",
 }
@@ -41,9 +42,9 @@ def image_picker(bundle: Bundle) -> None:
     source = st.segmented_control(
         "Where from",
         list(ICONS),
-        default="Start here" if bundle.image_set is not None else "Photographs",
+        default=_first_source(bundle),
         format_func=lambda name: f"{ICONS[name]} {name}",
-        key=f"image-source-{bundle.name}",
+        key=state.source_key(bundle.name),
         required=True,
         label_visibility="collapsed",
         persist_state="session",
@@ -56,7 +57,7 @@ def image_picker(bundle: Bundle) -> None:
         _test_images(bundle)
     elif source == "Photographs":
         _photographs(bundle)
-    elif source == "Upload":
+    elif source == state.UPLOAD:
         _own("upload", bundle, st.file_uploader, "Image file", type=list(FILE_TYPES))
     elif source == "Camera":
         _own("camera", bundle, st.camera_input, "Photograph")
@@ -64,6 +65,12 @@ def image_picker(bundle: Bundle) -> None:
         _link()
     if problem := st.session_state.pop("upload-problem", None):
         st.error(f"{problem} The image chosen before stays.", icon=":material/error:")
+
+
+def _first_source(bundle: Bundle) -> str:
+    if is_gone(state.current().image, bundle):
+        return state.UPLOAD
+    return "Start here" if bundle.image_set is not None else "Photographs"
 
 
 def _test_images(bundle: Bundle) -> None:
@@ -156,7 +163,17 @@ def _own(key: str, bundle: Bundle, widget: Callable[..., Any], label: str, **opt
     height, width = bundle.image_shape[1:]
     st.caption(
         f"A square of it is reduced to the {width} × {height} pixels that this model reads, and read as "
-        f"{_class_words(bundle)}: it knows nothing else. Nothing is stored; the link carries the small image."
+        f"{_class_words(bundle)}: it knows nothing else. {_keeping_words(bundle)}"
+    )
+
+
+def _keeping_words(bundle: Bundle) -> str:
+    """Say where the pixels of a person's own picture go."""
+    if fits_into_links(bundle.image_shape):
+        return "Nothing is stored; the link carries the small image."
+    return (
+        "That square is kept on this server for whoever has the link, which names it by its SHA-256, until pictures "
+        "used later need its room; the file itself is not."
     )
 
 
