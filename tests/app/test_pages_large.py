@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from support.fake_analysis import FakeBundle, FakeEngine
+from support.fake_analysis import WORDS, FakeBundle, FakeEngine
 from support.fake_app import fake_app
 from support.pages import PAGES, open_app, show, text_of
 from telltale.base.images import image_sha256, to_floats
@@ -27,6 +27,19 @@ ATTACK = "pgd~eps~0.2~seed~3"
 def large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
     """A model of 224-pixel colour images, and a store of its own that is still empty."""
     bundle = FakeBundle(colour=True, side=SIDE)
+    return opened_with(monkeypatch, tmp_path, bundle)
+
+
+@pytest.fixture
+def bundle_of_many(monkeypatch: pytest.MonkeyPatch, large: FakeEngine) -> FakeBundle:
+    """Such a model with a thousand classes, of which ten have images."""
+    bundle = FakeBundle(colour=True)
+    bundle.class_names = (*WORDS, *(f"class {c}" for c in range(len(WORDS), 1000)))
+    show(monkeypatch, bundle)
+    return bundle
+
+
+def opened_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bundle: FakeBundle) -> FakeEngine:
     engine = fake_app(monkeypatch, bundle)
     show(monkeypatch, bundle)
     monkeypatch.setenv("TELLTALE_PICTURES", str(tmp_path / "pictures"))
@@ -180,3 +193,22 @@ def test_small_pictures_travel_in_the_link(tmp_path: Path, monkeypatch: pytest.M
         if fits_into_links(shape):  # noise, which no compression shortens, is the longest
             assert reference.startswith("png-")
     assert fits_into_links((3, 32, 32)) and not fits_into_links(SHAPE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_with_a_thousand_classes(large: FakeEngine, bundle_of_many: FakeBundle, page: str) -> None:
+    app = open_app(page, image="test-167", attack=ATTACK)
+    assert not app.exception and not app.error
+    assert not any("class 999" in line for line in text_of(app).splitlines())
+
+
+def test_test_images_of_many_classes_are_found_by_typing(large: FakeEngine, bundle_of_many: FakeBundle) -> None:
+    app = open_app()
+    app.session_state["image-source-cifar10"] = "Test images"
+    app.run()
+    (choice,) = (box for box in app.selectbox if box.label == "Class")
+    assert choice.options == ["any", *WORDS], "only classes that have test images"
+    choice.set_value(3).run()
+    picked = [button.key for button in app.button if (button.key or "").startswith("pick-")]
+    labels = bundle_of_many.require_images().labels
+    assert picked and all(labels[int(key.rpartition("-")[2])] == 3 for key in picked)

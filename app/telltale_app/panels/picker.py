@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+import numpy as np
 import streamlit as st
 
 from telltale.base.images import FloatImages
@@ -78,15 +79,7 @@ def _test_images(bundle: Bundle) -> None:
         missing_images_note(bundle, "Until then, choose a photograph or upload an image of your own.")
         return
     everything = -1
-    label = st.pills(
-        "Class",
-        [everything, *range(len(bundle.class_names))],
-        default=everything,
-        format_func=lambda c: "any" if c == everything else bundle.class_names[c],
-        key=f"sample-class-{bundle.name}",
-        required=True,
-        persist_state="session",
-    )
+    label = _class_choice(bundle, everything)
     ids = natural_test_ids(bundle.scores, None if label == everything else label)
     pages = max(1, -(-len(ids) // PER_PAGE))
     chosen = state.current().image
@@ -96,6 +89,21 @@ def _test_images(bundle: Bundle) -> None:
         for image_id in ids[(page - 1) * PER_PAGE : page * PER_PAGE]:
             _test_image(bundle, int(image_id), chosen)
     st.caption(f"Test images {catalogue.unseen_words(bundle)}, and that the model reads correctly.")
+
+
+def _class_choice(bundle: Bundle, everything: int) -> int:
+    """Offer the classes of test images: few as buttons, many in a list to type into, without those that have none."""
+    shown: dict[str, Any] = {
+        "format_func": lambda c: "any" if c == everything else bundle.class_names[c],
+        "key": f"sample-class-{bundle.name}",
+        "persist_state": "session",
+    }
+    if len(bundle.class_names) <= MOST_NAMED:
+        classes = [everything, *range(len(bundle.class_names))]
+        return int(st.pills("Class", classes, default=everything, required=True, **shown))
+    assert bundle.image_set is not None
+    present = np.unique(bundle.image_set.labels[natural_test_ids(bundle.scores)]).tolist()
+    return int(st.selectbox("Class", [everything, *present], help="Type a part of its name.", **shown))
 
 
 def _test_image(bundle: Bundle, image_id: int, chosen: str) -> None:
