@@ -80,12 +80,12 @@ def read_image(reference: str, bundle: Bundle) -> FloatImages:
 
 def is_gone(reference: str, bundle: Bundle) -> bool:
     """Return whether a reference names pixels that are no longer kept here."""
+    if not _KEPT_IMAGE.fullmatch(reference):
+        return False
     try:
         read_image(reference, bundle)
-    except GonePictureError:
-        return True
-    except InputError:
-        return False
+    except InputError as error:
+        return isinstance(error, GonePictureError)
     return False
 
 

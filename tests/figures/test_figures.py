@@ -164,7 +164,7 @@ def test_a_map_lies_on_the_pixels_of_its_picture() -> None:
     shown = figure.data[0]
     assert (shown.x0, shown.y0) == (1, 1) and shown.opacity == 0.6
     decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.source.partition(",")[2]))))
-    assert decoded.ndim == 2 and set(np.unique(decoded)) <= {127, 128} and decoded.shape == (43 * 6, 43 * 8)
+    assert decoded.ndim == 2 and set(np.unique(decoded)) <= {127, 128} and decoded.shape == (38 * 6, 38 * 8)
 
 
 def test_zero_of_a_signed_map_shows_the_picture_and_its_ends_have_the_opacity() -> None:

@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from telltale.base.images import FloatImages
-from telltale.data.uploads import png_bytes
+from telltale.data.uploads import QUICK_COMPRESSION, png_bytes
 from telltale.figures import palette
 from telltale.figures.base import BARE, beside, styled
 
 COLOUR_BAR = 60  # pixels below a map
-CRISP_SIDE = 256  # a picture under a map is enlarged by whole pixels to this: browsers blur what they enlarge
+CRISP_SIDE = 224  # a picture under a map is enlarged by whole pixels to this: browsers blur what they enlarge
 LUMA = np.array([0.299, 0.587, 0.114])
 FADED = 0.3  # share of a diverging scale, from its middle, within which a map laid over a picture fades out
 
@@ -81,7 +81,8 @@ def over_picture(figure: go.Figure, image: FloatImages, opacity: float) -> go.Fi
     """
     height, width = image.shape[1:]
     grey = image if len(image) == 1 else np.einsum("chw,c->hw", image, LUMA)[None]
-    png = png_bytes(np.clip(grey, 0.0, 1.0).astype(np.float32), scale=max(1, -(-CRISP_SIDE // min(height, width))))
+    scale = max(1, -(-CRISP_SIDE // min(height, width)))
+    png = png_bytes(np.clip(grey, 0.0, 1.0).astype(np.float32), scale, QUICK_COMPRESSION)
     figure.add_layout_image(
         source="data:image/png;base64," + base64.b64encode(png).decode(),
         layer="below",
