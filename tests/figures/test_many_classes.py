@@ -14,6 +14,7 @@ from telltale.figures.base import MOST_CLASSES, NAMED_OF_MANY, drawn_classes
 from telltale.figures.embedding import MOST_POINTS, training_map
 from telltale.figures.results.density import class_densities, class_map, marked_class_map
 from telltale.figures.results.neighbours import votes
+from telltale.figures.results.trajectory import compared_classes, departure, pivot_distances
 from telltale.kinds.density import DensityView
 from telltale.kinds.neighbours import NeighboursView
 
@@ -98,3 +99,31 @@ def test_of_many_outlines_only_those_of_the_read_classes_are_drawn() -> None:
     figure = marked_class_map(base, bundle, shown)
     assert [note.text for note in figure.layout.annotations] == ["<b>class 4</b>"]
     assert not base.layout.annotations
+
+
+def walked(label: int, tables: dict[tuple[str, str], np.ndarray]) -> Any:
+    return analysed(label, trajectory=SimpleNamespace(distances=tables, layers=("first", "last")))
+
+
+def test_a_path_to_a_class_without_pivot_is_drawn_against_the_nearest_ones() -> None:
+    near, far = np.full((2, 6), np.nan), np.full((2, 6), np.nan)
+    near[1, [1, 2, 4]], far[1, [1, 2, 4]] = (5.0, 3.0, 4.0), (2.0, 6.0, 1.0)
+    near[0, [1, 2, 4]] = far[0, [1, 2, 4]] = 7.0
+    l2, cosine = ("centroid", "l2"), ("centroid", "cosine")
+    natural = {l2: near, cosine: -near}
+    attacked = {l2: far, cosine: -far}
+
+    def compared(own: int, reached: int, variant: tuple[str, str]) -> tuple[int, int]:
+        return compared_classes([("natural", walked(own, natural)), ("attacked", walked(reached, attacked))], variant)
+
+    for variant in (l2, cosine):
+        assert compared(1, 2, variant) == (1, 2), "both have pivots"
+        assert compared(0, 3, variant) == (2, 4), "nearest to the end of each path"
+        assert compared(4, 3, variant) == (4, 1), "never the same class twice"
+        assert compared(0, 4, variant) == (2, 4)
+        assert compared_classes([("natural", walked(2, natural))], variant) == (2, 4)
+        assert compared_classes([("natural", walked(5, natural))], variant) == (2, 4)
+    shown = [("natural", walked(0, natural)), ("attacked", walked(4, attacked))]
+    assert departure(shown, l2) is None
+    names = [trace.name for trace in pivot_distances(shown, NAMES, l2)["natural"].data[2:]]
+    assert names == ["class class 2", "class class 4"]

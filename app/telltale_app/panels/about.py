@@ -38,7 +38,8 @@ LIMITS = """
 - A detector that catches these attacks may miss one made against it: none of the detectors here is robust to an
   attacker who knows it.
 - Influence goes through the last layer only, with the features frozen.
-- An image that travels in a link must be small; larger ones cannot be shared this way.
+- An image travels in its link only where it is small; of a larger one the link holds the SHA-256, and the server keeps
+  the pixels until pictures used later need their room.
 - All numbers are of one model on one data set; they say little about another.
 """
 
@@ -58,7 +59,7 @@ def show_numbers(bundle: Bundle) -> None:
     sizes = {name: len(ids) for name, ids in splits.items()} | {"train": training_images(bundle)}
     said = words.listed([f"{size:,} {name}" for name, size in sizes.items()])
     st.markdown(
-        f"**{manifest.title}**: {manifest.data.n:,} images of {len(bundle.class_names)} classes from "
+        f"**{manifest.title}**: {manifest.data.n:,} images of {len(bundle.class_names):,} classes from "
         f"`{manifest.data.source}`, {bundle.image_shape[2]} × {bundle.image_shape[1]} pixels, split into {said}. "
         f"Seed {manifest.seed}. {len(bundle.layers)} layers are read."
     )

@@ -136,7 +136,7 @@ def _photographs(bundle: Bundle) -> None:
     if chosen is not None:
         crop_panel(of_photograph(chosen), bundle)
     st.caption(
-        f"The model knows only {len(bundle.class_names)} classes and reads every picture as one of them. The "
+        f"The model knows only {len(bundle.class_names):,} classes and reads every picture as one of them. The "
         "photographs come with scikit-image: "
         + words.listed([f"{photograph.title} ({photograph.credit})" for photograph in offered])
         + "."
@@ -187,7 +187,7 @@ def _keeping_words(bundle: Bundle) -> str:
 
 def _class_words(bundle: Bundle) -> str:
     names = bundle.class_names
-    return words.either(names) if len(names) <= MOST_NAMED else f"one of its {len(names)} classes"
+    return words.either(names) if len(names) <= MOST_NAMED else f"one of its {len(names):,} classes"
 
 
 def _take_own(key: str, bundle: Bundle) -> None:
