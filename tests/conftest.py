@@ -34,6 +34,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TELLTALE_CACHE", str(tmp_path_factory.mktemp("image_cache")))
         patch.setenv("TELLTALE_CASES", str(tmp_path_factory.mktemp("cases") / "cases.sqlite"))
+        patch.setenv("TELLTALE_PICTURES", str(tmp_path_factory.mktemp("pictures")))
         patch.delenv("DATABASE_URL", raising=False)
         yield
 

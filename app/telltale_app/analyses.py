@@ -11,11 +11,18 @@ from telltale.analysis.results import Analysis
 from telltale.attacks.base import AttackResult
 from telltale.base.errors import InputError
 from telltale.base.images import FloatImages
-from telltale_app import catalogue, engine_client
-from telltale_app.case import Case, read_image, true_label
+from telltale.cases.picture_store import GonePictureError
+from telltale_app import catalogue, engine_client, state
+from telltale_app.case import Case
+from telltale_app.link_images import read_image, true_label
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
+
+
+BRING_IT_BACK = (
+    "Upload it once more: the same picture, cut as it was, brings back all that the link says, the attack included."
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,11 @@ def analyse(case: Case, announce: bool = True) -> CaseAnalysis:
 def _image_or_stop(case: Case, bundle: Bundle) -> FloatImages:
     try:
         return read_image(case.image, bundle)
+    except GonePictureError as error:
+        st.error(f"{error} {BRING_IT_BACK}", icon=":material/image_not_supported:")
+        if st.button("Upload it", icon=":material/upload:", key="upload-again", on_click=state.ask_for_upload):
+            st.switch_page("app_pages/workbench.py", query_params=case.to_query())
+        st.stop()
     except InputError as error:
         if case.image:
             st.error(str(error), icon=":material/error:")

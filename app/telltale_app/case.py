@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,16 +9,14 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
-
 from telltale.attacks.base import RANDOM, RandomTarget
 from telltale.base.errors import InputError
-from telltale.base.images import FloatImages, image_sha256, to_floats
 from telltale.base.parameters import Parameter, ParameterValue, validate_parameters
-from telltale.data.photographs import Photograph, find_photograph, photograph_for, photographs
+from telltale.cases.picture_store import GonePictureError
+from telltale.data.photographs import photographs
 from telltale.scores.table import natural_test_ids
-from telltale_app import catalogue, kept_images, pictures
+from telltale_app import catalogue
+from telltale_app.link_images import cut_from, read_image
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -31,13 +25,9 @@ KEYS = ("bundle", "image", "attack", "alpha")
 NO_ATTACK = "none"
 SEPARATOR = "~"
 DEFAULT_ALPHA = 0.05
-LONGEST_LINK_IMAGE = 12_000
 
 _ALPHA = Parameter("alpha", "float", DEFAULT_ALPHA, low=0.01, high=0.25, help="False-positive rate on natural images.")
 _SEED = Parameter("seed", "int", 0, low=0, high=2**31 - 1, help="Seeds every random choice of the attack.")
-_SET_IMAGE = re.compile(r"(train|fit|calibration|test)-(\d{1,9})")
-_CARRIED_IMAGE = re.compile(r"(?:([a-z]{1,20})-)?png-([A-Za-z0-9_-]{20,})")
-_KEPT_IMAGE = re.compile(r"(?:([a-z]{1,20})-)?kept-([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -49,8 +39,9 @@ class Case:
     bundle : str
     image : str
         ``"test-12"`` (split and id of a data-set image), ``"png-…"`` (the model's input as base64url PNG),
-        ``"chelsea-png-…"`` (the same, taken from a photograph of that name), ``"kept-…"`` and ``"chelsea-kept-…"`` (the
-        SHA-256 of one that is too large for a link and that this server keeps), or ``""`` where there is no image.
+        ``"sha256-…"`` (the digest of an input that the server keeps, as it is too large for a link),
+        ``"chelsea-png-…"`` or ``"chelsea-sha256-…"`` (the same, taken from a photograph of that name), or ``""`` where
+        there is no image.
     attack : str or None
         Registry name; None leaves the image natural.
     parameters : tuple of (name, value)
@@ -142,107 +133,7 @@ def from_query(query: Mapping[str, str]) -> tuple[Case, tuple[str, ...]]:
 @lru_cache(maxsize=8)
 def _first_photograph(shape: tuple[int, int, int]) -> str:
     first = next(iter(photographs()), None)
-    return "" if first is None else carry(photograph_for(first, shape), first.name)
-
-
-def carry(image: FloatImages, photograph: str = "") -> str:
-    """Return the reference that carries one image in the link itself, or names it where it is too large for that.
-
-    What is too large stays in this server's memory for a while: its link opens nowhere else.
-
-    Parameters
-    ----------
-    image : array of float32, shape (C, H, W)
-    photograph : str
-        Name of the photograph that it was cut from, if it was.
-    """
-    text = base64.urlsafe_b64encode(pictures.png(image)).decode().rstrip("=")
-    reference = f"png-{text}" if len(text) <= LONGEST_LINK_IMAGE else f"kept-{kept_images.keep(image)}"
-    return f"{photograph}-{reference}" if photograph else reference
-
-
-def always_carried(shape: tuple[int, int, int]) -> bool:
-    """Return whether every image of a shape (C, H, W) fits into a link, however busy it is."""
-    return 2 * math.prod(shape) < LONGEST_LINK_IMAGE
-
-
-def read_image(reference: str, bundle: Bundle) -> FloatImages:
-    """Return the image, shape (C, H, W), that a reference names or carries.
-
-    Raises
-    ------
-    InputError
-        If the reference is malformed, its image is not in the bundle's data, or has another shape.
-    """
-    if match := _SET_IMAGE.fullmatch(reference):
-        return _read_from_set(match[1], int(match[2]), bundle)
-    if match := _CARRIED_IMAGE.fullmatch(reference):
-        return _read_carried(match[2], bundle.image_shape)
-    if match := _KEPT_IMAGE.fullmatch(reference):
-        return _read_kept(match[2], match[1], bundle.image_shape)
-    raise InputError("The link's image is neither an image of the data set nor an image carried in the link.")
-
-
-def image_words(reference: str) -> str:
-    """Return a short name of the image for people."""
-    if match := _SET_IMAGE.fullmatch(reference):
-        kind = {"train": "Training", "fit": "Fitting", "calibration": "Calibration", "test": "Test"}[match[1]]
-        return f"{kind} image {match[2]}"
-    photograph = photograph_of(reference)
-    return "Your image" if photograph is None else photograph.title
-
-
-def photograph_of(reference: str) -> Photograph | None:
-    """Return the photograph that an image was cut from, or None."""
-    match = _CARRIED_IMAGE.fullmatch(reference) or _KEPT_IMAGE.fullmatch(reference)
-    return None if match is None or match[1] is None else find_photograph(match[1])
-
-
-def true_label(reference: str, bundle: Bundle) -> int | None:
-    """Return the data set's own label of the image; None for an image of the person's own, or where it has none."""
-    match = _SET_IMAGE.fullmatch(reference)
-    if match is None or bundle.image_set is None or not bundle.labelled:
-        return None
-    return int(bundle.image_set.labels[int(match[2])])
-
-
-def _read_from_set(split: str, image_id: int, bundle: Bundle) -> FloatImages:
-    if bundle.image_set is None:
-        raise InputError(str(bundle.data_problem))
-    if image_id not in getattr(bundle.splits, split):
-        raise InputError(f"The data set has no {split} image {image_id}.")
-    image: FloatImages = bundle.image_set.images([image_id])[0]
-    return image
-
-
-def _read_carried(text: str, shape: tuple[int, int, int]) -> FloatImages:
-    if len(text) > LONGEST_LINK_IMAGE:
-        raise InputError("The image in the link is too long.")
-    channels, height, width = shape
-    mode = "L" if channels == 1 else "RGB"
-    try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        picture = Image.open(io.BytesIO(data), formats=("PNG",))
-        if picture.size != (width, height) or picture.mode != mode:
-            raise InputError(f"The image in the link must be {width} × {height} pixels for this model.")
-        pixels = np.asarray(picture, dtype=np.uint8)
-    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError("The image in the link is damaged.") from error
-    return to_floats(pixels[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0)))
-
-
-def _read_kept(digest: str, photograph: str | None, shape: tuple[int, int, int]) -> FloatImages:
-    """Return an image that this server keeps, or cut a photograph that comes along again."""
-    image, known = kept_images.find(digest), find_photograph(photograph or "")
-    if image is None and known is not None and image_sha256(cut := photograph_for(known, shape)) == digest:
-        image = cut
-    if image is None:
-        raise InputError("The link's image is too large for a link, and kept here no more: upload it again.")
-    if image.shape != shape:
-        raise InputError(f"The link's image must be {shape[2]} × {shape[1]} pixels for this model.")
-    return image
+    return "" if first is None else cut_from(first, shape)
 
 
 def _image_or_sample(reference: str | None, sample: str, bundle: Bundle, warnings: list[str]) -> str:
@@ -250,6 +141,8 @@ def _image_or_sample(reference: str | None, sample: str, bundle: Bundle, warning
         return sample
     try:
         read_image(reference, bundle)
+    except GonePictureError:
+        return reference  # said where it would be shown, with a way to bring it back: the rest of the link still counts
     except InputError as error:
         warnings.append(f"{error} A sample image is shown instead.")
         return sample

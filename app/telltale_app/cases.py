@@ -15,7 +15,8 @@ from telltale.cases.numbers import case_numbers, differences
 from telltale.cases.pixels import read_png
 from telltale.cases.record import CaseRecord, CaseSettings, SavedCase
 from telltale_app import catalogue, state
-from telltale_app.case import Case, carry, image_words, read_image
+from telltale_app.case import Case
+from telltale_app.link_images import carry, image_words, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import streamlit as st
 from telltale.base.errors import InputError
 from telltale_app import catalogue, emphasis, state, words
 from telltale_app.analyses import CaseAnalysis, analyse
-from telltale_app.case import image_words
+from telltale_app.link_images import image_words
 from telltale_app.papers import Paper
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import streamlit as st
 
 from telltale.base.images import FloatImages, image_sha256
-from telltale.data.uploads import png_bytes
+from telltale.data.uploads import QUICK_COMPRESSION, USUAL_COMPRESSION, png_bytes
 
 SMALLEST_SIDE = 256
+LARGE_SIDE = 128  # a picture from here on is shown at its own size, one pixel of it on one of the page's at most
 TILE = 64
 
 
@@ -35,7 +36,8 @@ def png(image: npt.NDArray[np.floating], smallest_side: int = 0) -> bytes:
 
 @st.cache_data(max_entries=512, show_spinner=False)
 def _encoded(digest: str, scale: int, _image: FloatImages) -> bytes:  # noqa: ARG001  # the digest is the key
-    return png_bytes(_image, scale=scale)
+    large = min(_image.shape[1:]) >= LARGE_SIDE
+    return png_bytes(_image, scale=scale, compression=QUICK_COMPRESSION if large else USUAL_COMPRESSION)
 
 
 def placeholder() -> npt.NDArray[np.float32]:
@@ -63,13 +65,16 @@ def show(
         What a person who cannot see it should know.
     caption : str, optional
     side : int, optional
-        Width on the page in pixels; as wide as its container where None.
+        Width on the page in pixels. Where None, as wide as its container, but not beyond its own size if that is large.
     link : str, optional
         Address that a click opens.
     """
+    enlarged = SMALLEST_SIDE if side is None else side
+    if side is None and min(image.shape[1:]) >= LARGE_SIDE:
+        enlarged, side = 0, image.shape[2]
     with nullcontext() if side is None else st.container(width=side):
         st.image(
-            png(image, SMALLEST_SIDE if side is None else side),
+            png(image, enlarged),
             caption=caption,
             width="stretch",
             output_format="PNG",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from telltale.base.errors import InputError
+from telltale.cases.picture_store import GonePictureError
 from telltale_app import catalogue, corrections, pictures, state
-from telltale_app.case import image_words, read_image
+from telltale_app.link_images import image_words, read_image
 from telltale_app.panels.models import model_button, model_list
 from telltale_app.panels.save_case import save_button
 
@@ -21,6 +22,8 @@ def show_sidebar() -> None:
         try:
             image = read_image(case.image, catalogue.bundle(case.bundle))
             pictures.show(image, alt=f"{image_words(case.image)}, before any attack", side=96)
+        except GonePictureError:
+            st.caption(":material/image_not_supported: Its picture is no longer on this server.")
         except InputError:
             st.caption("No image yet.")
         attack = "not attacked" if case.attack is None else catalogue.attack_title(case.attack)

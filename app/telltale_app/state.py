@@ -12,12 +12,14 @@ import streamlit as st
 
 from telltale.base.parameters import validate_parameters
 from telltale_app import catalogue
-from telltale_app.case import KEYS, Case, from_query, sample_case, true_label
+from telltale_app.case import KEYS, Case, from_query, sample_case
+from telltale_app.link_images import true_label
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 SETTLING_SECONDS = 2.0
+UPLOAD = "Upload"
 
 
 def synchronise() -> None:
@@ -84,6 +86,16 @@ def _lead_with(case: Case) -> None:
 def pick_image(reference: str) -> None:
     """Choose another image and leave it natural; for widget callbacks."""
     change(image=reference, attack=None, parameters=(), target=None)
+
+
+def source_key(bundle: str) -> str:
+    """Return the key under which a session holds where images are picked from on the workbench."""
+    return f"image-source-{bundle}"
+
+
+def ask_for_upload() -> None:
+    """Let the workbench ask for a file; for widget callbacks."""
+    st.session_state[source_key(current().bundle)] = UPLOAD
 
 
 def attack_by_default() -> None:

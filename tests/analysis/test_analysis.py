@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from support.shipped import correct_test_ids, images_of, shipped
 from telltale.analysis.analyse import analyse_image, attack_image, live_scores, sweep
 from telltale.analysis.results import Analysis
-from telltale.base.errors import InputError
+from telltale.base.errors import CancelledError, InputError
 from telltale.base.images import image_sha256, round_to_8_bits
 from telltale.engine.cache import fingerprint
 from telltale.evidence.neighbours import Neighbours
@@ -46,6 +46,29 @@ def attacked(image: np.ndarray) -> Analysis:
     result = attack_image(shipped(), image, "pgd")
     assert result.success[0]
     return analyse_image(shipped(), result.images[0], ALPHA)
+
+
+def test_every_stop_is_told_before_it_begins_and_any_of_them_can_end_the_work(
+    image: np.ndarray, natural: Analysis
+) -> None:
+    told: list[tuple[float, str]] = []
+    watched = analyse_image(shipped(), image, ALPHA, lambda fraction, words: told.append((fraction, words)))
+    assert timeless(watched) == timeless(natural)
+    fractions = [fraction for fraction, _ in told]
+    assert fractions[0] == 0.0 and fractions == sorted(set(fractions)) and fractions[-1] == (len(told) - 1) / len(told)
+    assert told[0][1] == "reading the layers" and told[-1][1] == "asking the detectors"
+    assert {"feature response", "feature squeezing", "neighbours"} <= {words for _, words in told}
+    for place in range(len(told)):
+        heard: list[str] = []
+
+        def stop(_: float, words: str, place: int = place, heard: list[str] = heard) -> None:
+            heard.append(words)
+            if len(heard) > place:
+                raise CancelledError("enough")
+
+        with pytest.raises(CancelledError):
+            analyse_image(shipped(), image, ALPHA, stop)
+        assert len(heard) == place + 1
 
 
 @pytest.fixture(params=["natural", "attacked"])

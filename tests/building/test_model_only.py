@@ -19,13 +19,11 @@ from support.direct_engine import DirectEngine
 from support.in_order import InOrder
 from support.miniature import FlatMaps
 from support.pages import text_of, unopened
-from telltale.base.errors import InputError
 from telltale.building.inspecting.settings_file import read_settings
 from telltale.bundle import Bundle, load_bundle, verify_bundle
 from telltale.bundle.summary import summarise
 from telltale.cli import main
 from telltale.scores.table import natural_test_ids
-from telltale_app import case, kept_images
 from telltale_app.pages import PAGES
 
 pytestmark = pytest.mark.slow
@@ -208,36 +206,6 @@ def test_without_a_link_a_photograph_is_shown_and_every_way_to_choose_one_is_ope
         assert not app.exception and not app.error, source
         if source in ("Start here", "Test images"):
             assert BRINGS in text_of(app)
-
-
-def test_an_image_too_large_for_a_link_is_kept_and_found_by_what_it_is(shop: Bundle) -> None:
-    big = (3, 96, 96)
-    image = np.random.default_rng(1).integers(0, 256, big).astype(np.float32) / np.float32(255)
-    reference = case.carry(image)
-    assert reference.startswith("kept-") and not case.always_carried(big) and case.always_carried((3, 32, 32))
-    like = type("Large", (), {"image_shape": big})()
-    np.testing.assert_array_equal(case.read_image(reference, like), image)
-    with pytest.raises(InputError, match="16 × 16 pixels for this model"):
-        case.read_image(reference, shop)
-    with pytest.raises(InputError, match="kept here no more"):
-        case.read_image("kept-" + 64 * "0", like)
-    photograph = case._first_photograph(big)
-    assert photograph.startswith("chelsea-kept-") and case.image_words(photograph) == "Chelsea the cat"
-    shown = case.read_image(photograph, like)
-    kept_images._kept.clear()  # as after another start of the server
-    np.testing.assert_array_equal(case.read_image(photograph, like), shown)
-    with pytest.raises(InputError, match="kept here no more"):
-        case.read_image(reference, like)
-
-
-def test_of_kept_images_those_used_last_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_images, "_kept", kept_images.OrderedDict())
-    monkeypatch.setattr(kept_images, "MOST_BYTES", 2 * 3 * 8 * 8)
-    first, second, third = (kept_images.keep(np.full((3, 8, 8), v, dtype=np.float32)) for v in (0.0, 1.0, 0.0))
-    assert first == third
-    fourth = kept_images.keep(np.full((3, 8, 8), 0.2, dtype=np.float32))
-    assert kept_images.find(second) is None
-    assert kept_images.find(first) is not None and kept_images.find(fourth) is not None
 
 
 def test_pictures_named_at_the_build_bring_the_rest(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from support.theme import CONFIG, contrast
@@ -145,6 +148,34 @@ def test_curves_of_all_detectors_differ_in_colour_or_dash_and_keep_them_when_oth
 def test_heatmap_shows_the_values_it_was_given() -> None:
     values = np.arange(6.0).reshape(2, 3)
     assert np.array_equal(np.asarray(maps.heatmap(values, 0, 5, False, "").data[0].z), values)
+
+
+def lying(values: np.ndarray, diverging: bool, opacity: float, first: int = 0) -> go.Figure:
+    bare = maps.heatmap(values, -2 if diverging else 0, 2, diverging, "bits", first=first)
+    return maps.over_picture(bare, np.full((3, 6, 8), 0.5, dtype=np.float32), opacity)
+
+
+def test_a_map_lies_on_the_pixels_of_its_picture() -> None:
+    figure = lying(np.ones((4, 6)), False, 0.6, first=1)
+    (picture,) = figure.layout.images
+    assert (picture.x, picture.y, picture.sizex, picture.sizey, picture.layer) == (-0.5, -0.5, 8, 6, "below")
+    assert tuple(figure.layout.xaxis.range) == (-0.5, 7.5) and tuple(figure.layout.yaxis.range) == (5.5, -0.5)
+    # 3 × 3 patches of a picture of 6 × 8 pixels: the first one's middle is row 1, column 1, the last one's 4, 6.
+    shown = figure.data[0]
+    assert (shown.x0, shown.y0) == (1, 1) and shown.opacity == 0.6
+    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.source.partition(",")[2]))))
+    assert decoded.ndim == 2 and set(np.unique(decoded)) <= {127, 128} and decoded.shape == (38 * 6, 38 * 8)
+
+
+def test_zero_of_a_signed_map_shows_the_picture_and_its_ends_have_the_opacity() -> None:
+    scale = lying(np.eye(3), True, 0.7).data[0].colorscale
+    shares = {place: float(colour.rstrip(")").rpartition(",")[2]) for place, colour in scale}
+    assert shares[0.0] == shares[1.0] == 0.7 and shares[0.5] == 0.0
+    assert shares[0.35] == shares[0.65] == 0.7  # from 30 % of the scale on
+    inner = [shares[place] for place in sorted(shares) if 0.5 <= place <= 0.65]
+    assert inner == sorted(inner)
+    ends = {place: colour.removeprefix("rgba(").split(",")[:3] for place, colour in scale}
+    assert [int(c) for c in ends[0.0]] == [33, 102, 172] and [int(c) for c in ends[1.0]] == [178, 24, 43]
 
 
 def test_a_mark_stands_on_its_points_above_all_that_was_drawn_before() -> None:

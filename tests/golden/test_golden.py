@@ -34,6 +34,7 @@ from telltale.cases.store import CaseStore
 from telltale.scores.table import natural_test_ids
 from telltale_app import case as links
 from telltale_app import cases as saving
+from telltale_app import link_images
 from telltale_app.lessons.registry import LESSONS
 from telltale_app.pages import PAGES
 
@@ -151,7 +152,7 @@ def test_the_app_opens_a_saved_case(store: CaseStore, name: str) -> None:
     entry, saved = CASES[name], store.get(CASES[name]["id"])
     case = saving.to_case(saved)
     same(expected_of(entry) | {"parameters": entry["reopened_parameters"]}, fields(case))
-    image = links.read_image(case.image, telltale.load_bundle(case.bundle))
+    image = link_images.read_image(case.image, telltale.load_bundle(case.bundle))
     assert image_sha256(image) == saved.record.numbers.natural.image_sha256
     assert set(asdict(case)["parameters"]) == set(asdict(links.from_query(case.to_query())[0])["parameters"])
 
@@ -192,8 +193,8 @@ def test_a_links_image_and_class_are_found(name: str) -> None:
     entry = CASES[name]
     case, _ = links.from_query(query_of(entry))
     bundle = telltale.load_bundle(case.bundle)
-    assert image_sha256(links.read_image(case.image, bundle)) == entry["image_sha256"]
-    own = links.true_label(case.image, bundle)
+    assert image_sha256(link_images.read_image(case.image, bundle)) == entry["image_sha256"]
+    own = link_images.true_label(case.image, bundle)
     assert (None if own is None else bundle.class_names[own]) == entry["true_class"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from telltale.model_errors.confusion import OUTSIDE, OUTSIDE_NAME, answered, confusion_of
+from telltale.model_errors.confusion import OUTSIDE, OUTSIDE_NAME, WORST_ROWS, answered, confusion_of
 
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -32,3 +32,28 @@ def test_classes_without_references_are_one_answer() -> None:
             assert found.counts[row, column] == both.sum()
     slow = [f in (0, 2, 4) and s == 3 for f, s in zip(first, second, strict=True)]
     assert found.counts[2, 1] == sum(slow)
+
+
+def test_of_many_classes_those_confused_most_often_are_shown_in_order() -> None:
+    rng = np.random.default_rng(2)
+    classes = 150
+    first = rng.integers(0, classes, 3000)
+    second = np.where(rng.random(3000) < 0.8, first, (first * 7 + 1) % 12)
+    names = [f"class {c}" for c in range(classes)]
+    whole = confusion_of(first, second, names, np.ones(classes, dtype=bool))
+    found = whole.shown()
+    wrong = [
+        sum((f == c) != (s == c) for f, s in zip(first.tolist(), second.tolist(), strict=True)) for c in range(classes)
+    ]
+    assert len(found.labels) == WORST_ROWS and found.labels == tuple(sorted(found.labels))
+    least = min(wrong[label] for label in found.labels)
+    assert all(wrong[c] <= least for c in range(classes) if c not in found.labels)
+    for row, one in enumerate(found.labels):
+        assert found.names[row] == f"class {one}"
+        for column, other in enumerate(found.labels):
+            assert found.counts[row, column] == ((first == one) & (second == other)).sum()
+
+
+def test_few_classes_are_all_shown() -> None:
+    found = confusion_of(np.arange(5), np.arange(5), NAMES, np.ones(5, dtype=bool))
+    assert found.shown() is found

@@ -87,12 +87,12 @@ def _row(rng: np.random.Generator, image_id: int, split: str, kind: str, attack:
 class FakeBundle:
     """What the pages read of a bundle."""
 
-    def __init__(self, with_data: bool = True, colour: bool = False) -> None:
+    def __init__(self, with_data: bool = True, colour: bool = False, side: int = 32) -> None:
         self.name, self.id = "cifar10" if colour else "digits", "f" * 64
         self.seed, self.macro_attacks, self.unfinished = 0, ("pgd", "fgsm"), False
         self.labelled, self.label_problem, self.training_problem = True, None, None
         self.own, self.trained_on, self.alone = False, True, False
-        self.image_shape = (3, 32, 32) if colour else (1, SIDE, SIDE)
+        self.image_shape = (3, side, side) if colour else (1, SIDE, SIDE)
         self.class_names, self.layers = WORDS if colour else CLASSES, LAYERS
         images = _images(self.image_shape, self.class_names)
         rng = np.random.default_rng(2)

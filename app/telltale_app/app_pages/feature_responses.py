@@ -44,11 +44,12 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Off: each response map fills the scale by itself, so a weak natural response can be seen beside a strong "
         "attacked one.",
     )
+    opacity = responses.opacity_slider(current)
 shown = responses.responses_of(current, int(chosen_levels), int(chosen_patch or own_view.patch))
 with st.grid("auto", min_column_width=180):
     for name, view in zip(responses.NAMES, shown, strict=False):
         st.metric(f"Mean entropy, {name}", f"{view.mean_entropy:.3f} bits", border=True)
-responses.show_maps(shown, locked)
+responses.show_maps(current, shown, locked, opacity)
 responses.show_mean_entropy(current, shown)
 stability.show(current)
 second_opinion.show(current)

@@ -7,7 +7,7 @@ import streamlit as st
 from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
 from telltale_app import layout
-from telltale_app.case import image_words
+from telltale_app.link_images import image_words
 from telltale_app.panels import correcting, neighbours
 from telltale_app.panels.correcting import Asked
 from telltale_app.panels.missing import missing_images_note

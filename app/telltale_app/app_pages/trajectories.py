@@ -38,8 +38,7 @@ with st.container(horizontal=True):
         help="Cosine is a similarity: there, larger is nearer.",
     )
 chosen_variant = (pivot or own_variant.pivot, distance or own_variant.distance)
-sentence, _ = trajectory.departure_words(current, chosen_variant)
-st.markdown(f"### {sentence}")
+trajectory.show_departure(current, chosen_variant)
 st.markdown(trajectory.verdict_words(current))
 trajectory.show_distances(current, chosen_variant)
 trajectory.show_path_and_suspicion(current, chosen_variant)

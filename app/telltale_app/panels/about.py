@@ -37,8 +37,8 @@ LIMITS = """
 - A detector that catches these attacks may miss one made against it: none of the detectors here is robust to an
   attacker who knows it.
 - Influence goes through the last layer only, with the features frozen.
-- An image that travels in a link must be small. A larger one stays in this server's memory for a while: its link opens
-  nowhere else, and here only until then. *Save case* keeps it.
+- An image travels in its link only where it is small; of a larger one the link holds the SHA-256, and the server keeps
+  the pixels until pictures used later need their room.
 - All numbers are of one model on one data set; they say little about another.
 """
 
@@ -60,9 +60,9 @@ def show_numbers(bundle: Bundle) -> None:
     sizes = {name: len(ids) for name, ids in splits.items()} | {"train": training_images(bundle)}
     said = words.listed([f"{count:,} {name}" for name, count in sizes.items()])
     images = (
-        f"no images; it tells {len(bundle.class_names)} classes apart in {size}."
+        f"no images; it tells {len(bundle.class_names):,} classes apart in {size}."
         if bundle.alone
-        else f"{manifest.data.n:,} images of {len(bundle.class_names)} classes from `{manifest.data.source}`, {size}, "
+        else f"{manifest.data.n:,} images of {len(bundle.class_names):,} classes from `{manifest.data.source}`, {size}, "
         f"split into {said}. Seed {manifest.seed}."
     )
     st.markdown(f"**{manifest.title}**: {images} {len(bundle.layers)} layers are read.")

@@ -187,7 +187,7 @@ def _bytes_of_report(saved: SavedCase) -> bytes:
 def _open(saved: SavedCase) -> None:
     try:
         case, warnings = from_query(cases.to_case(saved).to_query())
-    except InputError as error:
+    except TelltaleError as error:
         st.error(str(error), icon=":material/error:")
         return
     state.open_case(case)

@@ -15,7 +15,7 @@ from telltale.figures.bars import top_classes
 from telltale.scores import titles
 from telltale_app import catalogue, engine_client, layout, pictures, words
 from telltale_app.analyses import CaseAnalysis
-from telltale_app.case import image_words
+from telltale_app.link_images import image_words
 
 GAINS = (1, 2, 5, 10, 20, 50)
 SHOWN_CLASSES = 3

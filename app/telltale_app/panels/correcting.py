@@ -16,7 +16,7 @@ from telltale.model_errors.changed_answers import ChangedAnswers
 from telltale.model_errors.corrections import as_arrays, summary
 from telltale.model_errors.refitting import Answers, Refit
 from telltale_app import bundle_jobs, corrections, emphasis, state, words
-from telltale_app.case import image_words, read_image, true_label
+from telltale_app.link_images import image_words, read_image, true_label
 from telltale_app.panels import correction_files, selection
 from telltale_app.panels.picking import change_words, undo_button
 from telltale_app.panels.selection import Thumbnail

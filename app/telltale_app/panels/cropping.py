@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from PIL import Image
 
-from telltale.base.errors import InputError
+from telltale.base.errors import TelltaleError
 from telltale.base.images import FloatImages
 from telltale.data import uploads
 from telltale.data.photographs import Photograph, open_photograph
 from telltale.data.uploads import Square
 from telltale_app import pictures, state
-from telltale_app.case import carry, read_image
+from telltale_app.link_images import carry, is_gone, read_image
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -82,14 +82,19 @@ def of_file(data: bytes) -> Photo:
 
 
 def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
-    """Make a square of the photograph the case's image; for widget callbacks."""
+    """Make a square of the photograph the case's image; for widget callbacks.
+
+    Where it is the very picture of a link whose pixels had gone, the case goes on as the link says, attack included.
+    """
+    missing = is_gone(state.current().image, bundle)
     try:
         crop = _cut(photo, bundle, square)
-    except InputError as error:
+    except TelltaleError as error:
         st.session_state["upload-problem"] = str(error)
         return
     st.session_state["crop"] = crop
-    state.pick_image(crop.reference)
+    if not (missing and crop.reference == state.current().image):
+        state.pick_image(crop.reference)
 
 
 def crop_panel(photo: Photo, bundle: Bundle) -> None:
@@ -97,7 +102,8 @@ def crop_panel(photo: Photo, bundle: Bundle) -> None:
     try:
         size, small = _glance(photo.key, photo.open)
         crop = _crop_of(photo, bundle)
-    except InputError:
+        image = read_image(crop.reference, bundle)
+    except TelltaleError:
         return  # said where the file was taken
     if size == bundle.image_shape[:0:-1]:
         st.caption(f"It has the model's {size[0]} × {size[1]} pixels already and is taken exactly as it is.")
@@ -111,7 +117,6 @@ def crop_panel(photo: Photo, bundle: Bundle) -> None:
             f"{square.left} from the left and {square.top} from the top",
         )
     with part:
-        image = read_image(crop.reference, bundle)
         pictures.show(
             image, alt=f"The square at the model's {image.shape[2]} × {image.shape[1]} pixels", side=SEEN_SIDE
         )
@@ -183,7 +188,7 @@ def _move(photo: Photo, bundle: Bundle, name: str, key: str) -> None:
 def _crop_of(photo: Photo, bundle: Bundle) -> Crop:
     """Return the session's crop of this photograph, or the first one of it."""
     crop: Crop | None = st.session_state.get("crop")
-    if crop is None or (crop.photo, crop.bundle) != (photo.key, bundle.name):
+    if crop is None or (crop.photo, crop.bundle) != (photo.key, bundle.name) or is_gone(crop.reference, bundle):
         crop = _cut(photo, bundle, None)
         st.session_state["crop"] = crop
     return crop

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from telltale.figures.base import MOST_CLASSES
 from telltale.figures.results.density import class_densities, class_map, marked_class_map
 from telltale.kinds.density import DensityView
 from telltale_app import catalogue, layout, words
@@ -64,6 +66,9 @@ def show_class_densities(case: CaseAnalysis) -> None:
         ]
     )
     layout.chart(figure, f"Log density per class: {said}", "class-densities")
+    known = int(np.isfinite(case.natural.view(DensityView).log_density).sum())
+    if known > MOST_CLASSES:
+        st.caption(f"Of {known:,} classes with a density, the predicted and the densest ones are drawn.")
 
 
 def _nats(analysis: Analysis) -> str:
@@ -87,9 +92,16 @@ def show_density_map(case: CaseAnalysis) -> None:
         movable=True,
     )
     st.caption(
-        f"Faint points are {catalogue.reference_word(case.bundle)} images; each outline lies two standard deviations "
-        "from its class's mean in this flattened view. The detector judges in more dimensions than two."
+        f"Faint points are {catalogue.reference_word(case.bundle)} images; {_outline_words(case.bundle)} The detector "
+        "judges in more dimensions than two."
     )
+
+
+def _outline_words(bundle: Bundle) -> str:
+    lies = "lies two standard deviations from its class's mean in this flattened view."
+    if len(np.unique(bundle.training_labels)) > MOST_CLASSES:
+        return f"the outline of the class that an image is read as, where that class has enough images, {lies}"
+    return f"each outline {lies}"
 
 
 def mixture_words(bundle: Bundle) -> str:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from telltale.figures.errors import confusion_matrix, errors_map
-from telltale.model_errors.confusion import OUTSIDE, OUTSIDE_NAME, answered, confusion_of
+from telltale.model_errors.confusion import MOST_ROWS, OUTSIDE, OUTSIDE_NAME, WORST_ROWS, answered, confusion_of
 from telltale.model_errors.evaluated import Evaluated
 from telltale_app import catalogue, layout, words
 from telltale_app.panels import selection
@@ -77,7 +77,10 @@ def show_confusion(errors: Errors) -> None:
         bundle.id,
     )
     said = "Rows are true classes, columns what the model says. Choose a cell to see its images."
-    if not catalogue.with_references(bundle).all():
+    known = catalogue.with_references(bundle)
+    if known.sum() + (not known.all()) > MOST_ROWS:
+        said += f" Of {known.sum():,} classes, the {WORST_ROWS} with most errors are drawn."
+    if not known.all():
         said += f" *{OUTSIDE_NAME.capitalize()}* are all classes without a reference image here."
     st.caption(said)
 
@@ -86,7 +89,7 @@ def show_confusion(errors: Errors) -> None:
 def _confusion(_evaluated: Evaluated, _bundle: Bundle, bundle_id: str, colour: str) -> go.Figure:  # noqa: ARG001
     found = confusion_of(
         _evaluated.labels, _evaluated.predictions, _bundle.class_names, catalogue.with_references(_bundle)
-    )
+    ).shown()
     return layout.legible(confusion_matrix(found.counts, found.names, labels=found.labels), colour)
 
 

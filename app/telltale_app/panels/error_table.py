@@ -8,8 +8,8 @@ import streamlit as st
 
 from telltale.model_errors.reasons import LIKELY_LABEL_ERROR, ErrorReasons
 from telltale_app import state, words
-from telltale_app.case import image_words
 from telltale_app.corrections import Pick
+from telltale_app.link_images import image_words
 from telltale_app.panels import selection
 from telltale_app.panels.correcting import Asked
 from telltale_app.panels.errors import Errors, reason_words

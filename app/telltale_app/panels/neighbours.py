@@ -12,6 +12,7 @@ import streamlit as st
 from telltale.analysis.results import Analysis
 from telltale.bundle.summary import training_images
 from telltale.detectors.tails import BOTH
+from telltale.figures.base import MOST_CLASSES
 from telltale.figures.embedding import MOST_POINTS
 from telltale.figures.points import shared_ids
 from telltale.figures.results.neighbours import layer_map, listed_ids, marked_map, votes
@@ -184,10 +185,16 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
         bundle.id,
     )
     st.caption(
-        f"{selection.HOW_TO} {_shown_words(bundle, drawn)} Shapes and colours are classes. This image stands at the "
+        f"{selection.HOW_TO} {_shown_words(bundle, drawn)} {_class_words(bundle)} This image stands at the "
         "weighted mean of its neighbours' places: distances on a flattened map are only a hint."
     )
     show_lassoed(bundle, lists)
+
+
+def _class_words(bundle: Bundle) -> str:
+    if len(np.unique(bundle.training_labels)) > MOST_CLASSES:
+        return "Point at one to read its class."
+    return "Shapes and colours are classes."
 
 
 def _shown_words(bundle: Bundle, shown: int) -> str:
@@ -234,9 +241,14 @@ def show_votes(case: CaseAnalysis) -> None:
     processing = PROCESSINGS.get(near.processing, near.processing)
     weighting = WEIGHTINGS.get(near.weighting, near.weighting)
     st.caption(
-        f"{said[0].upper()}{said[1:]}. The kNN detector asks {near.score_k} neighbours on {near.score_layer} "
-        f"({processing}; {weighting}); {_score_words(case.bundle)}."
+        f"{said[0].upper()}{said[1:]}. {_drawn_words(case.bundle)}The kNN detector asks {near.score_k} neighbours on "
+        f"{near.score_layer} ({processing}; {weighting}); {_score_words(case.bundle)}."
     )
+
+
+def _drawn_words(bundle: Bundle) -> str:
+    many = len(bundle.class_names) > MOST_CLASSES
+    return f"Of {len(bundle.class_names):,} classes, those with most votes are drawn. " if many else ""
 
 
 def _score_words(bundle: Bundle) -> str:

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+import numpy as np
 import streamlit as st
 
 from telltale.base.images import FloatImages
 from telltale.data.photographs import Photograph, photograph_for, photographs
 from telltale.scores.table import natural_test_ids
 from telltale_app import catalogue, emphasis, pictures, state, words
-from telltale_app.case import KEYS, Case, always_carried, from_query, photograph_of
+from telltale_app.case import KEYS, Case, from_query
+from telltale_app.link_images import fits_into_links, is_gone, photograph_of
 from telltale_app.panels.cropping import Photo, crop_panel, of_file, of_photograph, take
 from telltale_app.panels.missing import missing_images_note
 from telltale_app.panels.start_here import start_here
@@ -26,7 +28,7 @@ ICONS = {
     "Start here": ":material/explore:",
     "Test images": ":material/grid_view:",
     "Photographs": ":material/photo_library:",
-    "Upload": ":material/upload:",
+    state.UPLOAD: ":material/upload:",
     "Camera": ":material/photo_camera:",
     "Link": ":material/link:",
 }
@@ -41,9 +43,9 @@ def image_picker(bundle: Bundle) -> None:
     source = st.segmented_control(
         "Where from",
         list(ICONS),
-        default="Start here" if bundle.image_set is not None else "Photographs",
+        default=_first_source(bundle),
         format_func=lambda name: f"{ICONS[name]} {name}",
-        key=f"image-source-{bundle.name}",
+        key=state.source_key(bundle.name),
         required=True,
         label_visibility="collapsed",
         persist_state="session",
@@ -56,7 +58,7 @@ def image_picker(bundle: Bundle) -> None:
         _test_images(bundle)
     elif source == "Photographs":
         _photographs(bundle)
-    elif source == "Upload":
+    elif source == state.UPLOAD:
         _own("upload", bundle, st.file_uploader, "Image file", type=list(FILE_TYPES))
     elif source == "Camera":
         _own("camera", bundle, st.camera_input, "Photograph")
@@ -66,20 +68,18 @@ def image_picker(bundle: Bundle) -> None:
         st.error(f"{problem} The image chosen before stays.", icon=":material/error:")
 
 
+def _first_source(bundle: Bundle) -> str:
+    if is_gone(state.current().image, bundle):
+        return state.UPLOAD
+    return "Start here" if bundle.image_set is not None else "Photographs"
+
+
 def _test_images(bundle: Bundle) -> None:
     if bundle.image_set is None:
         missing_images_note(bundle, "Until then, choose a photograph or upload an image of your own.")
         return
     everything = -1
-    label = st.pills(
-        "Class",
-        [everything, *range(len(bundle.class_names))],
-        default=everything,
-        format_func=lambda c: "any" if c == everything else bundle.class_names[c],
-        key=f"sample-class-{bundle.name}",
-        required=True,
-        persist_state="session",
-    )
+    label = _class_choice(bundle, everything)
     ids = natural_test_ids(bundle.scores, None if label == everything else label)
     pages = max(1, -(-len(ids) // PER_PAGE))
     chosen = state.current().image
@@ -89,6 +89,21 @@ def _test_images(bundle: Bundle) -> None:
         for image_id in ids[(page - 1) * PER_PAGE : page * PER_PAGE]:
             _test_image(bundle, int(image_id), chosen)
     st.caption(f"Test images {catalogue.unseen_words(bundle)}, and that the model reads correctly.")
+
+
+def _class_choice(bundle: Bundle, everything: int) -> int:
+    """Offer the classes of test images: few as buttons, many in a list to type into, without those that have none."""
+    shown: dict[str, Any] = {
+        "format_func": lambda c: "any" if c == everything else bundle.class_names[c],
+        "key": f"sample-class-{bundle.name}",
+        "persist_state": "session",
+    }
+    if len(bundle.class_names) <= MOST_NAMED:
+        classes = [everything, *range(len(bundle.class_names))]
+        return int(st.pills("Class", classes, default=everything, required=True, **shown))
+    assert bundle.image_set is not None
+    present = np.unique(bundle.image_set.labels[natural_test_ids(bundle.scores)]).tolist()
+    return int(st.selectbox("Class", [everything, *present], help="Type a part of its name.", **shown))
 
 
 def _test_image(bundle: Bundle, image_id: int, chosen: str) -> None:
@@ -121,7 +136,7 @@ def _photographs(bundle: Bundle) -> None:
     if chosen is not None:
         crop_panel(of_photograph(chosen), bundle)
     st.caption(
-        f"The model knows only {len(bundle.class_names)} classes and reads every picture as one of them. The "
+        f"The model knows only {len(bundle.class_names):,} classes and reads every picture as one of them. The "
         "photographs come with scikit-image: "
         + words.listed([f"{photograph.title} ({photograph.credit})" for photograph in offered])
         + "."
@@ -161,14 +176,18 @@ def _own(key: str, bundle: Bundle, widget: Callable[..., Any], label: str, **opt
 
 
 def _keeping_words(bundle: Bundle) -> str:
-    if always_carried(bundle.image_shape):
+    """Say where the pixels of a person's own picture go."""
+    if fits_into_links(bundle.image_shape):
         return "Nothing is stored; the link carries the small image."
-    return "Nothing is stored on disk. What is too large for a link stays in this server's memory for a while."
+    return (
+        "That square is kept on this server for whoever has the link, which names it by its SHA-256, until pictures "
+        "used later need its room; the file itself is not."
+    )
 
 
 def _class_words(bundle: Bundle) -> str:
     names = bundle.class_names
-    return words.either(names) if len(names) <= MOST_NAMED else f"one of its {len(names)} classes"
+    return words.either(names) if len(names) <= MOST_NAMED else f"one of its {len(names):,} classes"
 
 
 def _take_own(key: str, bundle: Bundle) -> None:

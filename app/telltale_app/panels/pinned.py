@@ -13,7 +13,7 @@ from telltale.detectors.fusion import FUSED
 from telltale.scores import titles
 from telltale_app import catalogue, pictures, pins, words
 from telltale_app.analyses import CaseAnalysis, analyse
-from telltale_app.case import image_words
+from telltale_app.link_images import image_words, is_gone
 
 LETTERS = "ABC"
 COMPARED = "compared"
@@ -69,12 +69,20 @@ def show_pinned(current: CaseAnalysis) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header("Compare with what is pinned", anchor="compare")
         st.button("Unpin all", icon=":material/keep_off:", key="unpin-all", on_click=pins.unpin_all)
-    others = [case for case in pins.pinned() if case != current.case]
-    if not others:
+    pinned = [case for case in pins.pinned() if not is_gone(case.image, catalogue.bundle(case.bundle))]
+    if gone := len(pins.pinned()) - len(pinned):
+        st.warning(
+            f"{'One pinned case is' if gone == 1 else f'{gone} pinned cases are'} left out: "
+            "the picture is no longer on this server.",
+            icon=":material/image_not_supported:",
+        )
+    others = [case for case in pinned if case != current.case]
+    if not others and not gone:
         st.info(
             "This case is pinned. Choose another attack, image or model above: both then stand here side by side.",
             icon=":material/keep:",
         )
+    if not others:
         return
     alpha = current.case.alpha
     columns = sides([*(analyse(replace(case, alpha=alpha), announce=False) for case in others), current])

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from telltale.figures.results.responses import entropy_maps, entropy_reference, mean_entropy, response_maps
+from telltale.figures.results.responses import Under, entropy_maps, entropy_reference, mean_entropy, response_maps
 from telltale.kinds.response import ResponseView
 from telltale.scores import metrics
 from telltale_app import engine_client, layout, words
@@ -18,6 +18,7 @@ LEVELS = (8, 16, 32, 64, 128, 256)
 PATCHES = (3, 5, 7)
 NAMES = ("natural", "attacked")
 WIDE_OVERLAP = 0.8
+PICTURE_SIDE, OVER_A_PICTURE = 64, 70  # pixels from which one sees what a picture shows; opacity of maps over it, in %
 
 
 def responses_of(case: CaseAnalysis, levels: int, patch: int) -> list[ResponseView]:
@@ -32,18 +33,54 @@ def responses_of(case: CaseAnalysis, levels: int, patch: int) -> list[ResponseVi
     return found
 
 
-def show_maps(found: list[ResponseView], locked: bool) -> None:
+def opacity_slider(case: CaseAnalysis) -> float:
+    """Offer to lay the maps over the picture that they are of, and return their opacity; 1 leaves the picture out."""
+    chosen = st.slider(
+        "Opacity of the maps",
+        0,
+        100,
+        OVER_A_PICTURE if min(case.image.shape[1:]) >= PICTURE_SIDE else 100,
+        step=10,
+        format="%d %%",
+        key="opacity",
+        bind="query-params",
+        help="Below 100 % the maps are laid over the picture, in grey: what drives the network, where it is.",
+        width=200,
+    )
+    return chosen / 100
+
+
+def show_maps(case: CaseAnalysis, found: list[ResponseView], locked: bool, opacity: float) -> None:
     """Show response and entropy of each image, and the difference, each row on one locked colour scale.
 
     An attacked response can be a hundred times stronger: unlocked, each response fills the scale by itself.
+
+    Parameters
+    ----------
+    case : CaseAnalysis
+    found : list of ResponseView
+        Of its images.
+    locked : bool
+        Whether all response maps share one colour scale.
+    opacity : float
+        In [0, 1]; below 1 the maps lie over the pictures.
     """
+    pictures = {name: analysis.image for name, analysis in case.views()}
+    under = None if opacity == 1.0 else Under(pictures, opacity)
     st.header("Feature response", anchor="feature-response")
-    _row(response_maps(_named(found), locked), "", "response")
+    _row(response_maps(_named(found), locked, under), "", "response")
     scale = "One scale for all maps of the row." if locked else "Each map has its own scale: compare shapes only."
-    st.caption(f"Blue is a negative response, red a positive one, white none. {scale}")
+    st.caption(f"Blue is a negative response, red a positive one, white none. {scale}{_over_words(under)}")
     st.header("Local entropy", anchor="local-entropy")
-    _row(entropy_maps(_named(found)), "bits", "entropy")
+    _row(entropy_maps(_named(found), under), "bits", "entropy")
     st.caption("Bits of grey-level entropy in each patch: bright is busy. The difference is signed, to the same end.")
+
+
+def _over_words(under: Under | None) -> str:
+    """Say what a map over a picture shows otherwise than a bare one."""
+    if under is None:
+        return ""
+    return " Over the picture, zero is see-through instead of white; the difference lies over the natural image."
 
 
 def _named(found: list[ResponseView]) -> list[tuple[str, ResponseView]]:

@@ -42,7 +42,7 @@ def show_list(bundle: Bundle, found: SuspiciousImages) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.selectbox(
             "Given label",
-            [EVERY_CLASS, *range(len(bundle.class_names))],
+            [EVERY_CLASS, *np.unique(found.labels).tolist()],
             format_func=lambda c: "any" if c == EVERY_CLASS else bundle.class_names[c],
             key=f"suspicious-label-{bundle.name}",
             width=220,
@@ -53,9 +53,6 @@ def show_list(bundle: Bundle, found: SuspiciousImages) -> None:
     chosen = np.arange(len(found)) if label == EVERY_CLASS else np.flatnonzero(found.labels == label)
     frame = _frame(bundle, found)
     shown = frame.iloc[chosen[: int(most or COUNTS[1])]].reset_index(drop=True)
-    if not len(shown):
-        st.info("No training image carries this label.", icon=":material/info:")
-        return
     picks = [_pick(found, int(rank) - 1) for rank in shown["rank"]]
     selection.thumbnails(
         bundle,

@@ -33,10 +33,10 @@ def departure_words(case: CaseAnalysis, variant: Variant) -> tuple[str, str | No
     """Return where the attacked path leaves the original class, in words, and the layer's name."""
     names = case.bundle.class_names
     own = case.natural.prediction.label
-    read = [own] if case.rival is None else [own, case.rival]
-    outside = [said for label in read if (said := catalogue.outside_words(case.bundle, label))]
-    if outside:
-        return f":material/folder_off: {' '.join(outside)}", None
+    if outside := _outside(case):
+        drawn = words.listed([f"**{names[label]}**" for label in compared_classes(case.views(), variant)])
+        instead = f"Drawn in its place: what lies nearest among the classes that have references ({drawn})."
+        return f":material/folder_off: {' '.join(outside)} {instead}", None
     if case.attacked is None or case.rival is None:
         return f"The path ends at class **{names[own]}**, the one that is predicted; there is no departure.", None
     index = departure(case.views(), variant)
@@ -58,6 +58,19 @@ def departure_words(case: CaseAnalysis, variant: Variant) -> tuple[str, str | No
         f"**{layers[index]}** (layer {index + 1} of {len(layers)}) and stays there.",
         layers[index],
     )
+
+
+def show_departure(case: CaseAnalysis, variant: Variant) -> None:
+    """Say where the attacked path leaves the original class, as a heading; what keeps it from being said, as text."""
+    sentence, _ = departure_words(case, variant)
+    st.markdown(sentence if _outside(case) else f"### {sentence}")
+
+
+def _outside(case: CaseAnalysis) -> list[str]:
+    """Return a sentence for every class that the images are read as and that has no reference image."""
+    own = case.natural.prediction.label
+    read = [own] if case.rival is None else [own, case.rival]
+    return [said for label in read if (said := catalogue.outside_words(case.bundle, label))]
 
 
 def verdict_words(case: CaseAnalysis) -> str:

@@ -98,7 +98,8 @@ def show_answers(bundle: Bundle, answers: TwoAnswers) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         known = catalogue.with_references(bundle)
-        found = confusion_of(answers.first, answers.second, bundle.class_names, known)
+        whole = confusion_of(answers.first, answers.second, bundle.class_names, known)
+        found = whole.shown()
         figure = confusion_matrix(
             found.counts,
             found.names,
@@ -113,7 +114,10 @@ def show_answers(bundle: Bundle, answers: TwoAnswers) -> None:
             CELL,
             scope,
         )
-        st.caption("The diagonal holds equal answers. Choose a cell to see its images.")
+        part = ""
+        if len(found.names) < len(whole.names):
+            part = f" Of all classes, the {len(found.names)} on which the answers differ most are drawn."
+        st.caption(f"The diagonal holds equal answers. Choose a cell to see its images.{part}")
     with right:
         _show_differing(bundle, answers, scope)
 

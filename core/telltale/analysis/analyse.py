@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +35,12 @@ __all__ = ["analyse_image", "attack_image", "live_scores", "open_bundle", "sweep
 Image = npt.NDArray[np.float32]
 MAX_STRENGTH = 4.0
 SCORED_AT_ONCE = 8
+STOPS = {"trace": "reading the layers", "verdicts": "asking the detectors"}
 
 
-def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> Analysis:
+def analyse_image(
+    loaded: LoadedBundle, image: Image, alpha: float = 0.05, checkpoint: Progress | None = None
+) -> Analysis:
     """Run one image through trace, all evidence, every detector and its calibration.
 
     Parameters
@@ -46,6 +50,8 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
         Rounded to 8 bits first.
     alpha : float
         False-positive rate at which verdicts are given, in (0, 1).
+    checkpoint : callable, optional
+        Told before every stop of the path; may raise `CancelledError`.
 
     Raises
     ------
@@ -53,7 +59,7 @@ def analyse_image(loaded: LoadedBundle, image: Image, alpha: float = 0.05) -> An
         If the image or alpha is not accepted.
     """
     check_alpha(alpha)
-    clock = Clock()
+    clock = Clock(None if checkpoint is None else _stops(loaded, checkpoint))
     batch = batch_of(loaded.classifier, image)
     observed = observe_images(loaded.classifier, batch, clock=clock)
     evidence = loaded.evidence_from(batch, observed)
@@ -191,6 +197,18 @@ def live_scores(
     before = _scores_of_many(loaded, natural, _part(checkpoint, 0.6, 0.8))
     after = _scores_of_many(loaded, result.images, _part(checkpoint, 0.8, 1.0))
     return LiveScores(chosen, before, after, result.fooled, len(ids) - len(chosen))
+
+
+def _stops(loaded: LoadedBundle, checkpoint: Progress) -> Callable[[str], None]:
+    """Return what reports every stop of an analysis by its name; each counts as much as any other."""
+    stops = 2 + sum(bool(kind.readings) for kind in KINDS.values()) + len(loaded.available)  # with trace and verdicts
+    passed = count()
+
+    def begin(name: str) -> None:
+        said = KINDS[name].title.lower() if name in KINDS else STOPS.get(name, name)
+        checkpoint(min(1.0, next(passed) / stops), said)
+
+    return begin
 
 
 def _known_images(loaded: LoadedBundle, ids: npt.NDArray[np.int64]) -> tuple[Image, npt.NDArray[np.int64]]:

@@ -26,6 +26,7 @@ Shape: TypeAlias = tuple[int, int, int]
 CropBox: TypeAlias = tuple[float, float, float, float]
 
 SMALLEST_SQUARE = 8
+USUAL_COMPRESSION, QUICK_COMPRESSION = 6, 1
 DIMMED = 0.35
 FRAME = np.array([255, 196, 0], dtype=np.uint8)
 
@@ -205,7 +206,7 @@ def load_image_file(path: str | Path, shape: Shape, strict: bool = True) -> Floa
     return to_floats(_to_array(image))
 
 
-def png_bytes(image: FloatImages, scale: int = 1) -> bytes:
+def png_bytes(image: FloatImages, scale: int = 1, compression: int = USUAL_COMPRESSION) -> bytes:
     """Encode an image as PNG without loss on the 8-bit grid.
 
     Parameters
@@ -214,6 +215,8 @@ def png_bytes(image: FloatImages, scale: int = 1) -> bytes:
         In [0, 1], C 1 or 3.
     scale : int
         Every pixel becomes a square of this side.
+    compression : int
+        From 0 to 9, zlib's levels; `QUICK_COMPRESSION` takes a fifth of the usual time and a tenth more bytes.
 
     Raises
     ------
@@ -222,7 +225,7 @@ def png_bytes(image: FloatImages, scale: int = 1) -> bytes:
     """
     if scale < 1:
         raise InputError(f"The scale must be an integer of at least 1; got {scale}.")
-    return _file(_pixels(image).repeat(scale, axis=1).repeat(scale, axis=2), "PNG")
+    return _file(_pixels(image).repeat(scale, axis=1).repeat(scale, axis=2), "PNG", compress_level=compression)
 
 
 def jpeg_bytes(image: FloatImages, quality: int) -> bytes:

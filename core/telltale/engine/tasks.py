@@ -32,8 +32,7 @@ def analyse(checkpoint: Checkpoint, bundle: str, image: Image, alpha: float) -> 
     """Return the `Analysis` of one image (C, H, W)."""
     from telltale.analysis import analyse as analysis
 
-    checkpoint(0.05, "reading the layers")
-    return analysis.analyse_image(load(bundle), image, alpha)
+    return analysis.analyse_image(load(bundle), image, alpha, checkpoint)
 
 
 def attack(

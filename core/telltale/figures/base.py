@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
 from telltale.figures import palette
@@ -17,6 +19,9 @@ LEGEND, ROW = 48, 19  # a legend in one row, and each further row
 BELOW, BELOW_SLANTED = 68, 108  # an axis title and one row of words; or slanted names
 TITLE, LETTER = 60, 6  # an axis title beside the plot, its gaps included; one character of the numbers next to it
 LONGEST_NUMBER = "100%"
+
+# Of more classes, colours, legends and axes can no longer name every one: only those that matter are named.
+MOST_CLASSES, NAMED_OF_MANY = 20, 10
 LAST_NUMBER = 18  # of "100%" beyond the end of the axis
 
 # A legend below the plot, likewise in pixels: an entry's width, so that two stand beside each other on a desk and one
@@ -75,6 +80,30 @@ def styled(
             axis.zeroline = False
             axis.automargin = True
     return figure
+
+
+def drawn_classes(values: Sequence[npt.NDArray[np.floating]], always: Collection[int] = ()) -> list[int]:
+    """Return which classes a chart of one value per class shows: all of a few, the largest of many.
+
+    Parameters
+    ----------
+    values : sequence of array, shape (C,)
+        One per image; not finite for a class that has none.
+    always : collection of int
+        Classes that are shown whatever their value, such as the predicted ones; those without one are left out.
+
+    Returns
+    -------
+    list of int
+        In the order of the labels where all are shown; else the largest value first.
+    """
+    tops = np.max([np.where(np.isfinite(one), one, -np.inf) for one in values], axis=0)
+    known = np.flatnonzero(np.isfinite(tops))
+    if len(known) <= MOST_CLASSES:
+        return [int(c) for c in known]
+    order = [int(c) for c in known[np.argsort(-tops[known], kind="stable")]]
+    chosen = {*(c for c in always if np.isfinite(tops[c])), *order[:NAMED_OF_MANY]}
+    return [c for c in order if c in chosen]
 
 
 def legend_below(figure: go.Figure, entries: int, title: str) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from telltale.figures import palette
-from telltale.figures.base import BARE, LEGEND, styled
+from telltale.figures.base import BARE, LEGEND, MOST_CLASSES, styled
 from telltale.figures.points import evenly
 
 Points = npt.NDArray[np.floating]
@@ -26,6 +26,9 @@ def training_map(
 ) -> go.Figure:
     """Return the training images of one layer, evenly thinned to `MOST_POINTS`; constant per bundle and layer.
 
+    Up to `MOST_CLASSES` classes have colours, shapes and a legend; the points of more are alike, and each says its
+    class where one points at it.
+
     Parameters
     ----------
     points : array, shape (n, 2)
@@ -40,6 +43,9 @@ def training_map(
     figure = go.Figure()
     present, drawn = np.unique(labels).tolist(), evenly(len(points), MOST_POINTS)
     points, labels, ids = points[drawn], labels[drawn], ids[drawn]
+    if len(present) > MOST_CLASSES:
+        _add_alike(figure, points, [class_names[label] for label in labels], ids, opacity)
+        present = []
     for index in present:
         name, chosen = class_names[index], labels == index
         look = {"color": palette.class_colour(index), "symbol": palette.class_symbol(index)}
@@ -64,6 +70,25 @@ def training_map(
     figure.update_xaxes(showticklabels=False, showgrid=False, automargin=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, automargin=False)
     return figure
+
+
+def _add_alike(figure: go.Figure, points: Points, classes: list[str], ids: Ids, opacity: float) -> None:
+    """Add points of many classes, told apart by what they say when one points at them."""
+    look = {"color": palette.NEUTRAL, "symbol": "circle"}
+    figure.add_scatter(
+        name="training images",
+        legendgroup="training images",
+        showlegend=False,
+        x=points[:, 0],
+        y=points[:, 1],
+        customdata=ids,
+        text=classes,
+        mode="markers",
+        marker=look | {"size": 6, "opacity": opacity},
+        hovertemplate="class %{text}, image %{customdata}<extra></extra>",
+    )
+    sample = {"name": "training images", "legendgroup": "training images", "hoverinfo": "skip", "mode": "markers"}
+    figure.add_scatter(x=[None], y=[None], customdata=[], marker=look | {"size": 10}, **sample)
 
 
 def mark(

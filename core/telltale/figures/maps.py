@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
+from telltale.base.images import FloatImages
+from telltale.data.uploads import QUICK_COMPRESSION, png_bytes
 from telltale.figures import palette
 from telltale.figures.base import BARE, beside, styled
 
 COLOUR_BAR = 60  # pixels below a map
+CRISP_SIDE = 224  # a picture under a map is enlarged by whole pixels to this: browsers blur what they enlarge
+LUMA = np.array([0.299, 0.587, 0.114])
+FADED = 0.3  # share of a diverging scale, from its middle, within which a map laid over a picture fades out
 
 
 def heatmap(
-    values: npt.NDArray[np.floating], low: float, high: float, diverging: bool, unit: str, show_scale: bool = True
+    values: npt.NDArray[np.floating],
+    low: float,
+    high: float,
+    diverging: bool,
+    unit: str,
+    show_scale: bool = True,
+    first: int = 0,
 ) -> go.Figure:
     """Return one map, square pixels, row 0 on top.
 
@@ -30,10 +43,14 @@ def heatmap(
         Named in the hover text.
     show_scale : bool
         Whether the colour bar is drawn.
+    first : int
+        Row and column of the first value in the image that the map is of: more than 0 where the border is left out.
     """
     figure = go.Figure(
         go.Heatmap(
             z=values,
+            x0=first,
+            y0=first,
             zmin=low,
             zmax=high,
             colorscale=[list(stop) for stop in palette.DIVERGING] if diverging else palette.SEQUENTIAL,
@@ -46,6 +63,56 @@ def heatmap(
     figure.layout.xaxis.update(visible=False, constrain="domain")
     figure.layout.yaxis.update(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
     return figure
+
+
+def over_picture(figure: go.Figure, image: FloatImages, opacity: float) -> go.Figure:
+    """Lay a map over the picture that it is of, which is drawn in grey, and return the map.
+
+    Zero of a diverging map shows the picture as it is; the map fades in up to 30 % of its scale. Other maps are equally
+    opaque everywhere.
+
+    Parameters
+    ----------
+    figure : Figure
+        As `heatmap` returns it.
+    image : array of float32, shape (C, H, W), in [0, 1]
+    opacity : float
+        Of the map, in [0, 1].
+    """
+    height, width = image.shape[1:]
+    grey = image if len(image) == 1 else np.einsum("chw,c->hw", image, LUMA)[None]
+    scale = max(1, -(-CRISP_SIDE // min(height, width)))
+    png = png_bytes(np.clip(grey, 0.0, 1.0).astype(np.float32), scale, QUICK_COMPRESSION)
+    figure.add_layout_image(
+        source="data:image/png;base64," + base64.b64encode(png).decode(),
+        layer="below",
+        xref="x",
+        yref="y",
+        x=-0.5,
+        y=-0.5,
+        sizex=width,
+        sizey=height,
+        sizing="stretch",
+    )
+    figure.layout.xaxis.range = [-0.5, width - 0.5]
+    figure.layout.yaxis.update(autorange=None, range=[height - 0.5, -0.5])
+    shown = figure.data[0]
+    if shown.zmin < 0.0:
+        shown.colorscale = _fading(opacity)
+    else:
+        shown.opacity = opacity
+    return figure
+
+
+def _fading(opacity: float) -> list[tuple[float, str]]:
+    """Return the diverging colours, see-through in their middle and `opacity` beyond `FADED` of either side."""
+    places = sorted({*(place for place, _ in palette.DIVERGING), 0.5 - FADED / 2, 0.5 + FADED / 2})
+    colours = sample_colorscale([list(stop) for stop in palette.DIVERGING], places)
+    shares = [opacity * min(1.0, abs(2.0 * place - 1.0) / FADED) for place in places]
+    return [
+        (place, f"rgba({colour.removeprefix('rgb(').removesuffix(')')}, {share:.3f})")
+        for place, colour, share in zip(places, colours, shares, strict=True)
+    ]
 
 
 def distributions(

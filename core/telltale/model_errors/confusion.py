@@ -12,6 +12,7 @@ Rows = npt.NDArray[np.int64]
 
 OUTSIDE = -1
 OUTSIDE_NAME = "outside"
+MOST_ROWS, WORST_ROWS = 100, 20  # of more rows than can be told apart, so many are shown
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,22 @@ class Confusion:
     counts: Rows
     labels: tuple[int, ...]
     names: tuple[str, ...]
+
+    def shown(self) -> Confusion:
+        """Return what can be told apart: all of it, or of many classes those that are confused most often, in order.
+
+        Counted are images off the diagonal, in a class's row and column together.
+        """
+        if len(self.labels) <= MOST_ROWS:
+            return self
+        wrong = self.counts - np.diag(np.diag(self.counts))
+        order = np.argsort(-(wrong.sum(0) + wrong.sum(1)), kind="stable")
+        kept = np.sort(order[:WORST_ROWS])
+        return Confusion(
+            self.counts[np.ix_(kept, kept)],
+            tuple(self.labels[place] for place in kept),
+            tuple(self.names[place] for place in kept),
+        )
 
 
 def confusion_of(first: Rows, second: Rows, class_names: Sequence[str], known: npt.NDArray[np.bool_]) -> Confusion:

@@ -98,7 +98,7 @@ def bundle_html(bundle: Bundle) -> str:
     accuracy = manifest.accuracies.get("test")
     rows = (
         ("name", bundle.name),
-        ("images", f"{width} × {height}, {'grey' if channels == 1 else 'colour'}, {len(bundle.class_names)} classes"),
+        ("images", f"{width} × {height}, {'grey' if channels == 1 else 'colour'}, {len(bundle.class_names):,} classes"),
         ("accuracy on test images", "unknown" if accuracy is None else percent(accuracy)),
         ("training images as references" if bundle.trained_on else "references", f"{len(bundle.splits.train):,}"),
         ("layers", ", ".join(bundle.layers)),

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from telltale.analysis.results import Analysis
 from telltale.figures import palette
 from telltale.figures.bars import class_bars
+from telltale.figures.base import MOST_CLASSES, drawn_classes
 from telltale.figures.embedding import mark, training_map
 from telltale.figures.points import positions_of
 from telltale.figures.results.shown import Shown, mark_name
@@ -77,8 +78,9 @@ def marked_map(
 
 
 def votes(shown: Shown, class_names: Sequence[str]) -> go.Figure:
-    """Return each image's weighted votes behind the kNN score, per class."""
-    groups = [
-        (name, analysis.view(NeighboursView).votes.tolist(), palette.IMAGE_COLOURS[name]) for name, analysis in shown
-    ]
-    return class_bars(class_names, groups, "share of votes")
+    """Return each image's weighted votes behind the kNN score, per class; of many classes those with most votes."""
+    found = [(name, analysis.view(NeighboursView).votes) for name, analysis in shown]
+    many = len(class_names) > MOST_CLASSES
+    classes = drawn_classes([np.where(values > 0.0, values, np.nan) if many else values for _, values in found])
+    groups = [(name, values[classes].tolist(), palette.IMAGE_COLOURS[name]) for name, values in found]
+    return class_bars([class_names[c] for c in classes], groups, "share of votes")

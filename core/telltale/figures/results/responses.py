@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from telltale.base.errors import InputError
+from telltale.base.images import FloatImages
 from telltale.figures import curves, palette
-from telltale.figures.maps import distributions, heatmap
+from telltale.figures.maps import distributions, heatmap, over_picture
 from telltale.figures.results.shown import mark_name
 from telltale.kinds.response import MEAN_ENTROPY, ResponseView
 from telltale.scores import table
@@ -24,7 +26,23 @@ Map = npt.NDArray[np.float32]
 Found = Sequence[tuple[str, ResponseView]]
 
 
-def response_maps(found: Found, locked: bool = True) -> dict[str, go.Figure]:
+@dataclass(frozen=True)
+class Under:
+    """Pictures that maps are laid over.
+
+    Attributes
+    ----------
+    pictures : mapping of str to array of float32, shape (C, H, W)
+        By image name, the natural one first, over which the difference is laid.
+    opacity : float
+        Of the maps, in [0, 1].
+    """
+
+    pictures: Mapping[str, FloatImages]
+    opacity: float
+
+
+def response_maps(found: Found, locked: bool = True, under: Under | None = None) -> dict[str, go.Figure]:
     """Return the response of each image and, of two, the difference.
 
     Parameters
@@ -33,20 +51,37 @@ def response_maps(found: Found, locked: bool = True) -> dict[str, go.Figure]:
     locked : bool
         Whether all maps share one colour scale. An attacked response can be a hundred times stronger: unlocked, each
         fills the scale by itself.
+    under : Under, optional
+        Pictures to lay the maps over.
     """
     maps = _with_difference({name: view.response for name, view in found})
     together = curves.largest_magnitude(*maps.values())
     ends = {name: together if locked else curves.largest_magnitude(values) for name, values in maps.items()}
-    return {name: heatmap(values, -ends[name], ends[name], True, "") for name, values in maps.items()}
+    figures = {name: heatmap(values, -ends[name], ends[name], True, "") for name, values in maps.items()}
+    return _laid_over(figures, under)
 
 
-def entropy_maps(found: Found) -> dict[str, go.Figure]:
-    """Return the local entropy of each image and, of two, the signed difference, up to the same end."""
+def entropy_maps(found: Found, under: Under | None = None) -> dict[str, go.Figure]:
+    """Return the local entropy of each image and, of two, the signed difference, up to the same end.
+
+    A value stands at the middle of its patch. `under` holds pictures to lay the maps over.
+    """
+    border = found[0][1].patch // 2
     own = {name: view.entropy for name, view in found}
     top = curves.largest_magnitude(*own.values())
-    return {
-        name: heatmap(values, -top if name == DIFFERENCE else 0, top, name == DIFFERENCE, "bits")
+    figures = {
+        name: heatmap(values, -top if name == DIFFERENCE else 0, top, name == DIFFERENCE, "bits", first=border)
         for name, values in _with_difference(own).items()
+    }
+    return _laid_over(figures, under)
+
+
+def _laid_over(figures: dict[str, go.Figure], under: Under | None) -> dict[str, go.Figure]:
+    if under is None:
+        return figures
+    first = next(iter(under.pictures.values()))
+    return {
+        name: over_picture(figure, under.pictures.get(name, first), under.opacity) for name, figure in figures.items()
     }
 
 

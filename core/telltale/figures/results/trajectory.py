@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import plotly.graph_objects as go
 
 from telltale.analysis import reading
@@ -14,6 +15,7 @@ from telltale.figures.results.shown import Shown
 from telltale.kinds.trajectory import TrajectoryView
 
 Variant = tuple[str, str]
+NO_CLASS = -1
 DISTANCES = {"l2": "Euclidean distance", "cosine": "cosine similarity"}
 
 
@@ -21,7 +23,8 @@ def compared_classes(shown: Shown, variant: Variant) -> tuple[int, int]:
     """Return the first image's class and its rival.
 
     The rival is the class that the attacked image is taken for; without one, the class whose pivot is nearest to the
-    end of the first image's path besides its own.
+    end of the first image's path besides its own. A class without references has no pivot: the one whose pivot is
+    nearest to the end of that image's path takes its place.
 
     Parameters
     ----------
@@ -29,20 +32,26 @@ def compared_classes(shown: Shown, variant: Variant) -> tuple[int, int]:
     variant : (pivot, distance)
         A key of `TrajectoryView.distances`.
     """
-    first, last = shown[0][1], shown[-1][1]
-    own, reached = first.prediction.label, last.prediction.label
-    if reached != own:
-        return own, reached
-    return own, reading.nearest_other(first.view(TrajectoryView).distances[variant], own, variant[1] == "cosine")
+    first, last = (analysis.view(TrajectoryView).distances[variant] for _, analysis in (shown[0], shown[-1]))
+    own, reached = shown[0][1].prediction.label, shown[-1][1].prediction.label
+    if np.isnan(first[-1, own]):
+        own = reading.nearest_other(first, NO_CLASS, variant[1] == "cosine")
+    if reached == own or np.isnan(last[-1, reached]):
+        reached = reading.nearest_other(last, own, variant[1] == "cosine")
+    return own, reached
 
 
 def departure(shown: Shown, variant: Variant) -> int | None:
-    """Return the index of the layer from which an attacked path stays nearer to its new class; None without one."""
+    """Return the index of the layer from which an attacked path stays nearer to its new class; None without one.
+
+    There is none either where one of the two classes has no references.
+    """
     first, last = shown[0][1], shown[-1][1]
     own, reached = first.prediction.label, last.prediction.label
-    if reached == own:
+    table = last.view(TrajectoryView).distances[variant]
+    if reached == own or np.isnan(table[:, [own, reached]]).any():
         return None
-    return departure_layer(last.view(TrajectoryView).distances[variant], cast("DistanceKind", variant[1]), own, reached)
+    return departure_layer(table, cast("DistanceKind", variant[1]), own, reached)
 
 
 def pivot_distances(shown: Shown, class_names: Sequence[str], variant: Variant) -> dict[str, go.Figure]:
@@ -55,7 +64,8 @@ def pivot_distances(shown: Shown, class_names: Sequence[str], variant: Variant) 
     figures = {}
     for (name, analysis), table in zip(shown, tables, strict=True):
         split = reading.pivot_distances(table, own, rival)
-        lines = [(f"class {class_names[own]} (original)", split.own), (f"class {class_names[rival]}", split.rival)]
+        original = " (original)" if own == shown[0][1].prediction.label else ""
+        lines = [(f"class {class_names[own]}{original}", split.own), (f"class {class_names[rival]}", split.rival)]
         marked = left_at is not None and analysis is shown[-1][1]
         figures[name] = trajectory.pivot_lines(
             analysis.view(TrajectoryView).layers,
