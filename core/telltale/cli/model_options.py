@@ -18,7 +18,7 @@ MODEL_HELP = (
     "file of train --from, or imagenet."
 )
 WeightsOption = Annotated[
-    Path | None, typer.Option("--weights", help="A .safetensors file, or a .pth or .pt with a state dict.")
+    Path | None, typer.Option("--weights", help="A .safetensors file, or .pth or .pt: a state dict.")
 ]
 SizeOption = Annotated[str | None, typer.Option("--size", help="N or HEIGHTxWIDTH that the network takes.")]
 ResizeOption = Annotated[str | None, typer.Option("--resize", help="Shorter side before cropping, or HEIGHTxWIDTH.")]

@@ -16,7 +16,7 @@ from telltale.bundle import Bundle
 ImageArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="IMAGE", help="An image of the bundle's size and mode; of any size where its pictures were."
+        metavar="IMAGE", help="An image of exactly the bundle's size and mode, or of any size where its pictures were."
     ),
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A bundle's name or folder.")]

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from telltale.base.errors import InputError
 from telltale.cli.model_options import (
-    MODEL_HELP,
     ArgumentsOption,
     HeadOption,
     MeanOption,
@@ -24,7 +23,7 @@ from telltale.cli.model_options import (
     read_side,
     stated_preprocess,
 )
-from telltale.cli.options import DataOption
+from telltale.cli.options import DataOption, NameArgument
 from telltale.cli.output import check_writable, pairs_table, progress
 
 if TYPE_CHECKING:
@@ -34,24 +33,19 @@ SUFFIX = ".safetensors"
 
 
 def train(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe; or any name, with --from.")],
+    name: NameArgument,
     data: DataOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="File of weights to write; with --from, NAME.safetensors by default.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File of weights to write.")] = None,
     corrections: Annotated[
         Path | None, typer.Option("--corrections", metavar="FILE", help="Training images to remove or relabel first.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--from", metavar="MODEL", help=f"Fine-tune this network instead: {MODEL_HELP}")
+        str | None, typer.Option("--from", metavar="MODEL", help="Fine-tune this network, as inspect takes it.")
     ] = None,
     blocks: Annotated[
-        int | None,
-        typer.Option("--blocks", min=0, help="With --from: how many of the last blocks learn too, beside the head."),
+        int | None, typer.Option("--blocks", min=0, help="Of --from: last blocks that learn as well.")
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="With --blocks: how often they see all.")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Of --blocks.")] = None,
     weights: WeightsOption = None,
     size: SizeOption = None,
     resize: ResizeOption = None,
@@ -60,10 +54,9 @@ def train(
     arguments: ArgumentsOption = None,
     head: HeadOption = None,
 ) -> None:
-    """Train a recipe's classifier, or fine-tune a known network; what was stopped goes on where it stood.
+    """Train a classifier; one that was stopped goes on after its last finished epoch.
 
-    With --from, a network's final linear layer is replaced by one for the classes of --data: a folder with one folder
-    of pictures per class, perhaps inside folders called train, validation and test.
+    With --from, a network that is there learns the classes of --data's folders.
     """
     only_from = {
         "--blocks": blocks,
