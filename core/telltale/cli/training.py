@@ -110,7 +110,7 @@ def _check_file(name: str, file: Path) -> None:
 def _figures(tuned: Tuned, blocks: int, epochs: int) -> dict[str, Any]:
     """Return what was learned, in words."""
     learned = tuned.learned
-    copies = {1: "as they are", 2: "as they are and mirrored"}.get(tuned.copies, "as they are, mirrored and cut")
+    copies = "as they are" if tuned.copies == 1 else "as they are and mirrored"
     figures = {
         "classes": tuned.classes,
         "training images": f"{learned.training_images:,}, {copies}",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from telltale.base.progress import Progress
-from telltale.building.fine_tuning.views import cut, mirrored
+from telltale.building.fine_tuning.views import mirrored
 from telltale.data.image_set import ImageSet
 from telltale.models.classifier import Classifier
 from telltale.models.training import Checkpoint
@@ -31,7 +31,7 @@ class Features:
     Attributes
     ----------
     training : array of float32, shape (copies, n, d)
-        Of every training image as it is, mirrored, and cut at random.
+        Of every training image as it is, and mirrored.
     validation : array of float32, shape (m, d)
     """
 
@@ -44,28 +44,21 @@ def find_features(
     image_set: ImageSet,
     training: Ids,
     validation: Ids,
-    cuts: int,
-    seed: int,
     checkpoint: Checkpoint,
     progress: Progress,
 ) -> Features:
-    """Run all images, and the copies of training images, through a network; what was stopped goes on pass by pass.
+    """Run images, and mirrored training images, through a network; what was stopped goes on pass by pass.
 
     Parameters
     ----------
     classifier : Classifier
     image_set : ImageSet
     training, validation : array of int64
-    cuts : int
-        How often every training image is cut at random, beside itself and its mirror image.
-    seed : int
     checkpoint : Checkpoint
         Where finished passes are kept.
     progress : callable
     """
-    draws = [torch.Generator().manual_seed(seed + place) for place in range(cuts)]
     views: list[tuple[Ids, View]] = [(validation, _as_they_are), (training, _as_they_are), (training, mirrored)]
-    views += [(training, lambda images, draw=draw: cut(images, draw)) for draw in draws]
     done = _Passes()
     first = checkpoint.resume(done)
     total = sum(len(ids) for ids, _ in views)

@@ -35,7 +35,7 @@ class FittedHead:
     ----------
     head : SoftmaxHead
     copies : int
-        Of every training image, that it was fitted to: 1 as they are, 2 with mirror images, more with cuts.
+        Of every training image, that it was fitted to: 1 as they are, 2 with mirror images.
     loss, accuracy : float
         See `judged`.
     """
@@ -60,7 +60,7 @@ def fit_new_head(
     progress : callable
         May raise to stop.
     """
-    copies = sorted({1, min(2, len(features.training)), len(features.training)})
+    copies = list(range(1, len(features.training) + 1))
     total = len(copies) * len(PENALTIES)
     fitted = []
     for place, (count, head) in enumerate(_heads(features.training, labels, classes, copies), 1):

@@ -30,7 +30,6 @@ from telltale.models.weights import in_fast_layout
 from telltale.models.wrapping import wrap
 
 SAMPLE = 20  # pictures whose size says which the network takes, where nothing else does
-CUTS = 1
 EPOCHS = 6
 SEED = 0
 AT_ONCE = 64
@@ -123,9 +122,7 @@ def fine_tune(
         image_set,
         images.training,
         images.validation,
-        CUTS,
-        SEED,
-        work.checkpoint("features", CUTS),
+        work.checkpoint("features"),
         part(progress, 0.05, end),
     )
     labels, names = image_set.labels, image_set.class_names
