@@ -24,6 +24,7 @@ from telltale.bundle import Bundle, load_bundle, verify_bundle
 from telltale.bundle.summary import summarise
 from telltale.cli import main
 from telltale.scores.table import natural_test_ids
+from telltale_app.link_images import carry
 from telltale_app.pages import PAGES
 
 pytestmark = pytest.mark.slow
@@ -181,7 +182,7 @@ def engine(shop: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("page", [page.file for page in PAGES])
 @pytest.mark.usefixtures("engine")
 def test_every_page_opens_and_says_what_brings_what_is_missing(page: str) -> None:
-    query = {"bundle": "shop", "image": case.carry(picture()), "attack": "pgd~eps~0.5~seed~0"}
+    query = {"bundle": "shop", "image": carry(picture()), "attack": "pgd~eps~0.5~seed~0"}
     app = unopened(f"app_pages/{page}", 120, **query).run()
     assert not app.exception, app.exception
     assert not app.error and not app.warning

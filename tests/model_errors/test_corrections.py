@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import zipfile
@@ -202,6 +203,21 @@ def test_test_images_that_belong_to_no_split_are_left_out() -> None:
     bundle.splits = replace(bundle.splits, test=np.arange(170, 175))
     parts = pd.Series([name.split("/")[0] for name, _ in layout(bundle, ())]).value_counts()
     assert parts.to_dict() == {"train": 120, "validation": 40, "test": 5}
+
+
+def test_validation_images_that_belong_to_no_split_are_left_out_too() -> None:
+    bundle = FakeBundle()
+    bundle.image_set = replace(bundle.image_set, own_test=40, own_validation=41)
+    bundle.splits = replace(bundle.splits, train=np.arange(119))
+    parts = pd.Series([name.split("/")[0] for name, _ in layout(bundle, ())]).value_counts()
+    assert parts.to_dict() == {"train": 119, "validation": 40, "test": 40}
+
+
+def test_a_file_is_a_column_for_people_that_reading_passes_over() -> None:
+    files = [f"photos/{place}.jpg" for place in range(41)]
+    text = to_csv(MADE, NAMES, files)
+    assert [row["file"] for row in csv.DictReader(io.StringIO(text))] == [files[made.image_id] for made in MADE]
+    assert from_csv(text, TRAINING) == from_csv(to_csv(MADE, NAMES), TRAINING)
 
 
 def test_every_class_has_a_folder_of_its_own() -> None:

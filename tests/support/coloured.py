@@ -68,9 +68,9 @@ def pixels(colour: int, rng: np.random.Generator, height: int, width: int) -> np
     return np.round(255 * np.clip(levels + noise, 0.0, 1.0)).astype(np.uint8)
 
 
-def write_folder(folder: Path, each: int = 20, names: tuple[str, ...] = NAMES) -> Path:
+def write_folder(folder: Path, each: int = 20, names: tuple[str, ...] = NAMES, seed: int = 7) -> Path:
     """Write a folder of pictures of every colour; their sizes differ a little."""
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     for colour, name in enumerate(names):
         (folder / name).mkdir(parents=True)
         for place in range(each):

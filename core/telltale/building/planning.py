@@ -76,8 +76,7 @@ def plan_around(
     InputError
         If the images or the minutes are too few.
     """
-    sizes = plan.sizes if any(image_set.own_held_out) else spared_sizes(plan.sizes, len(image_set))
-    splits = draw_labelled(image_set, sizes, plan.seed)
+    splits = draw_own_splits(plan, image_set)
     if minutes is None:
         return Planned(plan, splits, {})
     held_out = SplitSizes(len(splits.fit), len(splits.calibration), len(splits.test))
@@ -96,6 +95,18 @@ def plan_around(
         splits.thinned(image_set.labels, counts.references, counts.sizes, plan.seed, EACH),
         {CUT: cut.sentence},
     )
+
+
+def draw_own_splits(plan: BundlePlan, image_set: ImageSet) -> Splits:
+    """Return the splits of somebody's own images; few without splits of their own are spread by shares.
+
+    Raises
+    ------
+    InputError
+        If they are too few.
+    """
+    sizes = plan.sizes if any(image_set.own_held_out) else spared_sizes(plan.sizes, len(image_set))
+    return draw_labelled(image_set, sizes, plan.seed)
 
 
 def _measured(

@@ -1,4 +1,4 @@
-"""Commands on bundles: list, build, train, verify."""
+"""Commands on bundles: list, build, verify."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from telltale.base.errors import DamagedBundleError, InputError
 from telltale.bundle import find_bundle, list_bundles, verify_bundle
 from telltale.bundle.summary import BundleSummary, folder_problems, summarise
 from telltale.cli.options import DataOption, JsonOption, NameArgument
-from telltale.cli.output import check_writable, print_record, progress, text
+from telltale.cli.output import print_record, progress, text
 from telltale.recipes import RECIPES
 
 
@@ -64,30 +64,6 @@ def build(
 
             folder = build_from_settings(name, file, data=data, out=out, work=work, minutes=minutes, progress=report)
     Console().print(f"Built {folder}.", soft_wrap=True)
-
-
-def train(
-    name: NameArgument,
-    data: DataOption = None,
-    out: Annotated[Path | None, typer.Option("--out", help="File of weights to write.")] = None,
-    corrections: Annotated[
-        Path | None, typer.Option("--corrections", metavar="FILE", help="Training images to remove or relabel first.")
-    ] = None,
-) -> None:
-    """Train a classifier; one that was stopped goes on after its last finished epoch."""
-    if corrections is not None and out is None:
-        raise InputError("Name a file for the corrected network with --out, so that it takes no other one's place.")
-    check_writable(out if corrections is not None else None, "--out")
-    with progress() as report:
-        if corrections is not None and out is not None:
-            from telltale.model_errors.retraining import retrain
-
-            file = retrain(name, corrections, data=data, out=out, progress=report)
-        else:
-            from telltale.models.training import train as train_weights
-
-            file = train_weights(name, data=data, out=out, progress=report)
-    Console().print(f"Trained {file}.", soft_wrap=True)
 
 
 def verify(name: NameArgument, as_json: JsonOption = False) -> None:

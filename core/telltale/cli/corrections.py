@@ -15,6 +15,7 @@ from rich.table import Table
 from telltale.base.errors import InputError
 from telltale.base.progress import Progress
 from telltale.bundle import Bundle, load_bundle
+from telltale.bundle.pictures import file_names, load_picture
 from telltale.cli.options import JsonOption, NameArgument
 from telltale.cli.output import check_writable, print_record, progress, text, write_whole
 from telltale.model_errors.corrections import (
@@ -69,7 +70,7 @@ def propose(
 
         found = suspicious_images(load_reference(bundle), report)
     listed = proposed(found, count, action == RELABEL)
-    write_whole(out, to_csv(listed, bundle.class_names).encode())
+    write_whole(out, to_csv(listed, bundle.class_names, file_names(bundle)).encode())
     Console().print(f"Wrote {len(listed):,} corrections into {out}: look through them first.", soft_wrap=True)
 
 
@@ -98,11 +99,9 @@ def refit(
     as_json: JsonOption = False,
 ) -> None:
     """Refit the softmax head on the corrected training images, and count the test images that it reads differently."""
-    from telltale.data.uploads import load_image_file
-
     bundle = load_bundle(name)
     found = _require(file, bundle)
-    picture = None if image is None else load_image_file(image, bundle.image_shape)
+    picture = None if image is None else load_picture(bundle, image)
     ids, labels = as_arrays(found)
     with progress() as report:
         from telltale.analysis.kept import load

@@ -16,9 +16,10 @@ from telltale.base.errors import InputError
 from telltale.base.images import image_sha256
 from telltale.base.parameters import ParameterValue
 from telltale.bundle import Bundle, load_bundle
+from telltale.bundle.pictures import load_picture
 from telltale.cli.options import BundleOption, ImageArgument, JsonOption, attack_values
 from telltale.cli.output import check_writable, pairs_table, print_record, quiet_stdout, text, write_whole
-from telltale.data.uploads import load_image_file, png_bytes
+from telltale.data.uploads import png_bytes
 from telltale.scores.calibration import check_alpha
 
 
@@ -40,7 +41,7 @@ def attack(
     opened = load_bundle(bundle)
     parameters = attack_values(spec, settings or [], opened)
     target_label = _parse_target(target, spec, opened)
-    natural = load_image_file(image, opened.image_shape)
+    natural = load_picture(opened, image)
     with quiet_stdout():
         result = telltale.attack(
             natural, bundle=bundle, attack=attack, parameters=parameters, seed=seed, target=target_label
@@ -59,7 +60,7 @@ def analyse(
 ) -> None:
     """Take one image through trace, evidence, scores and verdicts."""
     check_alpha(alpha)
-    natural = load_image_file(image, load_bundle(bundle).image_shape)
+    natural = load_picture(load_bundle(bundle), image)
     with quiet_stdout():
         record: dict[str, Any] = telltale.analyse(natural, bundle=bundle, alpha=alpha).to_json()
     prediction = record["prediction"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from telltale.bundle import load_bundle
+from telltale.bundle.pictures import file_names
 from telltale.cli.options import DataOption, JsonOption, NameArgument
 from telltale.cli.output import pairs_table, print_record, progress, text
 
@@ -26,12 +27,16 @@ def label_errors(
         from telltale.model_errors.suspicious import suspicious_images
 
         found = suspicious_images(load_reference(bundle), report)
-    rows = list(found.records(count))
-    table = Table("rank", "image", "label", "neighbours say", "suspicion", "self-influence", "disagreement")
+    files = file_names(bundle)
+    rows: list[dict[str, Any]] = [
+        {**row, "file": files[int(row["image_id"])] if files else None} for row in found.records(count)
+    ]
+    columns = ("rank", "image", "label", "neighbours say", "suspicion", "self-influence", "disagreement")
+    table = Table(*columns, *([Column("file", overflow="fold")] if files else []))
     for row in rows:
         named = (bundle.class_names[int(row[key])] for key in ("label", "neighbour_label"))
         figures = (text(row[key]) for key in ("suspicion", "self_influence", "disagreement"))
-        table.add_row(str(row["rank"]), str(row["image_id"]), *named, *figures)
+        table.add_row(str(row["rank"]), str(row["image_id"]), *named, *figures, *([row["file"]] if files else []))
     record = {"bundle": name, "ranked": len(found), "k": found.k, "method": found.method, "images": rows}
     print_record(record, table, as_json)
 

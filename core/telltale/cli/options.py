@@ -13,7 +13,12 @@ from telltale.base.errors import InputError
 from telltale.base.parameters import ParameterValue, validate_parameters
 from telltale.bundle import Bundle
 
-ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="An image of exactly the bundle's size and mode.")]
+ImageArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="IMAGE", help="An image of exactly the bundle's size and mode, or of any size where its pictures were."
+    ),
+]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A bundle's name or folder.")]
 BundleOption = Annotated[str, typer.Option("--bundle", help="A bundle's name or folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]

@@ -14,7 +14,7 @@ import typer
 
 from telltale.base.errors import TelltaleError
 from telltale.cases.commands import cases
-from telltale.cli.bundles import build, bundles, train, verify
+from telltale.cli.bundles import build, bundles, verify
 from telltale.cli.corrections import corrections
 from telltale.cli.data import data
 from telltale.cli.images import analyse, attack
@@ -27,6 +27,7 @@ from telltale.cli.rejection import rejection
 from telltale.cli.robust_twin import robust_twin
 from telltale.cli.slices import slices
 from telltale.cli.tables import reproduce
+from telltale.cli.training import train
 from telltale.cli.versus import versus
 
 BAD_INPUT = 2

@@ -1,7 +1,8 @@
 """A copy of a bundle's images with the corrections applied: one folder per class, as every training program reads it.
 
 ``train/CLASS/ID.png`` holds everything that the bundle does not hold out, without the removed images and with the
-relabelled ones under their new class; ``validation`` and ``test`` hold what it does hold out, as it is.
+relabelled ones under their new class; ``validation`` and ``test`` hold what it does hold out, as it is. Where pictures
+were brought to the network's size, their own files are copied: whoever trains on them brings them to size again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import numpy.typing as npt
 
 from telltale.base.errors import InputError
 from telltale.base.progress import Progress, silent
+from telltale.bundle.own_data import SIZING
+from telltale.data.image_set import LeftOut
+from telltale.data.sources import list_images
 from telltale.data.uploads import png_bytes
 from telltale.model_errors.corrections import REMOVED, Correction, as_arrays
 
@@ -46,12 +50,13 @@ def layout(bundle: Bundle, corrections: Sequence[Correction]) -> Iterator[tuple[
     names = folder_names(bundle.class_names)
     validation = np.union1d(splits.fit, splits.calibration)
     parts = {"validation": validation, "test": splits.test}
-    # Test images of the data's own that were not drawn for this bundle belong to no part.
-    learned = np.setdiff1d(np.arange(len(images) - images.own_test), np.union1d(validation, splits.test))
+    # Validation and test images of the data's own that were not drawn for this bundle belong to no part.
+    learned = np.setdiff1d(np.arange(len(images) - sum(images.own_held_out)), np.union1d(validation, splits.test))
+    suffixes = _suffixes(bundle)
     for part, members in {"train": learned, **parts}.items():
         for image_id in members:
             if labels[image_id] != REMOVED:
-                yield f"{part}/{names[labels[image_id]]}/{image_id}.png", int(image_id)
+                yield f"{part}/{names[labels[image_id]]}/{image_id}{suffixes[image_id]}", int(image_id)
 
 
 def folder_names(class_names: Sequence[str]) -> tuple[str, ...]:
@@ -119,5 +124,25 @@ def write_zip(bundle: Bundle, corrections: Sequence[Correction], file: IO[bytes]
 
 def _pictures(bundle: Bundle, files: Iterable[tuple[str, int]]) -> Iterator[tuple[str, bytes]]:
     images = bundle.require_images()
+    if not _copies_files(bundle):
+        for name, image_id in files:
+            yield name, png_bytes(images.images([image_id])[0])
+        return
+    listed = list_images(bundle.manifest.data.source).images
+    own = {found.name: found.read for found in listed if not isinstance(found, LeftOut)}
     for name, image_id in files:
-        yield name, png_bytes(images.images([image_id])[0])
+        if images.names[image_id] not in own:
+            raise InputError(f"The picture '{images.names[image_id]}' is no longer in '{bundle.manifest.data.source}'.")
+        yield name, own[images.names[image_id]]()
+
+
+def _copies_files(bundle: Bundle) -> bool:
+    """Whether pictures were brought to the network's size, and lie in files of their own."""
+    return SIZING in bundle.manifest.notes and bool(bundle.require_images().names)
+
+
+def _suffixes(bundle: Bundle) -> Sequence[str]:
+    images = bundle.require_images()
+    if not _copies_files(bundle):
+        return [".png"] * len(images)
+    return [Path(name).suffix.lower() for name in images.names]

@@ -36,6 +36,7 @@ COLUMNS = (
     "disagreement",
     "neighbours_say",
 )
+FILE = "file"
 NEEDED = ("image_id", "action")
 MOST_BYTES = 16_000_000
 NAMED_CLASSES = 12  # classes that a sentence lists
@@ -182,11 +183,19 @@ def summary(corrections: Sequence[Correction]) -> str:
     return " and ".join(f"{count:,} {word}" for count, word in parts if count) or "nothing corrected"
 
 
-def to_csv(corrections: Iterable[Correction], class_names: Sequence[str]) -> str:
-    """Return corrections as CSV with the columns `COLUMNS`; what is not known is left empty."""
+def to_csv(corrections: Iterable[Correction], class_names: Sequence[str], files: Sequence[str] = ()) -> str:
+    """Return corrections as CSV with the columns `COLUMNS`; what is not known is left empty.
+
+    Parameters
+    ----------
+    corrections : iterable of Correction
+    class_names : sequence of str
+    files : sequence of str
+        Of every image, by its id: one more column, for people who look them through. Reading passes over it.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow([*COLUMNS, FILE] if files else COLUMNS)
     for correction in corrections:
         evidence = correction.evidence
         writer.writerow(
@@ -198,6 +207,7 @@ def to_csv(corrections: Iterable[Correction], class_names: Sequence[str]) -> str
                 correction.reason,
                 *("" if value is None else value for value in (evidence.self_influence, evidence.disagreement)),
                 _name(evidence.neighbours_say, class_names),
+                *([files[correction.image_id]] if files else []),
             ]
         )
     return text.getvalue()

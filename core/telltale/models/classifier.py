@@ -319,6 +319,8 @@ def arrays_sha256(arrays: dict[str, npt.NDArray[Any]]) -> str:
 
 
 def _numbers(tensor: torch.Tensor | None) -> float | Sequence[float] | None:
+    """Return single-precision numbers by their shortest decimals: 0.485 as it was stated, not 0.48500001430511475."""
     if tensor is None:
         return None
-    return float(tensor) if tensor.ndim == 0 else [float(value) for value in tensor.flatten()]
+    numbers = [float(str(value)) for value in tensor.detach().cpu().numpy().flatten()]
+    return numbers[0] if tensor.ndim == 0 else numbers

@@ -69,7 +69,7 @@ def pick(returned: Any, key: Key) -> torch.Tensor:
     return found
 
 
-def find_ending(anatomy: Anatomy, head: str | None, classes: int) -> Ending:
+def find_ending(anatomy: Anatomy, head: str | None, classes: int | None) -> Ending:
     """Find logits and head.
 
     Parameters
@@ -77,7 +77,8 @@ def find_ending(anatomy: Anatomy, head: str | None, classes: int) -> Ending:
     anatomy : Anatomy
     head : str or None
         Path of the module whose output are the logits, for a network that returns several.
-    classes : int
+    classes : int or None
+        Any number where None.
 
     Raises
     ------
@@ -86,7 +87,9 @@ def find_ending(anatomy: Anatomy, head: str | None, classes: int) -> Ending:
     """
     key, logits = _logits(anatomy, head)
     count = 0 if anatomy.root.given is None else len(anatomy.root.given)
-    if logits.shape != (count, classes):
+    if classes is None and (logits.ndim != 2 or len(logits) != count):
+        raise InputError(f"The logits have shape {tuple(logits.shape)}; expected one row for each of {count} images.")
+    if classes is not None and logits.shape != (count, classes):
         expected = f"({count}, {classes}) for {count} images"
         raise InputError(f"The logits have shape {tuple(logits.shape)}; expected {expected} and {classes} classes.")
     if not logits.is_floating_point() or not torch.isfinite(logits).all():

@@ -1,4 +1,4 @@
-"""From what a person writes as a model to a network: code, a model of the hub or a folder, or the ImageNet network."""
+"""From what a person writes as a model to a network: code, the hub, a folder, a fine-tuned file, or ImageNet's."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from telltale.base.files import file_sha256
 from telltale.models import imagenet
 from telltale.models.code import is_code, make_again, name_code
 from telltale.models.factories import made_by
+from telltale.models.fine_tuned import Learned, is_fine_tuned, read_fine_tuned
 from telltale.models.hub import PREFIX, is_hub_model, read_model
 from telltale.models.preprocess import Preprocess
 from telltale.models.state_files import fill, read_state
 
 ACCEPTED = (
-    "FILE.py:FUNCTION, package.module:function, hf:OWNER/NAME[@REVISION], a folder of save_pretrained, or imagenet"
+    "FILE.py:FUNCTION, package.module:function, hf:OWNER/NAME[@REVISION], a folder of save_pretrained, a .safetensors "
+    "file of 'telltale train --from', or imagenet"
 )
 
 
@@ -46,6 +48,10 @@ class FoundModel:
     preprocess : Preprocess or None
     size : (int, int) or None
         Height and width of its images.
+    head : str or None
+        The module whose output are the logits, of a network that returns several tensors.
+    learned : Learned or None
+        What it was fine-tuned on, where that is known.
     remarks : tuple of str
         Sentences for the person.
     """
@@ -60,6 +66,8 @@ class FoundModel:
     synonyms: tuple[tuple[str, ...], ...] = ()
     preprocess: Preprocess | None = None
     size: tuple[int, int] | None = None
+    head: str | None = None
+    learned: Learned | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -75,7 +83,8 @@ def find_model(
     ----------
     reference : str
         ``FILE.py:FUNCTION`` or ``package.module:function``, a callable that returns a network; ``hf:OWNER/NAME`` with
-        an optional ``@REVISION``, or a folder that `save_pretrained` wrote; ``imagenet``.
+        an optional ``@REVISION``, or a folder that `save_pretrained` wrote; a ``.safetensors`` file of ``telltale train
+        --from``; ``imagenet``.
     weights : Path, optional
         A file to load into a network that code has made.
     arguments : mapping, optional
@@ -91,12 +100,14 @@ def find_model(
     """
     if is_code(reference):
         return _from_code(reference, weights, dict(arguments or {}), code)
-    if reference != imagenet.REFERENCE and not is_hub_model(reference):
+    if reference != imagenet.REFERENCE and not is_fine_tuned(reference) and not is_hub_model(reference):
         raise InputError(f"'{reference}' is no model; use {ACCEPTED}.")
     if arguments:
         raise InputError(f"Only code takes arguments; '{reference}' is none.")
     if weights is not None:
         raise InputError(f"'{reference}' brings its own weights; leave '{weights}' out.")
+    if is_fine_tuned(reference):
+        return _from_file(Path(reference).expanduser().resolve())
     return _imagenet() if reference == imagenet.REFERENCE else _from_hub(reference)
 
 
@@ -122,6 +133,23 @@ def _own_names(network: nn.Module) -> tuple[str, ...] | None:
     names = getattr(network, "class_names", None)
     given = isinstance(names, list | tuple) and len(names) >= 2 and all(isinstance(name, str) for name in names)
     return tuple(names) if given and names is not None else None
+
+
+def _from_file(file: Path) -> FoundModel:
+    found = read_fine_tuned(file)
+    return FoundModel(
+        str(file),
+        found.network,
+        {},
+        weights=file,
+        weights_sha256=file_sha256(file),
+        class_names=found.class_names,
+        preprocess=found.preprocess,
+        size=found.size,
+        head=found.head,
+        learned=found.learned,
+        remarks=(found.learned.sentence(),),
+    )
 
 
 def _from_hub(reference: str) -> FoundModel:

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -162,6 +163,16 @@ def _pace(progress: Progress, epochs: int, images: int, first: int) -> Callable[
     return tell
 
 
+class Resumable(Protocol):
+    """Work in steps whose state can be taken out and put back."""
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything that later steps depend on."""
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]], epochs: int) -> None:
+        """Go from the beginning to where `arrays` were taken, after some epochs."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A file that keeps an unfinished training, bound to its recipe, data and code.
@@ -190,7 +201,7 @@ class Checkpoint:
         """Where it lies."""
         return self.weights.with_name(f".{self.weights.stem}-{self.key}.training")
 
-    def resume(self, run: TrainingRun) -> int:
+    def resume(self, run: Resumable) -> int:
         """Take a new run to where it was left; returns the number of finished epochs, 0 without a sound checkpoint."""
         try:
             arrays, checksum = load_arrays(self.file), load_metadata(self.file).get(CHECKSUM_KEY)
@@ -202,7 +213,7 @@ class Checkpoint:
         run.restore(arrays, epochs)
         return epochs
 
-    def keep(self, run: TrainingRun, epochs: int) -> None:
+    def keep(self, run: Resumable, epochs: int) -> None:
         """Replace what is kept."""
         arrays = run.arrays() | {"epochs": np.array(epochs)}
         write_whole(self.file, arrays, {CHECKSUM_KEY: arrays_sha256(arrays)})

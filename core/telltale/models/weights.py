@@ -16,6 +16,7 @@ from torch import nn
 import telltale.models.early_resnet
 import telltale.models.hub
 import telltale.models.imagenet
+import telltale.models.new_heads
 import telltale.models.resnet  # noqa: F401  # all register their factories
 from telltale.base.errors import DamagedBundleError
 from telltale.base.files import load_arrays, load_metadata, save_arrays
@@ -72,7 +73,7 @@ def load_weights(spec: ClassifierSpec, file: Path) -> Classifier:
             classifier.take_twin(_filled(spec.twin, _part(arrays, TWIN)))
     except RuntimeError as error:
         raise misfit from error
-    return _in_fast_layout(classifier)
+    return in_fast_layout(classifier)
 
 
 def weights_sha256(file: Path) -> str:
@@ -200,7 +201,7 @@ def _wrapped(network: nn.Module, spec: ClassifierSpec, mean: Any, std: Any) -> C
     )
 
 
-def _in_fast_layout(classifier: Classifier) -> Classifier:
+def in_fast_layout(classifier: Classifier) -> Classifier:
     """Lay weights out channels last, a fifth faster on processors, forward and backward, where the network bears it.
 
     Rounding changes in the last bits, so all that is loaded has it. Networks that reshape by `view` refuse it.

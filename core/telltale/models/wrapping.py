@@ -24,7 +24,7 @@ COMMON_CHANNELS = (3, 1, 4)
 def wrap(
     module: nn.Module,
     *,
-    classes: int | Sequence[str],
+    classes: int | Sequence[str] | None,
     size: int | tuple[int, int],
     preprocess: Preprocess | None = None,
     layers: Wanted = None,
@@ -41,8 +41,8 @@ def wrap(
     ----------
     module : nn.Module
         Maps a float32 tensor (n, C, height, width) to logits (n, classes).
-    classes : int or sequence of str
-        Number of classes, at least 2, or their names in the order of the logits.
+    classes : int, sequence of str or None
+        Number of classes, at least 2, or their names in the order of the logits; None for as many as there are logits.
     size : int or (height, width)
         Of the images it takes, after resizing and cropping.
     preprocess : Preprocess, optional
@@ -106,7 +106,7 @@ def wrap(
 
     found = find_layers(Subject(network, anatomy, ending, enlarged), layers)
     linear = None if ending.call is None else ending.call.path
-    shape = (images.shape[1], height, width)
+    shape, count = (images.shape[1], height, width), ending.logits.shape[1]
     given = anatomy.root.given
     written = given is not None and given._version > anatomy.root.given_version
     plan = Plan(shape, count, found, ending.key, linear, ending.problem, head, written, names)
@@ -114,8 +114,10 @@ def wrap(
     return classifier if twin is None else classifier.take_twin(twin)
 
 
-def _names(classes: object) -> tuple[tuple[str, ...] | None, int]:
-    """Return the names of the classes, where they are given, and how many there are."""
+def _names(classes: object) -> tuple[tuple[str, ...] | None, int | None]:
+    """Return the names of the classes, where they are given, and how many there are, if that is said."""
+    if classes is None:
+        return None, None
     if isinstance(classes, int | np.integer) and not isinstance(classes, bool) and classes >= 2:
         return None, int(classes)
     if isinstance(classes, list | tuple) and len(classes) >= 2 and all(isinstance(name, str) for name in classes):

@@ -153,7 +153,7 @@ def look_at(
     return replace(found, warnings=find_warnings(found, answers, pictures.validated))
 
 
-def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = None) -> Classifier:
+def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = None, named: bool = True) -> Classifier:
     """Wrap a network as a person, or else the model itself, says.
 
     Parameters
@@ -162,6 +162,8 @@ def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = No
     stated : Stated
     pictures : Pictures, optional
         Whose size is taken where nothing says another and all have the same.
+    named : bool
+        Whether the outputs must have names.
 
     Raises
     ------
@@ -169,7 +171,7 @@ def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = No
         If the size or the names of the classes are not known, or the network cannot be wrapped.
     """
     names = stated.class_names or model.class_names
-    if names is None:
+    if names is None and named:
         raise InputError(
             f"'{model.reference}' does not say what its outputs are called: give the names, in the order of the "
             "outputs, by --classes."
@@ -181,14 +183,13 @@ def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = No
         raise InputError(f"{why}: say by --size which size the network takes.")
     if preprocess.resize is None and preprocess.crop is None:
         preprocess = replace(preprocess, resize=size)
-    classes = list(names)
     return wrap(
         model.network,
-        classes=classes,
+        classes=None if names is None else list(names),
         size=size,
         preprocess=preprocess,
         layers=stated.layers,
-        head=stated.head,
+        head=stated.head or model.head,
         channels=stated.channels,
     )
 

@@ -15,8 +15,9 @@ from telltale.building.inspecting.inspect import Stated, wrap_model
 from telltale.building.inspecting.inspection import Inspection
 from telltale.models.classifier import Classifier
 from telltale.models.code import is_code
+from telltale.models.fine_tuned import is_fine_tuned
 from telltale.models.preprocess import Interpolation, Preprocess, Side
-from telltale.models.references import FoundModel, find_model
+from telltale.models.references import ACCEPTED, FoundModel, find_model
 
 SUFFIX = ".toml"
 
@@ -57,10 +58,9 @@ class ModelSettings:
         InputError
             If it cannot be had, or its weights are other ones.
         """
-        if self.weights is not None and self.weights.is_file() and file_sha256(self.weights) != self.weights_sha256:
-            raise InputError(
-                f"The weights in '{self.weights}' are not those that were inspected: run telltale inspect again."
-            )
+        file = Path(self.reference) if is_fine_tuned(self.reference) else self.weights
+        if file is not None and file.is_file() and file_sha256(file) != self.weights_sha256:
+            raise InputError(f"The weights in '{file}' are not those that were inspected: run telltale inspect again.")
         return find_model(self.reference, self.weights, self.arguments, self.code)
 
     def classifier(self) -> Classifier:
@@ -84,14 +84,15 @@ def _head(found: Inspection) -> Iterator[str]:
 def _model(found: Inspection) -> Iterator[str]:
     model = found.model
     yield "\n[model]"
-    yield "# FILE.py:FUNCTION, package.module:function, hf:OWNER/NAME, a folder of save_pretrained, or imagenet."
+    yield f"# {ACCEPTED}."
     yield f"reference = {_value(model.reference)}"
     if model.code is not None:
         yield "# What the function is called with, and the SHA-256 of its file: changed code does not run unasked."
         yield f"arguments = {_value(model.arguments)}"
         yield f"code_sha256 = {_value(model.code)}"
     if model.weights is not None:
-        yield f"weights = {_value(str(model.weights))}"
+        if not is_fine_tuned(model.reference):
+            yield f"weights = {_value(str(model.weights))}"
         yield f"weights_sha256 = {_value(model.weights_sha256)}"
 
 
@@ -329,7 +330,9 @@ def _parsed(file: Path) -> dict[str, dict[str, Any]]:
     model = raw.get("model", {})
     if "reference" not in model:
         raise InputError(f"'{file}' lacks 'reference' in [model].")
-    for name, needed in (("code_sha256", is_code(model["reference"])), ("weights_sha256", "weights" in model)):
+    reference = model["reference"]
+    with_weights = "weights" in model or is_fine_tuned(reference)
+    for name, needed in (("code_sha256", is_code(reference)), ("weights_sha256", with_weights)):
         if needed and name not in model:
             raise InputError(f"'{file}' lacks '{name}' in [model]; telltale inspect writes it.")
     return raw

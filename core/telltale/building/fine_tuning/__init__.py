@@ -1,0 +1,1 @@
+"""Fine-tuning: a known network learns the classes of somebody's own folder."""
