@@ -62,8 +62,8 @@ def show_numbers(bundle: Bundle) -> None:
     images = (
         f"no images; it tells {len(bundle.class_names):,} classes apart in {size}."
         if bundle.alone
-        else f"{manifest.data.n:,} images of {len(bundle.class_names):,} classes from `{manifest.data.source}`, {size}, "
-        f"split into {said}. Seed {manifest.seed}."
+        else f"{manifest.data.n:,} images of {len(bundle.class_names):,} classes from `{manifest.data.source}`, "
+        f"{size}, split into {said}. Seed {manifest.seed}."
     )
     st.markdown(f"**{manifest.title}**: {images} {len(bundle.layers)} layers are read.")
     for lack in catalogue.summary(bundle.name).lacks:

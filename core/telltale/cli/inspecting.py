@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from telltale.base.errors import InputError
 from telltale.cli.model_options import (
     MODEL_HELP,
     ArgumentsOption,
