@@ -115,7 +115,7 @@ def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
     sentences = [] if bundle.data_problem is None else [bundle.data_problem]
     if bundle.unfinished:
         sentences.append(_unfinished(bundle))
-    if not bundle.trained_on:
+    if not bundle.trained_on and bundle.training_problem is not None:  # earlier builds had it without the question
         sentences.append(_not_trained_on(bundle))
     if bundle.notes.get(HELD_OUT_LEARNED):
         sentences.append(LEARNED_FROM_ALL)
