@@ -20,12 +20,12 @@ from telltale.kinds.neighbours import NeighboursView
 from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores import metrics
 from telltale.scores.table import select_scores
-from telltale_app import case as cases
 from telltale_app import engine_client
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.lessons import facts, fooling, looking, neighbours, threshold
 from telltale_app.lessons.lesson import Lesson, Step
 from telltale_app.lessons.registry import LESSONS
+from telltale_app.link_images import true_label
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_MEASURED = (r"\{\w+\}", r"× [01]\b", "a 3 from an 8", r"0\.5", "of 1;", r"part \d")  # may stand in a text
@@ -210,7 +210,7 @@ def analysed(step: Step) -> CaseAnalysis:
     case = step.case(loaded.bundle)
     image = images_of([int(case.image.removeprefix("test-"))])[0]
     natural = analyse_image(loaded, image, case.alpha)
-    label = cases.true_label(case.image, loaded.bundle)
+    label = true_label(case.image, loaded.bundle)
     if case.attack is None:
         return CaseAnalysis(case, loaded.bundle, image, label, natural, None, None)
     attack = attack_image(loaded, image, case.attack, dict(case.parameters), case.seed, case.target)

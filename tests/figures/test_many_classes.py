@@ -62,6 +62,13 @@ def test_only_classes_with_votes_are_bars() -> None:
     assert list(figure.data[0].y) == [0.25, 0.75, 0.0] and list(figure.data[1].y) == [0.0, 0.5, 0.5]
 
 
+def test_small_shares_are_written_with_a_decimal() -> None:
+    spread = np.full(CLASSES, 0.001)
+    for votes_of, number in ((spread, ".1%"), (np.eye(CLASSES)[3], ".0%")):
+        figure = votes([("natural", analysed(3, neighbours=SimpleNamespace(votes=votes_of)))], NAMES)
+        assert figure.layout.yaxis.tickformat == number
+
+
 def test_few_classes_keep_a_bar_each() -> None:
     natural: Analysis = analyse(np.zeros((1, 8, 8), np.float32), 0.05, {"a": 0.1, "b": 0.2})
     figure = votes([("natural", natural)], [str(c) for c in range(10)])

@@ -8,7 +8,15 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from telltale.figures.results.responses import Under, entropy_maps, entropy_reference, mean_entropy, response_maps
+from telltale.figures.results.responses import (
+    SPIKES,
+    Under,
+    beyond_scale,
+    entropy_maps,
+    entropy_reference,
+    mean_entropy,
+    response_maps,
+)
 from telltale.kinds.response import ResponseView
 from telltale.scores import metrics
 from telltale_app import engine_client, layout, words
@@ -66,11 +74,13 @@ def show_maps(case: CaseAnalysis, found: list[ResponseView], locked: bool, opaci
         In [0, 1]; below 1 the maps lie over the pictures.
     """
     pictures = {name: analysis.image for name, analysis in case.views()}
+    large = beyond_scale(found[0])
     under = None if opacity == 1.0 else Under(pictures, opacity)
     st.header("Feature response", anchor="feature-response")
     _row(response_maps(_named(found), locked, under), "", "response")
+    spikes = f" The strongest {words.percent(SPIKES)} of the pixels have the colours of its ends." if large else ""
     scale = "One scale for all maps of the row." if locked else "Each map has its own scale: compare shapes only."
-    st.caption(f"Blue is a negative response, red a positive one, white none. {scale}{_over_words(under)}")
+    st.caption(f"Blue is a negative response, red a positive one, white none. {scale}{spikes}{_over_words(under)}")
     st.header("Local entropy", anchor="local-entropy")
     _row(entropy_maps(_named(found), under), "bits", "entropy")
     st.caption("Bits of grey-level entropy in each patch: bright is busy. The difference is signed, to the same end.")

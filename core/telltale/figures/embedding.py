@@ -74,7 +74,7 @@ def training_map(
 
 def _add_alike(figure: go.Figure, points: Points, classes: list[str], ids: Ids, opacity: float) -> None:
     """Add points of many classes, told apart by what they say when one points at them."""
-    look = {"color": palette.NEUTRAL, "symbol": "circle"}
+    look = {"color": palette.OF_ANY_CLASS, "symbol": "circle"}
     figure.add_scatter(
         name="training images",
         legendgroup="training images",

@@ -28,6 +28,7 @@ CLASS_COLOURS = (
     "#717581",
     "#5EC4CC",
 )
+OF_ANY_CLASS = CLASS_COLOURS[7]  # points of more classes than colours can tell apart
 CLASS_SYMBOLS = (
     "circle",
     "square",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Ids = npt.NDArray[np.int64]
 MAPS = ("umap", "pca")
+FEW_VOTES = 0.05  # a largest share below it takes a decimal to be told from the next
 LOOKS = {
     "nearest": ("nearest", palette.NEUTRAL, "circle"),
     "helpful": ("most helpful", palette.HELPFUL, "triangle-up"),
@@ -83,4 +84,6 @@ def votes(shown: Shown, class_names: Sequence[str]) -> go.Figure:
     many = len(class_names) > MOST_CLASSES
     classes = drawn_classes([np.where(values > 0.0, values, np.nan) if many else values for _, values in found])
     groups = [(name, values[classes].tolist(), palette.IMAGE_COLOURS[name]) for name, values in found]
-    return class_bars([class_names[c] for c in classes], groups, "share of votes")
+    largest = max(float(values.max()) for _, values in found)
+    number = ".0%" if largest >= FEW_VOTES else ".1%"
+    return class_bars([class_names[c] for c in classes], groups, "share of votes", number)

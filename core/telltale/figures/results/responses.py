@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DIFFERENCE = "difference"
+MANY_PIXELS, SPIKES = 10_000, 0.005  # of a map that large, so great a share of the pixels may lie beyond its scale
 Map = npt.NDArray[np.float32]
 Found = Sequence[tuple[str, ResponseView]]
 
@@ -50,15 +51,29 @@ def response_maps(found: Found, locked: bool = True, under: Under | None = None)
     found : sequence of (image name, ResponseView)
     locked : bool
         Whether all maps share one colour scale. An attacked response can be a hundred times stronger: unlocked, each
-        fills the scale by itself.
+        fills the scale by itself. A few pixels of a large map are so much stronger than all others that nothing else
+        would be seen beside them: the strongest 0.5 % have the colour of the scale's end.
     under : Under, optional
         Pictures to lay the maps over.
     """
     maps = _with_difference({name: view.response for name, view in found})
-    together = curves.largest_magnitude(*maps.values())
-    ends = {name: together if locked else curves.largest_magnitude(values) for name, values in maps.items()}
+    together = _end(*maps.values())
+    ends = {name: together if locked else _end(values) for name, values in maps.items()}
     figures = {name: heatmap(values, -ends[name], ends[name], True, "") for name, values in maps.items()}
     return _laid_over(figures, under)
+
+
+def beyond_scale(view: ResponseView) -> bool:
+    """Return whether the strongest pixels of a response lie beyond the scale of its map."""
+    return view.response.size > MANY_PIXELS
+
+
+def _end(*maps: Map) -> float:
+    """Return the end of a signed scale for maps of one size: the largest magnitude, or nearly."""
+    largest = curves.largest_magnitude(*maps)
+    if maps[0].size <= MANY_PIXELS:
+        return largest
+    return max(float(np.quantile(np.abs(values), 1.0 - SPIKES)) for values in maps) or largest
 
 
 def entropy_maps(found: Found, under: Under | None = None) -> dict[str, go.Figure]:
