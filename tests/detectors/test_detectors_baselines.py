@@ -83,7 +83,9 @@ def test_comparing_numbers_of_neighbours_searches_every_layer_once(monkeypatch) 
     assert len(evidence) > FEW_IMAGES
     searched = []
     search = NeighbourIndex.search
-    monkeypatch.setattr(NeighbourIndex, "search", lambda *args: searched.append(args[2]) or search(*args))
+    monkeypatch.setattr(
+        NeighbourIndex, "search", lambda *args, **named: searched.append(args[2]) or search(*args, **named)
+    )
     candidates = DknnDetector.candidates(evidence)
     assert [settings["k"] for settings in candidates] == [60, 50, 25, 10]  # at most half of the 120 training images
     for settings in candidates:
@@ -382,6 +384,16 @@ def test_kernel_density_stays_finite_far_away_and_is_exact_on_a_single_point() -
     queries = np.array([[0.0, 0.0, 0.0], [1e6, 0.0, 0.0]], dtype=np.float32)
     peak = -1.5 * np.log(2.0 * np.pi * 1e-4)
     np.testing.assert_allclose(log_kernel_density(points, queries, 0.01), [peak, peak - 0.5 * 1e16], rtol=1e-12)
+
+
+def test_the_kernel_density_of_a_few_images_is_that_of_many() -> None:
+    draws = np.random.default_rng(0)
+    points, queries = draws.normal(size=(700, 20)).astype(np.float32), draws.normal(size=(9, 20)).astype(np.float32)
+    together = log_kernel_density(points, queries, 0.7)
+    alone = [log_kernel_density(points, query[None], 0.7)[0] for query in queries]
+    oracle = KernelDensity(bandwidth=0.7, rtol=1e-12).fit(doubles(points)).score_samples(doubles(queries))
+    np.testing.assert_allclose(together, oracle, rtol=1e-9)
+    np.testing.assert_allclose(alone, oracle, rtol=1e-9)
 
 
 def test_the_bandwidths_unit_follows_the_scale_of_a_network() -> None:

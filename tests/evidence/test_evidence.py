@@ -135,6 +135,32 @@ def test_influential_images_are_those_of_the_influence_and_lie_where_sorting_say
             np.testing.assert_allclose(lengths[4, layer], distances[rows[4]], rtol=1e-5)
 
 
+def test_one_product_per_layer_tells_few_images_their_neighbours_and_ranks(monkeypatch) -> None:
+    training, images = reference(), natural_trace(3, 1)[0]
+    training.prepare()
+    for layer in LAYERS:
+        assert training.index(layer).distances is training.distances(layer)
+    products: list[int] = []
+    block = distances_module.SquaredDistances._block
+    monkeypatch.setattr(
+        distances_module.SquaredDistances,
+        "_block",
+        lambda self, start, queries: products.append(id(self)) or block(self, start, queries),
+    )
+    evidence = Evidence(training, images, np.ones(3))
+    found = [evidence.neighbours(layer, "none", k) for layer in LAYERS for k in (3, 9)]
+    influential = evidence.influential
+    assert sorted(products) == sorted(id(training.distances(layer)) for layer in LAYERS)
+    monkeypatch.setattr(evidence_module, "ESTIMATED", 0)
+    apart = Evidence(training, images, np.ones(3))
+    for one, other in zip(found, [apart.neighbours(a, "none", k) for a in LAYERS for k in (3, 9)], strict=True):
+        np.testing.assert_array_equal(one.rows, other.rows)
+        np.testing.assert_array_equal(one.distances, other.distances)
+    for name, values in vars(influential).items():
+        np.testing.assert_array_equal(values, getattr(apart.influential, name))
+    assert len(products) > 2 * len(LAYERS)
+
+
 def test_memory_does_not_grow_with_images_times_training_images(monkeypatch) -> None:
     monkeypatch.setattr(evidence_module, "MAX_INFLUENTIAL", 5)
     monkeypatch.setattr(distances_module, "BLOCK_VALUES", 30_000)

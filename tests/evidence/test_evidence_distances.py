@@ -20,6 +20,13 @@ def truth(queries: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.square(spans).sum(2)
 
 
+def by_point(distances: SquaredDistances, queries: np.ndarray) -> np.ndarray:
+    blocks = list(distances.blocks(queries))
+    return np.stack(
+        [np.broadcast_to(b.margins_by_point(i), b.estimates.shape[1]) for b in blocks for i in range(len(b.margins))]
+    )
+
+
 def estimated(distances: SquaredDistances, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     blocks = list(distances.blocks(queries))
     return np.concatenate([b.estimates for b in blocks]), np.concatenate([b.margins for b in blocks])
@@ -37,9 +44,11 @@ def test_no_estimate_is_farther_off_than_its_margin(precision, seed, width, scal
     draws = np.random.default_rng(seed)
     points = ((draws.normal(size=(50, width)) + shift) * scale).astype(np.float32)
     queries = np.vstack([((draws.normal(size=(6, width)) * 3 + shift) * scale).astype(np.float32), points[:2]])
-    estimates, margins = estimated(SquaredDistances(points, precision), queries)
+    distances = SquaredDistances(points, precision)
+    estimates, margins = estimated(distances, queries)
     expected = truth(queries, points)
     assert (np.abs(estimates - expected) <= margins[:, None]).all()
+    assert (np.abs(estimates - expected) <= by_point(distances, queries)).all()
     # The bound is of use: far below the distances themselves, however far from the origin they are measured.
     if shift <= 1e3 and scale > 1e-30:
         assert (margins < 1e-3 * width * scale**2 * 100).all()
@@ -53,6 +62,18 @@ def test_a_margin_shrinks_with_precision_and_grows_with_width(precision) -> None
     errors = np.abs(estimates - truth(points[:20], points)).max(1)
     assert (errors > 1e-4 * margins).all()  # not idly wide either
     assert (margins < (1e-2 if precision is np.float32 else 1e-11)).all()
+
+
+@pytest.mark.parametrize("kind", [lambda points: SquaredDistances(points, np.float32), MappedDistances])
+def test_a_points_own_margin_is_that_of_its_own_size(kind) -> None:
+    draws = np.random.default_rng(0)
+    points = (draws.normal(size=(400, 64)) * np.logspace(-2, 1, 400)[:, None]).astype(np.float32)
+    distances, queries = kind(points), draws.normal(size=(20, 64)).astype(np.float32)
+    estimates, margins = estimated(distances, queries)
+    own = by_point(distances, queries)
+    assert (own <= margins[:, None] * (1.0 + 1e-6)).all() and own.max() > 0.5 * margins.max()
+    assert np.median(own) < 0.1 * margins.min()
+    assert (np.abs(estimates - truth(queries, points)) > 1e-3 * own).mean() > 0.5  # not idly wide either
 
 
 def test_squares_that_overflow_say_so_by_their_margin() -> None:
@@ -80,6 +101,7 @@ def test_no_estimate_from_a_mapped_file_is_farther_off_than_its_margin(seed, wid
     distances = MappedDistances(points)
     estimates, margins = estimated(distances, queries)
     assert (np.abs(estimates - truth(queries, points)) <= margins[:, None]).all()
+    assert (np.abs(estimates - truth(queries, points)) <= by_point(distances, queries)).all()
     measured = np.stack([distances.exact(query, np.arange(50)) for query in queries])
     assert (np.abs(estimates - measured) <= margins[:, None]).all()
 

@@ -278,3 +278,31 @@ def test_the_top_of_one_query_has_the_bits_it_has_in_a_batch(monkeypatch) -> Non
 def one_by_one(influence, queries, predictions) -> MostInfluential:
     parts = [influence.top(queries[i : i + 1], predictions[i : i + 1], 20) for i in range(len(queries))]
     return MostInfluential(**{name: np.concatenate([vars(p)[name] for p in parts]) for name in vars(parts[0])})
+
+
+def unequal_problem() -> tuple[HeadInfluence, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Images that matter by amounts from all but nothing to very much, and three queries."""
+    hidden, labels = small_problem(600, width=16)
+    hidden = hidden * np.logspace(-4, 1, len(hidden), dtype=np.float32)[:, None]
+    queries, predictions = small_problem(3, width=16)
+    return HeadInfluence(fit_head(hidden, labels, 4, DAMPING), hidden, labels), hidden, labels, queries, predictions
+
+
+def test_no_estimate_is_farther_off_than_the_margin_of_its_image() -> None:
+    influence, hidden, labels, queries, predictions = unequal_problem()
+    solved = influence._solve(queries, predictions)
+    directions = solved / np.linalg.norm(solved, axis=(1, 2), keepdims=True)
+    features, residuals = with_bias(hidden), influence.head.probabilities(hidden) - np.eye(4)[labels]
+    exact = np.einsum("nc,bcd,nd->bn", residuals, directions, features)
+    off = np.abs(influence._estimates(directions) - exact)
+    assert (off <= influence._margins).all()
+    assert influence._margins.max() > 100 * influence._margins.min()  # what matters little leaves little in doubt
+    assert (influence._margins > off.max()).any() and (influence._margins < off.max()).any()
+
+
+def test_the_top_of_images_that_matter_very_differently_is_that_of_sorting() -> None:
+    influence, hidden, labels, queries, predictions = unequal_problem()
+    found = influence.top(queries, predictions, 300)
+    helpful, harmful = by_sorting(explicit_values(influence.head, hidden, labels, queries, predictions), 300)
+    np.testing.assert_array_equal(found.helpful, helpful)
+    np.testing.assert_array_equal(found.harmful, harmful)

@@ -131,3 +131,26 @@ def test_one_query_is_ranked_as_in_a_batch() -> None:
     alone = [ranks_and_distances(queries[i : i + 1], distances, rows[i : i + 1]) for i in range(20)]
     np.testing.assert_array_equal(together[0], [a[0][0] for a in alone])
     np.testing.assert_allclose(together[1], [a[1][0] for a in alone], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_points_of_very_different_sizes_are_ranked_as_by_sorting(kind) -> None:
+    draws = np.random.default_rng(0)
+    points = (draws.normal(size=(700, 30)) * np.logspace(-3, 2, 700)[:, None]).astype(np.float32)
+    points[100:200] = np.nextafter(points[:100], np.float32(np.inf))
+    queries = np.vstack([points[50:53], draws.normal(size=(3, 30))]).astype(np.float32)
+    check(queries, points, draws.integers(0, 700, (6, 300)), kind)
+
+
+def test_estimates_that_are_known_already_give_the_same_ranks_and_stay_as_they_are() -> None:
+    draws = np.random.default_rng(0)
+    points, queries = draws.normal(size=(400, 12)).astype(np.float32), draws.normal(size=(7, 12)).astype(np.float32)
+    distances, rows = in_float32(points), draws.integers(0, 400, (7, 50))
+    blocks = list(distances.blocks(queries))
+    before = [block.estimates.copy() for block in blocks]
+    for _ in range(2):
+        found = ranks_and_distances(queries, distances, rows, blocks)
+        for part, expected in zip(found, ranks_and_distances(queries, distances, rows), strict=True):
+            np.testing.assert_array_equal(part, expected)
+    for block, estimates in zip(blocks, before, strict=True):
+        np.testing.assert_array_equal(block.estimates, estimates)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import log_ndtr, ndtri
 
 from telltale.base.errors import InputError
 from telltale.detectors.base import Arrays, Labels
@@ -44,9 +45,12 @@ def normal_score(natural: Floats, values: Floats) -> Floats:
         + 1/2) / (m + 1). Beyond all natural scores, where p-values are equal, the logarithm of how many standard
         deviations farther is added, so that order is kept.
     """
+    return _normal_score(natural, float(natural.std()) or 1.0, values)
+
+
+def _normal_score(natural: Floats, spread: float, values: Floats) -> Floats:
     below, up_to = np.searchsorted(natural, values, "left"), np.searchsorted(natural, values, "right")
-    deviates = norm.isf((len(natural) - 0.5 * (below + up_to) + 0.5) / (len(natural) + 1))
-    spread = float(natural.std()) or 1.0
+    deviates = -ndtri((len(natural) - 0.5 * (below + up_to) + 0.5) / (len(natural) + 1))
     beyond = np.maximum(values - natural[-1], 0.0) - np.maximum(natural[0] - values, 0.0)
     return np.asarray(deviates + np.sign(beyond) * np.log1p(np.abs(beyond) / spread))
 
@@ -193,7 +197,7 @@ class Fusion:
 
     def surprises(self, scores: Scores) -> Floats:
         """Return -log p of every member in nats, shape (n, members)."""
-        return np.asarray(-norm.logsf(self._deviates(scores)))
+        return _surprises(self._deviates(scores))
 
     def tails(self, margins: Floats) -> Floats:
         """Return -log p of margins as small, and as large, in nats, shape (n, 2)."""
@@ -202,15 +206,21 @@ class Fusion:
 
     def shapes(self, scores: Scores, margins: Floats | None = None) -> Floats:
         """Return deviates, their squares and, where margins are read, the margin's, shape (n, 2 members [+ 1])."""
-        deviates = self._deviates(scores)
+        return self._shapes(self._deviates(scores), margins)
+
+    def _shapes(self, deviates: Floats, margins: Floats | None) -> Floats:
         found = [deviates, np.square(deviates) - 1.0]
         if self.margins is not None and margins is not None:
             found.append(-normal_score(self.margins, margins)[:, None])
         return np.hstack(found)
 
     def _deviates(self, scores: Scores) -> Floats:
-        pairs = zip(self.members, self.natural, strict=True)
-        return np.stack([normal_score(natural, scores[name]) for name, natural in pairs], axis=1)
+        members = zip(self.members, self.natural, self._spreads, strict=True)
+        return np.stack([_normal_score(natural, spread, scores[name]) for name, natural, spread in members], axis=1)
+
+    @cached_property
+    def _spreads(self) -> tuple[float, ...]:
+        return tuple(float(natural.std()) or 1.0 for natural in self.natural)
 
     def combine(self, scores: Scores, margins: Floats | None = None) -> FusedScores:
         """Combine the scores of n images by all members, and their logit margins where these are read.
@@ -226,7 +236,8 @@ class Fusion:
             raise InputError(f"The fused verdict also needs the scores of {', '.join(missing)}.")
         # einsum adds every image's terms in the same order, however many images there are.
         weights = self.weights[ATTACK][:-1]
-        surprises = self.surprises(scores)
+        deviates = self._deviates(scores)
+        surprises = _surprises(deviates)
         weighted = surprises * weights
         attack = np.einsum("nf->n", weighted) + self.weights[ATTACK][-1]
         contributions = weighted - weights * NATURAL_SURPRISE
@@ -237,7 +248,7 @@ class Fusion:
             contributions = (1.0 - share) * contributions + share * self._by_member(added)
         error = None
         if ERROR in self.weights:
-            shapes = self.shapes(scores, margins)
+            shapes = self._shapes(deviates, margins)
             error = np.einsum("nf,f->n", shapes, self.weights[ERROR][:-1]) + self.weights[ERROR][-1]
         return FusedScores(attack, error, contributions)
 
@@ -269,3 +280,7 @@ class Fusion:
             grown = Grown(read, float(arrays["share"][0]), arrays["usual"])
         natural = tuple(arrays[f"natural.{name}"] for name in members)
         return cls(tuple(members), natural, weights, arrays.get(MARGIN), grown)
+
+
+def _surprises(deviates: Floats) -> Floats:
+    return np.asarray(-log_ndtr(-deviates))

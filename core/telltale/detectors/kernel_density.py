@@ -58,7 +58,7 @@ class KernelDensityDetector(Detector):
     def _score(self, evidence: Evidence) -> npt.NDArray[np.float64]:
         reference, bandwidth = evidence.reference, self.settings.bandwidth * self.radius_
         scores = np.empty(len(evidence))
-        present = np.unique(reference.labels)
+        present = np.flatnonzero(np.bincount(reference.labels, minlength=reference.classes))
         for c in np.unique(evidence.predictions):
             rows = evidence.predictions == c
             # A class without images has no density: what is taken for it is as odd as it is to any class.

@@ -6,7 +6,7 @@ whose centres are nearest. How many is chosen when the index is trained, so that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from telltale.base.errors import DamagedBundleError
+from telltale.evidence.distances import Block
 from telltale.evidence.neighbours import NeighbourIndex, Neighbours, Processing, fit_pca
 
 Floats = npt.NDArray[np.float32]
@@ -172,11 +173,14 @@ class ApproximateIndex(NeighbourIndex):
         """Write the FAISS index."""
         faiss.write_index(self._index, str(path))
 
-    def search(self, activations: Floats, k: int, exclude_rows: Rows | None = None) -> Neighbours:
+    def search(
+        self, activations: Floats, k: int, exclude_rows: Rows | None = None, blocks: Iterable[Block] | None = None
+    ) -> Neighbours:
         """Find about the k nearest reference rows of every query; see `NeighbourIndex.search`.
 
         Distances are exact and in order. What the proposals miss is what `recall` leaves of 1.
         """
+        del blocks  # nothing is estimated for all rows
         spare = 0 if exclude_rows is None else 1
         self._check(activations, k, spare)
         queries = self.process(activations)

@@ -40,17 +40,27 @@ def searched_approximately(references: int) -> bool:
     return references >= APPROXIMATE_FROM
 
 
-def make_index(activations: Floats, processing: Processing) -> NeighbourIndex:
-    """Return an exact index, or an approximate one with its recall measured."""
+def make_index(
+    activations: Floats, processing: Processing, distances: SquaredDistances | None = None
+) -> NeighbourIndex:
+    """Return an exact index, or an approximate one with its recall measured.
+
+    Parameters
+    ----------
+    activations : array of float32, shape (N, d)
+    processing : {"none", "l2", "pca_whiten"}
+    distances : SquaredDistances, optional
+        To the activations as they are: an exact index of these takes them instead of making its own.
+    """
     if not searched_approximately(len(activations)):
-        return NeighbourIndex(activations, processing)
+        return NeighbourIndex(activations, processing, distances if processing == "none" else None)
     return ApproximateIndex.train(activations, processing)
 
 
 def make_distances(activations: Floats) -> SquaredDistances:
     """Return exact distances, by one product in memory or by a pass over a mapped file."""
     if not searched_approximately(len(activations)):
-        return SquaredDistances(activations, np.float64)
+        return SquaredDistances(activations, np.float32)
     return MappedDistances(activations)
 
 

@@ -7,7 +7,7 @@ that its margin leaves no doubt about, and measures the few rows that are left w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 BLOCK_VALUES = 1 << 22  # estimates held at once
+ROWS_AT_ONCE = 256  # float64 copies of so many points stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -26,24 +27,42 @@ class Block:
     start : int
         Number of the first query.
     estimates : array of shape (b, N)
-        May be overwritten.
     margins : array of float64, shape (b,)
         No estimate of that query is farther from the true squared distance, nor from what `SquaredDistances.exact`
         makes of it; not finite where a square overflows.
+    margins_by_point : callable
+        Takes the number of a query in this block and returns the same for every point by itself, (N,), in the
+        estimates' precision: much less for most, as rounding grows with a point's own norm.
     """
 
     start: int
     estimates: Floats
     margins: npt.NDArray[np.float64]
+    margins_by_point: Callable[[int], Floats]
 
 
 def rounding(width: int, precision: type[np.floating]) -> tuple[float, float]:
     """Bound the rounding of an estimate from `width` coordinates: relative to |p|^2 + |q|^2, and absolute."""
     limits, double = np.finfo(precision), np.finfo(np.float64)
     # With u = eps / 2: 2 (d + 2) u from the product's sums, 4 u from rounding the centred coordinates, u from the
-    # squared norms and 2 u from comparing with a rounded bound; the exact sum's (d + 2) u of up to twice as much.
+    # squared norms, 2 u from comparing with a rounded bound and 2 u from rounding what is compared; the exact sum's
+    # (d + 2) u of up to twice as much.
     relative = (width + 8) * float(limits.eps) + (width + 2) * float(double.eps)
     return relative, 4.0 * (width + 2) * float(limits.tiny)  # underflow
+
+
+def squared_differences(
+    points: npt.NDArray[np.float32], query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Squared distances of a query (d,) to some rows (m,) of points, from float64 differences; the same bits always."""
+    found = np.empty(len(rows))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        differences = points[rows[part]].astype(np.float64)
+        differences -= query
+        # einsum adds every row in the same order, however many rows there are, unlike a BLAS product.
+        np.einsum("nd,nd->n", differences, differences, out=found[part])
+    return found
 
 
 class SquaredDistances:
@@ -77,10 +96,7 @@ class SquaredDistances:
 
     def exact(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Squared distances of one query (d,) to some rows (m,), from float64 differences; the same bits always."""
-        # einsum adds every row in the same order, however many rows there are, unlike a BLAS product.
-        differences = self.points[rows].astype(np.float64)
-        differences -= query
-        return np.asarray(np.einsum("nd,nd->n", differences, differences))
+        return squared_differences(self.points, query, rows)
 
     def _block(self, start: int, queries: npt.NDArray[np.float32]) -> Block:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -90,7 +106,12 @@ class SquaredDistances:
             columns[-1] = columns[-2]
             columns[-2] = 1.0
             estimates = columns.T @ self._columns
-            return Block(start, estimates, self._relative * (self._largest + squares) + self._absolute)
+            margins = self._relative * (self._largest + squares) + self._absolute
+            return Block(start, estimates, margins, lambda query: self._margins_by_point(float(squares[query])))
+
+    def _margins_by_point(self, square: float) -> Floats:
+        with np.errstate(over="ignore"):
+            return np.asarray(self._relative * self._columns[-2] + (self._relative * square + self._absolute))
 
     def _expand(self, rows: npt.NDArray[np.float32], precision: type[np.floating]) -> Floats:
         """Return a column per row (n, d): centred, then its squared norm, then a place that is left open."""

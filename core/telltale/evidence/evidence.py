@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.base.errors import InputError
+from telltale.evidence.distances import Block
 from telltale.evidence.mahalanobis import TiedGaussians
 from telltale.evidence.neighbours import Neighbours, Processing, Weighting, class_votes
 from telltale.evidence.ranks import ranks_and_distances
@@ -22,6 +23,7 @@ from telltale.models.trace import Index, Trace
 MAX_INFLUENTIAL = 500
 # Of more images than this only the neighbours asked for last are kept: a thousand of each fill gigabytes.
 FEW_IMAGES = 64
+ESTIMATED = 8  # images of which estimated distances to all training images are kept, for whoever needs them next
 Stepped: TypeAlias = Callable[[TiedGaussians, float], npt.NDArray[np.float64]]
 
 
@@ -91,6 +93,7 @@ class Evidence:
         self._stepped = stepped
         self._whole: tuple[Evidence, Index] | None = None
         self._trajectories: dict[tuple[PivotKind, DistanceKind], npt.NDArray[np.float32]] = {}
+        self._blocks: dict[str, list[Block]] = {}
         self._neighbours: dict[tuple[str, Processing], Neighbours] = {}
         self._votes: dict[tuple[str, Processing, Weighting, int], npt.NDArray[np.float64]] = {}
         self._mahalanobis: dict[tuple[TiedGaussians, float], npt.NDArray[np.float64]] = {}
@@ -130,7 +133,10 @@ class Evidence:
             if len(self) > FEW_IMAGES:
                 self._neighbours.clear()
             activations = self.trace.activations[self.reference.layers.index(layer)]
-            known = self._neighbours[key] = self.reference.index(layer, processing).search(activations, k)
+            index = self.reference.index(layer, processing)
+            shared = processing == "none" and index.distances is not None
+            blocks = self._estimated(layer) if shared else None
+            known = self._neighbours[key] = index.search(activations, k, blocks=blocks)
         return known.first(k)
 
     def votes(self, layer: str, processing: Processing, weighting: Weighting, k: int) -> npt.NDArray[np.float64]:
@@ -180,7 +186,9 @@ class Evidence:
         distances = np.empty_like(ranks)
         for i, layer in enumerate(self.reference.layers):
             to_all = self.reference.distances(layer)
-            ranks[:, i], distances[:, i] = ranks_and_distances(self.trace.activations[i], to_all, rows)
+            ranks[:, i], distances[:, i] = ranks_and_distances(
+                self.trace.activations[i], to_all, rows, self._estimated(layer)
+            )
         return Influential(
             found.helpful,
             found.harmful,
@@ -204,6 +212,15 @@ class Evidence:
         part = Evidence(self.reference, self.trace.take(index), lambda: self.readings.take(index))
         part._whole = (self, index)
         return part
+
+    def _estimated(self, layer: str) -> list[Block] | None:
+        """Return the estimated distances to all training images on one layer; None where there are too many to keep."""
+        if len(self) > ESTIMATED:
+            return None
+        if layer not in self._blocks:
+            activations = self.trace.activations[self.reference.layers.index(layer)]
+            self._blocks[layer] = list(self.reference.distances(layer).blocks(activations))
+        return self._blocks[layer]
 
     def _stepped_scores(self, gaussians: TiedGaussians, step: float) -> npt.NDArray[np.float64]:
         if self._stepped is None:

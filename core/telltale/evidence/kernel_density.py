@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from telltale.evidence.distances import SquaredDistances
+from telltale.evidence.distances import SquaredDistances, squared_differences
 
 Floats = npt.NDArray[np.float32]
+FEW = 4  # queries whose distances are measured sooner than a product with all points is prepared
 
 
 def log_kernel_density(points: Floats, queries: Floats, bandwidth: float) -> npt.NDArray[np.float64]:
@@ -29,12 +32,21 @@ def log_kernel_density(points: Floats, queries: Floats, bandwidth: float) -> npt
         In nats.
     """
     densities = np.empty(len(queries))
-    for block in SquaredDistances(points, np.float64).blocks(queries):
-        squared = np.maximum(block.estimates, 0.0)  # the product's rounding can take zero distances below 0
-        rows = slice(block.start, block.start + len(squared))
+    for start, squared in _squared_distances(points, queries):
+        rows = slice(start, start + len(squared))
         densities[rows] = logsumexp(squared / (-2.0 * bandwidth**2), axis=1)
     width = points.shape[1]
     return np.asarray(densities - np.log(len(points)) - 0.5 * width * np.log(2.0 * np.pi * bandwidth**2))
+
+
+def _squared_distances(points: Floats, queries: Floats) -> Iterator[tuple[int, npt.NDArray[np.floating]]]:
+    """Yield the number of a query with the squared distances of it and the next ones to all points, (b, m)."""
+    if len(queries) <= FEW:
+        everything = np.arange(len(points))
+        yield 0, np.stack([squared_differences(points, query, everything) for query in queries])
+        return
+    for block in SquaredDistances(points, np.float64).blocks(queries):
+        yield block.start, np.maximum(block.estimates, 0.0)  # the product's rounding can take zero distances below 0
 
 
 def class_radius(hidden: Floats, labels: npt.NDArray[np.int64], centroids: Floats) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -63,9 +64,14 @@ class TiedGaussian:
 
     def scores(self, activations: Activations) -> Floats:
         """Return -1/2 of the squared Mahalanobis distance to every class's mean, shape (n, C)."""
-        middle = self.means.mean(0)  # taken off first, so that large common offsets cancel before they are scaled
+        middle, whitened_means = self._whitened_means
         whitened = (activations - middle) @ self.whitening
-        return np.asarray(-0.5 * cdist(whitened, (self.means - middle) @ self.whitening, "sqeuclidean"))
+        return np.asarray(-0.5 * cdist(whitened, whitened_means, "sqeuclidean"))
+
+    @cached_property
+    def _whitened_means(self) -> tuple[Floats, Floats]:
+        middle = self.means.mean(0)  # taken off first, so that large common offsets cancel before they are scaled
+        return middle, (self.means - middle) @ self.whitening
 
 
 @dataclass(frozen=True, eq=False)

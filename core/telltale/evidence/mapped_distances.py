@@ -53,15 +53,21 @@ class MappedDistances(SquaredDistances):
     def _block(self, start: int, queries: npt.NDArray[np.float32]) -> Block:
         squares = np.einsum("nd,nd->n", queries, queries, dtype=np.float64)
         margins = self._relative * (self._largest + squares) + self._absolute
-        reach = np.sqrt(self._largest * squares)
+        reach, of_product = np.sqrt(self._largest * squares), 0.0
         if SAFE[0] < reach.min() and reach.max() < SAFE[1]:
-            products = self._products(queries, MULTIPLIED)
-            margins += self._of_product * reach
+            products, of_product = self._products(queries, MULTIPLIED), self._of_product
+            margins += of_product * reach
         else:
             products = self._products(queries.astype(np.float64), CHUNK)
         estimates = self._squares - 2.0 * products.astype(np.float64, copy=False)
         estimates += squares[:, None]
-        return Block(start, estimates, margins)
+
+        def by_point(query: int) -> Floats:
+            square = float(squares[query])
+            own = self._relative * (self._squares + square) + self._absolute
+            return own + of_product * np.sqrt(self._squares * square) if of_product else own
+
+        return Block(start, estimates, margins, by_point)
 
     def _products(self, queries: Floats, chunk: int) -> Floats:
         """Multiply all points by some queries, in the precision of these: (b, N)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from telltale.base.errors import InputError
-from telltale.evidence.distances import Floats, SquaredDistances
+from telltale.evidence.distances import Block, Floats, SquaredDistances
 from telltale.models.trace import Index
 
 Processing: TypeAlias = Literal["none", "l2", "pca_whiten"]
@@ -53,18 +54,33 @@ class NeighbourIndex:
         Pooled activations of the reference set.
     processing : {"none", "l2", "pca_whiten"}
         ``pca_whiten`` keeps min(256, d) centred, whitened components, fitted on the reference set.
+    distances : SquaredDistances, optional
+        To unprocessed activations, where somebody keeps them already.
+
+    Attributes
+    ----------
+    distances : SquaredDistances or None
+        To the processed activations; None where they are not searched one by one.
     """
+
+    distances: SquaredDistances | None = None
 
     @property
     def method(self) -> str:
         """How neighbours are found, in words for the page."""
         return "exact"
 
-    def __init__(self, activations: npt.NDArray[np.float32], processing: Processing = "none") -> None:
+    def __init__(
+        self,
+        activations: npt.NDArray[np.float32],
+        processing: Processing = "none",
+        distances: SquaredDistances | None = None,
+    ) -> None:
         self.processing = processing
         self._pca = fit_pca(activations) if processing == "pca_whiten" else None
         self.points = self.process(activations)
-        self._distances = SquaredDistances(self.points, np.float32)
+        self._exact = SquaredDistances(self.points, np.float32) if distances is None else distances
+        self.distances = self._exact
 
     @property
     def whitening(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
@@ -89,7 +105,11 @@ class NeighbourIndex:
         return activations
 
     def search(
-        self, activations: npt.NDArray[np.float32], k: int, exclude_rows: npt.NDArray[np.int64] | None = None
+        self,
+        activations: npt.NDArray[np.float32],
+        k: int,
+        exclude_rows: npt.NDArray[np.int64] | None = None,
+        blocks: Iterable[Block] | None = None,
     ) -> Neighbours:
         """Find the k nearest reference rows of every query.
 
@@ -101,6 +121,8 @@ class NeighbourIndex:
             From 1 to N, or N - 1 where rows are excluded.
         exclude_rows : array of int64, shape (n,), optional
             The query's own row in the reference set (left out), or -1.
+        blocks : iterable of Block, optional
+            What `distances` estimates for the queries, where that is known already.
 
         Raises
         ------
@@ -113,7 +135,7 @@ class NeighbourIndex:
         owns = np.full(len(queries), -1) if exclude_rows is None else exclude_rows
         rows = np.empty((len(queries), k), dtype=np.int64)
         distances = np.empty((len(queries), k))
-        for block in self._distances.blocks(queries):
+        for block in self._exact.blocks(queries) if blocks is None else blocks:
             for i, (estimates, margin) in enumerate(zip(block.estimates, block.margins, strict=True), block.start):
                 possible = _possible(estimates, float(margin), k, int(owns[i]))
                 rows[i], distances[i] = self._nearest(queries[i], possible, k)
@@ -122,7 +144,7 @@ class NeighbourIndex:
     def _nearest(
         self, query: npt.NDArray[np.float32], possible: npt.NDArray[np.int64], k: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        distances = np.sqrt(self._distances.exact(query, possible))
+        distances = np.sqrt(self._exact.exact(query, possible))
         order = np.argsort(distances, kind="stable")[:k]  # rows come in order, so equal distances stay by row
         return possible[order], distances[order]
 
@@ -180,6 +202,7 @@ def class_votes(
 def _possible(estimates: Floats, margin: float, k: int, own: int) -> npt.NDArray[np.int64]:
     """Return in order every row (N,) that may be among the k nearest, given estimates that are off by the margin."""
     if own >= 0:
+        estimates = estimates.copy()  # others may want to read them
         estimates[own] = np.inf
     # The k smallest estimates show that the k-th true distance is at most theirs and a margin; what may lie within
     # that has an estimate of at most one margin more.

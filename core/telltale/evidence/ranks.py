@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
-from telltale.evidence.distances import SquaredDistances
+from telltale.evidence.distances import Block, Floats, SquaredDistances
 
 Rows = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
-RELATIVE = 1e-9  # error of a squared distance below which float32 cannot show it
 CELLS = 1 << 15
 
 
 def ranks_and_distances(
-    queries: npt.NDArray[np.float32], reference: SquaredDistances, rows: Rows
+    queries: npt.NDArray[np.float32], reference: SquaredDistances, rows: Rows, blocks: Iterable[Block] | None = None
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Rank and distance of chosen training images on one layer: those that sorting exact distances would give.
 
@@ -25,6 +26,8 @@ def ranks_and_distances(
         The smaller its margins, the fewer rows have to be measured exactly to settle the ranks.
     rows : array of int64, shape (n, m)
         Chosen reference rows per query.
+    blocks : iterable of Block, optional
+        What `reference` estimates for the queries, where that is known already.
 
     Returns
     -------
@@ -35,70 +38,70 @@ def ranks_and_distances(
     """
     ranks = np.empty(rows.shape, dtype=np.float32)
     distances = np.empty(rows.shape, dtype=np.float32)
-    for block in reference.blocks(queries):
-        for i, (estimates, margin) in enumerate(zip(block.estimates, block.margins, strict=True), block.start):
-            squared, reach = estimates.astype(np.float64, copy=False), float(margin)
-            if not np.isfinite(reach):
-                squared, reach = reference.exact(queries[i], np.arange(len(reference))), 0.0
-            counts, chosen = _ranks(squared, reach, rows[i], queries[i], reference)
+    for block in reference.blocks(queries) if blocks is None else blocks:
+        for place, estimates in enumerate(block.estimates):
+            i = block.start + place
+            if np.isfinite(block.margins[place]) and estimates.max() < np.finfo(estimates.dtype).max / 4.0:
+                margins = block.margins_by_point(place)
+            else:  # a square has overflowed, or could
+                estimates = reference.exact(queries[i], np.arange(len(reference)))
+                margins = np.zeros(1)
+            counts, chosen = _ranks(estimates, margins, rows[i], queries[i], reference)
             ranks[i], distances[i] = counts / np.float32(len(reference)), np.sqrt(chosen)
     return ranks, distances
 
 
 def _ranks(
-    squared: Doubles, margin: float, rows: Rows, query: npt.NDArray[np.float32], reference: SquaredDistances
+    estimates: Floats, margins: Floats, rows: Rows, query: npt.NDArray[np.float32], reference: SquaredDistances
 ) -> tuple[Rows, Doubles]:
-    """Count the entries of `squared` (N,) below those of `rows`, measuring what is in doubt; return these too."""
-    chosen = squared[rows]
-    rough = ~(margin < RELATIVE * chosen)
-    chosen[rough] = reference.exact(query, rows[rough])
-    reach = np.where(rough, margin, 2.0 * margin)  # no margin of its own beside an exact distance
-    ordered = _sorted_to_infinity(squared)
-    nearer = _count_below(ordered, chosen - reach)
-    # A chosen row is alone within reach unless the next one in order is there too.
-    doubtful = np.flatnonzero(ordered[nearer + 1] <= chosen + reach)
-    if len(doubtful):
-        limits = chosen[doubtful] - reach[doubtful]
-        unclear = _within(squared, np.sort(limits), np.sort(chosen[doubtful] + reach[doubtful]))
-        chosen[doubtful] = reference.exact(query, rows[doubtful])
-        measured = np.sort(reference.exact(query, unclear))
-        nearer[doubtful] += _count_below(measured, chosen[doubtful]) - _count_below(np.sort(squared[unclear]), limits)
-    return nearer, chosen
+    """Count the points nearer than each of `rows`, measuring these and what is in doubt; return their squares too."""
+    distinct, places = np.unique(rows, return_inverse=True)
+    exact = reference.exact(query, distinct)
+    order = np.argsort(exact, kind="stable")
+    passed, doubtful = _passed(estimates, margins, exact[order].astype(estimates.dtype))
+    doubtful[distinct] = False  # known already
+    measured = np.sort(np.concatenate([exact, reference.exact(query, np.flatnonzero(doubtful))]))
+    doubtful[distinct] = True
+    # A point that has passed i of the limits is nearer than every later one.
+    clear = np.cumsum(np.bincount(passed[~doubtful], minlength=len(order) + 1))[:-1]
+    nearer = np.empty(len(order), dtype=np.int64)
+    nearer[order] = clear + np.searchsorted(measured, exact[order])
+    return nearer[places], exact[places]
 
 
-def _sorted_to_infinity(values: Doubles) -> Doubles:
-    ordered = np.empty(len(values) + 1)
-    ordered[:-1], ordered[-1] = values, np.inf
-    ordered.sort()
-    return ordered
+def _passed(estimates: Floats, margins: Floats, limits: Floats) -> tuple[Rows, npt.NDArray[np.bool_]]:
+    """Return how many of the sorted limits each estimate lies beyond, and whether a limit is within its margin.
+
+    Most are told by a look-up in a fine grid instead of by bisection: those whose margin meets no cell with a limit.
+    """
+    cells = _Cells(limits)
+    lowest, highest = estimates - margins, estimates + margins
+    passed, reached = cells.before(lowest), cells.up_to(highest)
+    rough = np.flatnonzero(reached > passed)
+    passed[rough] = np.searchsorted(limits, lowest[rough], side="left")
+    doubtful = np.zeros(len(estimates), dtype=np.bool_)
+    doubtful[rough] = np.searchsorted(limits, highest[rough], side="right") > passed[rough]
+    return passed, doubtful
 
 
-def _count_below(ordered: Doubles, limits: Doubles) -> Rows:
-    """Count the sorted entries strictly below each limit; limits in order find theirs next to the one before."""
-    order = np.argsort(limits)
-    counts = np.empty(len(limits), dtype=np.int64)
-    counts[order] = np.searchsorted(ordered, limits[order])
-    return counts
+class _Cells:
+    """A fine grid over sorted limits, with the number of limits before each of its cells."""
 
+    def __init__(self, limits: Floats) -> None:
+        tiny = float(np.finfo(limits.dtype).tiny)
+        self._start = limits[0]
+        self._scale = limits.dtype.type(CELLS / max(float(limits[-1] - limits[0]), CELLS * tiny))
+        self._counts = np.concatenate([[0], np.cumsum(np.bincount(self._of(limits), minlength=CELLS + 3))])
 
-def _within(values: Doubles, starts: Doubles, ends: Doubles) -> Rows:
-    """Return the rows of `values` in any of the closed intervals with these sorted starts and ends."""
-    rows = _roughly_within(values, starts, ends)
-    begun = np.searchsorted(starts, values[rows], side="right")
-    return rows[begun > np.searchsorted(ends, values[rows])]
+    def before(self, places: Floats) -> Rows:
+        """Count the limits in cells before that of each place: no more than lie below it."""
+        return np.asarray(self._counts[self._of(places)])
 
+    def up_to(self, places: Floats) -> Rows:
+        """Count the limits in cells up to that of each place: no fewer than lie below it or at it."""
+        return np.asarray(self._counts[1:][self._of(places)])
 
-def _roughly_within(values: Doubles, starts: Doubles, ends: Doubles) -> Rows:
-    """Return the rows that share a cell of a fine grid with an interval: for most, a look-up instead of bisection."""
-    with np.errstate(over="ignore"):
-        scale = CELLS / max(ends[-1] - starts[0], np.finfo(np.float64).tiny)
-
-        def cells(places: Doubles) -> npt.NDArray[np.int32]:
-            # Never decreasing, rounding included, so that a cell between those of the ends holds all in between.
-            return np.asarray(np.clip((places - starts[0]) * scale + 1.0, 0.0, CELLS + 2.0), dtype=np.int32)
-
-        begun, ended = (
-            np.bincount(cells(starts), minlength=CELLS + 4),
-            np.bincount(cells(ends) + 1, minlength=CELLS + 4),
-        )
-        return np.flatnonzero((np.cumsum(begun - ended) > 0)[cells(values)])
+    def _of(self, places: Floats) -> npt.NDArray[np.int32]:
+        # Never decreasing, rounding included, so that a cell between those of two places holds all that is in between.
+        with np.errstate(over="ignore"):
+            return np.asarray(np.clip((places - self._start) * self._scale + 1.0, 0.0, CELLS + 2.0), dtype=np.int32)

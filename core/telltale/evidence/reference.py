@@ -10,7 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.base.errors import InputError
-from telltale.evidence.by_size import describe_index, make_distances, make_index, make_influence
+from telltale.evidence.by_size import (
+    describe_index,
+    make_distances,
+    make_index,
+    make_influence,
+    searched_approximately,
+)
 from telltale.evidence.density import ClassDensities
 from telltale.evidence.distances import SquaredDistances
 from telltale.evidence.influence import SoftmaxHead
@@ -74,7 +80,7 @@ class Reference:
         return found
 
     def distances(self, layer: str) -> SquaredDistances:
-        """Return the float64 distances to one layer's activations, prepared on first use."""
+        """Return the distances to one layer's activations, prepared on first use and shared with its index."""
         if layer not in self._distances:
             self._distances[layer] = make_distances(self.activations(layer))
         return self._distances[layer]
@@ -133,7 +139,9 @@ class Reference:
     def _find_index(self, layer: str, processing: Processing) -> NeighbourIndex:
         place, activations = self.layers.index(layer), self.activations(layer)
         stored = self.prepared.index(place, activations, processing) if self.prepared is not None else None
-        return stored or make_index(activations, processing)
+        if stored is not None or searched_approximately(len(activations)):
+            return stored or make_index(activations, processing)
+        return make_index(activations, processing, self.distances(layer) if processing == "none" else None)
 
     def activations(self, layer: str) -> npt.NDArray[np.float32]:
         """Pooled activations of one layer, shape (N, d)."""
