@@ -8,7 +8,7 @@ from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
 from telltale_app import layout
 from telltale_app.case import image_words
-from telltale_app.panels import correcting, neighbours
+from telltale_app.panels import correcting, influence_trust, neighbours
 from telltale_app.panels.correcting import Asked
 from telltale_app.panels.missing import missing_images_note
 from telltale_app.panels.picking import pointer
@@ -50,6 +50,8 @@ with st.expander("All numbers as a table", icon=":material/table:"):
 st.header("Where they lie", anchor="where-they-lie")
 neighbours.show_map(current, lists, layer)
 neighbours.show_votes(current)
+if analysis.find(InfluenceView) is not None:
+    influence_trust.show_trust(bundle)
 correcting.show(bundle, Asked(analysis.image, name, current.true_label))
 layout.how_computed(
     "Neighbours are found by Euclidean distance of pooled activations. " + neighbours.influence_words(analysis),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -77,13 +78,7 @@ class InfluenceKind(Kind):
         """Return the head with the least held-out cross-entropy."""
         arrays = load_arrays(_file(fitting.folder))
         heads = [SoftmaxHead(arrays[f"{damping:g}"], damping) for damping in DAMPINGS]
-        rows = np.arange(len(fitting.truth))
-
-        def cross_entropy(head: SoftmaxHead) -> float:
-            own = head.probabilities(fitting.held_out.hidden)[rows, fitting.truth]
-            return float(-np.log(own).mean())
-
-        return min(heads, key=cross_entropy)
+        return likeliest_head(heads, fitting.held_out.hidden, fitting.truth)
 
     def arrays(self, fitted: object) -> Arrays:
         """Return the head."""
@@ -143,12 +138,29 @@ class _Job:
     classes: int
 
 
-def _fit_heads(job: _Job) -> None:
-    arrays: dict[str, npt.NDArray[np.float64]] = {}
-    start = None
+def fit_heads(hidden: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], classes: int) -> tuple[SoftmaxHead, ...]:
+    """Refit the head on hidden states (N, d) under every damping, the strongest first."""
+    heads: list[SoftmaxHead] = []
     for damping in sorted(DAMPINGS, reverse=True):  # the strongest converges at once and leads the next ones
-        start = fit_softmax_head(job.hidden, job.labels, job.classes, damping, start=start).weights
-        arrays[f"{damping:g}"] = start
+        start = heads[-1].weights if heads else None
+        heads.append(fit_softmax_head(hidden, labels, classes, damping, start=start))
+    return tuple(heads)
+
+
+def likeliest_head(
+    heads: Sequence[SoftmaxHead], hidden: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]
+) -> SoftmaxHead:
+    """Return the head with the least cross-entropy on held-out hidden states (n, d) of classes (n,)."""
+    rows = np.arange(len(truth))
+
+    def cross_entropy(head: SoftmaxHead) -> float:
+        return float(-np.log(head.probabilities(hidden)[rows, truth]).mean())
+
+    return min(heads, key=cross_entropy)
+
+
+def _fit_heads(job: _Job) -> None:
+    arrays = {f"{head.damping:g}": head.weights for head in fit_heads(job.hidden, job.labels, job.classes)}
     with whole(job.file) as partial:
         save_arrays(partial, arrays)
 
