@@ -41,7 +41,8 @@ OLD_PROGRAM = "python -m core"
 PROGRAMS = ("python -m telltale", OLD_PROGRAM)  # both are `telltale` where they are installed
 # How the lines of commands and options begin that came later.
 ADDED = (
-    *("  app ", "  inspect ", "  leaderboard ", "  rejection ", "  robust-twin ", "  slices ", "  versus "),
+    *("  app ", "  influence-lds ", "  inspect ", "  leaderboard ", "  rejection ", "  robust-twin ", "  slices "),
+    "  versus ",
     *("  corrections ", "  data ", "  --corrections ", "  --minutes ", "  --settings "),
 )
 ADDED_ATTACKS = ", apgd_ce, apgd_dlr, square, ddn, hopskipjump, adaptive_square"  # behind those that help lists
