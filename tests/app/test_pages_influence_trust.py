@@ -47,7 +47,7 @@ def test_without_a_study_of_these_data_one_sentence_says_so(engine: FakeEngine, 
             results.save_trust(results.stored_at("digits"), made_trust(SCORES, fingerprint))
         app = open_app(PAGE)
         assert not app.exception and not app.error and points(app) == []
-        assert "has not been measured for this model; `telltale influence-trust digits` measures it." in text_of(app)
+        assert "has not been measured for this model; `telltale influence-lds digits` measures it." in text_of(app)
 
 
 def test_a_damaged_study_is_one_sentence(engine: FakeEngine, bundle: FakeBundle, folder: Path) -> None:

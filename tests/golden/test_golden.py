@@ -42,7 +42,8 @@ OLD_PROGRAM = "python -m core"
 PROGRAMS = ("python -m telltale", OLD_PROGRAM)  # both are `telltale` where they are installed
 # How the lines of commands and options begin that came later.
 ADDED = (
-    *("  app ", "  inspect ", "  leaderboard ", "  rejection ", "  robust-twin ", "  slices ", "  versus "),
+    *("  app ", "  influence-lds ", "  inspect ", "  leaderboard ", "  rejection ", "  robust-twin ", "  slices "),
+    "  versus ",
     *("  corrections ", "  data ", "  --corrections ", "  --minutes ", "  --settings "),
     *(f"  --{name} " for name in ("from", "blocks", "epochs <int range>  Of", "weights", "size", "resize")),
     *(f"  --{name} " for name in ("mean", "std", "arguments", "head")),

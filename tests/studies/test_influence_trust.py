@@ -326,16 +326,16 @@ def test_scores_are_means_and_words_follow_them() -> None:
 
 
 def test_the_command_prints_what_is_stored(one_process, capsys) -> None:
-    assert main(["influence-trust", "--stored"]) == 2
-    arguments = ["influence-trust", "--subsets", "4", "--repeats", "1", "--images", "4", "--networks", "1"]
+    assert main(["influence-lds", "--stored"]) == 2
+    arguments = ["influence-lds", "--subsets", "4", "--repeats", "1", "--images", "4", "--networks", "1"]
     arguments += ["--projection", "8", "--epochs", "1", "--width", "2", "--training-images", "60"]
     assert main([*arguments, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert [one["method"] for one in record["methods"]] == list(methods.TITLES)
     assert record["best_possible"] is None and record["origin"]["training_images"] == 60
-    assert main(["influence-trust", "--stored", "--json"]) == 0
+    assert main(["influence-lds", "--stored", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == record
-    assert main(["influence-trust", "--stored"]) == 0
+    assert main(["influence-lds", "--stored"]) == 0
     printed = capsys.readouterr().out
     assert "Linear datamodeling score" in printed and f"{record['methods'][0]['score']:.3f}" in printed
 
@@ -345,8 +345,8 @@ def test_defaults_of_the_command_are_those_of_the_plan() -> None:
 
     from telltale.cli.program import program
 
-    command = typer.main.get_command(program).commands["influence-trust"]
-    given = command.make_context("influence-trust", []).params
+    command = typer.main.get_command(program).commands["influence-lds"]
+    given = command.make_context("influence-lds", []).params
     plan = asdict(Plan())
     for option, field in {"width": "base_width"}.items():
         given[field] = given.pop(option)
@@ -373,3 +373,14 @@ def test_what_cannot_be_is_refused(tmp_path) -> None:
     results.save_noted(file, pa.table({"a": [1]}), {}, pa.schema({"a": pa.int64()}))
     with pytest.raises(DamagedBundleError, match="does not hold a study of influence"):
         results.load_trust(file)
+
+
+def test_what_ships_opens_and_says_something_of_every_method() -> None:
+    for file in results.RESULTS.glob("*.parquet"):
+        found = results.load_trust(file)
+        trusts = method_trusts(found)
+        assert [trust.method for trust in trusts] == list(methods.TITLES)
+        (control,) = (trust for trust in trusts if trust.method == methods.RANDOM)
+        assert abs(control.score) < 0.1
+        said = " ".join(sentences(found, trusts))
+        assert f"score **{trusts[0].score:.2f}**" in said and worth(trusts[0]) in said

@@ -18,7 +18,7 @@ from telltale.cli.bundles import build, bundles, verify
 from telltale.cli.corrections import corrections
 from telltale.cli.data import data
 from telltale.cli.images import analyse, attack
-from telltale.cli.influence_trust import influence_trust
+from telltale.cli.influence_lds import influence_lds
 from telltale.cli.inspecting import inspect
 from telltale.cli.labels import label_errors, planted_errors
 from telltale.cli.leaderboard import leaderboard
@@ -48,7 +48,7 @@ COMMANDS = (
     leaderboard,
     rejection,
     robust_twin,
-    influence_trust,
+    influence_lds,
     bench,
     label_errors,
     planted_errors,

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from telltale.base.errors import InputError
 from telltale.base.images import FloatImages
 from telltale.evidence.by_size import make_influence
-from telltale.evidence.influence import with_bias
+from telltale.evidence.curvature import ConjugateInfluence
+from telltale.evidence.influence import HeadInfluence, with_bias
 from telltale.kinds.influence import fit_heads, likeliest_head
 from telltale.models.classifier import Classifier
 from telltale.studies.influence_trust.bench import Bench, Checkpoint
@@ -56,14 +58,23 @@ def explain(bench: Bench, classifier: Classifier, number: int, classes: Labels) 
 
 
 def head_attributions(bench: Bench, classifier: Classifier, classes: Labels) -> Array:
-    """Attribute by the product's closed form: the head refitted under the damping that suits held-out images best."""
+    """Attribute by the product's closed form: the head refitted under the damping that suits held-out images best.
+
+    Raises
+    ------
+    InputError
+        If the head is so large that only the strongest influences are computed.
+    """
     images = bench.image_set
     hidden, held_out, test = (
         classifier.trace(images.images(ids)).hidden for ids in (bench.training, bench.held_out, bench.test)
     )
     heads = fit_heads(hidden, bench.labels, classifier.classes)
     head = likeliest_head(heads, held_out, images.labels[bench.held_out])
-    return make_influence(head, hidden, bench.labels).values(test, classes).astype(np.float64)
+    influence = make_influence(head, hidden, bench.labels)
+    if not isinstance(influence, HeadInfluence | ConjugateInfluence):
+        raise InputError("So large a head's influences are not all computed; take a smaller network, or fewer images.")
+    return np.asarray(influence.values(test, classes), dtype=np.float64)
 
 
 @dataclass(frozen=True)

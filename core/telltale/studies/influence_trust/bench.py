@@ -133,7 +133,7 @@ def averaged_down(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.ui
     if height % side or width % side:
         raise InputError(f"Images of {height}×{width} pixels cannot be averaged down to {side}×{side}.")
     blocks = pixels.reshape(images, channels, side, height // side, side, width // side)
-    return np.rint(blocks.mean((3, 5))).astype(np.uint8)
+    return np.asarray(np.rint(blocks.mean((3, 5))), dtype=np.uint8)
 
 
 def _small(recipe: Recipe, plan: Plan) -> Recipe:

@@ -83,7 +83,7 @@ def stored_at(recipe: str) -> Path:
 
 def trust_command(recipe: str) -> str:
     """Return the command that measures and stores what a page shows."""
-    return f"telltale influence-trust {recipe}"
+    return f"telltale influence-lds {recipe}"
 
 
 def save_trust(file: Path, found: StoredTrust) -> None:

@@ -55,7 +55,7 @@ def how(found: StoredTrust) -> str:
     """Say what was retrained and compared."""
     origin, plan, retraining = found.origin, found.origin.plan, found.retraining
     return (
-        f"Linear datamodeling score (Park et al. 2023): small networks ({plan['epochs']} epochs on images of "
+        f"Linear datamodeling score (LDS, Park et al. 2023): small networks ({plan['epochs']} epochs on images of "
         f"{plan['side']}×{plan['side']} pixels) were retrained on {plan['subsets']} random halves of "
         f"{origin.training_images:,} training images, {plan['repeats']} on each. For each of {origin.images} test "
         "images: the rank correlation between the sum of a half's influences and the log odds of the answer after "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from telltale.studies.influence_trust.results import StoredTrust
 
 
-def influence_trust(
+def influence_lds(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="A recipe.")] = "digits",
     stored: Annotated[bool, typer.Option("--stored", help="Print the stored scores; compute nothing.")] = False,
     data: DataOption = None,
