@@ -26,7 +26,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def points(app: AppTest) -> list[tuple[str, float]]:
     """Return what the chart of scores shows; nothing where there is none."""
     charts = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-    found = [c for c in charts if "retraining" in (c["layout"]["xaxis"].get("title") or {}).get("text", "")]
+    found = [c for c in charts if "LDS" in (c["layout"]["xaxis"].get("title") or {}).get("text", "")]
     assert len(found) <= 1
     return [(t["y"][0].strip(), t["x"][0]) for chart in found for t in chart["data"]]
 

@@ -33,6 +33,6 @@ def show_trust(bundle: Bundle) -> None:
     said = " ".join(sentences(found, trusts))
     st.markdown(said)
     scores = [Score(trust.title, trust.score, trust.low, trust.high, trust.method == HEAD) for trust in trusts]
-    figure = score_lines(scores, "rank correlation with what retraining gave", best_possible(found))
+    figure = score_lines(scores, "rank correlation (LDS)", best_possible(found))
     layout.chart(figure, f"Linear datamodeling scores. {said.replace('*', '')}", "influence-lds")
     st.caption(how(found))

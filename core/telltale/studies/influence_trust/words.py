@@ -81,8 +81,8 @@ def _noise(found: StoredTrust) -> tuple[str, ...]:
     if agreed is None or best is None:
         return ()
     return (
-        f"Two networks retrained on the same half agree by {agreed:.2f} only, so that no method could score more than "
-        f"about {best:.2f} here.",
+        f"Networks retrained on the same half agree with each other by a rank correlation of {agreed:.2f}, so that no "
+        f"method could score more than about {best:.2f} here.",
     )
 
 
