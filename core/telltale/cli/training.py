@@ -70,9 +70,9 @@ def train(
         "--head": head,
     }
     if model is None:
-        misplaced = [option for option, value in only_from.items() if value is not None]
-        if misplaced:
-            raise InputError(f"{misplaced[0]} goes with --from, which names the network to fine-tune.")
+        stray = [option for option, value in only_from.items() if value is not None]
+        if stray:
+            raise InputError(f"{stray[0]} goes with --from, which names the network to fine-tune.")
         _train_recipe(name, data, out, corrections)
         return
     if corrections is not None:
