@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from support.rereading import squeezed_distances
 from support.tiny import tiny_classifier, tiny_images
 from telltale.evidence.readings import Readings
-from telltale.evidence.squeezing import SQUEEZERS, median_2x2, non_local_means, reduce_bits
+from telltale.evidence.squeezing import SQUEEZERS, median_2x2, non_local_means, reduce_bits, squeezed_distances
 
 
 def test_bits_keep_the_nearest_of_equally_spaced_levels() -> None:

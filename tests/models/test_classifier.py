@@ -56,26 +56,6 @@ def test_the_trace_holds_what_forward_hooks_see(make) -> None:
     np.testing.assert_allclose(trace.logits, logits.numpy(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_versions_are_read_beside_images_as_they_are_by_themselves(batch_size) -> None:
-    classifier, images = coloured(), random_images(5)
-    versions = np.random.default_rng(1).random((3, *images.shape), dtype=np.float32)
-    trace, logits = classifier.trace_beside(images, versions, batch_size)
-    expected = classifier.trace(images)
-    assert trace.layers == expected.layers and logits.shape == (3, 5, 4)
-    for found, own in zip((*trace.activations, trace.logits), (*expected.activations, expected.logits), strict=True):
-        np.testing.assert_allclose(found, own, rtol=1e-4, atol=1e-5)
-    for found, version in zip(logits, versions, strict=True):
-        with torch.no_grad():
-            np.testing.assert_allclose(found, classifier(torch.from_numpy(version)), rtol=1e-4, atol=1e-5)
-
-
-def test_versions_outside_the_range_are_refused() -> None:
-    images = random_images(2)
-    with pytest.raises(InputError, match=r"^Images must hold finite values in \[0, 1\]\.$"):
-        coloured().trace_beside(images, 2.0 * np.ones((1, *images.shape), dtype=np.float32))
-
-
 def test_the_hidden_state_is_the_input_of_the_head() -> None:
     classifier, images = tiny_classifier(), tiny_images(5)[0]
     seen: list[torch.Tensor] = []

@@ -14,13 +14,9 @@ from telltale.evidence.evidence import Evidence
 from telltale.evidence.mahalanobis_step import stepping
 from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
-from telltale.kinds.kind import Kind
 from telltale.kinds.registry import KINDS
 from telltale.models.classifier import Classifier
 from telltale.models.trace import Trace
-
-Images = npt.NDArray[np.float32]
-AT_ONCE = 10  # images of which all versions are held
 
 
 @dataclass(frozen=True)
@@ -62,43 +58,17 @@ def observe_images(
         Which of them measure.
     """
     clock = clock or Clock()
-    measuring = {name: kind for name, kind in KINDS.items() if readings and kind.readings and name in kinds}
-    trace, logits = _read(classifier, images, measuring, clock)
+    with clock.timed("trace"):
+        trace = classifier.trace(images)
     found: dict[str, npt.NDArray[np.float64]] = {}
     details: dict[str, object] = {}
-    for name, kind in measuring.items():
-        with clock.timed(name):
-            seen = kind.read(trace, logits[name]) if name in logits else kind.observe(classifier, images, trace)
-        found |= seen.readings
-        details[name] = seen.detail
-    return Observed(trace, Readings(found), details)
-
-
-def _read(
-    classifier: Classifier, images: Images, measuring: Mapping[str, Kind], clock: Clock
-) -> tuple[Trace, dict[str, Images]]:
-    """Trace images, and read in the same passes what kinds of evidence make of them; return its logits by kind."""
-    with clock.timed("trace"):
-        classifier.check_images(images)
-        if not measuring:
-            return classifier.trace(images), {}
-    traces: list[Trace] = []
-    read: dict[str, list[Images]] = {}
-    for start in range(0, len(images), AT_ONCE):
-        part, versions = images[start : start + AT_ONCE], {}
-        for name, kind in measuring.items():
+    for name, kind in KINDS.items():
+        if readings and kind.readings and name in kinds:
             with clock.timed(name):
-                made = kind.versions(part)
-            if made is not None:
-                versions[name] = made
-        with clock.timed("trace"):
-            none = np.empty((0, *part.shape), dtype=np.float32)
-            trace, logits = classifier.trace_beside(part, np.concatenate([none, *versions.values()]))
-        traces.append(trace)
-        ends = np.cumsum([len(made) for made in versions.values()], dtype=np.int64)
-        for name, own in zip(versions, np.split(logits, ends)[:-1], strict=True):
-            read.setdefault(name, []).append(own)
-    return Trace.concatenate(traces), {name: np.concatenate(parts, axis=1) for name, parts in read.items()}
+                seen = kind.observe(classifier, images, trace)
+            found |= seen.readings
+            details[name] = seen.detail
+    return Observed(trace, Readings(found), details)
 
 
 def looking(classifier: Classifier, reference: Reference) -> Look:

@@ -90,8 +90,7 @@ class Analysis(Drawn):
     fused : FusedVerdict or None
         None for a bundle without a fusion.
     timings_ms : mapping of str to float
-        Milliseconds per stop of the flow and in ``total``; ``trace`` is the pass that reads the image and every version
-        of it that a kind of evidence asks for.
+        Milliseconds per stop of the flow and in ``total``.
     """
 
     bundle: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, ClassVar
 
 from telltale.kinds.kind import Images, Kind, Observation, Seen
 from telltale.models.trace import Trace
+
+if TYPE_CHECKING:
+    from telltale.models.classifier import Classifier
 
 SQUEEZED = "squeezed"
 
@@ -35,17 +35,11 @@ class SqueezingKind(Kind):
     title = "Feature squeezing"
     readings = (SQUEEZED,)
 
-    def versions(self, images: Images) -> Images:
-        """Squeeze n images in every way."""
-        from telltale.evidence.squeezing import squeezed
+    def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:
+        """Squeeze n images in every way and read them again."""
+        from telltale.evidence.squeezing import squeezed_distances
 
-        return squeezed(images)
-
-    def read(self, trace: Trace, logits: npt.NDArray[np.float32]) -> Observation:
-        """Measure how far the answers move."""
-        from telltale.evidence.squeezing import distances_to
-
-        return Observation({SQUEEZED: distances_to(logits, trace.probabilities)})
+        return Observation({SQUEEZED: squeezed_distances(classifier, images, trace.probabilities)})
 
     def view(self, seen: Seen) -> SqueezingView:
         """Return the distances by squeezer."""

@@ -216,11 +216,11 @@ class Classifier(nn.Module):
             logits = self._pass(images)
         return catching.outputs(), logits
 
-    def look(self, images: torch.Tensor, pooled: slice = slice(None)) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
-        """Return `activations` of some and `logits` of all images from one differentiable pass, on their device."""
+    def look(self, images: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """Return `activations` and `logits` from one differentiable pass, on the images' device."""
         outputs, logits = self.outputs(images)
-        pairs = zip(self.plan.layers, outputs, strict=True)
-        return tuple(layer.pool(output[pooled]).to(images.device) for layer, output in pairs), logits.to(images.device)
+        pooled = (layer.pool(output).to(images.device) for layer, output in zip(self.plan.layers, outputs, strict=True))
+        return tuple(pooled), logits.to(images.device)
 
     def activations(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the pooled output of every traced layer, each of shape (n, d_l), differentiably."""
@@ -256,45 +256,12 @@ class Classifier(nn.Module):
         InputError
             If the shape is not the classifier's.
         """
-        return self.trace_beside(images, np.empty((0, *images.shape), dtype=np.float32), batch_size)[0]
-
-    @torch.inference_mode()
-    def trace_beside(
-        self, images: npt.NDArray[np.float32], versions: npt.NDArray[np.float32], batch_size: int = 64
-    ) -> tuple[Trace, npt.NDArray[np.float32]]:
-        """Trace images and, in the same passes, read other versions of them: one larger pass is quicker than several.
-
-        Parameters
-        ----------
-        images : array of float32, shape (n, C, H, W), in [0, 1]
-        versions : array of float32, shape (m, n, C, H, W), in [0, 1]
-        batch_size : int
-            Images and versions per forward pass; results do not depend on it beyond float tolerance.
-
-        Returns
-        -------
-        Trace
-            Of the images.
-        array of float32, shape (m, n, classes)
-            Logits of the versions.
-
-        Raises
-        ------
-        InputError
-            If a shape is not the classifier's.
-        """
         self.check_images(images)
-        if versions.size:
-            self.check_images(versions.reshape(-1, *versions.shape[2:]))
-        traces, read = [], []
-        step = max(1, batch_size // (1 + len(versions)))
-        for part in (slice(start, start + step) for start in range(0, len(images), step)):
-            together = np.concatenate([images[None, part], versions[:, part]])
-            own = slice(together.shape[1])
-            pooled, logits = self.look(torch.from_numpy(together.reshape(-1, *images.shape[1:])), own)
-            traces.append(Trace(self.layers, tuple(p.numpy() for p in pooled), logits[own].numpy()))
-            read.append(logits.numpy().reshape(*together.shape[:2], -1)[1:])
-        return Trace.concatenate(traces), np.concatenate(read, axis=1)
+        parts = []
+        for start in range(0, len(images), batch_size):
+            pooled, logits = self.look(torch.from_numpy(images[start : start + batch_size]))
+            parts.append(Trace(self.layers, tuple(p.numpy() for p in pooled), logits.numpy()))
+        return Trace.concatenate(parts)
 
     @torch.inference_mode()
     def logits_of(self, images: npt.NDArray[np.float32], batch_size: int = 64) -> npt.NDArray[np.float32]:
