@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 import telltale
+from support.rereading import squeezed_distances, transformed_margins
 from support.tiny import tiny_classifier, tiny_images
 from telltale.analysis.results import Unavailable
 from telltale.attacks.registry import ATTACKS
 from telltale.base.errors import InputError
-from telltale.evidence.squeezing import squeezed_distances
-from telltale.evidence.stability import MIRROR, transformed_margins
+from telltale.evidence.stability import MIRROR
 from telltale.kinds.needs import NO_IMAGES, NO_TRAINING_IMAGES
 from telltale.kinds.registry import KINDS
 from telltale.kinds.response import ResponseView, respond

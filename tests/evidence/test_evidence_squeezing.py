@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from support.rereading import squeezed_distances
 from support.tiny import tiny_classifier, tiny_images
 from telltale.evidence.readings import Readings
-from telltale.evidence.squeezing import SQUEEZERS, median_2x2, non_local_means, reduce_bits, squeezed_distances
+from telltale.evidence.squeezing import SQUEEZERS, median_2x2, non_local_means, reduce_bits
 
 
 def test_bits_keep_the_nearest_of_equally_spaced_levels() -> None:

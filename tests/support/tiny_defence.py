@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from support.rereading import squeezed_distances, transformed_margins
 from support.tiny import TRAINING_IMAGES, tiny_classifier, tiny_digits, tiny_images
 from telltale.attacks import attack_images
 from telltale.base.images import FloatImages
@@ -33,8 +34,6 @@ from telltale.evidence.mahalanobis_step import stepping
 from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.evidence.response import feature_responses
-from telltale.evidence.squeezing import squeezed_distances
-from telltale.evidence.stability import transformed_margins
 from telltale.evidence.trajectory import fit_pivots
 from telltale.evidence.twin import log_probabilities
 

@@ -90,7 +90,8 @@ class Analysis(Drawn):
     fused : FusedVerdict or None
         None for a bundle without a fusion.
     timings_ms : mapping of str to float
-        Milliseconds per stop of the flow and in ``total``.
+        Milliseconds per stop of the flow and in ``total``; ``versions`` is the pass that reads all other versions of
+        the image that kinds of evidence ask for.
     """
 
     bundle: str

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import median_filter
 
-if TYPE_CHECKING:
-    from telltale.models.classifier import Classifier
+from telltale.models.trace import softmax
 
 Images = npt.NDArray[np.float32]
 
@@ -47,15 +45,18 @@ SQUEEZERS: dict[str, Callable[[Images], Images]] = {
 }
 
 
-def squeezed_distances(
-    classifier: Classifier, images: Images, probabilities: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def squeezed(images: Images) -> Images:
+    """Return every squeezed version of images (n, C, H, W), shape (S, n, C, H, W), in the order of `SQUEEZERS`."""
+    return np.stack([squeeze(images) for squeeze in SQUEEZERS.values()])
+
+
+def distances_to(logits: npt.NDArray[np.floating], probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the L1 distance between the softmax outputs for an image and for each of its squeezed versions.
 
     Parameters
     ----------
-    classifier : Classifier
-    images : array of float32, shape (n, C, H, W), in [0, 1]
+    logits : array of float, shape (S, n, classes)
+        Of the squeezed versions.
     probabilities : array of float64, shape (n, classes)
         Softmax outputs for the images themselves.
 
@@ -64,5 +65,4 @@ def squeezed_distances(
     array of float64, shape (n, S)
         In [0, 2]; one column per entry of `SQUEEZERS`.
     """
-    squeezed = [classifier.probabilities(squeeze(images)) for squeeze in SQUEEZERS.values()]
-    return np.stack([np.abs(found - probabilities).sum(1) for found in squeezed], axis=1)
+    return np.asarray(np.abs(softmax(logits.astype(np.float64)) - probabilities).sum(2).T)

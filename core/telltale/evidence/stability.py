@@ -8,21 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from telltale.evidence.margins import logit_margins
 
-if TYPE_CHECKING:
-    from telltale.models.classifier import Classifier
-
 Images = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 MIRRORED = "mirrored"
-AT_ONCE = 12  # images; all their transforms are one batch of the classifier
 
 
 @dataclass(frozen=True)
@@ -62,13 +57,18 @@ TRANSFORMS: Mapping[str, Transform] = {
 MIRROR = tuple(TRANSFORMS).index(MIRRORED)
 
 
-def transformed_margins(classifier: Classifier, images: Images, classes: npt.NDArray[np.int64]) -> Floats:
+def transformed(images: Images) -> Images:
+    """Return images (n, C, H, W) after each transform, shape (T, n, C, H, W), in the order of `TRANSFORMS`."""
+    return np.stack([transform(images) for transform in TRANSFORMS.values()])
+
+
+def margins_of(logits: npt.NDArray[np.floating], classes: npt.NDArray[np.int64]) -> Floats:
     """Return by how many logits a class leads the next one, or trails it, after each transform of the image.
 
     Parameters
     ----------
-    classifier : Classifier
-    images : array of float32, shape (n, C, H, W), in [0, 1]
+    logits : array of float, shape (T, n, C)
+        Of the transformed images.
     classes : array of int64, shape (n,)
         Class predicted for each image as it is.
 
@@ -77,13 +77,7 @@ def transformed_margins(classifier: Classifier, images: Images, classes: npt.NDA
     array of float64, shape (n, T)
         One column per entry of `TRANSFORMS`.
     """
-    parts = []
-    for start in range(0, len(images), AT_ONCE):
-        rows = slice(start, start + AT_ONCE)
-        moved = np.concatenate([transform(images[rows]) for transform in TRANSFORMS.values()])
-        margins = logit_margins(classifier.logits_of(moved), np.tile(classes[rows], len(TRANSFORMS)))
-        parts.append(margins.reshape(len(TRANSFORMS), -1).T)
-    return np.concatenate(parts)
+    return np.stack([logit_margins(moved, classes) for moved in logits], axis=1)
 
 
 def counted_transforms(mirrored: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

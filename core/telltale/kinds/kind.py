@@ -198,6 +198,26 @@ class Kind(ABC):
         del classifier
         return None
 
+    def versions(self, images: Images) -> Images | None:
+        """Return m other versions of n images for `read`, (m, n, C, H, W); None where `observe` needs more than logits.
+
+        One pass reads them together with those that other kinds ask for.
+        """
+        del images
+        return None
+
+    def read(self, trace: Trace, logits: npt.NDArray[np.float32]) -> Observation:
+        """Measure what the network makes of `versions`.
+
+        Parameters
+        ----------
+        trace : Trace of the n images
+        logits : array of float32, shape (m, n, classes)
+            Of their versions.
+        """
+        del trace, logits
+        return Observation()
+
     def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:
         """Measure on pixels what no trace tells.
 
@@ -207,8 +227,11 @@ class Kind(ABC):
         images : array of float32, shape (n, C, H, W), in [0, 1]
         trace : Trace of the n images
         """
-        del classifier, images, trace
-        return Observation()
+        versions = self.versions(images)
+        if versions is None:
+            return Observation()
+        logits = classifier.logits_of(versions.reshape(-1, *images.shape[1:]))
+        return self.read(trace, logits.reshape(*versions.shape[:2], -1))
 
     def prepare(self, fitting: Fitting) -> Work[Any] | None:
         """Return what is to be computed in worker processes before `fit`, as files in ``fitting.folder``."""

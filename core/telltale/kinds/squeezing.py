@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from telltale.kinds.kind import Images, Kind, Observation, Seen
 from telltale.models.trace import Trace
-
-if TYPE_CHECKING:
-    from telltale.models.classifier import Classifier
 
 SQUEEZED = "squeezed"
 
@@ -35,11 +35,17 @@ class SqueezingKind(Kind):
     title = "Feature squeezing"
     readings = (SQUEEZED,)
 
-    def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:
-        """Squeeze n images in every way and read them again."""
-        from telltale.evidence.squeezing import squeezed_distances
+    def versions(self, images: Images) -> Images:
+        """Squeeze n images in every way."""
+        from telltale.evidence.squeezing import squeezed
 
-        return Observation({SQUEEZED: squeezed_distances(classifier, images, trace.probabilities)})
+        return squeezed(images)
+
+    def read(self, trace: Trace, logits: npt.NDArray[np.float32]) -> Observation:
+        """Measure how far the answers move."""
+        from telltale.evidence.squeezing import distances_to
+
+        return Observation({SQUEEZED: distances_to(logits, trace.probabilities)})
 
     def view(self, seen: Seen) -> SqueezingView:
         """Return the distances by squeezer."""

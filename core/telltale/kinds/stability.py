@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from telltale.detectors.stability import StabilityDetector
 from telltale.evidence.margins import logit_margins
-from telltale.evidence.stability import TRANSFORMS, counted_transforms, margin_drops, transformed_margins
+from telltale.evidence.stability import TRANSFORMS, counted_transforms, margin_drops, margins_of, transformed
 from telltale.kinds.kind import Images, Kind, Observation, Seen
 from telltale.models.trace import Trace
-
-if TYPE_CHECKING:
-    from telltale.models.classifier import Classifier
 
 TRANSFORMED_MARGINS = "transformed_margins"
 
@@ -50,9 +48,13 @@ class StabilityKind(Kind):
     title = "Stability"
     readings = (TRANSFORMED_MARGINS,)
 
-    def observe(self, classifier: Classifier, images: Images, trace: Trace) -> Observation:
-        """Transform n images in every way and read them again."""
-        return Observation({TRANSFORMED_MARGINS: transformed_margins(classifier, images, trace.predictions)})
+    def versions(self, images: Images) -> Images:
+        """Transform n images in every way."""
+        return transformed(images)
+
+    def read(self, trace: Trace, logits: npt.NDArray[np.float32]) -> Observation:
+        """Measure how far the predicted class still leads."""
+        return Observation({TRANSFORMED_MARGINS: margins_of(logits, trace.predictions)})
 
     def view(self, seen: Seen) -> StabilityView:
         """Return the margins by transform; without a fitted detector, which knows of mirroring, only shifts count."""
