@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 BLOCK_VALUES = 1 << 22  # estimates held at once
-ROWS_AT_ONCE = 256  # float64 copies of so many points stay in the processor's cache
+ROWS_AT_ONCE = 128  # float64 copies of so many points stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,11 @@ def squared_differences(
     points: npt.NDArray[np.float32], query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     """Squared distances of a query (d,) to some rows (m,) of points, from float64 differences; the same bits always."""
-    found = np.empty(len(rows))
+    found, room = np.empty(len(rows)), np.empty((min(ROWS_AT_ONCE, len(rows)), points.shape[1]))
     for start in range(0, len(rows), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
-        differences = points[rows[part]].astype(np.float64)
+        differences = room[: len(rows[part])]
+        differences[...] = points[rows[part]]
         differences -= query
         # einsum adds every row in the same order, however many rows there are, unlike a BLAS product.
         np.einsum("nd,nd->n", differences, differences, out=found[part])

@@ -58,30 +58,31 @@ def _ranks(
     distinct, places = np.unique(rows, return_inverse=True)
     exact = reference.exact(query, distinct)
     order = np.argsort(exact, kind="stable")
-    passed, doubtful = _passed(estimates, margins, exact[order].astype(estimates.dtype))
-    doubtful[distinct] = False  # known already
-    measured = np.sort(np.concatenate([exact, reference.exact(query, np.flatnonzero(doubtful))]))
-    doubtful[distinct] = True
+    clear = np.ones(len(estimates), dtype=np.bool_)
+    clear[distinct] = False
+    passed, doubtful = _passed(estimates, margins, exact[order].astype(estimates.dtype), clear)
+    clear[doubtful] = False
+    measured = np.sort(np.concatenate([exact, reference.exact(query, doubtful)]))
     # A point that has passed i of the limits is nearer than every later one.
-    clear = np.cumsum(np.bincount(passed[~doubtful], minlength=len(order) + 1))[:-1]
+    nearer_ones = np.cumsum(np.bincount(passed[clear], minlength=len(order) + 1))[:-1]
     nearer = np.empty(len(order), dtype=np.int64)
-    nearer[order] = clear + np.searchsorted(measured, exact[order])
+    nearer[order] = nearer_ones + np.searchsorted(measured, exact[order])
     return nearer[places], exact[places]
 
 
-def _passed(estimates: Floats, margins: Floats, limits: Floats) -> tuple[Rows, npt.NDArray[np.bool_]]:
-    """Return how many of the sorted limits each estimate lies beyond, and whether a limit is within its margin.
+def _passed(estimates: Floats, margins: Floats, limits: Floats, asked: npt.NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    """Return how many of the sorted limits each estimate lies beyond, and the rows with a limit within their margin.
 
     Most are told by a look-up in a fine grid instead of by bisection: those whose margin meets no cell with a limit.
+    Nothing is said of rows that are not asked for.
     """
     cells = _Cells(limits)
     lowest, highest = estimates - margins, estimates + margins
     passed, reached = cells.before(lowest), cells.up_to(highest)
-    rough = np.flatnonzero(reached > passed)
+    rough = np.flatnonzero((reached > passed) & asked)
     passed[rough] = np.searchsorted(limits, lowest[rough], side="left")
-    doubtful = np.zeros(len(estimates), dtype=np.bool_)
-    doubtful[rough] = np.searchsorted(limits, highest[rough], side="right") > passed[rough]
-    return passed, doubtful
+    within = np.searchsorted(limits, highest[rough], side="right") > passed[rough]
+    return passed, rough[within]
 
 
 class _Cells:
