@@ -85,7 +85,7 @@ class GuidedNetwork:
 
 def guided_network(classifier: Classifier) -> GuidedNetwork:
     """Return the network of a classifier, made once for as long as its weights stay as they are."""
-    stamp = tuple((id(t), t._version) for t in (*classifier.parameters(), *classifier.buffers()))
+    stamp = tuple((id(t), t._version) for t in _tensors(classifier))
     known = _networks.get(classifier)
     if known is None or known[0] != stamp:
         known = _networks[classifier] = (stamp, GuidedNetwork(classifier))
@@ -102,6 +102,13 @@ def plain_gradient(classifier: Classifier, images: npt.NDArray[np.float32]) -> n
             (gradient,) = torch.autograd.grad(activation, inputs, grad_outputs=activation.detach())
         parts.append(gradient.cpu().numpy())
     return np.concatenate(parts)
+
+
+def _tensors(classifier: Classifier) -> Iterator[torch.Tensor]:
+    """Yield all parameters and buffers; without their names, which take longer than a layer."""
+    for module in classifier.modules():
+        for tensors in (module._parameters, module._buffers):
+            yield from (tensor for tensor in tensors.values() if tensor is not None)
 
 
 _networks: WeakKeyDictionary[Classifier, tuple[tuple[tuple[int, int], ...], GuidedNetwork]] = WeakKeyDictionary()
