@@ -35,7 +35,7 @@ __all__ = ["analyse_image", "attack_image", "live_scores", "open_bundle", "sweep
 Image = npt.NDArray[np.float32]
 MAX_STRENGTH = 4.0
 SCORED_AT_ONCE = 8
-STOPS = {"trace": "reading the layers", "verdicts": "asking the detectors"}
+STOPS = {"trace": "reading the layers", "versions": "reading it changed a little", "verdicts": "asking the detectors"}
 
 
 def analyse_image(
@@ -201,7 +201,7 @@ def live_scores(
 
 def _stops(loaded: LoadedBundle, checkpoint: Progress) -> Callable[[str], None]:
     """Return what reports every stop of an analysis by its name; each counts as much as any other."""
-    stops = 2 + sum(bool(kind.readings) for kind in KINDS.values()) + len(loaded.available)  # with trace and verdicts
+    stops = len(STOPS) + sum(bool(kind.readings) for kind in KINDS.values()) + len(loaded.available)
     passed = count()
 
     def begin(name: str) -> None:

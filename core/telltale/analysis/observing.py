@@ -65,7 +65,8 @@ def observe_images(
     with clock.timed("trace"):
         trace = classifier.trace(images)
     measuring = {name: kind for name, kind in KINDS.items() if readings and kind.readings and name in kinds}
-    logits = _read_versions(classifier, images, measuring, clock)
+    with clock.timed("versions"):
+        logits = _read_versions(classifier, images, measuring)
     found: dict[str, npt.NDArray[np.float64]] = {}
     details: dict[str, object] = {}
     for name, kind in measuring.items():
@@ -77,7 +78,7 @@ def observe_images(
 
 
 def _read_versions(
-    classifier: Classifier, images: Images, kinds: Mapping[str, Kind], clock: Clock
+    classifier: Classifier, images: Images, kinds: Mapping[str, Kind]
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Read all versions that kinds of evidence ask for, and return their logits (m, n, classes) by kind.
 
@@ -87,15 +88,13 @@ def _read_versions(
     for start in range(0, len(images), AT_ONCE):
         part, versions = images[start : start + AT_ONCE], {}
         for name, kind in kinds.items():
-            with clock.timed(name):
-                made = kind.versions(part)
+            made = kind.versions(part)
             if made is not None:
                 versions[name] = made
         if not versions:
             return {}
-        with clock.timed("versions"):
-            together = np.concatenate(list(versions.values()))
-            logits = classifier.logits_of(together.reshape(-1, *part.shape[1:])).reshape(*together.shape[:2], -1)
+        together = np.concatenate(list(versions.values()))
+        logits = classifier.logits_of(together.reshape(-1, *part.shape[1:])).reshape(*together.shape[:2], -1)
         ends = np.cumsum([len(made) for made in versions.values()])
         for name, own in zip(versions, np.split(logits, ends)[:-1], strict=True):
             read.setdefault(name, []).append(own)
