@@ -332,7 +332,7 @@ def test_a_lasso_on_the_neighbours_map_becomes_table_figures_and_file(engine: Fa
     assert found == [(3, "3"), (4, "4"), (13, "3"), (23, "3")]
     assert (frame["lists"] == "").is_monotonic_increasing, "what is on a list comes first"
     shown = {metric.label: metric.value for metric in app.metric}
-    assert (shown["Training images"], shown["Classes"], shown["Most frequent"]) == ("4", "2", "3")
+    assert (shown["Images"], shown["Classes"], shown["Most frequent"]) == ("4", "2", "3")
     app.button(key="map-open-train-13").click().run()
     assert app.query_params["image"] == "train-13"
 
