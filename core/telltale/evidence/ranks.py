@@ -58,16 +58,27 @@ def _ranks(
     distinct, places = np.unique(rows, return_inverse=True)
     exact = reference.exact(query, distinct)
     order = np.argsort(exact, kind="stable")
-    clear = np.ones(len(estimates), dtype=np.bool_)
-    clear[distinct] = False
-    passed, doubtful = _passed(estimates, margins, exact[order].astype(estimates.dtype), clear)
-    clear[doubtful] = False
+    others = np.ones(len(estimates), dtype=np.bool_)
+    others[distinct] = False
+    if 2 * len(distinct) >= len(others):  # few are left, and sooner measured than estimated
+        clearly, doubtful = np.zeros(len(order), dtype=np.int64), np.flatnonzero(others)
+    else:
+        clearly, doubtful = _clearly_nearer(estimates, margins, exact[order].astype(estimates.dtype), others)
     measured = np.sort(np.concatenate([exact, reference.exact(query, doubtful)]))
-    # A point that has passed i of the limits is nearer than every later one.
-    nearer_ones = np.cumsum(np.bincount(passed[clear], minlength=len(order) + 1))[:-1]
     nearer = np.empty(len(order), dtype=np.int64)
-    nearer[order] = nearer_ones + np.searchsorted(measured, exact[order])
+    nearer[order] = clearly + np.searchsorted(measured, exact[order])
     return nearer[places], exact[places]
+
+
+def _clearly_nearer(
+    estimates: Floats, margins: Floats, limits: Floats, asked: npt.NDArray[np.bool_]
+) -> tuple[Rows, Rows]:
+    """Count for each sorted limit the points asked for that are nearer beyond doubt; return the doubtful rows."""
+    passed, doubtful = _passed(estimates, margins, limits, asked)
+    clear = asked.copy()
+    clear[doubtful] = False
+    # A point that has passed i of the limits is nearer than every later one.
+    return np.cumsum(np.bincount(passed[clear], minlength=len(limits) + 1))[:-1], doubtful
 
 
 def _passed(estimates: Floats, margins: Floats, limits: Floats, asked: npt.NDArray[np.bool_]) -> tuple[Rows, Rows]:
