@@ -120,6 +120,10 @@ def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, 
     return found
 
 
+def test_its_file_says_what_the_network_has_learned_from(bundle: Bundle) -> None:
+    assert bundle.trained_on is True and bundle.training_problem is None
+
+
 def test_references_are_the_training_folder_and_classes_its_folders(bundle: Bundle) -> None:
     images = bundle.require_images()
     assert {Path(images.names[place]).parts[0] for place in bundle.splits.train} == {"train"}

@@ -89,14 +89,14 @@ def inspect(
         found_model = find_model(model, weights, given)
         pictures = NO_PICTURES if data is None else read_pictures(data, images)
         names = _class_names(classes, pictures.class_names)
+        source = None if data is None else lasting_source(data)
         stated = Stated(
             size=side,
             preprocess=stated_preprocess(side, resize, mean, std, found_model.preprocess),
             class_names=names,
             head=head,
-            trained_on=trained_on,
+            trained_on=found_model.learned_from(source) if trained_on is None else trained_on,
         )
-        source = None if data is None else lasting_source(data)
         found = look_at(name, found_model, pictures, source, stated, cost=not no_cost, progress=report)
     write_whole(file, settings_text(found, stated).encode())
     if as_json:
