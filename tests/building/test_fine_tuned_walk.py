@@ -21,12 +21,13 @@ import telltale
 import telltale.building.build
 import telltale.engine
 from support.clothes import COLOURS, write_splits
-from support.coloured import TEXT, pixels
+from support.coloured import TEXT, pixels, write_folder
 from support.direct_engine import DirectEngine
 from support.in_order import InOrder
 from support.miniature import FlatMaps
 from support.pages import unopened
 from telltale.bundle.bundle import Bundle, load_bundle
+from telltale.bundle.own_data import HELD_OUT_LEARNED
 from telltale.cli import main
 from telltale.data.sources import DATA_VARIABLE
 from telltale_app.pages import PAGES
@@ -188,3 +189,20 @@ def test_every_page_opens(bundle: Bundle, page: str, monkeypatch: pytest.MonkeyP
     app = unopened(f"app_pages/{page}", 120, **case).run()
     assert not app.exception, app.exception
     assert not app.error
+
+
+def test_held_out_images_of_a_folder_without_splits_were_spared(tmp_path, monkeypatch) -> None:
+    _at(tmp_path, monkeypatch)
+    monkeypatch.setattr(telltale.building.build, "Processes", InOrder)
+    monkeypatch.setattr(telltale.building.build, "LayerMaps", FlatMaps)
+    (tmp_path / "shop.py").write_text(TEXT)
+    write_folder(tmp_path / "loose", 40, COLOURS)
+    known = ["--size", "16", "--mean", "0.4,0.5,0.6", "--std", "0.2,0.25,0.3"]
+    assert main(["train", "mine", "--from", "shop.py:make", "--data", "loose", *known]) == 0
+    assert main(["inspect", "mine", "--model", "mine.safetensors", "--data", "loose", "--no-cost"]) == 0
+    text = (tmp_path / "mine.toml").read_text()
+    text = text.replace("attacks = []", 'attacks = ["fgsm"]').replace("detectors = []", 'detectors = ["confidence"]')
+    (tmp_path / "mine.toml").write_text(text)
+    assert main(["build", "mine", "--out", str(tmp_path / "bundles" / "mine")]) == 0
+    built = load_bundle("mine")
+    assert built.trained_on and HELD_OUT_LEARNED not in built.notes

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from support.clothes import write_splits
-from support.coloured import TEXT
+from support.clothes import COLOURS, write_splits
+from support.coloured import TEXT, write_folder
+from telltale.bundle.own_data import LEARNED_FROM_ALL
 from telltale.cli import main
 
 TRAIN = [
@@ -41,6 +42,7 @@ def test_what_it_wrote_is_inspected_without_a_word_about_classes_or_sizes(shop, 
     assert main(["inspect", "fruit", "--model", "fruit.safetensors", "--data", "photos", "--no-cost"]) == 0
     settings = (shop / "fruit.toml").read_text()
     assert f'reference = "{shop}/fruit.safetensors"' in settings and "weights = " not in settings
+    assert "\ntrained_on = true\n" in settings
     assert "mean = [0.4, 0.5, 0.6]" in settings and '"cherry" = 0  # cherry' in settings
     assert "Note: The head of" in capsys.readouterr().out
     (shop / "other.py").write_text(TEXT)
@@ -48,6 +50,18 @@ def test_what_it_wrote_is_inspected_without_a_word_about_classes_or_sizes(shop, 
     capsys.readouterr()
     assert main(["build", "fruit"]) == 2
     assert "are not those that were inspected" in capsys.readouterr().err
+
+
+def test_of_a_folder_without_splits_it_is_known_that_held_out_images_were_spared(shop, capsys) -> None:
+    write_folder(shop / "loose", 30, COLOURS)
+    assert main([word.replace("photos", "loose") for word in TRAIN]) == 0
+    for options, line in (([], "trained_on = true"), (["--not-trained-on"], "trained_on = false")):
+        arguments = ["inspect", "fruit", "--model", "fruit.safetensors", "--data", "loose", "--no-cost", *options]
+        assert main(arguments) == 0
+        assert f"\n{line}\n" in (shop / "fruit.toml").read_text()
+    assert main(["inspect", "fruit", "--model", "fruit.safetensors", "--data", "photos", "--no-cost"]) == 0
+    assert "\n# trained_on = true\n" in (shop / "fruit.toml").read_text()  # of other pictures nobody has said it
+    assert LEARNED_FROM_ALL not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ def build_around(
     work: Path | None = None,
     choice: ClassChoice | None = None,
     minutes: float | None = None,
+    spared: str | None = None,
 ) -> Path:
     """Build a bundle around a classifier that is there already.
 
@@ -140,6 +141,8 @@ def build_around(
         How the data's classes are found among the outputs, beside their names.
     minutes : float, optional
         Cut to what fits into them; see `telltale.building.planning.plan_around`.
+    spared : str, optional
+        Fingerprint of the images of which the network is known not to have learned what a build holds out.
 
     Returns
     -------
@@ -168,7 +171,7 @@ def build_around(
     if not file.exists():
         save_weights(classifier, file)
     again, notes = load_weights(spec, file), own.notes | planned.notes
-    if plan.trained_on and not own.image_set.own_validation:
+    if plan.trained_on and not own.image_set.own_validation and own.image_set.fingerprint != spared:
         notes[HELD_OUT_LEARNED] = True
     materials = _Materials(planned.plan, plan.source, own.image_set, planned.splits, again, file, notes)
     return _build(materials, folder, progress, False, work)

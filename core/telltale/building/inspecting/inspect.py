@@ -121,6 +121,8 @@ def look_at(
     progress: Progress,
 ) -> Inspection:
     """Look at a model that is wrapped already; see `inspect`."""
+    # Fine-tuning spares what a build holds out, also of data without splits of their own.
+    fine_tuned_here = model.learned is not None and model.learned.data == source
     classes = _classes(model, classifier, pictures, stated) if pictures.labelled else ClassMap({})
     known, targets = _targets(pictures, classes) if pictures.labelled else (list(pictures.pixels), None)
     images = _sample(classifier, known) if known else _noise(classifier)
@@ -146,11 +148,11 @@ def look_at(
         largest,
         _cost(classifier, images, pictures, stated, part(progress, 0.65, 1.0)) if cost and known else None,
         (),
-        stated.trained_on,
+        True if fine_tuned_here and stated.trained_on is None else stated.trained_on,
     )
     progress(1.0, "Done")
     answers = None if predictions is None or targets is None else (predictions, targets)
-    return replace(found, warnings=find_warnings(found, answers, pictures.validated))
+    return replace(found, warnings=find_warnings(found, answers, pictures.validated or fine_tuned_here))
 
 
 def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = None, named: bool = True) -> Classifier:
