@@ -95,7 +95,7 @@ def inspect(
             preprocess=stated_preprocess(side, resize, mean, std, found_model.preprocess),
             class_names=names,
             head=head,
-            trained_on=found_model.learned_from(source) if trained_on is None else trained_on,
+            trained_on=trained_on,
         )
         found = look_at(name, found_model, pictures, source, stated, cost=not no_cost, progress=report)
     write_whole(file, settings_text(found, stated).encode())

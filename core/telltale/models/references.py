@@ -70,13 +70,6 @@ class FoundModel:
     learned: Learned | None = None
     remarks: tuple[str, ...] = ()
 
-    def learned_from(self, source: str | None) -> bool | None:
-        """Return True where its file says that it has learned from a source of images, as `lasting_source` names it.
-
-        None where nobody says.
-        """
-        return True if self.learned is not None and self.learned.data == source else None
-
 
 def find_model(
     reference: str,
