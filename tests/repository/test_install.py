@@ -142,6 +142,7 @@ def test_the_commands_answer_in_another_folder(installed: Installed) -> None:
     assert {row["name"] for row in json.loads(installed.telltale("bundles", "--json"))["bundles"]} == {
         "cifar10",
         "digits",
+        "imagenet",
     }
     record = json.loads(installed.telltale("analyse", "image.png", "--json"))
     assert record["prediction"]["label"] == "6" and record["verdicts"] and record["fused"]
