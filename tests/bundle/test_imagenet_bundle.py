@@ -55,6 +55,7 @@ def test_it_opens_without_its_photographs_and_says_so() -> None:
     bundle = load_bundle(str(FOLDER))
     assert bundle.manifest.title == "ImageNet photographs, 1,000 classes, 224×224"
     assert not Path(bundle.manifest.data.source).is_absolute() and bundle.manifest.data.n == PHOTOGRAPHS
+    assert "The images of 'imagenet' are not on this machine" in str(bundle.data_problem)
 
 
 def test_what_one_photograph_of_a_class_does_not_give_is_said(loaded: LoadedBundle) -> None:
