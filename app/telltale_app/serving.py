@@ -22,7 +22,9 @@ from telltale.base.guard import exit_when_orphaned
 from telltale.base.terminal import hold_every_character
 from telltale.engine import get_engine
 from telltale_app.login_return import LoginReturn
+from telltale_app.owner_only import OwnerOnly
 from telltale_app.readiness import Readiness, base_path
+from telltale_app.security_headers import SecurityHeaders
 from telltale_app.server_address import ServerAddress
 from telltale_app.slash_redirects import SlashRedirects
 
@@ -70,4 +72,6 @@ def address() -> str:
     return f"http://{host}:{st.get_option('server.port')}" + base_path()
 
 
-MIDDLEWARE = [Middleware(Readiness), Middleware(SlashRedirects), Middleware(ServerAddress), Middleware(LoginReturn)]
+MIDDLEWARE = [
+    Middleware(layer) for layer in (SecurityHeaders, OwnerOnly, Readiness, SlashRedirects, ServerAddress, LoginReturn)
+]
