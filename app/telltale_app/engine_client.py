@@ -146,7 +146,8 @@ def progress_words(what: str, status: JobStatus) -> str:
     """Return what a waiting person should know about a job."""
     if status.state == "queued":
         ahead = status.position or 0
-        return f"{what}: {ahead} ahead in the queue" if ahead else f"{what}: next in the queue"
+        place = f"{ahead} ahead in the queue" if ahead else "next in the queue"
+        return f"{what}: {place}{'. ' + status.message if status.message else ''}"
     left = f", about {words.seconds(status.seconds_left)} left" if status.seconds_left else ""
     return f"{what}{': ' + status.message if status.message else ''}{left}"
 

@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from telltale.base.guard import preload_source
+from telltale.base.waiting import within
 
 CONNECT_SECONDS = 10.0
+FIRST_CONNECT_SECONDS = 60.0  # a scheduler that has just started on a busy machine takes its time to answer
 CLUSTER_CLOSE_SECONDS = 3.0
 SLOWEST_RESPAWN_SECONDS = 30.0
 STABLE_SECONDS = 10.0
+EXIT_SECONDS = 5.0
+REMEMBERED_EXITS = 100
 
 
 class Workers:
@@ -34,6 +38,7 @@ class Workers:
         self._cluster = cluster
         self._folder = folder
         self._respawn = _Backoff()
+        self._codes: dict[int, int] = {}  # exit codes by process id, of those that were taken away
 
     @classmethod
     async def start(cls, count: int, silent_after: str | None = None) -> Workers:
@@ -70,11 +75,28 @@ class Workers:
         workers = self._cluster.workers
         dead = [name for name, worker in workers.items() if worker.process and worker.process.returncode is not None]
         for name in dead:
-            await _end(workers.pop(name))
+            worker = workers.pop(name)
+            self._remember(worker.process)
+            await _end(worker)
         if len(workers) >= self.count or not self._respawn.due():
             return False
         self._cluster.scale(self.count)
         return True
+
+    async def exit_code(self, pid: int) -> int | None:
+        """Return how a worker's process ended, once it has; None where it goes on, or nobody saw it end."""
+        for worker in self._cluster.workers.values():
+            process = worker.process
+            if process is not None and process.pid == pid:
+                with contextlib.suppress(TimeoutError):  # the connection may end a moment before the process
+                    await within(EXIT_SECONDS, process.wait())
+                return process.returncode  # type: ignore[no-any-return]
+        return self._codes.get(pid)
+
+    def _remember(self, process: Any) -> None:
+        self._codes[process.pid] = process.returncode
+        while len(self._codes) > REMEMBERED_EXITS:
+            del self._codes[next(iter(self._codes))]
 
     async def renew(self) -> None:
         """End every worker and start as many new ones."""
@@ -106,12 +128,12 @@ async def _end(worker: Any) -> None:
         await worker.close()
 
 
-async def connect(address: str) -> Any:
-    """Return a client of the scheduler at `address`, for the running event loop."""
+async def connect(address: str, seconds: float = CONNECT_SECONDS) -> Any:
+    """Return a client of the scheduler at `address`, which must answer within `seconds`, for the running event loop."""
     from distributed import Client
 
     connection: Any = Client
-    return await connection(address, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS)
+    return await connection(address, asynchronous=True, set_as_default=False, timeout=seconds)
 
 
 class _Backoff:

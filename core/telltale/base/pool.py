@@ -22,8 +22,8 @@ MOST_REPLACEMENTS = 5
 SILENT_AFTER = "30 days"  # compiled code may keep a worker from saying that it is there for as long as a job takes
 
 LOST = (
-    "A worker process died twice while doing the same work, most likely for lack of memory. "
-    "What others had finished is kept where the command keeps its work: free some memory and start it again."
+    "Two worker processes have ended while doing the same work. What others had finished is kept where the command "
+    "keeps its work: start it again, with more memory free if that was short."
 )
 NEVER_READY = "The worker processes die one after the other without finishing anything; free some memory and try again."
 NO_SCHEDULER = "The process that hands out work to the worker processes has ended; start the command again."

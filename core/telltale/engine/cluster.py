@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from telltale.base.cluster import Workers, connect
+from telltale.base.cluster import FIRST_CONNECT_SECONDS, Workers, connect
+from telltale.base.endings import Ending, memory_kills
 from telltale.base.errors import WorkerLostError
 from telltale.base.waiting import within
 from telltale.engine.settings import Settings
 from telltale.engine.worker_state import report
 
 CALL_SECONDS = 5.0
-LEAST_PATIENCE_SECONDS = 8.0
-STARTS_OF_PATIENCE = 4.0  # a replacement may take this many times as long as the first start took
+STARTS_OF_PATIENCE = 4.0  # a replacement may take this many times as long as the slowest start so far
+
+
+@dataclass
+class Starts:
+    """How long workers took to start, over every cluster of an engine; a busy machine makes that long.
+
+    Attributes
+    ----------
+    slowest : float or None
+        In seconds; None before the first one.
+    """
+
+    slowest: float | None = None
+
+    def note(self, seconds: float) -> None:
+        """Take in how long one start took."""
+        self.slowest = max(seconds, self.slowest or 0.0)
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a replacement is waited for; without end before any start was seen."""
+        return math.inf if self.slowest is None else STARTS_OF_PATIENCE * self.slowest
 
 
 class Link:
@@ -23,24 +47,29 @@ class Link:
     Open it with `Link.open`. Every method belongs to the event loop that opened it.
     """
 
-    def __init__(self, settings: Settings, client: Any, workers: Workers | None, opened_at: float) -> None:
+    def __init__(
+        self, settings: Settings, client: Any, workers: Workers | None, opened_at: float, starts: Starts | None = None
+    ) -> None:
         self.client = client
         self.reports: dict[str, dict[str, Any]] = {}
+        self._seen: dict[str, dict[str, Any]] = {}  # every worker's last report, for when it has ended
+        self._memory_kills = memory_kills()
+        self._starts = starts or Starts()
         self._settings = settings
         self._workers = workers
         self._opened_at = opened_at
-        self._patience: float | None = None  # known once every worker has answered for the first time
-        self._complete_at = opened_at
+        self._incomplete_since: float | None = opened_at
+        self._was_complete = False
 
     @classmethod
-    async def open(cls, settings: Settings) -> Link:
+    async def open(cls, settings: Settings, starts: Starts) -> Link:
         """Connect to ``settings.scheduler``, or start an embedded cluster where there is none."""
         opened_at = time.monotonic()
         if settings.scheduler is not None:
-            return cls(settings, await connect(settings.scheduler), None, opened_at)
+            return cls(settings, await connect(settings.scheduler), None, opened_at, starts)
         workers = await Workers.start(settings.workers)
         try:
-            return cls(settings, await connect(workers.address), workers, opened_at)
+            return cls(settings, await connect(workers.address, FIRST_CONNECT_SECONDS), workers, opened_at, starts)
         except BaseException:
             await workers.close()
             raise
@@ -70,17 +99,18 @@ class Link:
 
     async def refresh(self) -> None:
         """Replace dead workers and learn what the living ones hold; new ones start loading the bundle."""
-        if self._workers is not None:
-            await self._workers.replace_dead()
+        if self._workers is not None and await self._workers.replace_dead():
+            self._incomplete_since = time.monotonic()  # each replacement has its own time to start
         known = set(await within(CALL_SECONDS, self.client.nthreads()))
         answers = await self.call(report, self._settings.bundle)
         # A worker too busy to answer is still there, and one that left is not.
         self.reports = {address: state for address, state in self.reports.items() if address in known} | answers
+        self._seen |= answers
 
     def check_complete(self) -> None:
         """Raise where workers of our own were lost and do not come back: only a new cluster helps then.
 
-        How long is waited for them follows from how long they took to start, which a busy machine makes long.
+        How long is waited for them follows from how long workers took to start.
 
         Raises
         ------
@@ -88,15 +118,26 @@ class Link:
         """
         now = time.monotonic()
         if self._workers is None or len(self.reports) >= self._settings.workers:
-            self._complete_at = now
-            if self._patience is None:
-                self._patience = max(LEAST_PATIENCE_SECONDS, STARTS_OF_PATIENCE * (now - self._opened_at))
-        elif self._patience is not None and now - self._complete_at > self._patience:
-            raise WorkerLostError("Lost workers did not come back.")
+            if self._incomplete_since is not None:
+                self._starts.note(now - self._incomplete_since)
+            self._incomplete_since, self._was_complete = None, True
+            return
+        if self._incomplete_since is None:
+            self._incomplete_since = now
+        # The first start of a cluster may take as long as it takes: another one would take as long.
+        if self._was_complete and now - self._incomplete_since > self._starts.patience:
+            raise WorkerLostError(f"Lost workers did not come back within {self._starts.patience:.0f} seconds.")
+
+    async def ending(self, address: str) -> Ending:
+        """Return what was seen of a worker that has ended."""
+        seen = self._seen.get(address, {})
+        code = await self._workers.exit_code(seen["pid"]) if self._workers is not None and seen else None
+        return Ending(code, seen.get("memory"), memory_kills() > self._memory_kills)
 
     def distrust(self) -> None:
         """Take no worker to be alive until it has answered again: where one died, others may have."""
         self.reports = {}
+        self._memory_kills = memory_kills()
 
     async def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run a quick function on every worker beside its task; workers that do not answer in time are left out."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
+from telltale.base.endings import Ending
 from telltale.base.errors import CancelledError
 
 JobState: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -31,7 +32,7 @@ class JobStatus:
     seconds_left : float or None
         Estimate from the time taken so far; None where nothing is known.
     message : str
-        What is being done, or the sentence of the error.
+        What is being done, what keeps a queued job from running at all, or the sentence of the error.
     """
 
     state: JobState
@@ -60,9 +61,12 @@ class Run:
         self.path = path
         self.kwargs = kwargs
         self.result: Future[Any] = Future()
-        self.future: Any = None  # the scheduler's, once sent
         self.holders: WeakSet[Job] = WeakSet()  # a handle that nobody keeps no longer counts
-        self.losses = 0
+        self.worker = ""  # address of the process that does it
+        self.attempts = 0
+        self.endings: list[Ending] = []  # of the processes that ended while doing it
+        self.interruptions = 0  # times that whoever hands out the work was lost
+        self.unheld_since: float | None = None
         self.stopping_since: float | None = None
         self.started_at: float | None = None
         self.fraction = 0.0
@@ -102,6 +106,9 @@ class Queue(Protocol):
     def position(self, run: Run) -> int | None:
         """Return how many runs wait ahead of this one."""
 
+    def obstacle(self) -> str:
+        """Return what keeps every job from running now, in words; "" where nothing does."""
+
     def leave(self, run: Run, job: Job) -> None:
         """Give up one job's interest in a run."""
 
@@ -132,7 +139,7 @@ class Job:
         if run.result.done():
             return self._settled()
         if run.started_at is None:
-            return JobStatus("queued", position=self._engine.position(run))
+            return JobStatus("queued", position=self._engine.position(run), message=self._engine.obstacle())
         return JobStatus("running", None, run.fraction, run.seconds_left(), run.message)
 
     def _settled(self) -> JobStatus:

@@ -9,20 +9,22 @@ import logging
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from telltale.analysis.kept import bundle_stamp
+from telltale.base.endings import Ending
 from telltale.base.errors import CancelledError, EngineBusyError, WorkerLostError
 from telltale.base.outcomes import Outcome, portable_error
 from telltale.base.waiting import within
 from telltale.engine import tasks, worker_state
 from telltale.engine.cache import ResultCache, fingerprint, freeze
-from telltale.engine.cluster import Link
+from telltale.engine.cluster import Link, Starts
+from telltale.engine.fair_queue import FairQueue
 from telltale.engine.jobs import CANCELLED, Job, Run
+from telltale.engine.losses import interrupted, lost
 from telltale.engine.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ RECONNECT_SECONDS = 1.0
 REFRESH_SECONDS = 12.0
 CLOSE_SECONDS = 10.0
 MOST_LOSSES = 1
+MOST_INTERRUPTIONS = 5
+UNHELD_SECONDS = 30.0  # far longer than a page takes to run again and ask for the same
 BUNDLE_ARGUMENTS = ("bundle", "other")  # of tasks; a rebuilt bundle makes another request
 
 
@@ -48,7 +52,8 @@ class Engine:
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings.from_environment()
         self._lock = threading.RLock()
-        self._waiting: deque[Run] = deque()
+        self._waiting = FairQueue()
+        self._starts = Starts()
         self._active: dict[str, Run] = {}
         self._shared: dict[str, Run] = {}  # by content: what an identical request may join
         self._cache: ResultCache[Any] = ResultCache(self._settings.cache_bytes)
@@ -152,7 +157,11 @@ class Engine:
     def position(self, run: Run) -> int:
         """Return how many runs wait ahead of this one."""
         with self._lock:
-            return self._waiting.index(run) if run in self._waiting else 0
+            return list(self._waiting).index(run) if run in self._waiting else 0
+
+    def obstacle(self) -> str:
+        """Return what keeps every job from running now; "" where nothing does."""
+        return self._fault
 
     def leave(self, run: Run, job: Job) -> None:
         """Take a job, and its owner's other jobs, off a run; the last one to leave stops it."""
@@ -160,15 +169,35 @@ class Engine:
             for holder in list(run.holders):
                 if holder is job or (job.owner is not None and holder.owner == job.owner):
                     run.holders.discard(holder)
-            if run.holders or run.result.done():
+            if run.result.done():
                 return
-            self._forget(run)
-            if run in self._waiting:
-                self._waiting.remove(run)
-                run.fail(CancelledError(CANCELLED))
+            if run.holders:
+                if all(holder.owner != job.owner for holder in run.holders):
+                    self._waiting.leave(run, job.owner)
                 return
-            run.stopping_since = time.monotonic()
+            self._give_up(run)
+
+    def _give_up(self, run: Run) -> None:
+        """Stop a run that nobody waits for."""
+        self._forget(run)
+        if run in self._waiting:
+            self._waiting.remove(run)
+            run.fail(CancelledError(CANCELLED))
+            return
+        run.stopping_since = time.monotonic()
         self._soon(self._stop(run))
+
+    def _drop_unheld(self) -> None:
+        """Stop what nobody has waited for in a while: whoever did has left, or asks for something else."""
+        now = time.monotonic()
+        with self._lock:
+            for run in [*self._waiting, *self._active.values()]:
+                if run.holders or run.stopping_since is not None:
+                    run.unheld_since = None
+                elif run.unheld_since is None:
+                    run.unheld_since = now
+                elif now - run.unheld_since > UNHELD_SECONDS:
+                    self._give_up(run)
 
     # Queue ------------------------------------------------------------------------------------------------------------
 
@@ -176,12 +205,14 @@ class Engine:
         with self._lock:
             run = self._shared.get(key)
             if run is None:
-                run = self._answered_or_new(key, path, arguments)
+                run = self._answered_or_new(key, path, arguments, owner)
+            elif run in self._waiting:
+                self._waiting.add(run, owner)  # whoever joins it does not wait longer than for one of their own
             job = Job(self, run, owner)
             run.holders.add(job)
             return job
 
-    def _answered_or_new(self, key: str, path: str, arguments: Mapping[str, Any]) -> Run:
+    def _answered_or_new(self, key: str, path: str, arguments: Mapping[str, Any], owner: object) -> Run:
         run = Run(key, path, arguments)
         answer = self._cache.get(key)
         if answer is not None:
@@ -189,13 +220,22 @@ class Engine:
             return run
         if self._closing:
             raise EngineBusyError("Telltale is shutting down and takes no further work.")
+        self._refuse_too_many(owner)
+        self._waiting.add(run, owner)
+        self._shared[key] = run
+        return run
+
+    def _refuse_too_many(self, owner: object) -> None:
+        own = self._waiting.count(owner)
+        if owner is not None and own >= self._settings.visitor_queue:
+            raise EngineBusyError(
+                f"{own} of your jobs are waiting, which is as many as one visitor may have; cancel some, or try again "
+                "when some are done."
+            )
         if len(self._waiting) >= self._settings.max_queue:
             raise EngineBusyError(
                 f"{len(self._waiting)} jobs are waiting, which is as many as Telltale takes; try again in a minute."
             )
-        self._waiting.append(run)
-        self._shared[key] = run
-        return run
 
     def _forget(self, run: Run) -> None:
         if self._shared.get(run.key) is run:
@@ -214,15 +254,23 @@ class Engine:
                 self._cache.put(run.key, (value,))
                 run.succeed(value)
 
-    def _lose(self, run: Run) -> None:
-        """Put a run whose worker or scheduler vanished back in front of the queue, once."""
-        run.losses += 1
-        if run.losses > MOST_LOSSES or run.stopping_since is not None or self._closing:
-            self._settle(run, Outcome(error=_lost()))
+    def _lose(self, run: Run, ending: Ending) -> None:
+        """Put a run whose worker has ended back in front of the queue, once."""
+        run.endings.append(ending)
+        self._put_back(run, None if len(run.endings) <= MOST_LOSSES else lost(run.endings))
+
+    def _interrupt(self, run: Run) -> None:
+        """Put a run back whose scheduler has ended, or whose workers were given up: neither is the run's doing."""
+        run.interruptions += 1
+        self._put_back(run, None if run.interruptions <= MOST_INTERRUPTIONS else interrupted(run.interruptions))
+
+    def _put_back(self, run: Run, error: WorkerLostError | None) -> None:
+        if error is not None or run.stopping_since is not None or self._closing:
+            self._settle(run, Outcome(error=error or CancelledError(CANCELLED)))
             return
         with self._lock:
             self._active.pop(run.id, None)
-            self._waiting.appendleft(run)
+            self._waiting.put_back(run)
 
     def _cancel_everything(self) -> None:
         with self._lock:
@@ -262,7 +310,7 @@ class Engine:
                 await _wait(self._news, RECONNECT_SECONDS)
 
     async def _connect_and_serve(self) -> None:
-        opening = asyncio.ensure_future(Link.open(self._settings))
+        opening = asyncio.ensure_future(Link.open(self._settings, self._starts))
         while not opening.done() and not self._closing:
             await asyncio.wait({opening}, timeout=PULSE_SECONDS)
         if self._closing:
@@ -300,6 +348,7 @@ class Engine:
             except (TimeoutError, OSError) as error:  # a busy scheduler; a dead one shows in `link.alive`
                 self._fault = f"The workers do not answer: {type(error).__name__}."
             link.check_complete()
+            self._drop_unheld()
             self._wake()
             stopping = await self._see_to_stopping(link)
             await _wait(self._alarm, PULSE_SECONDS if stopping or not self.ready() else QUIET_PULSE_SECONDS)
@@ -307,8 +356,11 @@ class Engine:
     def _dispatch(self, link: Link) -> None:
         # One run per worker: what waits here can still be cancelled and counted exactly.
         with self._lock:
-            while self._waiting and len(self._active) < len(link.reports):
-                run = self._waiting.popleft()
+            busy = {run.worker for run in self._active.values()}
+            free = [address for address in link.reports if address not in busy]
+            while self._waiting and free and len(self._active) < len(link.reports):
+                run = self._waiting.take()
+                run.worker = free.pop()
                 self._active[run.id] = run
                 execution = asyncio.get_running_loop().create_task(self._execute(link, run))
                 self._executions.add(execution)
@@ -320,12 +372,25 @@ class Engine:
 
         call = worker_state.Call(run.id, self._topic, run.path, run.kwargs)
         try:
-            key = f"{run.id}-{run.losses}"
-            run.future = link.client.submit(worker_state.run_call, call, key=key, pure=False)
-            outcome = await run.future.result()
-        except (KilledWorker, FutureCancelledError):
+            run.attempts += 1
+            key = f"{run.id}-{run.attempts}"
+            # To a worker that has answered, and so loads its bundle first; to another where it has just ended.
+            place = {"workers": [run.worker], "allow_other_workers": True}
+            future = link.client.submit(worker_state.run_call, call, key=key, pure=False, **place)
+            try:
+                outcome = await future.result()
+            finally:
+                # Still asked for, it would be computed again for nobody once the worker that holds its result ends.
+                future.release()
+        except KilledWorker as error:
+            ending = await link.ending(error.last_worker.address)
             link.distrust()
-            self._lose(run)
+            self._lose(run, ending)
+            self._alarm.set()
+            return
+        except FutureCancelledError:
+            link.distrust()
+            self._interrupt(run)
             self._alarm.set()
             return
         except Exception as error:
@@ -363,13 +428,6 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
     event.clear()
-
-
-def _lost() -> WorkerLostError:
-    return WorkerLostError(
-        "The worker process died twice while doing this, most likely for lack of memory; nothing was computed. "
-        "Try fewer images or smaller settings."
-    )
 
 
 _engine: Engine | None = None

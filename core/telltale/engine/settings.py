@@ -26,6 +26,8 @@ class Settings:
         Bundle that every worker loads before the engine is ready (``TELLTALE_BUNDLE``); empty for none.
     max_queue : int
         Jobs that may wait before further ones are refused (``TELLTALE_MAX_QUEUE``).
+    visitor_queue : int
+        Jobs that may wait for one visitor (``TELLTALE_MAX_QUEUE_PER_VISITOR``).
     cache_bytes : int
         Memory kept for finished results (``TELLTALE_CACHE_MB``, in MiB).
     """
@@ -33,7 +35,8 @@ class Settings:
     workers: int = 2
     scheduler: str | None = None
     bundle: str = "digits"
-    max_queue: int = 200
+    max_queue: int = 1000
+    visitor_queue: int = 200
     cache_bytes: int = 256 * MEGABYTE
 
     @classmethod
@@ -49,7 +52,8 @@ class Settings:
             workers=_whole_number("TELLTALE_WORKERS", 2, low=1),
             scheduler=os.environ.get("TELLTALE_SCHEDULER") or None,
             bundle=os.environ.get("TELLTALE_BUNDLE", "digits"),
-            max_queue=_whole_number("TELLTALE_MAX_QUEUE", 200, low=1),
+            max_queue=_whole_number("TELLTALE_MAX_QUEUE", 1000, low=1),
+            visitor_queue=_whole_number("TELLTALE_MAX_QUEUE_PER_VISITOR", 200, low=1),
             cache_bytes=_whole_number("TELLTALE_CACHE_MB", 256, low=0) * MEGABYTE,
         )
 

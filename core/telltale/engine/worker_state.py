@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
 from telltale.analysis.kept import load
 from telltale.base.errors import CancelledError, InputError
@@ -105,7 +106,7 @@ def abandon(run_id: str) -> None:
 
 
 def report(bundle: str, dask_worker: Any) -> dict[str, str | int | bool]:
-    """Return whether this worker holds `bundle`, and start loading it on the first call.
+    """Return whether this worker holds `bundle` and how much memory it takes; the first call starts loading it.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ def report(bundle: str, dask_worker: Any) -> dict[str, str | int | bool]:
         _state.preloads[bundle] = None
         dask_worker.executors["default"].submit(_preload, bundle)
     fault = _state.preloads[bundle]
-    return {"pid": os.getpid(), "ready": fault == "", "fault": fault or ""}
+    memory = psutil.Process().memory_info().rss
+    return {"pid": os.getpid(), "memory": memory, "ready": fault == "", "fault": fault or ""}
 
 
 def _warm(loaded: LoadedBundle) -> None:
