@@ -108,7 +108,7 @@ def test_a_job_whose_worker_dies_is_done_by_another(processes: Processes, tmp_pa
 
 
 def test_a_job_whose_worker_dies_twice_ends_in_a_sentence(processes: Processes, tmp_path: Path) -> None:
-    with pytest.raises(WorkerLostError, match="died twice while doing the same work"):
+    with pytest.raises(WorkerLostError, match="Two worker processes have ended while doing the same work"):
         processes.run(Work(jobs.die, [tmp_path / "always"], silent))
     assert len((tmp_path / "always").read_text().split()) == 2
     processes.run(Work(jobs.note, [tmp_path / "again"], silent))  # the next jobs begin in new processes
