@@ -28,6 +28,7 @@ from telltale.bundle.bundle import (
 )
 from telltale.bundle.fitted import reference_arrays, save_detectors
 from telltale.bundle.manifest import Manifest, check_name
+from telltale.bundle.own_data import sizing_notes
 from telltale.data.splits import Splits
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.evidence.reference import Reference
@@ -109,5 +110,11 @@ def _manifest(classifier: Classifier, plan: BundlePlan, reference: Reference, de
             for name, detector in detectors.detectors.items()
         },
         versions=library_versions(),
-        notes={OWN: True, "training_images": 0, "calibration_images": 0, "missing": dict(reference.missing)},
+        notes={
+            OWN: True,
+            "training_images": 0,
+            "calibration_images": 0,
+            "missing": dict(reference.missing),
+            **sizing_notes(classifier.preprocess, classifier.input_shape[0]),
+        },
     )
