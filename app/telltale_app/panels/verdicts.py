@@ -155,6 +155,8 @@ def _reading(image: str, verdict: Verdict) -> str:
     else:
         figures = (
             f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, "
-            f"threshold {words.number(verdict.threshold)}"
+            f"threshold {words.threshold(verdict.threshold)}"
         )
+    if verdict.common_score is not None:
+        figures += f"; {words.alike(verdict.common_score)}"
     return f"{said}  \n{words.aside(figures)}"
