@@ -66,8 +66,7 @@ def build_alone(classifier: Classifier, plan: BundlePlan, folder: Path, progress
     use_one_thread()
     check_name(folder.name)
     spec = classifier.spec
-    if spec.code is None:
-        check_known_elsewhere(spec.factory)
+    check_known_elsewhere(spec.factory, spec.code)
     progress(0.0, "Writing")
     store.write_bundle(folder, partial(_write_files, classifier=classifier, plan=plan))
     progress(1.0, "Done")

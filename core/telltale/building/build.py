@@ -162,8 +162,7 @@ def build_around(
     for name in plan.detectors:
         get_detector(name)
     spec = classifier.spec
-    if spec.code is None:
-        check_known_elsewhere(spec.factory)
+    check_known_elsewhere(spec.factory, spec.code)
     kept = work or folder.parent / ".build"
     own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, 0.0, 0.03))
     planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, part(progress, 0.03, 0.05))

@@ -79,8 +79,7 @@ def _as_found(classifier: Classifier) -> FoundModel:
     network: torch.nn.Module = classifier.network
     try:
         origin = made_by(network)
-        if origin.code is None:
-            check_known_elsewhere(origin.factory)
+        check_known_elsewhere(origin.factory, origin.code)
     except InputError as error:
         return FoundModel(type(network).__qualname__, network, {}, remarks=(f"Nothing can be built yet. {error}",))
     return FoundModel(origin.factory, network, origin.arguments, origin.code)
