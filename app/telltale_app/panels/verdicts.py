@@ -53,6 +53,8 @@ def panel(case: CaseAnalysis) -> None:
     st.markdown("**One by one**")
     for verdict in shown.verdicts:
         _row(case, verdict.detector)
+    for name, reason in case.bundle.missing_detectors.items():
+        st.caption(f"{words.UNCALIBRATED} {catalogue.detector_title(name)} is not available here. {reason}")
 
 
 def _misread_note() -> None:
