@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
+from telltale.base.errors import InputError
 from telltale.base.images import FloatImages, to_floats
 from telltale.bundle.bundle import Bundle
-from telltale.bundle.own_data import noted_sizing
-from telltale.data.uploads import decode_image, load_image_file, read_bytes
+from telltale.bundle.own_data import noted_preprocess
+from telltale.data.uploads import (
+    CropBox,
+    Square,
+    decode_image,
+    fit_aspect,
+    load_image_file,
+    read_bytes,
+    to_model_input,
+)
+from telltale.models.preprocess import Preprocess
 
 
 def load_picture(bundle: Bundle, path: Path) -> FloatImages:
@@ -29,13 +41,74 @@ def load_picture(bundle: Bundle, path: Path) -> FloatImages:
     InputError
         If the file is missing, too large, not an image or damaged, or cannot be brought to size.
     """
-    sizing, (_, height, width) = noted_sizing(bundle.notes), bundle.image_shape
-    if sizing is None:
+    if noted_preprocess(bundle.notes) is None:
         return load_image_file(path, bundle.image_shape)
-    picture = decode_image(read_bytes(path))
+    return fit_picture(bundle, decode_image(read_bytes(path)))
+
+
+def own_part(bundle: Bundle, size: tuple[int, int]) -> CropBox | None:
+    """Return which part of a picture the bundle's own preprocessing keeps.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    size : tuple of int
+        Width and height of the picture.
+
+    Returns
+    -------
+    tuple of float or None
+        Left, top, right and bottom, in the picture's pixels; None where the bundle was built from images of one size.
+    """
+    preprocess = noted_preprocess(bundle.notes)
+    return None if preprocess is None else preprocess.part_kept(size)
+
+
+def fit_picture(
+    bundle: Bundle, picture: Image.Image, square: Square | None = None, invert: bool = False
+) -> FloatImages:
+    """Bring a picture to a bundle's size, as the images that it was built from were brought there.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    picture : PIL.Image.Image
+        As returned by `telltale.data.uploads.decode_image`. One of the bundle's size is used bit for bit.
+    square : Square, optional
+        Take this part instead of what the bundle's preprocessing keeps, resized as that resizes. Left out where the
+        bundle was built from images of one size, the largest centred part is taken.
+    invert : bool
+        Exchange black and white of a grey model's input.
+
+    Returns
+    -------
+    array of float32, shape (C, H, W)
+        In [0, 1], on the 8-bit grid.
+
+    Raises
+    ------
+    InputError
+        If the bundle's preprocessing cannot bring it to size, or the square leaves the picture.
+    """
+    shape = bundle.image_shape
+    channels, height, width = shape
+    preprocess = noted_preprocess(bundle.notes)
     if picture.size == (width, height):
-        return load_image_file(path, bundle.image_shape, strict=False)
-    return to_floats(sizing.apply(picture))
+        return to_model_input(picture, shape, invert=invert)
+    if preprocess is None:
+        return to_model_input(picture, shape, invert=invert, crop=None if square is None else square.box)
+    if square is not None:
+        if square.within(picture.size) != square:
+            raise InputError(f"The square {square.box} leaves the picture of {picture.width}×{picture.height} pixels.")
+        picture = picture.crop(fit_aspect(square.box, width, height))
+        preprocess = Preprocess(resize=(height, width), interpolation=preprocess.interpolation)
+    pixels = preprocess.sizing(channels).apply(picture)
+    if pixels.shape != shape:
+        raise InputError(
+            f"The model's preprocessing brings the picture to {pixels.shape[2]}×{pixels.shape[1]} pixels; it takes "
+            f"{width}×{height}."
+        )
+    return to_floats(255 - pixels if invert else pixels)
 
 
 def file_names(bundle: Bundle) -> tuple[str, ...]:
