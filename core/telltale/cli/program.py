@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 from telltale.base.errors import TelltaleError
+from telltale.base.terminal import hold_every_character
 from telltale.cases.commands import cases
 from telltale.cli.bundles import build, bundles, verify
 from telltale.cli.corrections import corrections
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status.
     """
+    hold_every_character()
     if not sys.warnoptions:  # stderr is for the one sentence
         warnings.simplefilter("ignore")
     command = typer.main.get_command(program)
