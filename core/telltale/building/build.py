@@ -31,7 +31,7 @@ from telltale.building.own_images import ClassChoice, read_own_images
 from telltale.building.planning import KEY_LENGTH, plan_around
 from telltale.building.referencing import fit_reference
 from telltale.building.scoring import score_versions
-from telltale.building.versions import Versions
+from telltale.building.versions import Versions, check_read
 from telltale.building.writing import Built, Fitted, write_files
 from telltale.bundle import store
 from telltale.bundle.bundle import REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
@@ -319,6 +319,7 @@ class _Stages:
         """Return the natural images of all splits, and those of *fit* that are read correctly, shifted."""
         splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
         natural = self._collector.natural(splits, self._part(0.05, 0.12))
+        check_read(natural)
         fit = natural[0]
         return natural, self._collector.shifted(fit.ids[fit.success], self.plan.seed, self._part(0.12, 0.14))
 
