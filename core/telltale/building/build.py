@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -162,8 +163,10 @@ def build_around(
     spec = classifier.spec
     check_known_elsewhere(spec.factory, spec.code)
     kept = work or folder.parent / ".build"
+    begun = time.perf_counter()
     own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, 0.0, 0.03))
-    planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, part(progress, 0.03, 0.05))
+    reading, measuring = time.perf_counter() - begun, part(progress, 0.03, 0.05)
+    planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, measuring, reading)
     file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
     if not file.exists():
         save_weights(classifier, file)
