@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from telltale.base.errors import InputError
 from telltale.base.files import save_arrays
 from telltale.building.fitting import Examples, lacking_detectors, readable
-from telltale.building.versions import Versions
+from telltale.building.versions import Versions, check_read
 from telltale.bundle.bundle import REFERENCE_FILE
 from telltale.bundle.fitted import ReferenceFiles
 from telltale.detectors.registry import DETECTORS
@@ -66,3 +67,19 @@ def test_two_references_of_a_class_on_average_are_enough(tmp_path: Path) -> None
 def test_a_detector_whose_evidence_is_missing_is_explained_by_that_evidence(tmp_path: Path) -> None:
     files = references(tmp_path, [0, 1, 2], (("density", "No class has two."),))
     assert not lacking_detectors(files) and "mahalanobis" not in readable(files)
+
+
+def test_images_that_the_network_misreads_are_no_build() -> None:
+    """Of ten images, one of a class, not one to fit to is read: said before anything is fitted."""
+    splits = {"fit": [True, False, True], "calibration": [True], "test": [False, True]}
+    found = {name: replace(versions("", read, 0.0), split=name) for name, read in splits.items()}
+    check_read(list(found.values()))
+    for name, words in {"fit": "to fit detectors to", "calibration": "to calibrate with", "test": "to test on"}.items():
+        none = replace(found[name], success=np.zeros(len(found[name]), dtype=bool))
+        with pytest.raises(
+            InputError, match=rf"^Of the \d images {words} the network reads 0 correctly; a build takes"
+        ):
+            check_read([none if other == name else found[other] for other in splits])
+    one = replace(found["fit"], success=np.array([True, False, False]))
+    with pytest.raises(InputError, match="reads 1 correctly; a build takes 2 at least: more images"):
+        check_read([one])

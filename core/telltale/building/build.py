@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -31,7 +32,7 @@ from telltale.building.own_images import ClassChoice, read_own_images
 from telltale.building.planning import KEY_LENGTH, plan_around
 from telltale.building.referencing import fit_reference
 from telltale.building.scoring import score_versions
-from telltale.building.versions import Versions
+from telltale.building.versions import Versions, check_read
 from telltale.building.writing import Built, Fitted, write_files
 from telltale.bundle import store
 from telltale.bundle.bundle import REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
@@ -162,8 +163,10 @@ def build_around(
     spec = classifier.spec
     check_known_elsewhere(spec.factory, spec.code)
     kept = work or folder.parent / ".build"
+    begun = time.perf_counter()
     own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, 0.0, 0.03))
-    planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, part(progress, 0.03, 0.05))
+    reading, measuring = time.perf_counter() - begun, part(progress, 0.03, 0.05)
+    planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, measuring, reading)
     file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
     if not file.exists():
         save_weights(classifier, file)
@@ -319,6 +322,7 @@ class _Stages:
         """Return the natural images of all splits, and those of *fit* that are read correctly, shifted."""
         splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
         natural = self._collector.natural(splits, self._part(0.05, 0.12))
+        check_read(natural)
         fit = natural[0]
         return natural, self._collector.shifted(fit.ids[fit.success], self.plan.seed, self._part(0.12, 0.14))
 
