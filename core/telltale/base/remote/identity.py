@@ -57,5 +57,5 @@ def refusal(mine: Identity, theirs: Identity) -> str:
 
 
 def same_instructions(mine: Identity, theirs: Identity) -> bool:
-    """Whether two processes' figures agree to the last bit; where not, they do to 1e-5."""
+    """Whether two processes' figures agree to the last bit; where not, a network's answers do to 1e-5."""
     return bool(mine["instructions"] == theirs["instructions"])

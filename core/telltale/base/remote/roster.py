@@ -65,7 +65,7 @@ class Roster:
             self.refused[address] = f"{who} {reason}."
             return
         if not same_instructions(mine, theirs):
-            logger.warning("%s has a processor of another kind: its figures agree with others' to 1e-5.", who)
+            logger.warning("%s has a processor of another kind: what networks answer there agrees to 1e-5.", who)
         self.accepted[address] = name
 
     def complaint(self, address: str) -> str:
