@@ -22,6 +22,7 @@ import telltale.attacks
 import telltale.bundle  # noqa: F401
 from telltale.base.errors import TelltaleError
 from telltale.base.guard import exit_when_orphaned
+from telltale.data.decoders import decoders
 from telltale.engine import get_engine
 from telltale_app.login_return import LoginReturn
 from telltale_app.server_address import ServerAddress
@@ -41,9 +42,10 @@ async def ready(_: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Start engine and store beside the server, which serves from the first moment; end the engine's processes."""
+    """Start engine, decoders and store beside the server, which serves from the first moment; end their processes."""
     end_with_starter()
     engine = get_engine()
+    await asyncio.to_thread(decoders().start)
     store = asyncio.create_task(asyncio.to_thread(prepare_store))
     sys.stdout.write(f"Telltale is at {address()}\n")
     sys.stdout.flush()
@@ -51,6 +53,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         yield
     finally:
         await store
+        await asyncio.to_thread(decoders().close)
         await asyncio.to_thread(engine.close)
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from PIL import Image
 
 from telltale.base.errors import TelltaleError
-from telltale.base.images import FloatImages
-from telltale.data import uploads
-from telltale.data.photographs import Photograph, open_photograph
+from telltale.data import guarded, uploads
+from telltale.data.guarded import Glance
+from telltale.data.photographs import Photograph, photograph_file
 from telltale.data.uploads import Square
 from telltale_app import pictures, state
 from telltale_app.link_images import carry, is_gone, read_image
@@ -28,7 +27,7 @@ SIDES = {"side": "Side of the square", "left": "From the left", "top": "From the
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph to cut from; opened when needed, because a session must not hold large pictures.
+    """A photograph to cut from, as its file: it is decoded in a limited process, and a session never holds its pixels.
 
     Attributes
     ----------
@@ -37,8 +36,8 @@ class Photo:
     name : str
         Of a photograph that comes along; empty for a person's own.
     title : str
-    open : callable
-        Returns the whole picture, or raises `InputError`.
+    read : callable
+        Returns the file's bytes, or raises `InputError`.
     square : Square or None
         The part that is taken first; the largest centred one where None.
     """
@@ -46,7 +45,7 @@ class Photo:
     key: str
     name: str
     title: str
-    open: Callable[[], Image.Image]
+    read: Callable[[], bytes]
     square: Square | None = None
 
 
@@ -72,13 +71,13 @@ class Crop:
 def of_photograph(photograph: Photograph) -> Photo:
     """Return one of the photographs that come along."""
     return Photo(
-        photograph.name, photograph.name, photograph.title, lambda: open_photograph(photograph), photograph.square
+        photograph.name, photograph.name, photograph.title, lambda: photograph_file(photograph), photograph.square
     )
 
 
 def of_file(data: bytes) -> Photo:
     """Return the photograph in an untrusted file."""
-    return Photo(hashlib.sha256(data).hexdigest(), "", "Your picture", lambda: uploads.decode_image(data))
+    return Photo(hashlib.sha256(data).hexdigest(), "", "Your picture", lambda: data)
 
 
 def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
@@ -100,11 +99,12 @@ def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
 def crop_panel(photo: Photo, bundle: Bundle) -> None:
     """Show the photograph with its square, what the model sees of it, and controls to move the square."""
     try:
-        size, small = _glance(photo.key, photo.open)
+        glance = _glance(photo.key, photo.read)
         crop = _crop_of(photo, bundle)
         image = read_image(crop.reference, bundle)
     except TelltaleError:
         return  # said where the file was taken
+    size = glance.size
     if size == bundle.image_shape[:0:-1]:
         st.caption(f"It has the model's {size[0]} × {size[1]} pixels already and is taken exactly as it is.")
         return
@@ -112,7 +112,7 @@ def crop_panel(photo: Photo, bundle: Bundle) -> None:
     whole, part = st.columns([2, 1], gap="small")
     with whole:
         pictures.show(
-            uploads.mark_square(small, size, square),
+            uploads.mark_square(glance.small, size, square),
             alt=f"{photo.title}, {size[0]} × {size[1]} pixels, with a square of {square.side} pixels marked, "
             f"{square.left} from the left and {square.top} from the top",
         )
@@ -195,17 +195,11 @@ def _crop_of(photo: Photo, bundle: Bundle) -> Crop:
 
 
 def _cut(photo: Photo, bundle: Bundle, square: Square | None) -> Crop:
-    picture = photo.open()
-    chosen = (square or photo.square or Square.centred(picture.size)).within(picture.size)
     invert = bundle.image_shape[0] == 1 and bool(st.session_state.get(INVERT))
-    # A picture of exactly the model's size is its input as it stands.
-    box = None if picture.size == bundle.image_shape[:0:-1] else chosen.box
-    image = uploads.to_model_input(picture, bundle.image_shape, invert=invert, crop=box)
+    chosen, image = guarded.cut(photo.read(), bundle.image_shape, square or photo.square, invert)
     return Crop(photo.key, bundle.name, chosen, carry(image, photo.name))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _glance(key: str, _open: Callable[[], Image.Image]) -> tuple[tuple[int, int], FloatImages]:  # noqa: ARG001
-    """Return a photograph's width and height, and a small copy of it."""
-    picture = _open()
-    return picture.size, uploads.preview(picture, PREVIEW_SIDE)
+def _glance(key: str, _read: Callable[[], bytes]) -> Glance:  # noqa: ARG001
+    return guarded.look(_read(), PREVIEW_SIDE)

@@ -7,7 +7,8 @@ from pathlib import Path
 from telltale.base.images import FloatImages, to_floats
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.own_data import noted_sizing
-from telltale.data.uploads import decode_image, load_image_file, read_bytes
+from telltale.data.opening import read_bytes
+from telltale.data.uploads import decode_image, load_image_file
 
 
 def load_picture(bundle: Bundle, path: Path) -> FloatImages:
