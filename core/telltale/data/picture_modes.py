@@ -164,7 +164,7 @@ def _coloured(image: Image.Image, storage: Storage) -> Image.Image:
     clear = image.has_transparency_data
     colour = in_bands(image, "RGB", lambda band: (_over_white(band) if clear else band).convert("RGB"))
     may_be_grey = storage.grey or image.mode in ("PA", "La")
-    return colour.getchannel(0) if may_be_grey and _is_grey(colour) else colour
+    return colour.getchannel(0) if may_be_grey and is_grey(colour) else colour
 
 
 def _of_palette(image: Image.Image) -> Image.Image:
@@ -187,7 +187,8 @@ def _over_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new(mode, image.size, "white"), image.convert(mode))
 
 
-def _is_grey(colour: Image.Image) -> bool:
+def is_grey(colour: Image.Image) -> bool:
+    """Return whether the three channels of an image of mode ``"RGB"`` are the same everywhere."""
     for box in bands(colour.size):
         red, green, blue = colour.crop(box).split()
         if any(ImageChops.difference(red, other).getbbox() is not None for other in (green, blue)):
