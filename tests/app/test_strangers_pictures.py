@@ -64,6 +64,31 @@ def test_an_upload_is_decoded_elsewhere(engine: FakeEngine, opened_here: list[by
     assert BOMB not in opened_here
 
 
+def test_a_picture_that_was_refused_is_not_tried_again_by_every_run_of_the_page(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def too_long(*_: object, **__: object) -> None:
+        tried.append("decoded")
+        raise InputError("Decoding the image takes more than 2 seconds.")
+
+    monkeypatch.setattr(cropping.guarded, "cut", too_long)
+    monkeypatch.setattr(cropping.guarded, "look", too_long)
+    app = open_app()
+    app.session_state["image-source-digits"] = "Upload"
+    app.run()
+    app.file_uploader[0].upload("mine.png", b"a picture").run()
+    assert [error.value for error in app.error] == [
+        "Decoding the image takes more than 2 seconds. The image chosen before stays."
+    ]
+    app.run()
+    assert not app.error and not app.exception
+    assert tried == ["decoded"]
+    app.file_uploader[0].upload("mine.png", b"another picture").run()
+    assert tried == ["decoded"] * 2
+
+
 def test_a_link_that_claims_a_huge_picture_is_a_sentence_beside_a_sample(
     engine: FakeEngine, opened_here: list[bytes]
 ) -> None:

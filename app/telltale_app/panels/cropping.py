@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 INVERT = "invert-ink"
+REFUSED = (
+    "refused-picture"  # the last one: what was too much to decode once is not tried again by every run of the page
+)
 PREVIEW_SIDE, SEEN_SIDE = 480, 160
 SIDES = {"side": "Side of the square", "left": "From the left", "top": "From the top"}
 
@@ -90,7 +93,9 @@ def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
         crop = _cut(photo, bundle, square)
     except TelltaleError as error:
         st.session_state["upload-problem"] = str(error)
+        st.session_state[REFUSED] = photo.key
         return
+    st.session_state.pop(REFUSED, None)
     st.session_state["crop"] = crop
     if not (missing and crop.reference == state.current().image):
         state.pick_image(crop.reference)
@@ -98,6 +103,8 @@ def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
 
 def crop_panel(photo: Photo, bundle: Bundle) -> None:
     """Show the photograph with its square, what the model sees of it, and controls to move the square."""
+    if st.session_state.get(REFUSED) == photo.key:
+        return  # said where the file was taken
     try:
         glance = _glance(photo.key, photo.read)
         crop = _crop_of(photo, bundle)
