@@ -105,6 +105,13 @@ def test_tiles_are_counted_as_they_are_listed_and_as_the_size_needs_them() -> No
     apart = io.BytesIO()
     tifffile.imwrite(apart, np.zeros((3, 100, 70), np.uint8), tile=(16, 32), photometric="rgb", planarconfig="separate")
     assert Structure.of(apart.getvalue(), 10).strips == len(pages_of(apart)[0].dataoffsets) == 7 * 3 * 3
+    rows = io.BytesIO()
+    tifffile.imwrite(rows, np.zeros((3, 40, 5), np.uint8), rowsperstrip=1, photometric="rgb", planarconfig="separate")
+    data = rows.getvalue()
+    for kind in (3, 4):  # however wide the numbers of the list are
+        data = data.replace(struct.pack("<HHI", 273, kind, 120), struct.pack("<HHI", 273, kind, 1))
+    assert data != rows.getvalue()
+    assert Structure.of(data, 10).strips == 3 * 40  # of each plane, though only one strip is listed
     few = hostile.tiff_of_strips(4, 1).replace(
         struct.pack("<HHII", 257, 4, 1, 1), struct.pack("<HHII", 257, 4, 1, 5_000)
     )
