@@ -13,9 +13,9 @@ import numpy as np
 from telltale.base.errors import InputError
 from telltale.base.images import ByteImages, FloatImages, image_sha256, to_floats
 from telltale.cases.picture_store import GonePictureError, picture_store
-from telltale.data.guarded import plain_png
 from telltale.data.photographs import Photograph, find_photograph, photograph_for
 from telltale.data.plain_png import Fault, FaultyPngError
+from telltale.models.guarded import plain_png
 from telltale_app import pictures
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import telltale.attacks
 import telltale.bundle  # noqa: F401
 from telltale.base.errors import TelltaleError
 from telltale.base.guard import exit_when_orphaned
-from telltale.data.decoders import decoders
 from telltale.engine import get_engine
+from telltale.models.decoders import decoders
 from telltale_app.login_return import LoginReturn
 from telltale_app.server_address import ServerAddress
 

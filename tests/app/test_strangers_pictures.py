@@ -22,9 +22,10 @@ from support.saved_cases import saved_case
 from telltale.base.errors import InputError
 from telltale.cases.exporting import NATURAL, to_zip
 from telltale.cases.importing import from_zip
-from telltale.data.decoders import decoders
 from telltale.data.sources import load_image_set
 from telltale.data.uploads import decode_image, png_bytes
+from telltale.models import guarded
+from telltale.models.decoders import decoders
 from telltale_app import link_images
 from telltale_app.panels import cropping
 
@@ -73,8 +74,8 @@ def test_a_picture_that_was_refused_is_not_tried_again_by_every_run_of_the_page(
         tried.append("decoded")
         raise InputError("Decoding the image takes more than 2 seconds.")
 
-    monkeypatch.setattr(cropping.guarded, "cut", too_long)
-    monkeypatch.setattr(cropping.guarded, "look", too_long)
+    monkeypatch.setattr(cropping, "cut_strangers_picture", too_long)
+    monkeypatch.setattr(cropping, "look", too_long)
     app = open_app()
     app.session_state["image-source-digits"] = "Upload"
     app.run()
@@ -141,7 +142,7 @@ def variants(data: bytes, rng: np.random.Generator) -> Iterator[bytes]:
 
 def by_upload(data: bytes) -> object:
     photo = cropping.of_file(data)
-    return cropping.guarded.look(photo.read(), 480), cropping.guarded.cut(photo.read(), (3, 32, 32))
+    return guarded.look(photo.read(), 480), guarded.cut(photo.read(), (3, 32, 32))
 
 
 def by_link(data: bytes) -> object:

@@ -165,7 +165,7 @@ def test_nothing_to_read_is_a_sentence(tmp_path, capsys) -> None:
     with pytest.raises(InputError, match=r"No image of .* can be read"):
         check(list_images(str(tmp_path)))
     assert main(["data", "check", str(tmp_path / "gone")]) == 2
-    assert "There is no data set or folder" in capsys.readouterr().err
+    assert "There is no file or folder" in capsys.readouterr().err
 
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -310,7 +310,7 @@ def test_reducing_a_square_does_not_alias() -> None:
 def test_the_preview_is_bright_inside_the_square_and_dim_outside() -> None:
     small = uploads.preview(Image.new("RGB", (400, 200), (200, 200, 200)), 100)
     assert small.shape == (3, 50, 100)
-    marked = uploads.mark_square(small, (400, 200), uploads.Square(100, 40, 120))
+    marked = uploads.mark_part(small, (400, 200), uploads.Square(100, 40, 120).box)
     assert np.array_equal(marked[:, 15:35, 30:50], small[:, 15:35, 30:50])
     outside = np.ones((50, 100), dtype=bool)
     outside[10:40, 25:55] = False

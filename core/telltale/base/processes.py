@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from telltale.base.memory import collect_and_return_memory
 from telltale.base.pool import Call, Pool
 from telltale.base.progress import unheard
 
@@ -88,7 +87,7 @@ class Processes:
         except BaseException:
             self._end()
             raise
-        _return_memory()
+        collect_and_return_memory()
 
 
 def use_one_thread() -> None:
@@ -142,11 +141,4 @@ def _run(todo: tuple[Callable[[Job], None], Job]) -> None:
         _kept.clear()
         _stage[:] = [work]
     work(job)
-    _return_memory()
-
-
-def _return_memory() -> None:
-    """Give the system what freed arrays have left: the allocator keeps it, and processes would grow by half."""
-    gc.collect()  # Python looks for garbage by the number of objects, not by the size of what they hold
-    with contextlib.suppress(AttributeError):  # only glibc can be asked
-        ctypes.CDLL(None).malloc_trim(0)
+    collect_and_return_memory()

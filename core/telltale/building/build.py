@@ -50,6 +50,7 @@ from telltale.evidence.reference import Reference
 from telltale.kinds.registry import lacking
 from telltale.models.classifier import Classifier
 from telltale.models.factories import check_known_elsewhere
+from telltale.models.fine_tuned import learned_by
 from telltale.models.trace import Trace
 from telltale.models.training import recipe_spec, shipped_weights, train_weights
 from telltale.models.weights import load_weights, save_weights, trained_on
@@ -122,7 +123,6 @@ def build_around(
     work: Path | None = None,
     choice: ClassChoice | None = None,
     minutes: float | None = None,
-    spared: str | None = None,
 ) -> Path:
     """Build a bundle around a classifier that is there already.
 
@@ -142,8 +142,6 @@ def build_around(
         How the data's classes are found among the outputs, beside their names.
     minutes : float, optional
         Cut to what fits into them; see `telltale.building.planning.plan_around`.
-    spared : str, optional
-        Fingerprint of the images of which the network is known not to have learned what a build holds out.
 
     Returns
     -------
@@ -163,8 +161,7 @@ def build_around(
     for name in plan.detectors:
         get_detector(name)
     spec = classifier.spec
-    if spec.code is None:
-        check_known_elsewhere(spec.factory)
+    check_known_elsewhere(spec.factory, spec.code)
     kept = work or folder.parent / ".build"
     own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, 0.0, 0.03))
     planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, part(progress, 0.03, 0.05))
@@ -172,7 +169,9 @@ def build_around(
     if not file.exists():
         save_weights(classifier, file)
     again, notes = load_weights(spec, file), own.notes | planned.notes
-    if plan.trained_on and not own.image_set.own_validation and own.image_set.fingerprint != spared:
+    learned = learned_by(classifier.network)
+    spared = learned is not None and learned.fingerprint == own.image_set.fingerprint  # what a build holds out
+    if plan.trained_on and not own.image_set.own_validation and not spared:
         notes[HELD_OUT_LEARNED] = True
     materials = _Materials(planned.plan, plan.source, own.image_set, planned.splits, again, file, notes)
     return _build(materials, folder, progress, False, work)

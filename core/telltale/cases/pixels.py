@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from telltale.base.errors import InputError
 from telltale.base.images import ByteImages, FloatImages, to_floats
-from telltale.data import guarded
 from telltale.data.plain_png import MOST_PIXELS, Fault, FaultyPngError, read_plain_png
+from telltale.models import guarded
 
 MOST_PNG_BYTES = 3 * 2**20
 _WORDS = {

@@ -31,7 +31,7 @@ class Limits:
     scans : int
         Passes of a progressive JPEG, each of which goes over the whole picture; files usually have 10.
     processor_seconds, seconds : float
-        What a limited process may take to decode it (`telltale.data.decoders`), of its processor and by the clock.
+        What a limited process may take to decode it (`telltale.models.decoders`), of its processor and by the clock.
     memory : int
         Bytes that a limited process may take for it.
     """
@@ -44,7 +44,7 @@ class Limits:
     scans: int = 64
     processor_seconds: float = 2.0
     seconds: float = 2.5
-    memory: int = 512 * MEGABYTE
+    memory: int = 768 * MEGABYTE
 
     def check_bytes(self, count: int) -> None:
         """Refuse a file that is too long.

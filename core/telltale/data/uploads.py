@@ -55,6 +55,13 @@ class Square:
         side = min(size)
         return cls((size[0] - side) // 2, (size[1] - side) // 2, side)
 
+    @classmethod
+    def nearest(cls, box: CropBox, size: tuple[int, int]) -> Square:
+        """Return the square around a box's centre with its shorter side, in a picture of this width and height."""
+        left, top, right, bottom = box
+        side = round(min(right - left, bottom - top))
+        return cls(round((left + right - side) / 2), round((top + bottom - side) / 2), side).within(size)
+
     def resized(self, side: int) -> Square:
         """Return the square of another side around the same centre."""
         shift = (self.side - side) // 2
@@ -117,7 +124,7 @@ def to_model_input(image: Image.Image, shape: Shape, invert: bool = False, crop:
         If the crop box is empty or leaves the image.
     """
     channels, height, width = _check_shape(shape)
-    box = _fit_aspect(_check_crop(crop, image.size), width, height)
+    box = fit_aspect(_check_crop(crop, image.size), width, height)
     # Cropped first: resizing within a box would let pixels from outside it bleed in.
     part = _in_mode(to_grey_or_colour(image).crop(box), "L" if channels == 1 else "RGB")
     small = part.resize((width, height), Image.Resampling.LANCZOS)
@@ -145,19 +152,20 @@ def mostly_light(image: FloatImages) -> bool:
     return float(image.mean()) > 0.5
 
 
-def mark_square(image: FloatImages, size: tuple[int, int], square: Square) -> FloatImages:
-    """Return a preview whose outside of a square is dimmed, with a frame around the square.
+def mark_part(image: FloatImages, size: tuple[int, int], box: CropBox) -> FloatImages:
+    """Return a preview whose outside of a box is dimmed, with a frame around the box.
 
     Parameters
     ----------
     image : array of float32, shape (3, h, w)
         As returned by `preview`.
     size : tuple of int
-        Width and height of the whole picture, whose pixels `square` counts.
-    square : Square
+        Width and height of the whole picture, whose pixels `box` counts.
+    box : tuple of float
+        Left, top, right and bottom.
     """
     height, width = image.shape[1:]
-    left, top, right, bottom = square.box
+    left, top, right, bottom = box
     columns = slice(round(left * width / size[0]), max(round(right * width / size[0]), 1))
     rows = slice(round(top * height / size[1]), max(round(bottom * height / size[1]), 1))
     marked = (DIMMED * image).astype(np.float32)
@@ -279,8 +287,8 @@ def _inside(interval: slice, frame: int = 2) -> slice:
     return slice(interval.start + frame, max(interval.stop - frame, interval.start + frame))
 
 
-def _fit_aspect(box: CropBox, across: int, down: int) -> tuple[int, int, int, int]:
-    """Largest centred box with the aspect ratio across : down, in whole pixels."""
+def fit_aspect(box: CropBox, across: int, down: int) -> tuple[int, int, int, int]:
+    """Return the largest centred part of a box with the aspect ratio across : down, in whole pixels."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     if width * down > height * across:

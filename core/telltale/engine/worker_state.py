@@ -14,6 +14,7 @@ import numpy as np
 
 from telltale.analysis.kept import load
 from telltale.base.errors import CancelledError, InputError
+from telltale.base.memory import return_memory
 from telltale.base.outcomes import Outcome, portable_error
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def run_call(call: Call) -> Outcome:
         finally:
             _state.running = None
             _state.cancelled.pop(call.run_id, None)
+            return_memory()
 
 
 class _Checkpoint:

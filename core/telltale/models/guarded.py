@@ -1,4 +1,4 @@
-"""What pages do with a stranger's picture, done in a limited process (`telltale.data.decoders`)."""
+"""What pages do with a stranger's picture, done in a limited process (`telltale.models.decoders`)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 
 from telltale.base.errors import InputError
 from telltale.base.images import ByteImages, FloatImages, to_floats
-from telltale.data.decoders import MOST_ANSWERED, decoders
 from telltale.data.messages import Message
 from telltale.data.plain_png import Fault, FaultyPngError
 from telltale.data.uploads import Shape, Square
+from telltale.models.decoders import MOST_ANSWERED, decoders
+from telltale.models.preprocess import Preprocess
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ def look(data: bytes, longest_side: int) -> Glance:
     return Glance((width, height), to_floats(_pixels(answer)))
 
 
-def cut(data: bytes, shape: Shape, square: Square | None = None, invert: bool = False) -> tuple[Square, FloatImages]:
-    """Return a square of a picture as a classifier's input.
+def cut(
+    data: bytes, shape: Shape, preprocess: Preprocess | None = None, square: Square | None = None, invert: bool = False
+) -> tuple[Square | None, FloatImages]:
+    """Return a part of a picture as a classifier's input, as `telltale.models.fitting.first_part` makes it.
 
     Parameters
     ----------
@@ -60,28 +63,41 @@ def cut(data: bytes, shape: Shape, square: Square | None = None, invert: bool = 
         The picture's file, never trusted.
     shape : tuple of int
         (C, H, W) of the classifier.
+    preprocess : Preprocess, optional
+        Its own.
     square : Square, optional
-        Brought inside the picture; the largest centred one where left out. A picture of exactly the classifier's
-        size is taken as it stands.
+        The part to take.
     invert : bool
         Exchange black and white.
 
     Returns
     -------
-    square : Square
-        That was cut.
+    square : Square or None
+        The part that was taken; None for what `preprocess` keeps.
     image : array of float32, shape (C, H, W)
-        As `telltale.data.uploads.to_model_input` makes it.
 
     Raises
     ------
     InputError
         If it is no picture, or beyond `telltale.data.limits.LIMITS`.
     """
-    asked = None if square is None else (square.left, square.top, square.side)
-    most = max(MOST_ANSWERED, math.prod(shape))
-    answer = decoders().ask("cut", data, most, shape=shape, square=asked, invert=invert)
-    return Square(*_whole_numbers(answer, "square", 3)), to_floats(_pixels(answer))
+    asked = {
+        "shape": shape,
+        "preprocess": None if preprocess is None else _sizes(preprocess),
+        "square": None if square is None else (square.left, square.top, square.side),
+        "invert": invert,
+    }
+    answer = decoders().ask("cut", data, max(MOST_ANSWERED, math.prod(shape)), **asked)
+    taken = None if answer.header.get("square") is None else Square(*_whole_numbers(answer, "square", 3))
+    image = to_floats(_pixels(answer))
+    if image.shape != tuple(shape):
+        raise InputError("The picture could not be read.")
+    return taken, image
+
+
+def _sizes(preprocess: Preprocess) -> dict[str, object]:
+    """Return what a preprocessing does to sizes, as JSON holds it."""
+    return {"resize": preprocess.resize, "crop": preprocess.crop, "interpolation": preprocess.interpolation}
 
 
 def plain_png(data: bytes) -> ByteImages:

@@ -20,9 +20,9 @@ from functools import cache
 
 from telltale.base.errors import InputError
 from telltale.base.guard import preload_source
-from telltale.data.decoder_process import OUT_OF_CLOCK, OUT_OF_PROCESSOR
 from telltale.data.limits import LIMITS, Limits
 from telltale.data.messages import BrokenOffError, Message, receive, send
+from telltale.models.decoder_process import OUT_OF_CLOCK, OUT_OF_PROCESSOR
 
 AT_ONCE = 2
 START_SECONDS = 60.0
@@ -56,7 +56,7 @@ class Decoders:
         Parameters
         ----------
         task : str
-            A key of the table in `telltale.data.decoder_process`.
+            A key of the table in `telltale.models.decoder_process`.
         data : bytes
             The picture's file.
         most : int
@@ -118,7 +118,7 @@ class _Decoder:
     def start(cls, limits: Limits) -> _Decoder:
         ours, theirs = socket.socketpair()
         given = (theirs.fileno(), limits.seconds, limits.processor_seconds, limits.memory)
-        source = f"{preload_source(os.getpid())}from telltale.data.decoder_process import serve\nserve{given}\n"
+        source = f"{preload_source(os.getpid())}from telltale.models.decoder_process import serve\nserve{given}\n"
         try:
             with theirs:
                 process = subprocess.Popen(

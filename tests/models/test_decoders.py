@@ -20,13 +20,16 @@ from PIL import Image
 
 from support import hostile
 from telltale.base.errors import InputError
-from telltale.base.images import to_floats
-from telltale.data import guarded, uploads
-from telltale.data.decoders import Decoders
+from telltale.base.images import to_bytes, to_floats
+from telltale.data import uploads
 from telltale.data.limits import LIMITS
 from telltale.data.messages import BrokenOffError, Message, receive, send
 from telltale.data.plain_png import Fault, FaultyPngError
 from telltale.data.uploads import Square, png_bytes
+from telltale.models import guarded
+from telltale.models.decoders import Decoders
+from telltale.models.fitting import fit
+from telltale.models.preprocess import Preprocess
 
 MEGABYTE = 2**20
 
@@ -63,9 +66,32 @@ def test_a_limited_process_gives_the_very_pixels_that_decoding_here_gives(file_f
     square, image = guarded.cut(data, (3, 32, 32))
     assert square == Square.centred(here.size)
     np.testing.assert_array_equal(image, uploads.to_model_input(here, (3, 32, 32), crop=square.box))
-    square, image = guarded.cut(data, (1, 8, 8), Square(90, -5, 40), invert=True)
+    square, image = guarded.cut(data, (1, 8, 8), square=Square(90, -5, 40), invert=True)
     assert square == Square(90, -5, 40).within(here.size)
     np.testing.assert_array_equal(image, uploads.to_model_input(here, (1, 8, 8), invert=True, crop=square.box))
+
+
+# By hand the pixels are 8 bits also between the two directions, which clips what bicubic weights let overshoot.
+@pytest.mark.parametrize(("interpolation", "off"), [("bilinear", 1), ("bicubic", 8)])
+def test_a_classifiers_own_preprocessing_is_followed_there_as_it_is_here(interpolation, off) -> None:
+    """Resized to 40 pixels and cropped to 32, as a picture by hand; a square of the person's own is resized alone."""
+    data, shape = hostile.encoded(Image.fromarray(noise(70, 100, 3)), "PNG"), (3, 32, 32)
+    preprocess = Preprocess(resize=40, crop=32, mean=(0.5, 0.5, 0.5), interpolation=interpolation)
+    here = uploads.decode_image(data)
+    square, image = guarded.cut(data, shape, preprocess)
+    assert square is None
+    np.testing.assert_array_equal(image, fit(here, shape, preprocess))
+    way = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[interpolation]
+    by_hand = np.asarray(here.resize((57, 40), way).crop((12, 4, 44, 36))).transpose(2, 0, 1)
+    assert np.abs(to_bytes(image).astype(int) - by_hand).max() <= off
+    square, image = guarded.cut(data, shape, preprocess, Square(60, 20, 40))
+    assert square == Square(60, 20, 40)
+    np.testing.assert_array_equal(image, fit(here, shape, preprocess, square))
+    by_hand = np.asarray(here.crop(square.box).resize((32, 32), way)).transpose(2, 0, 1)
+    assert np.abs(to_bytes(image).astype(int) - by_hand).max() <= off
+    only_crop = Preprocess(crop=32)
+    small = hostile.encoded(Image.fromarray(noise(20, 30, 3)), "PNG")
+    assert guarded.cut(small, shape, only_crop)[0] == Square(5, 0, 20)  # too small to be cropped: the largest square
 
 
 def test_a_picture_of_the_models_size_is_its_input_as_it_stands() -> None:
@@ -196,7 +222,7 @@ def test_a_limited_process_knows_no_secrets_and_may_write_nothing(one, monkeypat
 
 def test_a_limited_process_imports_neither_torch_nor_pages() -> None:
     unwanted = "[name for name in ('torch', 'streamlit', 'scipy') if name in sys.modules]"
-    ask = f"import sys, telltale.data.decoder_process\nprint({unwanted})"
+    ask = f"import sys, telltale.models.decoder_process\nprint({unwanted})"
     told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
 
@@ -204,7 +230,7 @@ def test_a_limited_process_imports_neither_torch_nor_pages() -> None:
 @pytest.mark.parametrize("ending", [None, signal.SIGKILL], ids=["by itself", "killed"])
 def test_limited_processes_end_with_the_one_that_started_them(ending) -> None:
     script = (
-        "import os, sys\nfrom telltale.data import decoders\n"
+        "import os, sys\nfrom telltale.models import decoders\n"
         "kept = decoders.decoders()\n"
         f"kept.ask('look', {PHOTOGRAPH!r}, longest_side=9)\n"
         "import psutil\nprint(*[child.pid for child in psutil.Process().children()], flush=True)\n"

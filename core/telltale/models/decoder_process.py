@@ -20,7 +20,9 @@ from telltale.base.images import ByteImages, to_bytes
 from telltale.data.limits import LIMITS
 from telltale.data.messages import Message, receive, send
 from telltale.data.plain_png import FaultyPngError, read_plain_png
-from telltale.data.uploads import Square, decode_image, preview, to_model_input
+from telltale.data.uploads import Square, decode_image, preview
+from telltale.models.fitting import first_part
+from telltale.models.preprocess import Preprocess
 
 READY = Message({"ready": True})
 OUT_OF_CLOCK, OUT_OF_PROCESSOR = signal.SIGALRM, signal.SIGPROF
@@ -82,13 +84,15 @@ def _look(data: bytes, asked: dict[str, Any]) -> Message:
 
 
 def _cut(data: bytes, asked: dict[str, Any]) -> Message:
-    picture, shape = decode_image(data), tuple(asked["shape"])
-    square = Square.centred(picture.size) if asked["square"] is None else Square(*asked["square"])
-    square = square.within(picture.size)
-    # A picture of exactly the model's size is its input as it stands.
-    box = None if picture.size == shape[:0:-1] else square.box
-    image = to_model_input(picture, shape, invert=asked["invert"], crop=box)
-    return _pixels(to_bytes(image), square=(square.left, square.top, square.side))
+    preprocess, square = asked["preprocess"], asked["square"]
+    chosen, image = first_part(
+        decode_image(data),
+        tuple(asked["shape"]),
+        None if preprocess is None else Preprocess(**preprocess),
+        None if square is None else Square(*square),
+        asked["invert"],
+    )
+    return _pixels(to_bytes(image), square=None if chosen is None else (chosen.left, chosen.top, chosen.side))
 
 
 def _plain_png(data: bytes, _: dict[str, Any]) -> Message:
