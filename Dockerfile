@@ -23,5 +23,5 @@ VOLUME /data
 EXPOSE 8501
 
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/_stcore/health', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as u; e = os.environ; b = e.get('STREAMLIT_SERVER_BASE_URL_PATH', '').strip('/'); u.urlopen('http://127.0.0.1:' + '/'.join(filter(None, (e['PORT'], b, '_stcore/health'))), timeout=4)"]
 CMD ["sh", "-c", "exec streamlit run app/server.py --server.port $PORT --server.address 0.0.0.0 --server.headless true"]

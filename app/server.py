@@ -16,4 +16,4 @@ if (_LIBRARY / "telltale").is_dir() and str(_LIBRARY) not in sys.path:
 
 from telltale_app import serving  # noqa: E402
 
-app = st.App(serving.MAIN, routes=serving.ROUTES, lifespan=serving.lifespan, middleware=serving.MIDDLEWARE)
+app = st.App(serving.MAIN, lifespan=serving.lifespan, middleware=serving.MIDDLEWARE)

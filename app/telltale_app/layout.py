@@ -147,11 +147,13 @@ def case_words(case: CaseAnalysis) -> str:
 def start_at_top(url_path: str) -> None:
     """Open every page at its top: Streamlit stays where the page before was scrolled to.
 
-    The browser runs the script once per visit, as its text changes with each; on a page that stays, nothing moves.
+    The browser runs the script once per visit, as what stands before it changes with each; on a page that stays,
+    nothing moves. The script itself is always the same, since the server's headers allow it by its text.
     """
     last, visits = st.session_state.get("page-visit", (None, 0))
     if last != url_path:
         visits += 1
         st.session_state["page-visit"] = (url_path, visits)
     with st.sidebar:
-        st.html(f"<script>/* {visits} */ {SCROLL_UP}</script>", unsafe_allow_javascript=True)
+        visit = f'<span hidden data-visit="{visits}"></span>'
+        st.html(f"{visit}<script>{SCROLL_UP}</script>", unsafe_allow_javascript=True)

@@ -1,4 +1,4 @@
-"""What serves the pages: a readiness route, and an engine that starts with the server and ends with it."""
+"""What serves the pages: what every request passes, and an engine that starts with the server and ends with it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 # These packages import their own modules. Begun by two threads at once, as by the first two visitors, such an import
 # fails; here there is one thread.
@@ -22,27 +19,24 @@ import telltale.attacks
 import telltale.bundle  # noqa: F401
 from telltale.base.errors import TelltaleError
 from telltale.base.guard import exit_when_orphaned
+from telltale.base.terminal import hold_every_character
 from telltale.engine import get_engine
 from telltale.models.decoders import decoders
 from telltale_app.login_return import LoginReturn
+from telltale_app.owner_only import OwnerOnly
+from telltale_app.readiness import Readiness, base_path
+from telltale_app.security_headers import SecurityHeaders
 from telltale_app.server_address import ServerAddress
+from telltale_app.slash_redirects import SlashRedirects
 
 MAIN = Path(__file__).with_name("main.py")
 EVERYWHERE_OR_HERE = {"", "0.0.0.0", "::", "127.0.0.1", "localhost"}
 
 
-async def ready(_: Request) -> JSONResponse:
-    """Answer 200 once every worker holds the default bundle, 503 and the reason before; `/_stcore/health` is liveness.
-
-    Whoever spreads load over several instances sends people only to those that answer 200.
-    """
-    status = get_engine().status()
-    return JSONResponse(status, 200 if status["ready"] else 503, {"Cache-Control": "no-store"})
-
-
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start engine, decoders and store beside the server, which serves from the first moment; end their processes."""
+    hold_every_character()
     end_with_starter()
     engine = get_engine()
     await asyncio.to_thread(decoders().start)
@@ -76,11 +70,11 @@ def prepare_store() -> None:
 
 def address() -> str:
     """Return the address under which a browser on this machine finds the pages."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     listening = str(st.get_option("server.address") or "")
     host = "localhost" if listening in EVERYWHERE_OR_HERE else f"[{listening}]" if ":" in listening else listening
-    return f"http://{host}:{st.get_option('server.port')}" + (f"/{base}" if base else "")
+    return f"http://{host}:{st.get_option('server.port')}" + base_path()
 
 
-ROUTES = [Route("/ready", ready)]
-MIDDLEWARE = [Middleware(ServerAddress), Middleware(LoginReturn)]
+MIDDLEWARE = [
+    Middleware(layer) for layer in (SecurityHeaders, OwnerOnly, Readiness, SlashRedirects, ServerAddress, LoginReturn)
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -21,7 +21,7 @@ import pytest
 
 from support.running_app import free_port
 from support.theme import CONFIG, contrast
-from telltale_app import serving
+from telltale_app import readiness
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTION_STRENGTH = 0.6  # Streamlit writes captions in the text's colour, see-through
@@ -40,8 +40,8 @@ class FakeEngine:
     ("reason", "code"), [("", 200), ("1 of 2 workers hold the bundle 'digits'; the others are loading it.", 503)]
 )
 def test_readiness_follows_the_engine(reason: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "get_engine", lambda: FakeEngine(reason))
-    response = asyncio.run(serving.ready(None))  # type: ignore[arg-type]
+    monkeypatch.setattr(readiness, "get_engine", lambda: FakeEngine(reason))
+    response = readiness.ready()
     assert response.status_code == code
     assert response.headers["cache-control"] == "no-store"
     assert json.loads(response.body) == {"ready": not reason, "reason": reason, "workers": 2, "expected": 2}
@@ -63,6 +63,44 @@ def wait_for(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
         assert time.monotonic() - start < seconds, "gave up waiting"
         time.sleep(0.05)
     return value
+
+
+@pytest.mark.slow
+def test_below_a_base_path_every_address_lies_there_and_redirects_keep_to_it(tmp_path: Path) -> None:
+    port = free_port()
+    path = "/team/telltale"
+    environment = {
+        **os.environ,
+        "TELLTALE_BUNDLE": "",
+        "TELLTALE_WORKERS": "1",
+        "TELLTALE_CASES": str(tmp_path / "cases.sqlite"),
+        "STREAMLIT_SERVER_BASE_URL_PATH": path,
+    }
+    command = [sys.executable, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+
+    def asked(address: str) -> tuple[int, str, str]:
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        headers = {"Host": "telltale.example.org", "X-Forwarded-Proto": "https", "Accept": "text/html"}
+        connection.request("GET", address, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("content-type", ""), answer.getheader("location", "")
+
+    try:
+        address = f"http://127.0.0.1:{port}{path}"
+        seen = set()
+        wait_for(lambda: seen.add(get(f"{address}/ready")[0]) or 200 in seen)
+        assert 503 in seen and seen <= {0, 200, 503}, "never a page in its place"
+        assert json.loads(get(f"{address}/ready")[1])["ready"] is True
+        assert get(f"{address}/_stcore/health") == (200, "ok")
+        assert "<title>" in get(f"{address}/trajectories")[1]
+        assert asked("/ready")[0] == 404, "it lies below the path alone"
+        assert asked(f"{path}?alpha=0.2")[::2] == (307, "./telltale/?alpha=0.2")
+        assert asked(f"{path}/trajectories/?alpha=0.2")[::2] == (301, "../trajectories?alpha=0.2")
+        assert asked(f"{path}/")[:2] == (200, "text/html; charset=utf-8")
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.mark.slow

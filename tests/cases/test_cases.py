@@ -23,7 +23,7 @@ from telltale.cases import database
 from telltale.cases.database import database_url
 from telltale.cases.models import Base
 from telltale.cases.record import SavedCase
-from telltale.cases.settings import saving_allowed
+from telltale.cases.settings import read_only, saving_allowed, switched_off_by
 from telltale.cases.store import CaseStore, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,6 +199,19 @@ def test_saving_can_be_switched_off() -> None:
     assert not saving_allowed({"TELLTALE_SAVE_CASES": "Off"})
     with pytest.raises(InputError, match="must be on or off"):
         saving_allowed({"TELLTALE_SAVE_CASES": "no"})
+
+
+def test_a_read_only_server_says_so_whatever_else_is_set() -> None:
+    assert not read_only({}) and not read_only({"TELLTALE_READ_ONLY": "off"})
+    assert read_only({"TELLTALE_READ_ONLY": "On"})
+    for saving in ("", "on", "off"):
+        environment = {"TELLTALE_READ_ONLY": "on", "TELLTALE_SAVE_CASES": saving}
+        assert not saving_allowed(environment)
+        assert switched_off_by(environment) == "TELLTALE_READ_ONLY"
+    assert switched_off_by({"TELLTALE_SAVE_CASES": "off"}) == "TELLTALE_SAVE_CASES"
+    assert switched_off_by({}) == ""
+    with pytest.raises(InputError, match="TELLTALE_READ_ONLY must be on or off"):
+        saving_allowed({"TELLTALE_READ_ONLY": "yes"})
 
 
 def test_a_place_that_cannot_be_used_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import hashlib
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -184,6 +186,24 @@ def test_the_environment_says_where_and_how_much(tmp_path: Path) -> None:
     for wrong in ("0", "-1", "much", "1.5"):
         with pytest.raises(InputError, match="TELLTALE_PICTURES_MB must be a whole number of at least 1"):
             picture_store({"TELLTALE_PICTURES_MB": wrong})
+
+
+def test_a_read_only_server_keeps_pictures_for_itself_alone_and_no_longer_than_it_runs(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np; from telltale.cases.picture_store import picture_store; store = picture_store(); "
+        "image = np.zeros((1, 4, 4), np.float32); digest = store.keep(image); "
+        "assert (picture_store().read(digest) == image).all(); print(store.folder, store.bounds.bytes)"
+    )
+    environment = {
+        **os.environ,
+        "TELLTALE_READ_ONLY": "on",
+        "TELLTALE_PICTURES": str(tmp_path / "kept"),
+        "TELLTALE_PICTURES_MB": "3",
+    }
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    folder, size = told.stdout.split()
+    assert not Path(folder).exists() and not (tmp_path / "kept").exists()
+    assert int(size) == 3 * 2**20
 
 
 def test_nobody_else_can_look_at_what_people_uploaded(tmp_path: Path) -> None:

@@ -165,6 +165,12 @@ def test_the_browser_is_sent_to_where_the_server_listens(host: str, address: str
     assert server._address(host, 80) == address
 
 
+def test_below_a_base_path_the_browser_is_sent_there(monkeypatch) -> None:
+    monkeypatch.setenv("STREAMLIT_SERVER_BASE_URL_PATH", "/team/telltale/")
+    assert server._address("127.0.0.1", 80) == "http://127.0.0.1:80/team/telltale"
+    assert server._address("0.0.0.0", 80) == "http://localhost:80/team/telltale"
+
+
 @contextlib.contextmanager
 def typed(port: int, log: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``python -m telltale app`` as from a terminal, in another folder."""

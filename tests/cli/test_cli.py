@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -334,6 +335,26 @@ def test_bundles_lists_good_and_damaged_ones(place, capsys) -> None:
     }  # fmt: skip
     assert len(lacks) == 2 and "fingerprints differ" in lacks[0] and "10 of 50 training images" in lacks[1]
     assert "scores.parquet" in found["other"]["problem"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+@pytest.mark.parametrize("command", [["bundles"], ["bundles", "--nothing…"], ["--help"]], ids=str)
+def test_no_command_dies_of_its_terminals_encoding(command: list[str], encoding: str, place, monkeypatch) -> None:
+    title = "Tiny … ∞ ε 中 [/b] :cat:"
+    write_bundle(place / "bundles" / "odd", lambda folder: replace(fill(folder), name="odd", title=title))
+    outputs = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", outputs[0])
+    monkeypatch.setattr(sys, "stderr", outputs[1])
+    status = main(command)
+    for output in outputs:
+        output.flush()
+    printed, said = (output.buffer.getvalue().decode(encoding) for output in outputs)
+    if "--nothing…" in command:
+        assert (status, printed, "nothing" in said) == (2, "", True)
+    else:
+        assert (status, said) == (0, "") and printed
+    if command == ["bundles"]:
+        assert "[/b]" in printed and ":cat:" in printed
 
 
 def test_bundles_names_a_folder_that_is_not_there(place, monkeypatch, capsys) -> None:

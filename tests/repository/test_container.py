@@ -99,7 +99,15 @@ def test_history_secrets_and_leftovers_stay_out(path: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "passes"), [(200, True), (503, False), (None, False)])
-def test_the_health_check_asks_the_server_and_believes_it(status: int | None, passes: bool) -> None:
+@pytest.mark.parametrize(
+    ("base", "address"),
+    [(None, "/_stcore/health"), ("/team/telltale/", "/team/telltale/_stcore/health")],
+    ids=["", "below a path"],
+)
+def test_the_health_check_asks_the_server_and_believes_it(
+    base: str | None, address: str, status: int | None, passes: bool
+) -> None:
+    environment = {} if base is None else {"STREAMLIT_SERVER_BASE_URL_PATH": base}
     asked: list[str] = []
 
     class Answer(BaseHTTPRequestHandler):
@@ -120,9 +128,10 @@ def test_the_health_check_asks_the_server_and_believes_it(status: int | None, pa
     _, _, command = arguments("HEALTHCHECK")[0].partition("CMD ")
     program, *rest = json.loads(command)
     assert program == "python"
-    done = subprocess.run([sys.executable, *rest], env={"PORT": str(port)}, capture_output=True, check=False)
+    environment["PORT"] = str(port)
+    done = subprocess.run([sys.executable, *rest], env=environment, capture_output=True, check=False)
     if status is not None:
         server.shutdown()
         server.server_close()
-        assert asked == ["/_stcore/health"]
+        assert asked == [address]
     assert (done.returncode == 0) == passes

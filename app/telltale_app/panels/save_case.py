@@ -7,7 +7,7 @@ import streamlit as st
 from telltale.base.errors import InputError, TelltaleError
 from telltale.cases import wording
 from telltale.cases.making import LONGEST_NOTE
-from telltale.cases.settings import SWITCH_VARIABLE, saving_allowed
+from telltale.cases.settings import saving_allowed, switched_off_by
 from telltale_app import cases, emphasis, state, words
 from telltale_app.analyses import CaseAnalysis, analyse
 
@@ -79,4 +79,4 @@ def _more(count: int) -> list[str]:
 
 def switched_off_note() -> None:
     """Say on the page of cases why nothing can be saved."""
-    st.info(f"Saving and deleting are switched off on this server ({SWITCH_VARIABLE}).", icon=":material/lock:")
+    st.info(f"Saving and deleting are switched off on this server ({switched_off_by()}).", icon=":material/lock:")

@@ -16,7 +16,6 @@ from typing import Any
 
 from telltale.base.guard import preload_source
 
-CONNECT_SECONDS = 10.0
 CLUSTER_CLOSE_SECONDS = 3.0
 SLOWEST_RESPAWN_SECONDS = 30.0
 STABLE_SECONDS = 10.0
@@ -104,14 +103,6 @@ async def _end(worker: Any) -> None:
 
     with contextlib.suppress(NoSuchProcess):
         await worker.close()
-
-
-async def connect(address: str) -> Any:
-    """Return a client of the scheduler at `address`, for the running event loop."""
-    from distributed import Client
-
-    connection: Any = Client
-    return await connection(address, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS)
 
 
 class _Backoff:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from telltale.base.errors import InputError
+from telltale.base.terminal import plain_console
 
 cases = typer.Typer(help="List, export and import saved cases.", rich_markup_mode=None)
 
@@ -41,7 +41,7 @@ def list_cases(
         table.add_row(
             record.id, wording.moment(record.saved_at), wording.sentence(record), ", ".join(record.tags), record.note
         )
-    Console().print(table)
+    plain_console().print(table)
 
 
 @cases.command("export")
@@ -58,7 +58,7 @@ def export_case(
         raise InputError(f"--out must name a .zip or .html file; got '{out}'.")
     saved = open_store().get(case_id)
     out.write_bytes(to_zip(saved) if out.suffix.lower() == ".zip" else to_html(saved).encode())
-    Console().print(f"Wrote {out}.", soft_wrap=True)
+    plain_console().print(f"Wrote {out}.", soft_wrap=True)
 
 
 @cases.command("import")
@@ -70,4 +70,4 @@ def import_case(file: Annotated[Path, typer.Argument(metavar="FILE", help="A zip
     with file.open("rb") as opened:
         saved = from_zip(opened.read(MOST_BYTES + 1))
     open_store().save(saved)
-    Console().print(f"Imported {saved.record.id}: {saved.record.title}.", soft_wrap=True)
+    plain_console().print(f"Imported {saved.record.id}: {saved.record.title}.", soft_wrap=True)

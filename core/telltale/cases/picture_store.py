@@ -6,14 +6,17 @@ was not asked for longest makes room, so that nobody can fill the disk by upload
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from telltale.base.errors import InputError, StorageError
@@ -21,6 +24,7 @@ from telltale.base.files import PARTIAL_SUFFIX, whole
 from telltale.base.images import FloatImages, image_sha256
 from telltale.base.places import data_home
 from telltale.cases.pixels import read_png
+from telltale.cases.settings import read_only
 from telltale.data.plain_png import MOST_PIXELS
 from telltale.data.uploads import png_bytes
 
@@ -160,13 +164,18 @@ class PictureStore:
 def picture_store(environment: Mapping[str, str] = os.environ) -> PictureStore:
     """Return the store that the environment names: ``pictures`` beside the saved cases where it names none.
 
+    On a read-only server it is a folder of this process that ends with it.
+
     Raises
     ------
     InputError
         If ``TELLTALE_PICTURES_MB`` is no whole number of at least 1.
     """
     chosen = environment.get(FOLDER_VARIABLE, "").strip()
-    folder = Path(chosen).expanduser().absolute() if chosen else data_home(environment) / "pictures"
+    if read_only(environment):
+        folder = _passing_folder()
+    else:
+        folder = Path(chosen).expanduser().absolute() if chosen else data_home(environment) / "pictures"
     size = environment.get(SIZE_VARIABLE, "").strip()
     if not size:
         return PictureStore(folder)
@@ -175,3 +184,10 @@ def picture_store(environment: Mapping[str, str] = os.environ) -> PictureStore:
             f"The environment variable {SIZE_VARIABLE} must be a whole number of at least 1. Got {size!r}."
         )
     return PictureStore(folder, Bounds(bytes=int(size) * MEGABYTE))
+
+
+@cache
+def _passing_folder() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="telltale-pictures-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    return Path(folder.name)

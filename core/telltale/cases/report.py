@@ -45,7 +45,8 @@ def to_html(case: SavedCase) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(record.title)}: Telltale case</title>\n<style>\n{STYLE.read_text()}</style>\n</head>\n"
+        f"<title>{escape(record.title)}: Telltale case</title>\n"
+        f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n"
         f"<body>\n<main>\n{''.join(parts).replace(' %', NO_BREAK + '%')}</main>\n</body>\n</html>\n"
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from telltale.base.errors import InputError, TelltaleError
 from telltale.base.images import FloatImages
+from telltale.base.terminal import hold_every_character
 from telltale.cases.exporting import NATURAL, RECORD
 from telltale.cases.numbers import case_numbers, differences, numbers_csv
 from telltale.cases.pixels import read_png
@@ -59,6 +60,7 @@ def main(folder: Path) -> int:
     int
         Exit status: 0 the same, 1 different, 2 something is missing or malformed.
     """
+    hold_every_character()
     try:
         record = read_record((folder / RECORD).read_bytes())
         natural = read_png((folder / NATURAL).read_bytes())

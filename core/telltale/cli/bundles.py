@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from telltale.base.errors import DamagedBundleError, InputError
+from telltale.base.terminal import plain_console
 from telltale.bundle import find_bundle, list_bundles, verify_bundle
 from telltale.bundle.summary import BundleSummary, folder_problems, summarise
 from telltale.cli.options import DataOption, JsonOption, NameArgument
@@ -63,7 +63,7 @@ def build(
             from telltale.building.from_settings import build_from_settings
 
             folder = build_from_settings(name, file, data=data, out=out, work=work, minutes=minutes, progress=report)
-    Console().print(f"Built {folder}.", soft_wrap=True)
+    plain_console().print(f"Built {folder}.", soft_wrap=True)
 
 
 def verify(name: NameArgument, as_json: JsonOption = False) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from telltale.base.errors import InputError
 from telltale.base.progress import Progress
+from telltale.base.terminal import plain_console
 from telltale.bundle import Bundle, load_bundle
 from telltale.bundle.pictures import file_names, load_picture
 from telltale.cli.options import JsonOption, NameArgument
@@ -71,7 +71,7 @@ def propose(
         found = suspicious_images(load_reference(bundle), report)
     listed = proposed(found, count, action == RELABEL)
     write_whole(out, to_csv(listed, bundle.class_names, file_names(bundle)).encode())
-    Console().print(f"Wrote {len(listed):,} corrections into {out}: look through them first.", soft_wrap=True)
+    plain_console().print(f"Wrote {len(listed):,} corrections into {out}: look through them first.", soft_wrap=True)
 
 
 @corrections.command("check")
@@ -160,7 +160,7 @@ def folders(
     found = _require(file, bundle)
     with progress() as report:
         count = write_folders(bundle, found, out, report)
-    Console().print(f"Wrote {count:,} images into {out}: {summary(found)}.", soft_wrap=True)
+    plain_console().print(f"Wrote {count:,} images into {out}: {summary(found)}.", soft_wrap=True)
 
 
 def _require(file: Path, bundle: Bundle) -> tuple[Correction, ...]:

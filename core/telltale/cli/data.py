@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from telltale.base.terminal import plain_console
 from telltale.cli.options import JsonOption
 from telltale.cli.output import print_json, progress
 from telltale.data.checking import DataReport, check
@@ -30,10 +30,10 @@ def check_data(
     if as_json:
         print_json(found.to_json())
         return
-    console = Console()
+    console = plain_console()
     console.print(_counts(found))
     for line in _remarks(found):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def _counts(found: DataReport) -> Table:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from telltale.base.errors import InputError
+from telltale.base.terminal import plain_console
 from telltale.cli.model_options import (
     MODEL_HELP,
     ArgumentsOption,
@@ -120,7 +120,7 @@ def _class_names(value: str | None, folders: tuple[str, ...]) -> list[str] | Non
 def _show(found: Inspection, file: Path) -> None:
     from telltale.building.inspecting.wording import FACTS, WAYS, facts_of, remarks_of, title_of, ways_of
 
-    console, record = Console(), found.to_json()
+    console, record = plain_console(), found.to_json()
     ways = Table(*WAYS, title=title_of(record))
     for way in ways_of(found.accuracies):
         ways.add_row(*way)

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from telltale.base.errors import InputError
 from telltale.base.progress import Progress
+from telltale.base.terminal import plain_console
 from telltale.base.time_left import TimeLeft
 
 LINE_SECONDS = 10.0
@@ -29,7 +29,7 @@ def print_record(record: Mapping[str, object], table: Table, as_json: bool) -> N
     if as_json:
         print_json(record)
     else:
-        Console().print(table)
+        plain_console().print(table)
 
 
 def print_json(record: Mapping[str, object]) -> None:
@@ -64,8 +64,8 @@ def progress() -> Iterator[Progress]:
     Yields ``report(fraction, message)``. Nothing is shown before the first report, nor a line before anything is done,
     so that refused input leaves one sentence and nothing else.
     """
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+    console = plain_console(stderr=True)
+    columns = (_words("description"), BarColumn(), TimeElapsedColumn(), _words("fields[left]"))
     bar = ProgressBar(*columns, console=console, disable=not console.is_terminal)
     task = bar.add_task("Starting", total=1.0, left="")
     time_left = TimeLeft()
@@ -87,6 +87,10 @@ def progress() -> Iterator[Progress]:
             yield report
         finally:
             bar.stop()
+
+
+def _words(what: str) -> TextColumn:
+    return TextColumn(f"{{task.{what}}}", markup=False)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 from telltale.base.errors import TelltaleError
+from telltale.base.terminal import hold_every_character
 from telltale.cases.commands import cases
 from telltale.cli.bundles import build, bundles, verify
 from telltale.cli.corrections import corrections
@@ -30,6 +31,7 @@ from telltale.cli.slices import slices
 from telltale.cli.tables import reproduce
 from telltale.cli.training import train
 from telltale.cli.versus import versus
+from telltale.cli.worker import worker
 
 BAD_INPUT = 2
 FAULT = 1
@@ -56,6 +58,7 @@ COMMANDS = (
     versus,
     growth,
     reproduce,
+    worker,
 )
 
 program = typer.Typer(
@@ -81,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status.
     """
+    hold_every_character()
     if not sys.warnoptions:  # stderr is for the one sentence
         warnings.simplefilter("ignore")
     command = typer.main.get_command(program)

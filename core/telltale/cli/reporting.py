@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
 
+from telltale.base.terminal import plain_console
 from telltale.scores.controls import CONTROLS
 from telltale.scores.metrics import FALSE_POSITIVE_RATES
 from telltale.scores.rates import error_sentence
@@ -78,7 +78,7 @@ def print_false_alarms(alpha: float, alarms: Sequence[FalseAlarms]) -> None:
     table = Table(Column("", no_wrap=True), *heads, "95 % interval", **THIN)
     for alarm in alarms:
         table.add_row(_name(alarm.name), *_rate(alarm.correct), *_rate(alarm.every))
-    Console().print(table)
+    plain_console().print(table)
 
 
 def print_shown(rates: Rates) -> None:
@@ -90,7 +90,7 @@ def print_shown(rates: Rates) -> None:
     for shown in rates.shown:
         shares = (percent(rate.share) for rate in (shown.adversarial, shown.error, shown.natural))
         table.add_row(shown.group, f"{shown.adversarial.total:,}", *shares)
-    Console().print(table)
+    plain_console().print(table)
     if rates.errors is not None:
         _print_lines([error_sentence(rates.errors)])
 
@@ -98,7 +98,7 @@ def print_shown(rates: Rates) -> None:
 def print_leaderboard(found: Leaderboard, costs: Costs | None = None) -> None:
     """Print one table per attack, the best row first, each beside the fused verdict, and what costs were measured."""
     for attack in found.attacks:
-        Console().print(_attack_table(attack, found.of(attack), costs))
+        plain_console().print(_attack_table(attack, found.of(attack), costs))
     _print_lines([controls_sentence(row.name for row in found.rows if row.control)])
     _print_lines(
         [
@@ -135,7 +135,7 @@ def _print_ahead(found: Sequence[PairedComparison]) -> None:
     for pair in found:
         ends = f"{-pair.auc.high:.3f} to {-pair.auc.low:.3f}"
         table.add_row(where(pair), _name(pair.second), f"{-pair.auc.value:.3f}", ends, pair.auc.outcome)
-    Console().print(table)
+    plain_console().print(table)
 
 
 def print_shift(found: ShiftAlarms) -> None:
@@ -146,7 +146,7 @@ def print_shift(found: ShiftAlarms) -> None:
     )
     _print_lines([sentence])
     for start in range(0, len(found.shifts), SHIFTS_ABREAST):
-        Console().print(_shift_table(found.names, found.shifts[start : start + SHIFTS_ABREAST]))
+        plain_console().print(_shift_table(found.names, found.shifts[start : start + SHIFTS_ABREAST]))
     _print_lines(shift_sentences(found))
 
 
@@ -165,7 +165,7 @@ def print_adaptive(title: str, alpha: float, found: Sequence[Success]) -> None:
     for success in found:
         shares = (percent(success.before.share), *_rate(success.after))
         table.add_row(success.title, str(success.eps), *shares, f"{success.after.total:,}")
-    Console().print(table)
+    plain_console().print(table)
 
 
 def print_missing(what: str, command: str) -> None:

@@ -25,6 +25,7 @@ HOST = "127.0.0.1"
 PORT = 8501
 BUNDLE_VARIABLE = "TELLTALE_BUNDLE"
 STARTER_VARIABLE = "TELLTALE_STARTED_BY"
+BASE_PATH_VARIABLE = "STREAMLIT_SERVER_BASE_URL_PATH"
 ANSWER_SECONDS = 60.0
 END_SECONDS = 20.0
 
@@ -176,11 +177,13 @@ def _check_free(host: str, port: int) -> None:
 
 
 def _address(host: str, port: int) -> str:
-    """Return where a browser on this machine finds what listens at `host`."""
+    """Return where a browser on this machine finds the pages of what listens at `host`."""
+    base = os.environ.get(BASE_PATH_VARIABLE, "").strip("/")
+    path = f"/{base}" if base else ""
     try:
         number = ipaddress.ip_address(host)
     except ValueError:  # a name
-        return f"http://{host}:{port}"
+        return f"http://{host}:{port}{path}"
     if number.is_unspecified:
-        return f"http://localhost:{port}"
-    return f"http://[{host}]:{port}" if number.version == 6 else f"http://{host}:{port}"
+        return f"http://localhost:{port}{path}"
+    return f"http://[{host}]:{port}{path}" if number.version == 6 else f"http://{host}:{port}{path}"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from telltale.base.errors import InputError
+from telltale.base.terminal import plain_console
 from telltale.cli.model_options import (
     ArgumentsOption,
     HeadOption,
@@ -93,7 +93,7 @@ def train(
         found = find_model(model, weights, given)
         stated = Stated(side, stated_preprocess(side, resize, mean, std, found.preprocess), head=head)
         tuned = fine_tune(found, data, file, stated, blocks=blocks or 0, epochs=epochs or EPOCHS, progress=report)
-    Console().print(pairs_table(_figures(tuned, blocks or 0, epochs or EPOCHS)))
+    plain_console().print(pairs_table(_figures(tuned, blocks or 0, epochs or EPOCHS)))
     after = f"telltale inspect {name} --model {shlex.quote(str(tuned.file))} --data {shlex.quote(data)}"
     sys.stdout.write(f"Wrote {tuned.file}. Next: {after}\n")
 
@@ -143,4 +143,4 @@ def _train_recipe(name: str, data: str | None, out: Path | None, corrections: Pa
             from telltale.models.training import train as train_weights
 
             file = train_weights(name, data=data, out=out, progress=report)
-    Console().print(f"Trained {file}.", soft_wrap=True)
+    plain_console().print(f"Trained {file}.", soft_wrap=True)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from telltale.base.errors import InputError
+from telltale.base.places import CACHE_VARIABLE
 from telltale.base.progress import Progress, silent
 from telltale.data.bands import bands
-from telltale.data.cache import CACHE_VARIABLE
 from telltale.data.duplicates import same_content
 from telltale.data.image_set import NO_LABEL, ImageSet, LeftOut, fingerprint_of
 from telltale.data.listing import Listed, Listing

@@ -18,11 +18,13 @@ import numpy as np
 from telltale.analysis.kept import bundle_stamp
 from telltale.base.errors import CancelledError, EngineBusyError, WorkerLostError
 from telltale.base.outcomes import Outcome, portable_error
+from telltale.base.remote.asking import WorkersGoneError
 from telltale.base.waiting import within
 from telltale.engine import tasks, worker_state
 from telltale.engine.cache import ResultCache, fingerprint, freeze
 from telltale.engine.cluster import Link
 from telltale.engine.jobs import CANCELLED, Job, Run
+from telltale.engine.others_workers import BUNDLE_ARGUMENTS
 from telltale.engine.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,6 @@ RECONNECT_SECONDS = 1.0
 REFRESH_SECONDS = 12.0
 CLOSE_SECONDS = 10.0
 MOST_LOSSES = 1
-BUNDLE_ARGUMENTS = ("bundle", "other")  # of tasks; a rebuilt bundle makes another request
 
 
 class Engine:
@@ -96,6 +97,7 @@ class Engine:
         path = tasks.resolve(task)
         # The caller may go on to change its arrays; the run must compute what was asked for.
         arguments = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in kwargs.items()}
+        # A rebuilt bundle makes another request.
         stamp = " ".join(bundle_stamp(str(kwargs[name])) for name in BUNDLE_ARGUMENTS if name in kwargs)
         key = fingerprint((path, stamp, arguments))
         job = self._find_or_queue(key, path, arguments, owner)
@@ -127,6 +129,7 @@ class Engine:
             "bundle": self._settings.bundle,
             "workers": len(link.reports) if link else 0,
             "expected": link.expected_workers if link else self._settings.workers,
+            "refused": link.refused if link else [],
             **counts,
         }
 
@@ -321,9 +324,9 @@ class Engine:
         call = worker_state.Call(run.id, self._topic, run.path, run.kwargs)
         try:
             key = f"{run.id}-{run.losses}"
-            run.future = link.client.submit(worker_state.run_call, call, key=key, pure=False)
-            outcome = await run.future.result()
-        except (KilledWorker, FutureCancelledError):
+            run.future = link.submit(call, key)
+            outcome = await link.answer(run.future)
+        except (KilledWorker, FutureCancelledError, WorkersGoneError):
             link.distrust()
             self._lose(run)
             self._alarm.set()
