@@ -17,6 +17,7 @@ from PIL import Image
 from telltale.base.errors import InputError
 from telltale.base.images import to_bytes, to_floats
 from telltale.data import photographs, uploads
+from telltale.data.limits import LIMITS
 
 # Pillow remarks on damaged metadata and on sizes that are refused here anyway.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
@@ -115,8 +116,8 @@ def test_decompression_bombs_are_refused_before_a_pixel_is_decoded(side, monkeyp
 
 def test_files_over_ten_megabytes_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="at most 10 MB"):
-        uploads.decode_image(bytes(uploads.MAX_BYTES + 1))
-    (tmp_path / "big.png").write_bytes(bytes(uploads.MAX_BYTES + 1))
+        uploads.decode_image(bytes(LIMITS.bytes + 1))
+    (tmp_path / "big.png").write_bytes(bytes(LIMITS.bytes + 1))
     with pytest.raises(InputError, match="at most 10 MB"):
         uploads.load_image_file(tmp_path / "big.png", (1, 8, 8))
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from PIL import Image
 
-from telltale.base.errors import InputError, TelltaleError
-from telltale.base.images import FloatImages
-from telltale.bundle.pictures import fit_picture, own_part
+from telltale.base.errors import TelltaleError
+from telltale.bundle.pictures import cut_strangers_picture, own_part
 from telltale.data import uploads
-from telltale.data.photographs import Photograph, open_photograph
+from telltale.data.photographs import Photograph, photograph_file
 from telltale.data.uploads import CropBox, Square
+from telltale.models.guarded import Glance, look
 from telltale_app import pictures, state
 from telltale_app.link_images import carry, is_gone, read_image
 
@@ -24,13 +22,14 @@ if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 INVERT = "invert-ink"
+REFUSED = "refused-picture"  # the last one; what was too much to decode is not tried again by every run of the page
 PREVIEW_SIDE, SEEN_SIDE = 480, 160
 SIDES = {"side": "Side of the square", "left": "From the left", "top": "From the top"}
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph to cut from; opened when needed, because a session must not hold large pictures.
+    """A photograph to cut from, as its file: it is decoded in a limited process, and a session never holds its pixels.
 
     Attributes
     ----------
@@ -39,8 +38,8 @@ class Photo:
     name : str
         Of a photograph that comes along; empty for a person's own.
     title : str
-    open : callable
-        Returns the whole picture, or raises `InputError`.
+    read : callable
+        Returns the file's bytes, or raises `InputError`.
     square : Square or None
         The part that is taken first; where None what the model's own preprocessing keeps, or else the largest centred
         square.
@@ -49,7 +48,7 @@ class Photo:
     key: str
     name: str
     title: str
-    open: Callable[[], Image.Image]
+    read: Callable[[], bytes]
     square: Square | None = None
 
 
@@ -82,13 +81,13 @@ class Crop:
 def of_photograph(photograph: Photograph) -> Photo:
     """Return one of the photographs that come along."""
     return Photo(
-        photograph.name, photograph.name, photograph.title, lambda: open_photograph(photograph), photograph.square
+        photograph.name, photograph.name, photograph.title, lambda: photograph_file(photograph), photograph.square
     )
 
 
 def of_file(data: bytes) -> Photo:
     """Return the photograph in an untrusted file."""
-    return Photo(hashlib.sha256(data).hexdigest(), "", "Your picture", lambda: uploads.decode_image(data))
+    return Photo(hashlib.sha256(data).hexdigest(), "", "Your picture", lambda: data)
 
 
 def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
@@ -101,7 +100,9 @@ def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
         crop = _cut(photo, bundle, square)
     except TelltaleError as error:
         st.session_state["upload-problem"] = str(error)
+        st.session_state[REFUSED] = photo.key
         return
+    st.session_state.pop(REFUSED, None)
     st.session_state["crop"] = crop
     if not (missing and crop.reference == state.current().image):
         state.pick_image(crop.reference)
@@ -109,12 +110,15 @@ def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
 
 def crop_panel(photo: Photo, bundle: Bundle) -> None:
     """Show the photograph with its square, what the model sees of it, and controls to move the square."""
+    if st.session_state.get(REFUSED) == photo.key:
+        return  # said where the file was taken
     try:
-        size, small = _glance(photo.key, photo.open)
+        glance = _glance(photo.key, photo.read)
         crop = _crop_of(photo, bundle)
         image = read_image(crop.reference, bundle)
     except TelltaleError:
         return  # said where the file was taken
+    size = glance.size
     if size == bundle.image_shape[:0:-1]:
         st.caption(f"It has the model's {size[0]} × {size[1]} pixels already and is taken exactly as it is.")
         return
@@ -123,7 +127,7 @@ def crop_panel(photo: Photo, bundle: Bundle) -> None:
     with whole:
         left, top, right, bottom = map(round, box)
         pictures.show(
-            uploads.mark_part(small, size, box),
+            uploads.mark_part(glance.small, size, box),
             alt=f"{photo.title}, {size[0]} × {size[1]} pixels, with {right - left} × {bottom - top} pixels marked, "
             f"{left} from the left and {top} from the top",
         )
@@ -199,7 +203,7 @@ def _move(photo: Photo, bundle: Bundle, name: str, key: str) -> None:
     if state.current().attack is not None:
         st.toast("The attack was on the square before. Attack this one again.", icon=":material/crop:")
     value, crop = int(st.session_state[key]), _crop_of(photo, bundle)
-    size, _ = _glance(photo.key, photo.open)
+    size = _glance(photo.key, photo.read).size
     square = crop.square or Square.nearest(crop.box(bundle, size), size)
     if name == "side":
         square = square.resized(value)
@@ -218,19 +222,11 @@ def _crop_of(photo: Photo, bundle: Bundle) -> Crop:
 
 
 def _cut(photo: Photo, bundle: Bundle, square: Square | None) -> Crop:
-    picture = photo.open()
     invert = bundle.image_shape[0] == 1 and bool(st.session_state.get(INVERT))
-    chosen = square or photo.square
-    if chosen is None and own_part(bundle, picture.size) is not None:
-        with contextlib.suppress(InputError):  # too small for the crop, or of proportions that the model cannot take
-            return Crop(photo.key, bundle.name, None, carry(fit_picture(bundle, picture, invert=invert), photo.name))
-    chosen = (chosen or Square.centred(picture.size)).within(picture.size)
-    image = fit_picture(bundle, picture, chosen, invert)
+    chosen, image = cut_strangers_picture(bundle, photo.read(), square or photo.square, invert)
     return Crop(photo.key, bundle.name, chosen, carry(image, photo.name))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _glance(key: str, _open: Callable[[], Image.Image]) -> tuple[tuple[int, int], FloatImages]:  # noqa: ARG001
-    """Return a photograph's width and height, and a small copy of it."""
-    picture = _open()
-    return picture.size, uploads.preview(picture, PREVIEW_SIDE)
+def _glance(key: str, _read: Callable[[], bytes]) -> Glance:  # noqa: ARG001
+    return look(_read(), PREVIEW_SIDE)

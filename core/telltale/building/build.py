@@ -40,6 +40,7 @@ from telltale.bundle.fitted import MISSING_FILE, FittedFiles, ReferenceFiles, in
 from telltale.bundle.manifest import check_name
 from telltale.bundle.own_data import HELD_OUT_LEARNED
 from telltale.bundle.under_way import finish, told_beside
+from telltale.data.duplicates import warn_of_shared
 from telltale.data.image_set import ImageSet
 from telltale.data.rows import Rows
 from telltale.data.sources import load_image_set
@@ -213,6 +214,7 @@ def _trained(recipe: Recipe, image_set: ImageSet, splits: Splits, kept: Path, na
 
 def _build(materials: _Materials, folder: Path, progress: Progress, compact: bool, work: Path | None) -> Path:
     told = told_beside(folder, progress)
+    warn_of_shared(materials.image_set, materials.splits)
     with Processes() as processes:
         stages = _Stages(materials, folder, compact, work, processes, told)
         for built in stages.run():

@@ -6,20 +6,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from telltale.base.errors import InputError
-from telltale.base.images import FloatImages, to_floats
+from telltale.base.images import FloatImages
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.own_data import noted_preprocess
-from telltale.data.uploads import (
-    CropBox,
-    Square,
-    decode_image,
-    fit_aspect,
-    load_image_file,
-    read_bytes,
-    to_model_input,
-)
-from telltale.models.preprocess import Preprocess
+from telltale.data.opening import read_bytes
+from telltale.data.uploads import CropBox, Square, decode_image, load_image_file
+from telltale.models import guarded
+from telltale.models.fitting import fit
 
 
 def load_picture(bundle: Bundle, path: Path) -> FloatImages:
@@ -90,25 +83,36 @@ def fit_picture(
     InputError
         If the bundle's preprocessing cannot bring it to size, or the square leaves the picture.
     """
-    shape = bundle.image_shape
-    channels, height, width = shape
-    preprocess = noted_preprocess(bundle.notes)
-    if picture.size == (width, height):
-        return to_model_input(picture, shape, invert=invert)
-    if preprocess is None:
-        return to_model_input(picture, shape, invert=invert, crop=None if square is None else square.box)
-    if square is not None:
-        if square.within(picture.size) != square:
-            raise InputError(f"The square {square.box} leaves the picture of {picture.width}×{picture.height} pixels.")
-        picture = picture.crop(fit_aspect(square.box, width, height))
-        preprocess = Preprocess(resize=(height, width), interpolation=preprocess.interpolation)
-    pixels = preprocess.sizing(channels).apply(picture)
-    if pixels.shape != shape:
-        raise InputError(
-            f"The model's preprocessing brings the picture to {pixels.shape[2]}×{pixels.shape[1]} pixels; it takes "
-            f"{width}×{height}."
-        )
-    return to_floats(255 - pixels if invert else pixels)
+    return fit(picture, bundle.image_shape, noted_preprocess(bundle.notes), square, invert)
+
+
+def cut_strangers_picture(
+    bundle: Bundle, data: bytes, square: Square | None = None, invert: bool = False
+) -> tuple[Square | None, FloatImages]:
+    """Bring what somebody sends to a bundle's size, in a limited process (`telltale.models.guarded`).
+
+    Parameters
+    ----------
+    bundle : Bundle
+    data : bytes
+        The picture's file, never trusted.
+    square : Square, optional
+        The part to take; left out, what the bundle's preprocessing keeps, or the largest centred square.
+    invert : bool
+        Exchange black and white of a grey model's input.
+
+    Returns
+    -------
+    square : Square or None
+        The part that was taken; None for what the bundle's preprocessing keeps.
+    image : array of float32, shape (C, H, W)
+
+    Raises
+    ------
+    InputError
+        If it is no picture, or beyond `telltale.data.limits.LIMITS`.
+    """
+    return guarded.cut(data, bundle.image_shape, noted_preprocess(bundle.notes), square, invert)
 
 
 def file_names(bundle: Bundle) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ import numpy.typing as npt
 from telltale.base.places import cache_folder
 from telltale.data.image_set import NO_LABEL, ImageSet, LeftOut
 
-FORMAT = 2
+FORMAT = 3
 KEPT = 8
 LEFTOVER_SECONDS = 24 * 3600.0
 PIXELS_FILE, LABELS_FILE, ABOUT_FILE = "pixels.npy", "labels.npy", "about.json"

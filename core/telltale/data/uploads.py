@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 from dataclasses import dataclass
@@ -11,16 +10,12 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from telltale.base.errors import InputError
 from telltale.base.images import FloatImages, to_bytes, to_floats
-from telltale.data.picture_modes import Storage, to_grey_or_colour
-
-MAX_BYTES = 10 * 2**20
-MAX_PIXELS = 40_000_000
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-ACCEPTED = "PNG, JPEG, WebP, BMP, GIF or TIFF"
+from telltale.data.opening import open_picture, read_bytes
+from telltale.data.picture_modes import to_grey_or_colour
 
 Shape: TypeAlias = tuple[int, int, int]
 CropBox: TypeAlias = tuple[float, float, float, float]
@@ -88,7 +83,7 @@ def decode_image(data: bytes) -> Image.Image:
     Parameters
     ----------
     data : bytes
-        PNG, JPEG, WebP, BMP, GIF or TIFF of at most 10 MB and 40 million pixels.
+        PNG, JPEG, WebP, BMP, GIF or TIFF within `telltale.data.limits.LIMITS`.
 
     Returns
     -------
@@ -98,9 +93,9 @@ def decode_image(data: bytes) -> Image.Image:
     Raises
     ------
     InputError
-        If it is too large, of another format, truncated or damaged, or its pixels cannot be told for sure.
+        If it is beyond a limit, of another format, truncated or damaged, or its pixels cannot be told for sure.
     """
-    return to_grey_or_colour(*_open(data))
+    return to_grey_or_colour(*open_picture(data))
 
 
 def to_model_input(image: Image.Image, shape: Shape, invert: bool = False, crop: CropBox | None = None) -> FloatImages:
@@ -130,9 +125,9 @@ def to_model_input(image: Image.Image, shape: Shape, invert: bool = False, crop:
     """
     channels, height, width = _check_shape(shape)
     box = fit_aspect(_check_crop(crop, image.size), width, height)
-    plain = to_grey_or_colour(image).convert("L" if channels == 1 else "RGB")
     # Cropped first: resizing within a box would let pixels from outside it bleed in.
-    small = plain.crop(box).resize((width, height), Image.Resampling.LANCZOS)
+    part = _in_mode(to_grey_or_colour(image).crop(box), "L" if channels == 1 else "RGB")
+    small = part.resize((width, height), Image.Resampling.LANCZOS)
     pixels = _to_array(small)
     return to_floats(255 - pixels if invert else pixels)
 
@@ -146,9 +141,10 @@ def preview(image: Image.Image, longest_side: int) -> FloatImages:
     longest_side : int
         Larger pictures are reduced to it; smaller ones stay as they are.
     """
-    small = to_grey_or_colour(image).convert("RGB")
+    small = to_grey_or_colour(image)
+    small = small.copy() if small is image else small
     small.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
-    return to_floats(_to_array(small))
+    return to_floats(_to_array(_in_mode(small, "RGB")))
 
 
 def mostly_light(image: FloatImages) -> bool:
@@ -202,7 +198,7 @@ def load_image_file(path: str | Path, shape: Shape, strict: bool = True) -> Floa
         If the file is missing, too large, not an image, damaged, or, where strict, of another size or mode.
     """
     channels, height, width = _check_shape(shape)
-    image, storage = _open(read_bytes(Path(path)))
+    image, storage = open_picture(read_bytes(Path(path)))
     if not strict:
         return to_model_input(to_grey_or_colour(image, storage), shape)
     mode = "L" if channels == 1 else "RGB"
@@ -271,53 +267,6 @@ def _file(pixels: npt.NDArray[np.uint8], kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def _open(data: bytes) -> tuple[Image.Image, Storage]:
-    """Decode the first frame in its own mode, upright."""
-    if len(data) > MAX_BYTES:
-        raise InputError(f"The file has {len(data) / 2**20:.1f} MB; at most {MAX_BYTES // 2**20} MB are accepted.")
-    # Decoders of damaged files raise almost anything (struct.error, IndexError, MemoryError and more).
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise InputError(_too_many_pixels("far too many")) from error
-    except Exception as error:
-        raise InputError(f"The file is not a readable image; {ACCEPTED} are accepted.") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise InputError(_too_many_pixels(f"{image.width}×{image.height}"))
-    storage = Storage.of(image, data)
-    try:
-        image.load()
-    except Exception as error:
-        raise InputError(f"The {image.format} file is truncated or damaged.") from error
-    # A photograph with a broken EXIF block is still a photograph.
-    with contextlib.suppress(Exception):
-        return ImageOps.exif_transpose(image), storage
-    return image, storage
-
-
-def _too_many_pixels(count: str) -> str:
-    return f"The image has {count} pixels; at most {MAX_PIXELS // 1_000_000} million are accepted."
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file as far as one may be large, and one byte beyond.
-
-    Raises
-    ------
-    InputError
-        If it is no file or cannot be read.
-    """
-    try:
-        if path.is_dir():
-            raise InputError(f"'{path}' is a folder, not an image file.")
-        if not path.is_file():
-            raise InputError(f"There is no file '{path}'.")
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
-
-
 def _check_shape(shape: tuple[int, ...]) -> Shape:
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
         raise InputError(f"Images have shape (C, H, W) with 1 or 3 channels; got {tuple(shape)}.")
@@ -357,6 +306,11 @@ def _whole_pixels(start: float, stop: float) -> tuple[int, int]:
     """Round an interval to whole pixels, at least one."""
     first = min(round(start), math.ceil(stop) - 1)
     return first, max(round(stop), first + 1)
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Return an image in a mode, and itself where it has it: `convert` would copy it."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _to_array(image: Image.Image) -> npt.NDArray[np.uint8]:
