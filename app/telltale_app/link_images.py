@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from telltale.base.errors import InputError
-from telltale.base.images import FloatImages, image_sha256, to_floats
+from telltale.base.images import ByteImages, FloatImages, image_sha256, to_floats
 from telltale.cases.picture_store import GonePictureError, picture_store
 from telltale.data.photographs import Photograph, find_photograph, photograph_for
+from telltale.data.plain_png import Fault, FaultyPngError
+from telltale.models.guarded import plain_png
 from telltale_app import pictures
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 LONGEST_LINK_IMAGE = 12_000
+DECODED_LINKS = 16  # whose pixels are kept at hand, each at most three megabytes
 PNG_OVERHEAD = 200  # bytes; more than its frame and what cannot be compressed add at the sizes that fit into a link
 
+_DAMAGED = "The image in the link is damaged."
 _SET_IMAGE = re.compile(r"(train|fit|calibration|test)-(\d{1,9})")
 _CARRIED_IMAGE = re.compile(r"(?:([a-z]{1,20})-)?png-([A-Za-z0-9_-]{20,})")
 _KEPT_IMAGE = re.compile(r"(?:([a-z]{1,20})-)?sha256-([0-9a-f]{64})")
@@ -136,19 +139,23 @@ def _read_from_set(split: str, image_id: int, bundle: Bundle) -> FloatImages:
 def _read_carried(text: str, shape: tuple[int, int, int]) -> FloatImages:
     if len(text) > LONGEST_LINK_IMAGE:
         raise InputError("The image in the link is too long.")
-    channels, height, width = shape
-    mode = "L" if channels == 1 else "RGB"
+    try:
+        pixels = _decoded(text)
+    except FaultyPngError as error:
+        raise InputError(_shape_words(shape) if error.fault is Fault.NOT_PLAIN else _DAMAGED) from error
+    if pixels.shape != tuple(shape):
+        raise InputError(_shape_words(shape))
+    return to_floats(pixels)
+
+
+@lru_cache(maxsize=DECODED_LINKS)
+def _decoded(text: str) -> ByteImages:
+    """Return the pixels of a PNG in a link; every page reads those of its own several times."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        picture = Image.open(io.BytesIO(data), formats=("PNG",))
-        if picture.size != (width, height) or picture.mode != mode:
-            raise InputError(_shape_words(shape))
-        pixels = np.asarray(picture, dtype=np.uint8)
-    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError("The image in the link is damaged.") from error
-    return to_floats(pixels[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0)))
+    except binascii.Error as error:
+        raise InputError(_DAMAGED) from error
+    return plain_png(data)
 
 
 def _read_kept(digest: str, name: str | None, shape: tuple[int, int, int]) -> FloatImages:

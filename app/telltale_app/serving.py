@@ -21,6 +21,7 @@ from telltale.base.errors import TelltaleError
 from telltale.base.guard import exit_when_orphaned
 from telltale.base.terminal import hold_every_character
 from telltale.engine import get_engine
+from telltale.models.decoders import decoders
 from telltale_app.login_return import LoginReturn
 from telltale_app.owner_only import OwnerOnly
 from telltale_app.readiness import Readiness, base_path
@@ -34,10 +35,11 @@ EVERYWHERE_OR_HERE = {"", "0.0.0.0", "::", "127.0.0.1", "localhost"}
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Start engine and store beside the server, which serves from the first moment; end the engine's processes."""
+    """Start engine, decoders and store beside the server, which serves from the first moment; end their processes."""
     hold_every_character()
     end_with_starter()
     engine = get_engine()
+    await asyncio.to_thread(decoders().start)
     store = asyncio.create_task(asyncio.to_thread(prepare_store))
     sys.stdout.write(f"Telltale is at {address()}\n")
     sys.stdout.flush()
@@ -45,6 +47,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         yield
     finally:
         await store
+        await asyncio.to_thread(decoders().close)
         await asyncio.to_thread(engine.close)
 
 

@@ -164,8 +164,9 @@ def build(
         Whether the network has learned from the images that become references (of data without splits of their own,
         from all of them). Only True brings influence and training images that are probably mislabelled.
     minutes : float, optional
-        Cut the numbers of images, and at last the attacks, so that what observing and attacking them will take, as it
-        is measured on ten, fits. One sentence says what was cut, as a logged warning and in the bundle's notes.
+        Cut the numbers of images, and at last the attacks, so that reading them, as it was timed, and observing and
+        attacking them, as measured on ten, fit; fitting, maps and scores come on top. One sentence says what was cut,
+        as a logged warning and in the bundle's notes.
     out : Path, optional
         Folder of the bundle, which ends in its name; the person's folder for bundles where left out.
     attacks, detectors : sequence of str

@@ -343,6 +343,15 @@ def test_the_adaptive_attack_has_a_choice_of_detector_and_a_weight(engine: FakeE
     assert not searching.exception and "I-defender" in chosen["Detector"] and "gradients" in chosen["Starts from"]
 
 
+def test_a_detector_that_the_references_are_too_few_for_is_said_below_the_others(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = FakeBundle()
+    bundle.missing_detectors = {"mahalanobis": "The spread of classes needs more."}
+    show(monkeypatch, bundle)
+    assert "Mahalanobis distance is not available here. The spread of classes needs more." in text_of(open_app())
+
+
 def test_a_photograph_is_cut_where_the_sliders_say(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = FakeBundle(False, colour=True)
     show(monkeypatch, bundle)

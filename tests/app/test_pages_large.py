@@ -10,23 +10,36 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+import telltale
 from support.fake_analysis import WORDS, FakeBundle, FakeEngine
 from support.fake_app import fake_app
 from support.pages import PAGES, open_app, show, text_of
 from telltale.base.images import image_sha256, to_floats
+from telltale.bundle.own_data import sizing_notes
 from telltale.cases.picture_store import picture_store
 from telltale.data.photographs import find_photograph, photograph_for
+from telltale.data.sources import load_image_set
 from telltale_app.link_images import carry, fits_into_links, read_image
 
 SIDE = 224
 SHAPE = (3, SIDE, SIDE)
 ATTACK = "pgd~eps~0.2~seed~3"
+PREPROCESS = telltale.Preprocess(resize=256, crop=SIDE, interpolation="bicubic")
 
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
     """A model of 224-pixel colour images, and a store of its own that is still empty."""
     bundle = FakeBundle(colour=True, side=SIDE)
+    return opened_with(monkeypatch, tmp_path, bundle)
+
+
+@pytest.fixture
+def large_photographs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
+    """Such a model that was built from photographs of any size."""
+    bundle = FakeBundle(colour=True, side=SIDE)
+    bundle.notes |= sizing_notes(PREPROCESS, 3)
+    monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
     return opened_with(monkeypatch, tmp_path, bundle)
 
 
@@ -75,7 +88,7 @@ def forget_pictures() -> None:
 def test_an_upload_is_named_by_its_sha_256_and_opens_in_another_session(large: FakeEngine) -> None:
     app = upload(open_app(), picture())
     assert not app.exception and not app.error
-    assert "That square is kept on this server for whoever has the link" in text_of(app)
+    assert "That part is kept on this server for whoever has the link" in text_of(app)
     reference = str(app.query_params["image"])
     assert reference == f"sha256-{image_sha256(to_floats(picture()))}"
     large.submitted.clear()
@@ -193,6 +206,51 @@ def test_small_pictures_travel_in_the_link(tmp_path: Path, monkeypatch: pytest.M
         if fits_into_links(shape):  # noise, which no compression shortens, is the longest
             assert reference.startswith("png-")
     assert fits_into_links((3, 32, 32)) and not fits_into_links(SHAPE)
+
+
+def photograph(width: int, height: int) -> np.ndarray:
+    return np.random.default_rng(5).integers(0, 200, (3, height, width), dtype=np.uint8)
+
+
+def test_an_upload_is_first_cut_as_the_model_cuts_pictures(large_photographs: FakeEngine, tmp_path: Path) -> None:
+    app = upload(open_app(), photograph(400, 300))
+    assert not app.exception and not app.error
+    assert "Resized and cropped as the images that it was built with" in text_of(app)
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    (tmp_path / "set" / "a" / "mine.png").write_bytes(file_of(photograph(400, 300)))
+    (expected,) = load_image_set(str(tmp_path / "set"), sizing=PREPROCESS.sizing(3)).images([0])
+    assert app.query_params["image"] == f"sha256-{image_sha256(expected)}"
+    large_photographs.submitted.clear()
+    open_app(image=str(app.query_params["image"]))
+    assert np.array_equal(shown(large_photographs), expected)
+
+
+def test_another_part_of_an_upload_can_be_taken_and_given_up_again(large_photographs: FakeEngine) -> None:
+    app = upload(open_app(), photograph(400, 300))
+    first = app.query_params["image"]
+    (left,) = (slider for slider in app.slider if slider.label == "From the left")
+    (side,) = (slider for slider in app.slider if slider.label == "Side of the square")
+    assert (side.value, left.value) == (262, 68)  # 224 of 256 pixels, to which 300 were brought, in the middle
+    assert not [button for button in app.button if button.key == "own-part"]
+    left.set_value(100).run()
+    assert not app.exception and app.query_params["image"] != first
+    assert "Resized and cropped as" not in text_of(app)
+    app.button(key="own-part").click().run()
+    assert not app.exception and app.query_params["image"] == first
+    (left,) = (slider for slider in app.slider if slider.label == "From the left")
+    assert left.value == 68
+
+
+def test_what_the_model_cannot_bring_to_size_is_cut_to_a_square(
+    large_photographs: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = FakeBundle(colour=True, side=SIDE)
+    bundle.notes |= sizing_notes(telltale.Preprocess(crop=SIDE), 3)
+    show(monkeypatch, bundle)
+    app = upload(open_app(), photograph(300, 200))
+    assert not app.exception and not app.error
+    assert "Resized and cropped as" not in text_of(app)
+    assert next(slider.value for slider in app.slider if slider.label == "Side of the square") == 200
 
 
 @pytest.mark.parametrize("page", PAGES)

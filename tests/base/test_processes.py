@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from support import jobs
-from telltale.base import pool
+from telltale.base import own_crew
 from telltale.base.errors import InputError, WorkerLostError
 from telltale.base.processes import Processes, Work
 
@@ -139,7 +139,7 @@ def test_what_done_raises_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_workers_that_die_before_they_begin_end_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "MOST_REPLACEMENTS", 1)
+    monkeypatch.setattr(own_crew, "MOST_REPLACEMENTS", 1)
     monkeypatch.setattr("telltale.base.cluster.preload_source", _fails_in_workers)
     with Processes() as own, pytest.raises(WorkerLostError, match="die one after the other"):
         own.run(Work(jobs.note, [tmp_path / "never"], silent))

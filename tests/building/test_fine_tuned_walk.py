@@ -27,9 +27,10 @@ from support.in_order import InOrder
 from support.miniature import FlatMaps
 from support.pages import unopened
 from telltale.bundle.bundle import Bundle, load_bundle
-from telltale.bundle.own_data import HELD_OUT_LEARNED
+from telltale.bundle.own_data import HELD_OUT_LEARNED, LEARNED_FROM_ALL
 from telltale.cli import main
 from telltale.data.sources import DATA_VARIABLE
+from telltale.models.references import find_model
 from telltale_app.pages import PAGES
 
 pytestmark = pytest.mark.slow
@@ -206,3 +207,31 @@ def test_held_out_images_of_a_folder_without_splits_were_spared(tmp_path, monkey
     assert main(["build", "mine", "--out", str(tmp_path / "bundles" / "mine")]) == 0
     built = load_bundle("mine")
     assert built.trained_on and HELD_OUT_LEARNED not in built.notes
+
+
+def test_a_notebook_knows_what_the_network_of_a_file_has_learned_from(tmp_path, monkeypatch) -> None:
+    """As the commands do: without splits too, the held-out images were spared, and no sentence says otherwise."""
+    _at(tmp_path, monkeypatch)
+    monkeypatch.setattr(telltale.building.build, "Processes", InOrder)
+    monkeypatch.setattr(telltale.building.build, "LayerMaps", FlatMaps)
+    (tmp_path / "shop.py").write_text(TEXT)
+    write_folder(tmp_path / "loose", 40, COLOURS)
+    known = ["--size", "16", "--mean", "0.4,0.5,0.6", "--std", "0.2,0.25,0.3"]
+    assert main(["train", "mine", "--from", "shop.py:make", "--data", "loose", *known]) == 0
+    found = find_model("mine.safetensors")
+    model = telltale.wrap(found.network, classes=found.class_names, size=found.size, preprocess=found.preprocess)
+    looked = telltale.inspect("mine", model, str(tmp_path / "loose"), cost=False)
+    assert looked.trained_on and LEARNED_FROM_ALL not in looked.warnings
+    built = telltale.build(
+        "mine",
+        model,
+        tmp_path / "loose",
+        trained_on=True,
+        out=tmp_path / "bundles" / "mine",
+        attacks=["fgsm"],
+        detectors=["confidence"],
+    )
+    assert built.trained_on and HELD_OUT_LEARNED not in built.notes
+    write_folder(tmp_path / "others", 41, COLOURS)
+    other = telltale.inspect("mine", model, str(tmp_path / "others"), cost=False, trained_on=True)
+    assert LEARNED_FROM_ALL in other.warnings, "of other images nothing is known"

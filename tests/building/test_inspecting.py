@@ -209,12 +209,14 @@ def test_another_order_is_found_only_where_it_is_better_on_other_pictures() -> N
 
 def test_the_estimate_adds_up() -> None:
     plan = own_plan("x", "y", ["fgsm"])  # 400 + 500 attacked at most
-    measured = Measured(trace=0.01, observe=0.1, attacks={"fgsm": 0.05}, memory=2**30, images=10)
+    measured = Measured(0.01, 0.1, {"fgsm": 0.05}, memory=2**30, images=10, read=0.002)
     found = estimate(measured, plan, images=10_000, image_bytes=2**20, processes=2)
     # 400 fit, 600 calibration, 1,000 test; those of fit shifted again; 8,000 references
     natural = 2400 * 0.1 + 8000 * 0.01
-    assert found.first_minutes == pytest.approx(natural / 2 / 60)
-    assert found.minutes == pytest.approx((natural + 900 * 0.15) / 2 / 60)
+    reading = 10_000 * 0.002  # which one process does
+    assert found.first_minutes == pytest.approx((reading + natural / 2) / 60)
+    assert found.minutes == pytest.approx((reading + (natural + 900 * 0.15) / 2) / 60)
+    assert "fitting, maps and scores come on top" in " ".join(found.assumptions)
     assert found.memory == pytest.approx(2 + 10_000 / 1024)
 
 
@@ -223,7 +225,9 @@ def test_the_parts_of_a_build_are_measured(folder) -> None:
     assert found.estimate is not None and 0 < found.estimate.first_minutes < found.estimate.minutes
     images = np.random.default_rng(0).integers(0, 256, (3, 3, 16, 16)).astype(np.float32) / np.float32(255)
     ticks = iter(range(1000))
-    measured = measure(found.classifier, images, own_plan("x", "y", ["fgsm"]), now=lambda: 30.0 * next(ticks))
+    plan = own_plan("x", "y", ["fgsm"])
+    measured = measure(found.classifier, images, plan, now=lambda: 30.0 * next(ticks), read=0.25)
+    assert measured.read == 0.25
     assert set(measured.attacks) == {"fgsm"} and measured.trace == pytest.approx(10.0)
     assert measured.attacks["fgsm"] == pytest.approx(60.0)  # one image, because the time was over
 

@@ -28,19 +28,20 @@ def builds(draw: st.DrawFn) -> tuple[Counts, int, Measured]:
     names = draw(st.lists(st.sampled_from(NAMES), unique=True))
     attacks = tuple(AttackPlan(name, draw(st.integers(0, 400)), draw(st.integers(0, 500))) for name in names)
     references = draw(st.integers(1, 20_000))
-    full = Counts(references, sizes, attacks)
-    measured = Measured(draw(seconds), draw(seconds), {name: draw(seconds) for name in names}, 0, 10)
+    full = Counts(references, sizes, attacks, draw(st.integers(0, 50_000)))
+    attacked = {name: draw(seconds) for name in names}
+    measured = Measured(draw(seconds), draw(seconds), attacked, 0, 10, draw(st.floats(0.0, 0.01)))
     return full, draw(st.integers(1, references)), measured
 
 
 def slow_sum(counts: Counts, measured: Measured, processes: int) -> float:
-    """Minutes of a build, image by image."""
+    """Minutes of a build, image by image, and reading, which no process shares."""
     total = counts.references * measured.trace
     total += (2 * counts.sizes.fit + counts.sizes.calibration + counts.sizes.test) * measured.observe
     for attack in counts.attacks:
         for asked, there in ((attack.fit, counts.sizes.fit), (attack.test, counts.sizes.test)):
             total += min(asked, there) * (measured.observe + measured.attacks[attack.name])
-    return total / processes / 60.0
+    return (total / processes + counts.pictures * measured.read) / 60.0
 
 
 @settings(max_examples=200, deadline=None)
@@ -50,7 +51,7 @@ def test_what_is_cut_fits_and_more_minutes_never_give_less(build, minutes, more,
     try:
         cut = cut_to(minutes, full, least, measured, processes)
     except InputError as error:
-        needed = float(str(error).split("at least ")[1].split(" ")[0])
+        needed = float(str(error).split("at least ")[1].rstrip("."))
         assert needed > minutes
         assert cut_to(needed, full, least, measured, processes).counts.references >= least
         return
@@ -76,7 +77,7 @@ def test_what_is_cut_fits_and_more_minutes_never_give_less(build, minutes, more,
 def test_an_estimate_grows_with_every_number_of_images(one, other) -> None:
     (few, _, measured), (more, _, _) = one, other
     sizes = SplitSizes(*(max(getattr(few.sizes, name), getattr(more.sizes, name)) for name in vars(LEAST)))
-    many = Counts(max(few.references, more.references), sizes, few.attacks)
+    many = Counts(max(few.references, more.references), sizes, few.attacks, few.pictures)
     assert few.minutes(measured, 2) <= many.minutes(measured, 2) <= many.minutes(measured, 1)
     assert replace(few, attacks=few.attacks[1:]).minutes(measured, 2) <= few.minutes(measured, 2) * (1 + 1e-12)
 
@@ -86,7 +87,8 @@ def test_what_is_left_is_filled_up_where_an_attack_is_left_out() -> None:
     found = cut_to(60, FULL, 50, slow, processes=1)
     assert found.counts == replace(FULL, attacks=FULL.attacks[:1])
     assert found.sentence == (
-        "To be built within 60 minutes it takes 900 of 1,800 attacked images, and leaves out the attack deepfool."
+        "To be read, observed and attacked within 60 minutes it takes 900 of 1,800 attacked images, and leaves out the "
+        "attack deepfool; fitting, maps and scores come on top."
     )
 
 
@@ -101,11 +103,11 @@ MEASURED = Measured(trace=0.01, observe=0.1, attacks={"fgsm": 0.05, "deepfool": 
         (60, None),
         (
             10,
-            "To be built within 10 minutes it takes 3,.* of 8,000 reference images, .* of 400 images to fit to, .* of "
-            "600 to calibrate with, .* of 1,000 to test on, .* of 1,800 attacked images.",
+            "To be read, observed and attacked within 10 minutes it takes 3,.* of 8,000 reference images, .* of 400 "
+            "images to fit to, .* of 600 to calibrate with, .* of 1,000 to test on, .* of 1,800 attacked images; .*",
         ),
-        (0.7, "To be built within 0.7 minutes it takes 161 of 8,000 .*, and leaves out the attack deepfool."),
-        (0.6, ".*, 0 of 1,800 attacked images, and leaves out the attacks fgsm, deepfool."),
+        (0.7, ".* within 0.7 minutes it takes 161 of 8,000 .*, and leaves out the attack deepfool; fitting.*"),
+        (0.6, ".*, 0 of 1,800 attacked images, and leaves out the attacks fgsm, deepfool; fitting.*"),
     ],
 )
 def test_one_sentence_says_what_was_cut(minutes, sentence) -> None:
@@ -118,11 +120,35 @@ def test_one_sentence_says_what_was_cut(minutes, sentence) -> None:
 
 def test_too_few_minutes_say_how_many_are_needed() -> None:
     # 300 natural passes of a tenth of a second and 50 of a hundredth are half a minute.
-    with pytest.raises(InputError, match=r"^0\.2 minutes are too few .*: at least 0\.6 are needed\.$"):
+    with pytest.raises(InputError, match=r"^0\.2 minutes are too few .* images take at least 0\.6\.$"):
         cut_to(0.2, FULL, 50, MEASURED, processes=1)
     for wrong in (0, -1, float("nan"), float("inf"), True, "5"):
         with pytest.raises(InputError, match="minutes must be a number above 0"):
             cut_to(wrong, FULL, 50, MEASURED)
+
+
+def test_planted_costs_are_found_again_one_by_one() -> None:
+    """A build of which only one part costs anything takes what that part costs, and nothing else."""
+    counts = Counts(1000, SplitSizes(100, 50, 30), (AttackPlan("fgsm", 40, 500),), pictures=2000)
+    free = Measured(0.0, 0.0, {"fgsm": 0.0}, 0, 10)
+    expected = {
+        "read": (replace(free, read=0.3), 2000 * 0.3),  # one process reads them
+        "trace": (replace(free, trace=0.3), 1000 * 0.3 / 4),
+        "observe": (replace(free, observe=0.3), (180 + 100 + 40 + 30) * 0.3 / 4),
+        "attack": (replace(free, attacks={"fgsm": 0.3}), (40 + 30) * 0.3 / 4),
+    }
+    assert counts.minutes(free, 4) == 0.0
+    for name, (measured, taken) in expected.items():
+        assert counts.minutes(measured, 4) == pytest.approx(taken / 60.0), name
+
+
+def test_reading_is_paid_for_whatever_is_cut() -> None:
+    slow = replace(MEASURED, read=0.3)  # 20,000 pictures take 100 minutes
+    full = replace(FULL, pictures=20_000)
+    with pytest.raises(InputError, match=r"^60 minutes are too few"):
+        cut_to(60, full, 50, slow, processes=1)
+    cut = cut_to(110, full, 50, slow, processes=1)
+    assert cut.counts == replace(cut_to(10, FULL, 50, MEASURED, processes=1).counts, pictures=20_000)
 
 
 @settings(max_examples=50, deadline=None)

@@ -27,6 +27,7 @@ from telltale.bundle import DataReference, Manifest, load_bundle, write_bundle
 from telltale.cli import main
 from telltale.data.splits import Splits
 from telltale.data.uploads import load_image_file, png_bytes
+from telltale.scores.calibration import Calibration
 from telltale.scores.evaluation import evaluate_stored, evaluate_table
 
 ROOT = Path(__file__).parents[2]
@@ -189,6 +190,21 @@ def test_analyse_prints_its_object_with_null_for_infinity(place, fakes, capsys) 
     assert record["image_sha256"] == image_sha256(load_image_file("good.png", SHAPE))
     assert record["verdicts"][0]["threshold"] is None
     assert record["timings_ms"] == {"total": 0.1}
+
+
+def test_analyse_says_in_words_what_a_threshold_just_above_nothing_is(place, monkeypatch, capsys) -> None:
+    verdict = Calibration.of(np.zeros(99)).verdict("dknn", 0.0, 0.05).to_json()
+
+    def same_scores(image, *, bundle, alpha) -> SimpleNamespace:
+        record = fake_analyse(image, bundle=bundle, alpha=alpha).to_json()
+        return SimpleNamespace(to_json=lambda: record | {"verdicts": [verdict]})
+
+    monkeypatch.setattr(telltale, "analyse", same_scores, raising=False)
+    status, out, _ = run(capsys, "analyse", "good.png", "--bundle", "tiny")
+    said = " ".join(out.split())
+    assert status == 0 and "above 0" in said and "e-324" not in said
+    assert "dknn: every held-out natural image scores 0: it tells none of them apart." in said
+    assert answer(capsys, "analyse", "good.png", "--bundle", "tiny")["verdicts"] == [verdict]
 
 
 def test_evaluate_agrees_with_sklearn_on_the_test_rows(place, capsys) -> None:

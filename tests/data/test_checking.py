@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from telltale.base.errors import InputError
 from telltale.cli import main
 from telltale.data.checking import check
+from telltale.data.duplicates import shared_between, warn_of_shared
 from telltale.data.sources import list_images, load_image_set
+from telltale.data.splits import Splits, SplitSizes
 
 
 @pytest.fixture
@@ -58,10 +62,17 @@ def test_everything_is_counted(photographs) -> None:
     assert [left.name for left in found.left_out] == ["train/hat/cut.jpg", "belt"]
 
 
-def test_the_same_pixels_under_another_mode_or_size_are_another_image(photographs) -> None:
-    Image.new("RGB", (8, 6), (10, 10, 10)).save(photographs / "test" / "hat" / "colour.png")
+def test_the_same_pixels_are_the_same_image_in_grey_and_in_colour_and_not_in_another_size(photographs) -> None:
+    Image.new("RGB", (8, 6), (10, 10, 10)).save(photographs / "test" / "hat" / "grey as colour.png")
+    Image.new("RGB", (8, 6), (10, 10, 11)).save(photographs / "test" / "hat" / "nearly.png")
     Image.new("L", (6, 8), 10).save(photographs / "test" / "hat" / "turned.png")
-    assert len(check(list_images(str(photographs))).across[0]) == 3
+    [group] = check(list_images(str(photographs))).across
+    assert [name.split(" (")[0] for name in group] == [
+        "train/hat/1.png",
+        "train/hat/copy.bmp",
+        "test/hat/grey as colour.png",
+        "test/hat/leak.tiff",
+    ]
 
 
 def test_a_loaded_set_knows_its_duplicates(tmp_path, monkeypatch) -> None:
@@ -71,6 +82,35 @@ def test_a_loaded_set_knows_its_duplicates(tmp_path, monkeypatch) -> None:
         Image.new("L", (3, 3), level).save(tmp_path / "set" / place)
     for _ in range(2):  # the second time from the cache
         assert load_image_set(str(tmp_path / "set")).duplicates == ((0, 2, 4), (1, 3))
+
+
+def test_images_that_were_drawn_into_several_splits_are_counted() -> None:
+    """Images 0 to 9, of which 0, 4 and 8 are the same, 1 and 2, and 5 and 9."""
+    same = ((0, 4, 8), (1, 2), (5, 9))
+    drawn = [[0, 1, 2, 3], [4, 5], [6, 7], [8]]  # 9 belongs to no split
+    splits = Splits(*(np.array(ids, dtype=np.int64) for ids in drawn))
+    assert shared_between(same, splits) == {"train": 1, "fit": 1, "test": 1}
+    assert shared_between(same[1:], splits) == {}
+
+
+def test_a_training_whose_test_images_were_learned_says_so(tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
+    rng, root = np.random.default_rng(0), tmp_path / "set"
+    for number in range(12):
+        for split in ("train", "test"):
+            place = root / split / "ab"[number % 2] / f"{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            seed = number if number < 3 else rng.integers(100, 2**31)  # three images are in both
+            Image.fromarray(np.random.default_rng(seed).integers(0, 256, (6, 6), np.uint8)).save(place)
+    image_set = load_image_set(str(root))
+    splits = Splits.draw_within(image_set.labels, SplitSizes(2, 2, 12), 0, *image_set.own_held_out)
+    warn_of_shared(image_set, splits)
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "Images of 'set' are in several splits, pixel by pixel: " in said
+    assert "3 of test" in said
+    caplog.clear()
+    warn_of_shared(replace(image_set, duplicates=()), splits)
+    assert not caplog.records
 
 
 def told(capsys, *arguments: str) -> str:
@@ -125,7 +165,7 @@ def test_nothing_to_read_is_a_sentence(tmp_path, capsys) -> None:
     with pytest.raises(InputError, match=r"No image of .* can be read"):
         check(list_images(str(tmp_path)))
     assert main(["data", "check", str(tmp_path / "gone")]) == 2
-    assert "There is no data set or folder" in capsys.readouterr().err
+    assert "There is no file or folder" in capsys.readouterr().err
 
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -145,7 +145,7 @@ def test_folders_that_hold_no_image_set_are_refused_in_a_sentence(tmp_path) -> N
         "empty": "no readable data set",
         "table": r"needs columns path and label, and may have split; 'a\.csv' has x, y",
         "sizes": r"differ in size \(4×4 and 4×5\)",
-        "none": "There is no data set or folder",
+        "none": "There is no file or folder",
     }.items():
         with pytest.raises(InputError, match=sentence):
             load_image_set(str(tmp_path / name))

@@ -284,7 +284,7 @@ def test_a_folder_in_the_cache_opens_without_the_library_that_decodes(cache, pet
 
 
 def test_where_the_cache_lies(tmp_path) -> None:
-    code = "from telltale.data.cache import cache_folder; print(cache_folder())"
+    code = "from telltale.base.places import cache_folder; print(cache_folder())"
     rest = {key: value for key, value in os.environ.items() if key not in ("TELLTALE_CACHE", "XDG_CACHE_HOME")}
     home = {**rest, "HOME": str(tmp_path)}
     for environment, expected in (

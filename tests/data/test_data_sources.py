@@ -322,3 +322,41 @@ def test_mnist_is_mapped_pixel_by_pixel(monkeypatch) -> None:
         expected = np.asarray(Image.open(io.BytesIO(table[row]["image"]["bytes"])))
         np.testing.assert_array_equal(read[1].pixels[60_000 + row, 0], expected)
         assert read[1].labels[60_000 + row] == table[row]["label"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["photos/labels.csv", "photos/labels.parquet", "photos/a.JPG", "photos/all.tar.gz", "photos/set.7z", "here/none"],
+)
+@pytest.mark.parametrize("within", [True, False])
+def test_a_path_that_leads_nowhere_is_no_hub_id(source: str, within: bool, tmp_path, monkeypatch) -> None:
+    """Neither asked for on the network nor called a data set that was not downloaded."""
+    monkeypatch.setattr("telltale.data.hub.find", lambda *_: pytest.fail("The hub was asked for a path."))
+    (tmp_path / "data" / "here").mkdir(parents=True)
+    monkeypatch.setenv("TELLTALE_DATA", str(tmp_path / "data") if within else "")
+    monkeypatch.chdir(tmp_path if within else tmp_path / "data")
+    nowhere = f"There is no file or folder '{source}' here or in a folder of TELLTALE_DATA"
+    for download in (True, False):
+        with pytest.raises(InputError, match=f"^{nowhere}; use digits.*or a hub id"):
+            load_image_set(source, download=download)
+    with pytest.raises(InputError, match=f"^{nowhere}.$"):
+        find_image_set("0" * 64, source)
+
+
+@pytest.mark.parametrize("source", ["owner/name", "owner/name-v1.0", "owner/set_2.1", "uoft-cs/cifar10"])
+def test_an_id_of_the_hub_stays_one(source: str, tmp_path, monkeypatch) -> None:
+    """Also with a version at its end; a known one even beside a folder that is called as its owner."""
+    monkeypatch.delenv("TELLTALE_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "uoft-cs").mkdir()
+    with pytest.raises(InputError, match=f"'{source}' was not downloaded before"):
+        load_image_set(source, download=False)
+
+
+def test_a_file_that_is_no_table_is_not_called_missing(tmp_path, monkeypatch) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "labels.txt").write_text("path,label\n")
+    monkeypatch.chdir(tmp_path)
+    for source in ("photos/labels.txt", str(tmp_path / "photos" / "labels.txt")):
+        with pytest.raises(InputError, match=f"The file '{source}' is no table of images; use digits"):
+            load_image_set(source)

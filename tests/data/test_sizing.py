@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from telltale.base.errors import InputError
-from telltale.data.cache import cache_folder
+from telltale.base.places import cache_folder
 from telltale.data.pixel_file import PixelFile
 from telltale.data.sizing import Sizing
 from telltale.data.sources import find_image_set, load_image_set

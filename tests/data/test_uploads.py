@@ -17,6 +17,7 @@ from PIL import Image
 from telltale.base.errors import InputError
 from telltale.base.images import to_bytes, to_floats
 from telltale.data import photographs, uploads
+from telltale.data.limits import LIMITS
 
 # Pillow remarks on damaged metadata and on sizes that are refused here anyway.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
@@ -115,8 +116,8 @@ def test_decompression_bombs_are_refused_before_a_pixel_is_decoded(side, monkeyp
 
 def test_files_over_ten_megabytes_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="at most 10 MB"):
-        uploads.decode_image(bytes(uploads.MAX_BYTES + 1))
-    (tmp_path / "big.png").write_bytes(bytes(uploads.MAX_BYTES + 1))
+        uploads.decode_image(bytes(LIMITS.bytes + 1))
+    (tmp_path / "big.png").write_bytes(bytes(LIMITS.bytes + 1))
     with pytest.raises(InputError, match="at most 10 MB"):
         uploads.load_image_file(tmp_path / "big.png", (1, 8, 8))
 
@@ -309,7 +310,7 @@ def test_reducing_a_square_does_not_alias() -> None:
 def test_the_preview_is_bright_inside_the_square_and_dim_outside() -> None:
     small = uploads.preview(Image.new("RGB", (400, 200), (200, 200, 200)), 100)
     assert small.shape == (3, 50, 100)
-    marked = uploads.mark_square(small, (400, 200), uploads.Square(100, 40, 120))
+    marked = uploads.mark_part(small, (400, 200), uploads.Square(100, 40, 120).box)
     assert np.array_equal(marked[:, 15:35, 30:50], small[:, 15:35, 30:50])
     outside = np.ones((50, 100), dtype=bool)
     outside[10:40, 25:55] = False

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble._hist_gradient_boosting.binning import _find_binning_thresholds
 
 from telltale.base.errors import DamagedBundleError
 from telltale.detectors.base import Labels
+from telltale.detectors.bins import Bins
 from telltale.detectors.boosted_trees import LEAF, BoostedTrees, Boosting
 
 GROWN = Boosting(trees=20, leaves=6, learning_rate=0.2, fewest=5, penalty=0.5)
@@ -40,6 +42,37 @@ def test_answers_are_those_of_the_library(monotone: tuple[int, ...] | None) -> N
     ).fit(features, labels.adversarial, sample_weight=labels.balanced_weights())
     seen = np.vstack([features, task(200, 1)[0], np.full((1, 4), 1e9), np.full((1, 4), -1e9)])
     np.testing.assert_allclose(grown(monotone).log_odds(seen), model.decision_function(seen), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bins_end_where_the_library_lets_them_end(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    columns = rng.normal(size=(700, 5))
+    columns[:, 1], columns[:, 2] = np.round(columns[:, 1], 1), np.round(columns[:, 2], 2)  # few values, and ties
+    columns[:, 3], columns[:, 4] = np.exp(5 * columns[:, 3]), 3.0
+    weights = rng.choice([0.0, 0.5, 1.0, 2.0], 700) if seed % 2 else rng.uniform(0.1, 3.0, 700)
+    bins = Bins.of(columns, weights)
+    for column, edges in zip(columns.T, bins.edges, strict=True):
+        expected = _find_binning_thresholds(column, 255, sample_weight=weights)
+        if edges is not None:
+            np.testing.assert_array_equal(edges, expected)
+        else:
+            assert len(np.unique(column[weights != 0.0])) <= 255
+    assert [edges is None for edges in bins.edges] == [False, True, False, False, True]
+
+
+def test_answers_are_the_librarys_where_weights_part_the_images_unevenly() -> None:
+    """Far more images of one attack than of another, some features with ties: new images reach the same leaves."""
+    rng = np.random.default_rng(3)
+    features = np.round(rng.normal(size=(900, 6)), 2)
+    attacked = features[:, 0] * features[:, 1] + 0.5 * rng.normal(size=900) > 0.0
+    attacks = np.where(attacked, np.where(rng.random(900) < 0.02, "rare", "often"), "")
+    labels = Labels(attacked, attacks, np.arange(900))
+    model = HistGradientBoostingClassifier(max_iter=100, max_leaf_nodes=8, l2_regularization=1.0, random_state=0)
+    model.set_params(early_stopping=False).fit(features, attacked, sample_weight=labels.balanced_weights())
+    seen = rng.normal(size=(2000, 6))
+    found = BoostedTrees.fit(features, labels, Boosting()).log_odds(seen)
+    np.testing.assert_allclose(found, model.decision_function(seen), rtol=1e-10, atol=1e-10)
 
 
 def test_contributions_follow_every_tree_from_node_to_node_and_sum_to_the_answer() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 import telltale
 from telltale.base.errors import DamagedBundleError, InputError
 from telltale.base.files import load_arrays, save_arrays
-from telltale.models import imagenet
+from telltale.models import factories, imagenet
 from telltale.models.class_names import match_classes
 from telltale.models.references import find_model
 from telltale.models.weights import load_weights, save_weights, weights_sha256
@@ -68,6 +68,20 @@ def test_a_file_of_weights_leaves_out_what_the_package_brings(tmp_path: Path) ->
     assert weights_sha256(file) == classifier.spec.sha256 == again.spec.sha256
     picture = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(again(picture), classifier(picture), atol=1e-4)
+
+
+def test_the_network_is_made_once_when_its_weights_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier, file = _wrapped(), tmp_path / "weights.safetensors"
+    save_weights(classifier, file)
+    made = []
+
+    def counted(name: str, arguments: dict[str, object]) -> torch.nn.Module:
+        made.append(name)
+        return factories.make(name, arguments)
+
+    monkeypatch.setattr("telltale.models.weights.make", counted)
+    assert load_weights(classifier.spec, file).spec == classifier.spec
+    assert made == ["efficientnet_lite0"]
 
 
 def test_weights_that_differ_from_the_packages_are_kept(tmp_path: Path) -> None:

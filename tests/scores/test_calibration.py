@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telltale.base.errors import InputError
+from telltale.scores import titles
 from telltale.scores.calibration import Calibration, fewest_images, rate_interval, uncalibrated_verdict
 
 score = st.one_of(st.integers(-5, 5).map(float), st.floats(-1e6, 1e6))
@@ -141,3 +142,28 @@ def test_one_image_less_than_the_fewest_decides_nothing(alpha) -> None:
 def test_no_rate_is_promised_where_nothing_can_be_called_adversarial() -> None:
     assert rate_interval(10, 0.05) == (0.0, 0.0)
     assert rate_interval(19, 0.05)[1] > 0.0
+
+
+def test_one_score_of_all_images_is_said_and_still_decides_rightly() -> None:
+    """Images of which none has a reference of its class: votes tell none of them apart, and raise no alarm."""
+    calibration = Calibration.of(np.zeros(104))
+    verdict = calibration.verdict("dknn", 0.0, 0.05)
+    assert (verdict.common_score, verdict.p_value, verdict.adversarial) == (0.0, 1.0, False)
+    assert titles.threshold(verdict.threshold) == "above 0"
+    assert titles.alike(0.0) == "every held-out natural image scores 0: it tells none of them apart"
+    above = calibration.verdict("dknn", 1e-300, 0.05)
+    assert above.adversarial and above.p_value == 1 / 105
+    assert verdict.to_json()["common_score"] == 0.0
+
+
+@pytest.mark.parametrize("scores", [[0.0], [0.0, 0.1], [1.0, 1.0, 2.0]])
+def test_a_detector_that_tells_images_apart_has_no_common_score(scores: list[float]) -> None:
+    verdict = Calibration.of(scores).verdict("lid", 0.0, 0.5)
+    assert verdict.common_score is None and "common_score" not in verdict.to_json()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(None, "–"), (math.inf, "–"), (0.0, "0"), (-0.5, "-0.5"), (1e-3, "0.001"), (5e-324, "above 0")]
+)
+def test_a_threshold_is_a_number_that_people_can_read(value: float | None, said: str) -> None:
+    assert titles.threshold(value) == said

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
@@ -27,8 +29,11 @@ from support.paper_cells import CELLS, TABLE, store
 from telltale.base.errors import DamagedBundleError, InputError
 from telltale.base.places import PRECOMPUTED
 from telltale.base.processes import Processes
+from telltale.bundle.own_data import OUTPUTS, sizing_notes
 from telltale.cli import main
+from telltale.data.sources import load_image_set
 from telltale.detectors.base import Labels
+from telltale.models.preprocess import Preprocess
 from telltale.recipes import AttackPlan
 from telltale.studies.tables import results
 from telltale.studies.tables.lab import Lab, compute
@@ -319,3 +324,51 @@ def test_an_interrupted_run_goes_on_where_it_stood(tmp_path: Path, monkeypatch: 
 def test_a_run_refuses_images_that_are_not_the_bundles() -> None:
     with pytest.raises(InputError, match="'digits' does not hold the images that bundle 'cifar10' was built on"):
         _ = Lab("cifar10", "digits", 5, Processes(), silent).image_set
+
+
+def photographs(folder: Path, seed: int = 0) -> Path:
+    """Write pictures of different sizes in the folders of two classes."""
+    rng = np.random.default_rng(seed)
+    for number in range(6):
+        place = folder / "ab"[number % 2] / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (30 + number, 40 - number, 3), dtype=np.uint8)).save(place)
+    return folder
+
+
+def lab_of(data: Path, fingerprint: str, preprocess: Preprocess) -> Lab:
+    """Return a lab whose bundle was built from photographs that this preprocessing brings to size."""
+    notes = {**sizing_notes(preprocess, 3), OUTPUTS: {"a": 2, "b": 0}}
+    data_noted = SimpleNamespace(fingerprint=fingerprint)
+    bundle = SimpleNamespace(
+        notes=notes, class_names=("b", "other", "a"), manifest=SimpleNamespace(data=data_noted), name="shop"
+    )
+    lab = Lab("shop", str(data), None, InOrder(), lambda *_: None)
+    vars(lab)["loaded"] = SimpleNamespace(bundle=bundle)
+    return lab
+
+
+def test_other_data_are_brought_to_size_as_the_bundles_images_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
+    preprocess = Preprocess(resize=20, crop=16, interpolation="bicubic")
+    expected = load_image_set(str(photographs(tmp_path / "photos")), sizing=preprocess.sizing(3))
+    found = lab_of(tmp_path / "photos", expected.fingerprint, preprocess).image_set
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+    assert found.pixels.shape == (6, 3, 16, 16)
+    assert found.labels.tolist() == [2, 2, 2, 0, 0, 0], "numbered as the classifier's outputs"
+
+
+def test_data_that_another_preprocessing_brings_to_size_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELLTALE_CACHE", str(tmp_path / "cache"))
+    preprocess = Preprocess(resize=20, crop=16)
+    fingerprint = load_image_set(str(photographs(tmp_path / "photos")), sizing=preprocess.sizing(3)).fingerprint
+    for wrong in (
+        lab_of(photographs(tmp_path / "others", 1), fingerprint, preprocess),
+        lab_of(tmp_path / "photos", fingerprint, Preprocess(resize=18, crop=16)),
+    ):
+        with pytest.raises(InputError, match="does not hold the images that bundle 'shop' was built on"):
+            _ = wrong.image_set

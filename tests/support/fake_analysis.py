@@ -92,6 +92,7 @@ class FakeBundle:
         self.seed, self.macro_attacks, self.unfinished = 0, ("pgd", "fgsm"), False
         self.labelled, self.label_problem, self.training_problem = True, None, None
         self.own, self.trained_on, self.alone = False, True, False
+        self.missing_detectors: dict[str, str] = {}
         self.image_shape = (3, side, side) if colour else (1, SIDE, SIDE)
         self.class_names, self.layers = WORDS if colour else CLASSES, LAYERS
         images = _images(self.image_shape, self.class_names)

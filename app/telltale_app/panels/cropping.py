@@ -1,4 +1,4 @@
-"""Cutting the square that the model sees out of a photograph."""
+"""Cutting what the model sees out of a photograph: what its own preprocessing keeps, or another square."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from PIL import Image
 
 from telltale.base.errors import TelltaleError
-from telltale.base.images import FloatImages
+from telltale.bundle.pictures import cut_strangers_picture, own_part
 from telltale.data import uploads
-from telltale.data.photographs import Photograph, open_photograph
-from telltale.data.uploads import Square
+from telltale.data.photographs import Photograph, photograph_file
+from telltale.data.uploads import CropBox, Square
+from telltale.models.guarded import Glance, look
 from telltale_app import pictures, state
 from telltale_app.link_images import carry, is_gone, read_image
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 INVERT = "invert-ink"
+REFUSED = "refused-picture"  # the last one; what was too much to decode is not tried again by every run of the page
 PREVIEW_SIDE, SEEN_SIDE = 480, 160
 SIDES = {"side": "Side of the square", "left": "From the left", "top": "From the top"}
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph to cut from; opened when needed, because a session must not hold large pictures.
+    """A photograph to cut from, as its file: it is decoded in a limited process, and a session never holds its pixels.
 
     Attributes
     ----------
@@ -37,16 +38,17 @@ class Photo:
     name : str
         Of a photograph that comes along; empty for a person's own.
     title : str
-    open : callable
-        Returns the whole picture, or raises `InputError`.
+    read : callable
+        Returns the file's bytes, or raises `InputError`.
     square : Square or None
-        The part that is taken first; the largest centred one where None.
+        The part that is taken first; where None what the model's own preprocessing keeps, or else the largest centred
+        square.
     """
 
     key: str
     name: str
     title: str
-    open: Callable[[], Image.Image]
+    read: Callable[[], bytes]
     square: Square | None = None
 
 
@@ -58,31 +60,38 @@ class Crop:
     ----------
     photo, bundle : str
         Key of the photograph, and the model for which it was cut.
-    square : Square
+    square : Square or None
+        None for what the model's own preprocessing keeps.
     reference : str
         The case's image that came of it.
     """
 
     photo: str
     bundle: str
-    square: Square
+    square: Square | None
     reference: str
+
+    def box(self, bundle: Bundle, size: tuple[int, int]) -> CropBox:
+        """Return the part that was taken of a picture of this width and height, in its pixels."""
+        if self.square is not None:
+            return self.square.box
+        return own_part(bundle, size) or (0, 0, *size)
 
 
 def of_photograph(photograph: Photograph) -> Photo:
     """Return one of the photographs that come along."""
     return Photo(
-        photograph.name, photograph.name, photograph.title, lambda: open_photograph(photograph), photograph.square
+        photograph.name, photograph.name, photograph.title, lambda: photograph_file(photograph), photograph.square
     )
 
 
 def of_file(data: bytes) -> Photo:
     """Return the photograph in an untrusted file."""
-    return Photo(hashlib.sha256(data).hexdigest(), "", "Your picture", lambda: uploads.decode_image(data))
+    return Photo(hashlib.sha256(data).hexdigest(), "", "Your picture", lambda: data)
 
 
 def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
-    """Make a square of the photograph the case's image; for widget callbacks.
+    """Make a square of the photograph, or what is taken of it first, the case's image; for widget callbacks.
 
     Where it is the very picture of a link whose pixels had gone, the case goes on as the link says, attack included.
     """
@@ -91,7 +100,9 @@ def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
         crop = _cut(photo, bundle, square)
     except TelltaleError as error:
         st.session_state["upload-problem"] = str(error)
+        st.session_state[REFUSED] = photo.key
         return
+    st.session_state.pop(REFUSED, None)
     st.session_state["crop"] = crop
     if not (missing and crop.reference == state.current().image):
         state.pick_image(crop.reference)
@@ -99,29 +110,33 @@ def take(photo: Photo, bundle: Bundle, square: Square | None = None) -> None:
 
 def crop_panel(photo: Photo, bundle: Bundle) -> None:
     """Show the photograph with its square, what the model sees of it, and controls to move the square."""
+    if st.session_state.get(REFUSED) == photo.key:
+        return  # said where the file was taken
     try:
-        size, small = _glance(photo.key, photo.open)
+        glance = _glance(photo.key, photo.read)
         crop = _crop_of(photo, bundle)
         image = read_image(crop.reference, bundle)
     except TelltaleError:
         return  # said where the file was taken
+    size = glance.size
     if size == bundle.image_shape[:0:-1]:
         st.caption(f"It has the model's {size[0]} × {size[1]} pixels already and is taken exactly as it is.")
         return
-    square = crop.square
+    box = crop.box(bundle, size)
     whole, part = st.columns([2, 1], gap="small")
     with whole:
+        left, top, right, bottom = map(round, box)
         pictures.show(
-            uploads.mark_square(small, size, square),
-            alt=f"{photo.title}, {size[0]} × {size[1]} pixels, with a square of {square.side} pixels marked, "
-            f"{square.left} from the left and {square.top} from the top",
+            uploads.mark_part(glance.small, size, box),
+            alt=f"{photo.title}, {size[0]} × {size[1]} pixels, with {right - left} × {bottom - top} pixels marked, "
+            f"{left} from the left and {top} from the top",
         )
     with part:
         pictures.show(
-            image, alt=f"The square at the model's {image.shape[2]} × {image.shape[1]} pixels", side=SEEN_SIDE
+            image, alt=f"What is marked, at the model's {image.shape[2]} × {image.shape[1]} pixels", side=SEEN_SIDE
         )
-        st.caption(_seen_words(bundle))
-    _controls(photo, bundle, size, square)
+        st.caption(_seen_words(bundle, crop))
+    _controls(photo, bundle, size, crop)
     if bundle.image_shape[0] == 1 and not st.session_state.get(INVERT) and uploads.mostly_light(image):
         st.caption(":material/invert_colors: This picture is mostly light. If it shows dark ink, switch that on.")
     if state.current().image != crop.reference:
@@ -130,18 +145,20 @@ def crop_panel(photo: Photo, bundle: Bundle) -> None:
             icon=":material/crop:",
             key="use-square",
             on_click=take,
-            args=(photo, bundle, square),
+            args=(photo, bundle, crop.square),
             help="The case holds another image now.",
         )
 
 
-def _seen_words(bundle: Bundle) -> str:
+def _seen_words(bundle: Bundle, crop: Crop) -> str:
     height, width = bundle.image_shape[1:]
     grey = ", in grey (luma): it knows no colours" if bundle.image_shape[0] == 1 else ""
-    return f"What the model sees: {width} × {height} pixels{grey}."
+    own = " Resized and cropped as the images that it was built with." if crop.square is None else ""
+    return f"What the model sees: {width} × {height} pixels{grey}.{own}"
 
 
-def _controls(photo: Photo, bundle: Bundle, size: tuple[int, int], square: Square) -> None:
+def _controls(photo: Photo, bundle: Bundle, size: tuple[int, int], crop: Crop) -> None:
+    square = crop.square or Square.nearest(crop.box(bundle, size), size)
     ranges = {
         "side": (min(uploads.SMALLEST_SQUARE, *size), min(size), square.side),
         "left": (0, size[0] - square.side, square.left),
@@ -161,12 +178,21 @@ def _controls(photo: Photo, bundle: Bundle, size: tuple[int, int], square: Squar
                 on_change=_move,
                 args=(photo, bundle, name, key),
             )
+    if crop.square is not None and photo.square is None and own_part(bundle, size) is not None:
+        st.button(
+            "As the model cuts pictures",
+            icon=":material/center_focus_strong:",
+            key="own-part",
+            on_click=take,
+            args=(photo, bundle),
+            help="Resize and crop as the images that the model was built with.",
+        )
     if bundle.image_shape[0] == 1:
         st.toggle(
             "Dark ink on light paper",
             key=INVERT,
             on_change=take,
-            args=(photo, bundle, square),
+            args=(photo, bundle, crop.square),
             help="Exchanges black and white: this model learned light strokes on a dark ground.",
             persist_state="session",
         )
@@ -176,8 +202,9 @@ def _move(photo: Photo, bundle: Bundle, name: str, key: str) -> None:
     """Take the square that a slider asks for; a new side keeps the centre."""
     if state.current().attack is not None:
         st.toast("The attack was on the square before. Attack this one again.", icon=":material/crop:")
-    value = int(st.session_state[key])
-    square = _crop_of(photo, bundle).square
+    value, crop = int(st.session_state[key]), _crop_of(photo, bundle)
+    size = _glance(photo.key, photo.read).size
+    square = crop.square or Square.nearest(crop.box(bundle, size), size)
     if name == "side":
         square = square.resized(value)
     else:
@@ -195,17 +222,11 @@ def _crop_of(photo: Photo, bundle: Bundle) -> Crop:
 
 
 def _cut(photo: Photo, bundle: Bundle, square: Square | None) -> Crop:
-    picture = photo.open()
-    chosen = (square or photo.square or Square.centred(picture.size)).within(picture.size)
     invert = bundle.image_shape[0] == 1 and bool(st.session_state.get(INVERT))
-    # A picture of exactly the model's size is its input as it stands.
-    box = None if picture.size == bundle.image_shape[:0:-1] else chosen.box
-    image = uploads.to_model_input(picture, bundle.image_shape, invert=invert, crop=box)
+    chosen, image = cut_strangers_picture(bundle, photo.read(), square or photo.square, invert)
     return Crop(photo.key, bundle.name, chosen, carry(image, photo.name))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _glance(key: str, _open: Callable[[], Image.Image]) -> tuple[tuple[int, int], FloatImages]:  # noqa: ARG001
-    """Return a photograph's width and height, and a small copy of it."""
-    picture = _open()
-    return picture.size, uploads.preview(picture, PREVIEW_SIDE)
+def _glance(key: str, _read: Callable[[], bytes]) -> Glance:  # noqa: ARG001
+    return look(_read(), PREVIEW_SIDE)

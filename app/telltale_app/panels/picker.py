@@ -170,7 +170,7 @@ def _own(key: str, bundle: Bundle, widget: Callable[..., Any], label: str, **opt
         crop_panel(photo, bundle)
     height, width = bundle.image_shape[1:]
     st.caption(
-        f"A square of it is reduced to the {width} × {height} pixels that this model reads, and read as "
+        f"What is marked of it is reduced to the {width} × {height} pixels that this model reads, and read as "
         f"{_class_words(bundle)}: it knows nothing else. {_keeping_words(bundle)}"
     )
 
@@ -180,7 +180,7 @@ def _keeping_words(bundle: Bundle) -> str:
     if fits_into_links(bundle.image_shape):
         return "Nothing is stored; the link carries the small image."
     return (
-        "That square is kept on this server for whoever has the link, which names it by its SHA-256, until pictures "
+        "That part is kept on this server for whoever has the link, which names it by its SHA-256, until pictures "
         "used later need its room; the file itself is not."
     )
 

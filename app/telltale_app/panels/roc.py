@@ -101,7 +101,7 @@ def show_operating_point(bundle: Bundle, chosen: Contest, case: CaseAnalysis) ->
         )
         st.metric(
             "Threshold",
-            words.number(verdict.threshold),
+            words.threshold(verdict.threshold),
             border=True,
             help=f"From {verdict.n_calibration} held-out natural images.",
         )
@@ -140,7 +140,7 @@ def show_scores(chosen: Contest, case: CaseAnalysis) -> None:
         st.subheader("Rates against the threshold", anchor=False)
         layout.chart(
             rates_against_threshold(chosen, case.views()),
-            f"Catches and false alarms fall as the threshold rises; it stands at {words.number(threshold)}",
+            f"Catches and false alarms fall as the threshold rises; it stands at {words.threshold(threshold)}",
             "rates",
         )
 

@@ -53,6 +53,8 @@ def panel(case: CaseAnalysis) -> None:
     st.markdown("**One by one**")
     for verdict in shown.verdicts:
         _row(case, verdict.detector)
+    for name, reason in case.bundle.missing_detectors.items():
+        st.caption(f"{words.UNCALIBRATED} {catalogue.detector_title(name)} is not available here. {reason}")
 
 
 def _misread_note() -> None:
@@ -155,6 +157,8 @@ def _reading(image: str, verdict: Verdict) -> str:
     else:
         figures = (
             f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, "
-            f"threshold {words.number(verdict.threshold)}"
+            f"threshold {words.threshold(verdict.threshold)}"
         )
+    if verdict.common_score is not None:
+        figures += f"; {words.alike(verdict.common_score)}"
     return f"{said}  \n{words.aside(figures)}"

@@ -17,8 +17,6 @@ from typing import Any
 from telltale.base.guard import preload_source
 from telltale.base.waiting import within
 
-CONNECT_SECONDS = 10.0
-FIRST_CONNECT_SECONDS = 60.0  # a scheduler that has just started on a busy machine takes its time to answer
 CLUSTER_CLOSE_SECONDS = 3.0
 SLOWEST_RESPAWN_SECONDS = 30.0
 STABLE_SECONDS = 10.0
@@ -126,14 +124,6 @@ async def _end(worker: Any) -> None:
 
     with contextlib.suppress(NoSuchProcess):
         await worker.close()
-
-
-async def connect(address: str, seconds: float = CONNECT_SECONDS) -> Any:
-    """Return a client of the scheduler at `address`, which must answer within `seconds`, for the running event loop."""
-    from distributed import Client
-
-    connection: Any = Client
-    return await connection(address, asynchronous=True, set_as_default=False, timeout=seconds)
 
 
 class _Backoff:

@@ -9,6 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+from telltale.base.memory import keep_freed_memory
+
 ROOT = Path(__file__).resolve().parents[2]
 ORPHAN_CHECK_SECONDS = 0.5
 SINGLE_THREAD = {
@@ -43,12 +45,13 @@ def preload_source(parent: int, drain_stderr: bool = False) -> str:
 
 
 def install(parent: int, drain_stderr: bool) -> None:
-    """Tie this process to `parent`, keep it single-threaded and quiet. Later calls do nothing."""
+    """Tie this process to `parent`, keep it single-threaded, quiet and fast. Later calls do nothing."""
     global _installed
     if _installed:
         return
     _installed = True
     os.environ.update(SINGLE_THREAD)
+    keep_freed_memory()
     logging.getLogger("distributed").setLevel(logging.ERROR)
     _leave_terminal()
     if drain_stderr:

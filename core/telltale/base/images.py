@@ -11,6 +11,7 @@ from telltale.base.errors import InputError
 
 FloatImages = npt.NDArray[np.float32]
 ByteImages = npt.NDArray[np.uint8]
+VALUES_AT_ONCE = 2**18  # in double precision; a large picture as a whole would take eight times its 8-bit size
 
 
 def to_bytes(images: npt.NDArray[np.floating]) -> ByteImages:
@@ -30,14 +31,21 @@ def to_bytes(images: npt.NDArray[np.floating]) -> ByteImages:
     InputError
         If a value is not finite or outside [0, 1].
     """
-    if not np.isfinite(images).all() or images.min(initial=0.0) < 0.0 or images.max(initial=0.0) > 1.0:
-        raise InputError("Images must hold finite values in [0, 1].")
-    return np.rint(images.astype(np.float64) * 255.0).astype(np.uint8)
+    values, found = images.reshape(-1), np.empty(images.shape, dtype=np.uint8)
+    rounded = found.reshape(-1)
+    for start in range(0, values.size, VALUES_AT_ONCE):
+        part = values[start : start + VALUES_AT_ONCE]
+        if not np.isfinite(part).all() or part.min() < 0.0 or part.max() > 1.0:
+            raise InputError("Images must hold finite values in [0, 1].")
+        rounded[start : start + VALUES_AT_ONCE] = np.rint(part.astype(np.float64) * 255.0)
+    return found
 
 
 def to_floats(images: ByteImages) -> FloatImages:
     """Return 8-bit images as float32 in [0, 1]."""
-    return images.astype(np.float32) / np.float32(255.0)
+    found = images.astype(np.float32)
+    found /= np.float32(255.0)
+    return found
 
 
 def round_to_8_bits(images: npt.NDArray[np.floating]) -> FloatImages:

@@ -12,10 +12,26 @@ _INSTALLED = _PACKAGE / "precomputed"
 # An installed package brings its bundles along; in a checkout they lie beside the source roots.
 PRECOMPUTED = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parents[1] / "precomputed"
 
+CACHE_VARIABLE = "TELLTALE_CACHE"
+
 
 def data_home(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the person's folder for Telltale's data: ``telltale`` in ``XDG_DATA_HOME`` or in ``~/.local/share``."""
     return Path(environment.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "telltale"
+
+
+def cache_folder() -> Path:
+    """Folder of the cache: ``TELLTALE_CACHE``, else ``telltale`` in ``XDG_CACHE_HOME`` or in ``~/.cache``.
+
+    Raises
+    ------
+    RuntimeError
+        If the home folder cannot be told.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "telltale"
 
 
 def writable(shipped: Path) -> Path:

@@ -1,40 +1,41 @@
-"""Calls in worker processes for code that waits for them; everything asynchronous about workers stays in here."""
+"""Calls in worker processes for code that waits for them; everything asynchronous about workers stays behind it."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterator, Sequence
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from telltale.base.cluster import Workers, connect
-from telltale.base.errors import WorkerLostError
-from telltale.base.outcomes import Outcome, portable_error
+from telltale.base.calls import Call
+from telltale.base.outcomes import Outcome
+from telltale.base.own_crew import OwnCrew
+from telltale.base.remote.crew import RemoteCrew
 
 T = TypeVar("T")
 
 PULSE_SECONDS = 0.25
-MOST_LOSSES = 1
-MOST_REPLACEMENTS = 5
-SILENT_AFTER = "30 days"  # compiled code may keep a worker from saying that it is there for as long as a job takes
-
-LOST = (
-    "Two worker processes have ended while doing the same work. What others had finished is kept where the command "
-    "keeps its work: start it again, with more memory free if that was short."
-)
-NEVER_READY = "The worker processes die one after the other without finishing anything; free some memory and try again."
-NO_SCHEDULER = "The process that hands out work to the worker processes has ended; start the command again."
 
 
-@dataclass(frozen=True)
-class Call:
-    """A module's function and its argument; opaque to the scheduler, so that nothing inside is taken for a graph."""
+class Crew(Protocol):
+    """Workers that take one call each; every method belongs to the event loop of the pool."""
 
-    function: Callable[[Any], None]
-    argument: Any
+    @property
+    def capacity(self) -> int:
+        """How many calls can be under way."""
+
+    async def attempt(self, call: Call) -> Outcome:
+        """Do one call, once more where its worker dies."""
+
+    async def look_after(self) -> None:
+        """See to it that workers are there; raise `WorkerLostError` where there is no hope."""
+
+    async def renew(self) -> None:
+        """Let the next calls begin in new processes, where these belong to this process."""
+
+    async def close(self) -> None:
+        """Let go of the workers, and end those that belong to this process."""
 
 
 class Pool:
@@ -43,17 +44,24 @@ class Pool:
     Parameters
     ----------
     count : int
-        Number of workers.
+        Number of workers that are started.
+    scheduler : str, optional
+        Address of a scheduler whose workers are used, as many as have joined it; none are started then.
+
+    Raises
+    ------
+    WorkerLostError
+        If that scheduler cannot be reached.
+    InputError
+        If it wants certificates, and Dask's settings name none.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._replacements = 0
+    def __init__(self, count: int, scheduler: str | None = None) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="telltale-pool", daemon=True)
         self._thread.start()
         try:
-            self._workers, self._client = self._wait_for(_open(count))
+            self._crew = self._wait_for(_open(count, scheduler))
         except BaseException:
             self._end_loop()
             raise
@@ -66,7 +74,7 @@ class Pool:
         Raises
         ------
         WorkerLostError
-            If workers died for one call twice.
+            If workers died for one call twice, or none are left.
         Exception
             Whatever a call raised.
         """
@@ -82,13 +90,13 @@ class Pool:
                 self._loop.call_soon_threadsafe(task.cancel)
 
     def renew(self) -> None:
-        """End the idle workers and start new ones."""
-        self._wait_for(self._workers.renew())
+        """End the idle workers and start new ones, where they were started here."""
+        self._wait_for(self._crew.renew())
 
     def close(self) -> None:
-        """End every process, whatever it does."""
+        """Let go of the workers; those that were started here are ended, whatever they do."""
         try:
-            self._wait_for(_close(self._workers, self._client))
+            self._wait_for(self._crew.close())
         finally:
             self._end_loop()
 
@@ -104,58 +112,17 @@ class Pool:
         self, waiting: deque[tuple[int, Call]], running: dict[asyncio.Task[Outcome], int]
     ) -> list[tuple[int, Outcome]]:
         """Keep every worker busy and return what has ended, if anything has within a moment."""
-        while waiting and len(running) < self._count:  # one each, so that few arguments travel ahead of their turn
+        while waiting and len(running) < self._crew.capacity:  # one each: few arguments travel ahead of their turn
             place, call = waiting.popleft()
-            running[asyncio.create_task(self._attempt(call))] = place
+            running[asyncio.create_task(self._crew.attempt(call))] = place
+        if not running:
+            await asyncio.sleep(PULSE_SECONDS)
+            await self._crew.look_after()
+            return []
         ended, _ = await asyncio.wait(running, timeout=PULSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        await self._look_after()
-        if ended:
-            self._replacements = 0
+        await self._crew.look_after()
         return [(running.pop(task), task.result()) for task in ended]
 
-    async def _look_after(self) -> None:
-        if not self._workers.alive or self._client.status != "running":
-            raise WorkerLostError(NO_SCHEDULER)
-        self._replacements += await self._workers.replace_dead()
-        if self._replacements > MOST_REPLACEMENTS:
-            raise WorkerLostError(NEVER_READY)
 
-    async def _attempt(self, call: Call) -> Outcome:
-        import dask
-        from distributed import KilledWorker
-        from distributed.client import FutureCancelledError
-
-        name = uuid.uuid4().hex
-        for attempt in range(1 + MOST_LOSSES):
-            with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):  # images are large
-                future = self._client.submit(_do, call, key=f"{name}-{attempt}", pure=False)
-            try:
-                return await future.result()  # type: ignore[no-any-return]
-            except (KilledWorker, FutureCancelledError):
-                continue
-        return Outcome(error=WorkerLostError(LOST))
-
-
-async def _open(count: int) -> tuple[Workers, Any]:
-    workers = await Workers.start(count, SILENT_AFTER)
-    try:
-        return workers, await connect(workers.address)
-    except BaseException:
-        await workers.close()
-        raise
-
-
-async def _close(workers: Workers, client: Any) -> None:
-    try:
-        await client.close(timeout=1)
-    finally:
-        await workers.close()
-
-
-def _do(call: Call) -> Outcome:
-    """Run one call in a worker."""
-    try:
-        call.function(call.argument)
-    except (Exception, SystemExit) as error:
-        return Outcome(error=portable_error(error))
-    return Outcome()
+async def _open(count: int, scheduler: str | None) -> Crew:
+    return await OwnCrew.open(count) if scheduler is None else await RemoteCrew.open(scheduler)

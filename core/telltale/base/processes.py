@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -12,8 +10,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from telltale.base.pool import Call, Pool
+from telltale.base.calls import Call
+from telltale.base.memory import collect_and_return_memory
+from telltale.base.pool import Pool
 from telltale.base.progress import unheard
+from telltale.base.remote.address import scheduler_address
 
 Job = TypeVar("Job")
 
@@ -39,6 +40,8 @@ class Work(Generic[Job]):
 
 class Processes:
     """As many worker processes as there are cores, started on first use and ended with the block.
+
+    Where ``TELLTALE_SCHEDULER`` names a scheduler, they are the workers that have joined it, on whatever machines.
 
     Every job writes its result to a file: what a killed build has finished is not computed again.
     """
@@ -70,7 +73,9 @@ class Processes:
         Raises
         ------
         WorkerLostError
-            If a job's process died twice.
+            If a job's process died twice, or the scheduler and its workers stay away.
+        InputError
+            If ``TELLTALE_SCHEDULER`` names no address that may be used.
         Exception
             What a job or `done` raised; the processes are then ended, whatever they do.
         """
@@ -80,7 +85,7 @@ class Processes:
         finished: Counter[int] = Counter()
         try:
             if self._pool is None:
-                self._pool = Pool(os.cpu_count() or 1)
+                self._pool = Pool(os.cpu_count() or 1, scheduler_address())
             for place in self._pool.do([Call(_run, (work.do, job)) for work, job in jobs]):
                 work, job = jobs[place]
                 finished[id(work)] += 1
@@ -88,7 +93,7 @@ class Processes:
         except BaseException:
             self._end()
             raise
-        _return_memory()
+        collect_and_return_memory()
 
 
 def use_one_thread() -> None:
@@ -142,11 +147,4 @@ def _run(todo: tuple[Callable[[Job], None], Job]) -> None:
         _kept.clear()
         _stage[:] = [work]
     work(job)
-    _return_memory()
-
-
-def _return_memory() -> None:
-    """Give the system what freed arrays have left: the allocator keeps it, and processes would grow by half."""
-    gc.collect()  # Python looks for garbage by the number of objects, not by the size of what they hold
-    with contextlib.suppress(AttributeError):  # only glibc can be asked
-        ctypes.CDLL(None).malloc_trim(0)
+    collect_and_return_memory()

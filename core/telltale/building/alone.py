@@ -28,6 +28,7 @@ from telltale.bundle.bundle import (
 )
 from telltale.bundle.fitted import reference_arrays, save_detectors
 from telltale.bundle.manifest import Manifest, check_name
+from telltale.bundle.own_data import sizing_notes
 from telltale.data.splits import Splits
 from telltale.detectors.fitted_detectors import FittedDetectors
 from telltale.evidence.reference import Reference
@@ -65,8 +66,7 @@ def build_alone(classifier: Classifier, plan: BundlePlan, folder: Path, progress
     use_one_thread()
     check_name(folder.name)
     spec = classifier.spec
-    if spec.code is None:
-        check_known_elsewhere(spec.factory)
+    check_known_elsewhere(spec.factory, spec.code)
     progress(0.0, "Writing")
     store.write_bundle(folder, partial(_write_files, classifier=classifier, plan=plan))
     progress(1.0, "Done")
@@ -109,5 +109,11 @@ def _manifest(classifier: Classifier, plan: BundlePlan, reference: Reference, de
             for name, detector in detectors.detectors.items()
         },
         versions=library_versions(),
-        notes={OWN: True, "training_images": 0, "calibration_images": 0, "missing": dict(reference.missing)},
+        notes={
+            OWN: True,
+            "training_images": 0,
+            "calibration_images": 0,
+            "missing": dict(reference.missing),
+            **sizing_notes(classifier.preprocess, classifier.input_shape[0]),
+        },
     )

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -31,7 +32,7 @@ from telltale.building.own_images import ClassChoice, read_own_images
 from telltale.building.planning import KEY_LENGTH, plan_around
 from telltale.building.referencing import fit_reference
 from telltale.building.scoring import score_versions
-from telltale.building.versions import Versions
+from telltale.building.versions import Versions, check_read
 from telltale.building.writing import Built, Fitted, write_files
 from telltale.bundle import store
 from telltale.bundle.bundle import REFERENCE_FILE, SPLITS_FILE, WEIGHTS_FILE
@@ -39,6 +40,7 @@ from telltale.bundle.fitted import MISSING_FILE, FittedFiles, ReferenceFiles, in
 from telltale.bundle.manifest import check_name
 from telltale.bundle.own_data import HELD_OUT_LEARNED
 from telltale.bundle.under_way import finish, told_beside
+from telltale.data.duplicates import warn_of_shared
 from telltale.data.image_set import ImageSet
 from telltale.data.rows import Rows
 from telltale.data.sources import load_image_set
@@ -49,6 +51,7 @@ from telltale.evidence.reference import Reference
 from telltale.kinds.registry import lacking
 from telltale.models.classifier import Classifier
 from telltale.models.factories import check_known_elsewhere
+from telltale.models.fine_tuned import learned_by
 from telltale.models.trace import Trace
 from telltale.models.training import recipe_spec, shipped_weights, train_weights
 from telltale.models.weights import load_weights, save_weights, trained_on
@@ -121,7 +124,6 @@ def build_around(
     work: Path | None = None,
     choice: ClassChoice | None = None,
     minutes: float | None = None,
-    spared: str | None = None,
 ) -> Path:
     """Build a bundle around a classifier that is there already.
 
@@ -141,8 +143,6 @@ def build_around(
         How the data's classes are found among the outputs, beside their names.
     minutes : float, optional
         Cut to what fits into them; see `telltale.building.planning.plan_around`.
-    spared : str, optional
-        Fingerprint of the images of which the network is known not to have learned what a build holds out.
 
     Returns
     -------
@@ -162,16 +162,19 @@ def build_around(
     for name in plan.detectors:
         get_detector(name)
     spec = classifier.spec
-    if spec.code is None:
-        check_known_elsewhere(spec.factory)
+    check_known_elsewhere(spec.factory, spec.code)
     kept = work or folder.parent / ".build"
+    begun = time.perf_counter()
     own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, 0.0, 0.03))
-    planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, part(progress, 0.03, 0.05))
+    reading, measuring = time.perf_counter() - begun, part(progress, 0.03, 0.05)
+    planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, measuring, reading)
     file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
     if not file.exists():
         save_weights(classifier, file)
     again, notes = load_weights(spec, file), own.notes | planned.notes
-    if plan.trained_on and not own.image_set.own_validation and own.image_set.fingerprint != spared:
+    learned = learned_by(classifier.network)
+    spared = learned is not None and learned.fingerprint == own.image_set.fingerprint  # what a build holds out
+    if plan.trained_on and not own.image_set.own_validation and not spared:
         notes[HELD_OUT_LEARNED] = True
     materials = _Materials(planned.plan, plan.source, own.image_set, planned.splits, again, file, notes)
     return _build(materials, folder, progress, False, work)
@@ -211,6 +214,7 @@ def _trained(recipe: Recipe, image_set: ImageSet, splits: Splits, kept: Path, na
 
 def _build(materials: _Materials, folder: Path, progress: Progress, compact: bool, work: Path | None) -> Path:
     told = told_beside(folder, progress)
+    warn_of_shared(materials.image_set, materials.splits)
     with Processes() as processes:
         stages = _Stages(materials, folder, compact, work, processes, told)
         for built in stages.run():
@@ -320,6 +324,7 @@ class _Stages:
         """Return the natural images of all splits, and those of *fit* that are read correctly, shifted."""
         splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
         natural = self._collector.natural(splits, self._part(0.05, 0.12))
+        check_read(natural)
         fit = natural[0]
         return natural, self._collector.shifted(fit.ids[fit.success], self.plan.seed, self._part(0.12, 0.14))
 

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.base.errors import InputError
-from telltale.base.files import load_arrays, load_json, save_arrays, save_json, whole
+from telltale.base.files import load_arrays, load_json, load_one_array, save_arrays, save_json, whole
 from telltale.base.parameters import ParameterValue
 from telltale.base.processes import Processes, Work
 from telltale.base.progress import Progress, counted
 from telltale.building.versions import Versions, labels_of
+from telltale.bundle.bundle import REFERENCE_FILE
 from telltale.bundle.fitted import ReferenceFiles, detector_file, save_detectors
 from telltale.detectors.base import Detector, Labels, macro_auc
 from telltale.detectors.fusion import FUSED, Fusion
@@ -157,10 +158,27 @@ def readable(reference: ReferenceFiles, wanted: Sequence[str] = (), attacked: bo
     """
     missing = {kind for kind, _ in reference.missing}
     asked = {name: get_detector(name) for name in wanted} or DETECTORS
-    found = tuple(name for name, kind in DETECTORS.items() if name in asked and not missing & set(kind.reads))
+    short = lacking_detectors(reference)
+    found = tuple(
+        name
+        for name, kind in DETECTORS.items()
+        if name in asked and name not in short and not missing & set(kind.reads)
+    )
     if not found:
-        raise InputError("No detector finds the evidence that it reads in this reference set.")
+        reasons = [short[name] for name in asked if name in short]
+        raise InputError(" ".join(["No detector finds the evidence that it reads in this reference set.", *reasons]))
     return found if attacked else tuple(name for name in found if not DETECTORS[name].needs_attacks)
+
+
+def lacking_detectors(reference: ReferenceFiles) -> dict[str, str]:
+    """Return the detectors for which the reference images are too few, each with a sentence.
+
+    Those that miss a whole kind of evidence are not among them: the kind says what it lacks.
+    """
+    labels = load_one_array(reference.folder / REFERENCE_FILE, "labels")
+    missing = {kind for kind, _ in reference.missing}
+    problems = {name: kind.lacks(labels) for name, kind in DETECTORS.items() if not missing & set(kind.reads)}
+    return {name: problem for name, problem in problems.items() if problem is not None}
 
 
 def _fuse(known: Sequence[str], folder: Path, examples: Examples, macro_attacks: tuple[str, ...]) -> dict[str, Any]:

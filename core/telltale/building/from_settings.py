@@ -60,5 +60,4 @@ def build_from_settings(
     if source is None:
         return build_alone(classifier, plan, folder, progress)
     choice = ClassChoice(stated.classes, model.synonyms)
-    spared = None if model.learned is None else model.learned.fingerprint
-    return build_around(classifier, plan, folder, progress, work, choice, minutes, spared)
+    return build_around(classifier, plan, folder, progress, work, choice, minutes)

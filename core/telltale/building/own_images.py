@@ -9,7 +9,7 @@ import numpy as np
 
 from telltale.base.errors import InputError
 from telltale.base.progress import Progress
-from telltale.bundle.own_data import OUTPUTS, SIZING, UNLABELLED, as_read, sizing_note
+from telltale.bundle.own_data import OUTPUTS, UNLABELLED, as_read, sizing_notes
 from telltale.data.image_set import ImageSet
 from telltale.data.outputs import by_output
 from telltale.data.sources import load_image_set
@@ -62,12 +62,11 @@ def read_own_images(classifier: Classifier, source: str, choice: ClassChoice, pr
     """
     progress(0.0, f"Reading {source}")
     preprocess, channels = classifier.preprocess, classifier.input_shape[0]
-    sized = preprocess.resize is not None or preprocess.crop is not None
-    image_set = load_image_set(source, sizing=preprocess.sizing(channels) if sized else None, progress=progress)
+    notes = sizing_notes(preprocess, channels)
+    image_set = load_image_set(source, sizing=preprocess.sizing(channels) if notes else None, progress=progress)
     shape = tuple(int(side) for side in image_set.pixels.shape[1:])
     if shape != classifier.input_shape:
         raise InputError(f"The classifier takes images of shape {classifier.input_shape}; the data set's are {shape}.")
-    notes: dict[str, object] = {SIZING: sizing_note(preprocess, channels)} if sized else {}
     if not image_set.labelled:
         return OwnImages(_as_read(classifier, image_set, progress), notes | {UNLABELLED: True})
     outputs = _outputs(classifier, image_set, choice)

@@ -52,6 +52,7 @@ def plan_around(
     kept: Path,
     name: str,
     progress: Progress,
+    reading: float = 0.0,
 ) -> Planned:
     """Draw the splits of a build and, where there are minutes, cut them to what fits.
 
@@ -70,6 +71,8 @@ def plan_around(
         Of the bundle.
     progress : callable
         Told what is being measured.
+    reading : float
+        Seconds that reading all images has taken.
 
     Raises
     ------
@@ -81,8 +84,9 @@ def plan_around(
         return Planned(plan, splits, {})
     held_out = SplitSizes(len(splits.fit), len(splits.calibration), len(splits.test))
     _, members = np.unique(image_set.labels[splits.train], return_counts=True)
-    measured = _measured(classifier, plan, image_set, splits, kept, name, progress)
-    full = Counts(len(splits.train), held_out, plan.attacks)
+    read = reading / max(1, len(image_set))
+    measured = _measured(classifier, plan, image_set, splits, kept, name, progress, read)
+    full = Counts(len(splits.train), held_out, plan.attacks, len(image_set))
     cut = cut_to(minutes, full, int(np.minimum(members, EACH).sum()), measured)
     if cut.sentence is None:
         return Planned(plan, splits, {})
@@ -117,6 +121,7 @@ def _measured(
     kept: Path,
     name: str,
     progress: Progress,
+    read: float,
 ) -> Measured:
     """Return what the parts of the build take, as they were measured when it was begun."""
     attacks = [asdict(attack) for attack in plan.attacks]
@@ -125,7 +130,7 @@ def _measured(
     file = kept / f"{name}-measured-{key}" / MEASURED_FILE
     if not file.exists():
         some = splits.train[np.linspace(0, len(splits.train) - 1, min(IMAGES, len(splits.train))).astype(np.int64)]
-        measured = measure(classifier, image_set.images(some), plan, progress)
+        measured = measure(classifier, image_set.images(some), plan, progress, read=read)
         with whole(file) as partial:
             save_json(partial, asdict(measured))
     return Measured(**load_json(file))

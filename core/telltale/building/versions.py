@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from telltale.base.errors import InputError
 from telltale.detectors.base import Labels
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.readings import Readings
 from telltale.evidence.reference import Reference
 from telltale.models.trace import Trace
 from telltale.scores.table import ADVERSARIAL, FAILED, NATURAL, NATURAL_ERROR
+
+LEAST_READ = {"fit": 2, "calibration": 1, "test": 1}  # cross-validation parts two images
+SERVES = {"fit": "to fit detectors to", "calibration": "to calibrate with", "test": "to test on"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,23 @@ class Versions:
     def evidence(self, reference: Reference) -> Evidence:
         """Return the evidence about all of them."""
         return Evidence(reference, self.trace, self.readings)
+
+
+def check_read(natural: Sequence[Versions]) -> None:
+    """Refuse natural images of which too few are read correctly for anything to be fitted, calibrated or judged.
+
+    Raises
+    ------
+    InputError
+        Naming the first split that is too small.
+    """
+    for versions in natural:
+        read, least = int(versions.success.sum()), LEAST_READ[versions.split]
+        if read < least:
+            raise InputError(
+                f"Of the {len(versions):,} images {SERVES[versions.split]} the network reads {read:,} correctly; a "
+                f"build takes {least} at least: more images, or the right weights and preprocessing, would bring it."
+            )
 
 
 def labels_of(versions: Sequence[Versions]) -> Labels:

@@ -17,9 +17,17 @@ from telltale.attacks.registry import get_attack
 from telltale.base import files
 from telltale.base.origin import library_versions
 from telltale.base.parameters import validate_parameters
-from telltale.building.fitting import COMPANIONS
+from telltale.building.fitting import COMPANIONS, lacking_detectors
 from telltale.building.versions import Versions
-from telltale.bundle.bundle import CALIBRATION_FILE, MAPS_FILE, OWN, SCORES_FILE, UNFINISHED, WEIGHTS_FILE
+from telltale.bundle.bundle import (
+    CALIBRATION_FILE,
+    MAPS_FILE,
+    MISSING_DETECTORS,
+    OWN,
+    SCORES_FILE,
+    UNFINISHED,
+    WEIGHTS_FILE,
+)
 from telltale.bundle.fitted import FittedFiles, detector_file
 from telltale.bundle.manifest import DataReference, Manifest
 from telltale.bundle.own_data import TRAINED_ON, UNLABELLED
@@ -175,12 +183,14 @@ def attack_entry(plan: AttackPlan, attacked: tuple[Versions, ...]) -> dict[str, 
 
 def _notes(built: Built) -> dict[str, object]:
     missing = dict(built.reference.missing)
+    short = lacking_detectors(built.fitted.files.reference)
     return {
         "macro_attacks": list(built.plan.macro_attacks) if built.attacked else [],
         "training_images": built.training_images,
         "calibration_images": int(built.natural[1].success.sum()),
         **({FUSED: built.fitted.selection[FUSED]} if FUSED in built.fitted.selection else {}),
         **({"missing": missing} if missing else {}),
+        **({MISSING_DETECTORS: short} if short else {}),
         **({OWN: True} if built.plan.own else {}),
         **({} if built.plan.trained_on is None else {TRAINED_ON: built.plan.trained_on}),
         **({UNFINISHED: True} if built.plan.attacks and not built.attacked else {}),

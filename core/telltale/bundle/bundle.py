@@ -44,6 +44,7 @@ CALIBRATION_FILE = "calibration.safetensors"
 DETECTORS_FOLDER = "detectors"
 
 OWN, UNFINISHED = "own_classifier", "unfinished"  # notes of the manifest
+MISSING_DETECTORS = "missing_detectors"  # a note: sentences on detectors for which the references are too few, by name
 
 NEED_LABELS = (
     "The images have no labels, so what the model reads takes their place and no answer of it can be called wrong; a "
@@ -114,6 +115,11 @@ class Bundle(Drawn):
         """Attacks behind the macro figures; all where None."""
         attacks = self.manifest.notes.get("macro_attacks")
         return None if attacks is None else tuple(attacks)
+
+    @property
+    def missing_detectors(self) -> dict[str, str]:
+        """Detectors for which its references are too few, each with a sentence."""
+        return dict(self.manifest.notes.get(MISSING_DETECTORS, {}))
 
     @property
     def unfinished(self) -> bool:

@@ -50,6 +50,10 @@ class ReferenceFiles:
         """Describe a folder that `save_reference` has written."""
         return cls(folder, layers, classes, tuple(sorted(load_json(folder / MISSING_FILE).items())))
 
+    def files_read(self) -> list[Path]:
+        """Return the files that `read` reads; a process on another machine is sent them."""
+        return [self.folder / name for name in (SPLITS_FILE, REFERENCE_FILE, *Prepared.found_in(self.folder).names)]
+
     def read(self) -> Reference:
         """Load it."""
         splits = Splits.from_arrays(load_arrays(self.folder / SPLITS_FILE))
@@ -89,6 +93,10 @@ class FittedFiles:
         detectors = (file.name for file in sorted((self.folder / DETECTORS_FOLDER).iterdir()))
         prepared = sorted(Prepared.found_in(self.folder).names)
         return (SPLITS_FILE, REFERENCE_FILE, *prepared, *(f"{DETECTORS_FOLDER}/{name}" for name in detectors))
+
+    def files_read(self) -> list[Path]:
+        """Return the files that `read` reads; a process on another machine is sent them."""
+        return [self.folder / name for name in self.paths()]
 
     def read(self) -> tuple[Reference, FittedDetectors]:
         """Load the reference set and the detectors."""

@@ -25,10 +25,12 @@ LEARNED_FROM_ALL = (
 CUT = "cut"  # a note too: a sentence on what its build left out to be done in time
 
 
-def sizing_note(preprocess: Preprocess, channels: int) -> dict[str, object]:
-    """Return what `noted_sizing` reads."""
+def sizing_notes(preprocess: Preprocess, channels: int) -> dict[str, object]:
+    """Return the note that `noted_sizing` reads; none where a classifier brings no picture to size."""
+    if preprocess.resize is None and preprocess.crop is None:
+        return {}
     sides = {name: _listed(getattr(preprocess, name)) for name in ("resize", "crop")}
-    return {**sides, "interpolation": preprocess.interpolation, "channels": channels}
+    return {SIZING: {**sides, "interpolation": preprocess.interpolation, "channels": channels}}
 
 
 def noted_sizing(notes: Mapping[str, Any]) -> Sizing | None:
@@ -39,12 +41,30 @@ def noted_sizing(notes: Mapping[str, Any]) -> Sizing | None:
     DamagedBundleError
         If the note cannot be read.
     """
+    found = _noted(notes)
+    return None if found is None else found[0].sizing(found[1])
+
+
+def noted_preprocess(notes: Mapping[str, Any]) -> Preprocess | None:
+    """Return how a bundle's images are resized and cropped; None where they are used as they are.
+
+    Raises
+    ------
+    DamagedBundleError
+        If the note cannot be read.
+    """
+    found = _noted(notes)
+    return None if found is None else found[0]
+
+
+def _noted(notes: Mapping[str, Any]) -> tuple[Preprocess, int] | None:
+    """Return the noted preprocessing, and the number of channels."""
     note = notes.get(SIZING)
     if note is None:
         return None
     try:
         preprocess = Preprocess(_side(note["resize"]), _side(note["crop"]), interpolation=note["interpolation"])
-        return preprocess.sizing(int(note["channels"]))
+        return preprocess, int(note["channels"])
     except (KeyError, TypeError, ValueError, InputError) as error:
         raise DamagedBundleError(f"The bundle does not say how its images are brought to size: {error}.") from error
 

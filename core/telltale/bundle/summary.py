@@ -10,6 +10,7 @@ from telltale.bundle.own_data import CUT, HELD_OUT_LEARNED, LEARNED_FROM_ALL
 from telltale.bundle.under_way import under_way
 from telltale.data.sources import KNOWN_SOURCES
 from telltale.recipes import RECIPES
+from telltale.scores.titles import detector_title
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
         sentences.append(LEARNED_FROM_ALL)
     if not bundle.labelled:
         sentences.append("Its images have no labels: what it reads takes their place, and errors are not known.")
+    sentences += [f"{detector_title(name)} is left out. {why}" for name, why in bundle.missing_detectors.items()]
     if isinstance(cut := bundle.manifest.notes.get(CUT), str):
         sentences.append(cut)
     if references < learned:

@@ -8,9 +8,10 @@ import zipfile
 from telltale.base.errors import InputError
 from telltale.cases.exporting import ATTACKED, NAMES, NATURAL, RECORD
 from telltale.cases.making import checked
-from telltale.cases.pixels import MOST_PNG_BYTES
+from telltale.cases.pixels import MOST_PNG_BYTES, read_strangers_png
 from telltale.cases.reading import read_record
 from telltale.cases.record import SavedCase
+from telltale.data.uploads import png_bytes
 
 MOST_BYTES = 8 * 2**20
 MOST_RECORD_BYTES = 2**20
@@ -45,7 +46,12 @@ def from_zip(data: bytes) -> SavedCase:
         raise
     except Exception as error:  # readers of damaged archives raise almost anything
         raise InputError("This file is no readable zip of a case.") from error
-    return checked(SavedCase(record, natural, attacked))
+    return checked(SavedCase(record, _rewritten(natural), None if attacked is None else _rewritten(attacked)))
+
+
+def _rewritten(picture: bytes) -> bytes:
+    """Return a stranger's PNG written by us: nothing else of it is ever decoded in this process."""
+    return png_bytes(read_strangers_png(picture))
 
 
 def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -23,8 +23,9 @@ from telltale.base.errors import InputError, StorageError
 from telltale.base.files import PARTIAL_SUFFIX, whole
 from telltale.base.images import FloatImages, image_sha256
 from telltale.base.places import data_home
-from telltale.cases.pixels import MOST_PIXELS, read_png
+from telltale.cases.pixels import read_png
 from telltale.cases.settings import read_only
+from telltale.data.plain_png import MOST_PIXELS
 from telltale.data.uploads import png_bytes
 
 FOLDER_VARIABLE, SIZE_VARIABLE = "TELLTALE_PICTURES", "TELLTALE_PICTURES_MB"

@@ -37,7 +37,7 @@ def reading_words(verdict: VerdictNumbers) -> str:
     score = number(verdict.score)
     if verdict.p_value is None:
         return f"score {score}"
-    return f"score {score}, p = {verdict.p_value:.3f}, threshold {number(verdict.threshold)}"
+    return f"score {score}, p = {verdict.p_value:.3f}, threshold {titles.threshold(verdict.threshold)}"
 
 
 def sentence(record: CaseRecord) -> str:

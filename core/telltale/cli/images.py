@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from telltale.bundle.pictures import load_picture
 from telltale.cli.options import BundleOption, ImageArgument, JsonOption, attack_values
 from telltale.cli.output import check_writable, pairs_table, print_record, quiet_stdout, text, write_whole
 from telltale.data.uploads import png_bytes
+from telltale.scores import titles
 from telltale.scores.calibration import check_alpha
 
 
@@ -66,9 +68,16 @@ def analyse(
     prediction = record["prediction"]
     table = Table("detector", "score", "p-value", "threshold", f"adversarial at {alpha:g}")
     table.title = f"{prediction['label']} ({prediction['confidence']:.1%})"
-    for verdict in [*record["verdicts"], *filter(None, [record["fused"]])]:
-        keys = ("detector", "score", "p_value", "threshold", "adversarial")
-        table.add_row(*(text(verdict[key]) for key in keys))
+    verdicts = [*record["verdicts"], *filter(None, [record["fused"]])]
+    for verdict in verdicts:
+        detector, score, p_value, adversarial = (
+            text(verdict[key]) for key in ("detector", "score", "p_value", "adversarial")
+        )
+        threshold = verdict["threshold"]
+        shown = text(threshold) if threshold is None or math.isinf(threshold) else titles.threshold(threshold)
+        table.add_row(detector, score, p_value, shown, adversarial)
+    alike = [f"{v['detector']}: {titles.alike(v['common_score'])}." for v in verdicts if "common_score" in v]
+    table.caption = "\n".join(alike) or None
     print_record(record, table, as_json)
 
 

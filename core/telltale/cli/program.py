@@ -31,6 +31,7 @@ from telltale.cli.slices import slices
 from telltale.cli.tables import reproduce
 from telltale.cli.training import train
 from telltale.cli.versus import versus
+from telltale.cli.worker import worker
 
 BAD_INPUT = 2
 FAULT = 1
@@ -57,6 +58,7 @@ COMMANDS = (
     versus,
     growth,
     reproduce,
+    worker,
 )
 
 program = typer.Typer(

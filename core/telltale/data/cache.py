@@ -34,10 +34,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from telltale.base.places import cache_folder
 from telltale.data.image_set import NO_LABEL, ImageSet, LeftOut
 
-CACHE_VARIABLE = "TELLTALE_CACHE"
-FORMAT = 2
+FORMAT = 3
 KEPT = 8
 LEFTOVER_SECONDS = 24 * 3600.0
 PIXELS_FILE, LABELS_FILE, ABOUT_FILE = "pixels.npy", "labels.npy", "about.json"
@@ -80,20 +80,6 @@ def cached(contents: Callable[[], object], read: Callable[[], ImageSet]) -> Imag
         if contents() == before:
             entry.keep(image_set)
     return entry.open() or image_set
-
-
-def cache_folder() -> Path:
-    """Folder of the cache: ``TELLTALE_CACHE``, else ``telltale`` in ``XDG_CACHE_HOME`` or in ``~/.cache``.
-
-    Raises
-    ------
-    RuntimeError
-        If the home folder cannot be told.
-    """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "telltale"
 
 
 def scratch_folder() -> Path:

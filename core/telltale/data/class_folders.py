@@ -14,8 +14,8 @@ from functools import partial
 from telltale.base.errors import InputError
 from telltale.data.image_set import LeftOut
 from telltale.data.listing import NO_LABEL_REASON, NOT_AN_IMAGE, Listed, Listing, class_name, shown
+from telltale.data.opening import read_bytes
 from telltale.data.split_names import OWN_SPLITS, split_of
-from telltale.data.uploads import read_bytes
 from telltale.data.walking import File, Walk
 
 OTHER_SPLIT = "a split other than train, validation and test"

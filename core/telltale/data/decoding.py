@@ -12,11 +12,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from telltale.base.errors import InputError
+from telltale.base.places import CACHE_VARIABLE
 from telltale.base.progress import Progress, silent
-from telltale.data.cache import CACHE_VARIABLE
+from telltale.data.bands import bands
 from telltale.data.duplicates import same_content
 from telltale.data.image_set import NO_LABEL, ImageSet, LeftOut, fingerprint_of
 from telltale.data.listing import Listed, Listing
+from telltale.data.picture_modes import is_grey
 from telltale.data.pixel_file import PixelFile
 from telltale.data.sizing import Sizing, pixels_of
 from telltale.data.split_names import TEST, TRAIN, VALIDATION
@@ -40,9 +42,13 @@ class Picture:
     image: Image.Image
 
     def content(self) -> bytes:
-        """Return what tells its pixels from any others', however their file stores them."""
-        head = f"{self.image.mode} {self.image.size}".encode()
-        return hashlib.blake2b(head + self.image.tobytes(), digest_size=16).digest()
+        """Return what tells its pixels from any others', however their file stores them: grey as colour is grey."""
+        colour = self.image.mode == "RGB" and not is_grey(self.image)
+        pixels = self.image if colour or self.image.mode == "L" else self.image.getchannel(0)
+        digest = hashlib.blake2b(f"{pixels.mode} {pixels.size}".encode(), digest_size=16)
+        for box in bands(pixels.size):
+            digest.update(pixels.crop(box).tobytes())
+        return digest.digest()
 
 
 def pictures(listing: Listing, progress: Progress = silent) -> Iterator[Picture | LeftOut]:

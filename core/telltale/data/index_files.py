@@ -14,8 +14,8 @@ from pathlib import Path
 from telltale.base.errors import InputError
 from telltale.data.image_set import LeftOut
 from telltale.data.listing import NO_LABEL_REASON, Listed, Listing, class_name, shown
+from telltale.data.opening import read_bytes
 from telltale.data.split_names import OWN_SPLITS, split_of
-from telltale.data.uploads import read_bytes
 from telltale.data.walking import File, has_image_suffix
 
 PATH, LABEL, SPLIT = "path", "label", "split"

@@ -58,6 +58,20 @@ def find_photograph(name: str) -> Photograph | None:
     return next((photograph for photograph in PHOTOGRAPHS if photograph.name == name), None)
 
 
+def photograph_file(photograph: Photograph) -> bytes:
+    """Return the file of a photograph.
+
+    Raises
+    ------
+    InputError
+        If this machine's scikit-image does not bring it along.
+    """
+    try:
+        return _place(photograph).read_bytes()
+    except OSError as error:
+        raise InputError(f"The photograph '{photograph.title}' is not on this machine.") from error
+
+
 def open_photograph(photograph: Photograph) -> Image.Image:
     """Return a photograph in its own size.
 
@@ -66,11 +80,7 @@ def open_photograph(photograph: Photograph) -> Image.Image:
     InputError
         If this machine's scikit-image does not bring it along.
     """
-    try:
-        data = _place(photograph).read_bytes()
-    except OSError as error:
-        raise InputError(f"The photograph '{photograph.title}' is not on this machine.") from error
-    return decode_image(data)
+    return decode_image(photograph_file(photograph))
 
 
 def photograph_for(photograph: Photograph, shape: Shape) -> FloatImages:

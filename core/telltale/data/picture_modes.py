@@ -9,8 +9,11 @@ import numpy.typing as npt
 from PIL import Image, ImageChops
 
 from telltale.base.errors import InputError
+from telltale.data.bands import Convert, bands, in_bands
+from telltale.data.limits import LIMITS
 
 WHITE = 255
+_COLOURS = 256  # of a palette
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY_WITH_ALPHA = 4
 _TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC, _TIFF_PLANES, _TIFF_SUBSAMPLING = 258, 259, 262, 284, 530
@@ -70,6 +73,8 @@ def to_grey_or_colour(image: Image.Image, storage: Storage = UNKNOWN) -> Image.I
     Transparency is laid over white. Palettes become grey where every colour in use is grey. Deep grey levels are
     scaled by the range that their depth allows, never by the range that they happen to use.
 
+    Memory: the result, and a band of rows at a time.
+
     Parameters
     ----------
     image : PIL.Image.Image
@@ -85,38 +90,41 @@ def to_grey_or_colour(image: Image.Image, storage: Storage = UNKNOWN) -> Image.I
     if image.mode in ("L", "RGB") and not image.has_transparency_data:
         return image
     if image.mode in ("1", "L") or image.mode.startswith("I;16"):
-        return _grey_levels(image, storage)
+        return in_bands(image, "L", _grey_levels(image, storage))
     if image.mode == "I":
         raise InputError("The image holds signed or 32-bit grey levels, whose range is not known; store 8 or 16 bits.")
     if image.mode == "F":
-        return _inverted(_floats(np.asarray(image, dtype=np.float32)), storage)
+        return in_bands(image, "L", _floats(image, storage))
     if image.mode == "RGB" and storage.bits > 8:
         raise InputError("The image has a transparent colour of 16 bits, which cannot be read; store 8 bits.")
     try:
-        colour = _over_white(image) if image.has_transparency_data else image.convert("RGB")
+        return _coloured(image, storage)
+    except MemoryError as error:
+        raise LIMITS.took_too_much() from error
     except Exception as error:
         raise InputError(f"The image's colour mode {image.mode} cannot be converted to RGB.") from error
-    may_be_grey = storage.grey or image.mode in ("P", "PA", "LA", "La")
-    return colour.getchannel(0) if may_be_grey and _is_grey(colour) else colour
 
 
-def _grey_levels(image: Image.Image, storage: Storage) -> Image.Image:
+def _grey_levels(image: Image.Image, storage: Storage) -> Convert:
     deep = image.mode.startswith("I;16")
-    # Pillow 13 stores black and white as 0 and 255, also when it names the transparent one of them.
-    values = np.asarray(image.convert("L") if image.mode == "1" else image)
     bits = storage.bits if deep and 8 < storage.bits < 16 else 16 if deep else 8
-    if deep and values.max(initial=0) >= 2**bits:
-        raise InputError(f"The image holds grey levels beyond its {bits} bits.")
-    scaled = Image.fromarray(_to_8_bits(bits)[values]) if deep else Image.fromarray(values)
-    found = _inverted(scaled, storage) if deep else scaled
+    table = _to_8_bits(bits)
     transparent = image.info.get("transparency")
-    if transparent is None:
-        return found
-    if not isinstance(transparent, int):
+    if transparent is not None and not isinstance(transparent, int):
         raise InputError("The image's transparent grey level cannot be read.")
-    level = transparent if deep else transparent * _SPREAD.get(storage.bits, 1)
-    found.paste(WHITE, mask=Image.fromarray(values == level))
-    return found
+    clear = None if transparent is None else transparent * (1 if deep else _SPREAD.get(storage.bits, 1))
+
+    def convert(band: Image.Image) -> Image.Image:
+        # Pillow 13 stores black and white as 0 and 255, also when it names the transparent one of them.
+        values = np.asarray(band.convert("L") if band.mode == "1" else band)
+        if deep and values.max(initial=0) >= len(table):
+            raise InputError(f"The image holds grey levels beyond its {bits} bits.")
+        found = _inverted(Image.fromarray(table[values]), storage) if deep else Image.fromarray(values)
+        if clear is not None:
+            found.paste(WHITE, mask=Image.fromarray(values == clear))
+        return found
+
+    return convert
 
 
 def _to_8_bits(bits: int) -> npt.NDArray[np.uint8]:
@@ -124,24 +132,65 @@ def _to_8_bits(bits: int) -> npt.NDArray[np.uint8]:
     return np.asarray(np.rint(np.arange(2**bits) / (2**bits - 1) * 255.0), dtype=np.uint8)
 
 
-def _floats(values: npt.NDArray[np.float32]) -> Image.Image:
-    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
-    if not (low >= 0.0 and np.isfinite(high)):
+def _floats(image: Image.Image, storage: Storage) -> Convert:
+    low, high = 0.0, 0.0
+    for box in bands(image.size):
+        values = np.asarray(image.crop(box), dtype=np.float32)
+        if not np.isfinite(values).all():
+            raise InputError("The image holds negative or undefined F pixels.")
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if low < 0.0:
         raise InputError("The image holds negative or undefined F pixels.")
     if high > 255.0:
         raise InputError("A floating-point image must hold values in [0, 1] or [0, 255].")
-    return Image.fromarray(np.rint(values * np.float32(255.0 if high <= 1.0 else 1.0)).astype(np.uint8))
+    scale = np.float32(255.0 if high <= 1.0 else 1.0)
+
+    def convert(band: Image.Image) -> Image.Image:
+        values = np.asarray(band, dtype=np.float32)
+        return _inverted(Image.fromarray(np.rint(values * scale).astype(np.uint8)), storage)
+
+    return convert
 
 
 def _inverted(image: Image.Image, storage: Storage) -> Image.Image:
     return ImageChops.invert(image) if storage.white_is_zero else image
 
 
+def _coloured(image: Image.Image, storage: Storage) -> Image.Image:
+    if image.mode == "P":
+        return _of_palette(image)
+    if image.mode == "LA":
+        return in_bands(image, "L", lambda band: _over_white(band).getchannel(0))
+    clear = image.has_transparency_data
+    colour = in_bands(image, "RGB", lambda band: (_over_white(band) if clear else band).convert("RGB"))
+    may_be_grey = storage.grey or image.mode in ("PA", "La")
+    return colour.getchannel(0) if may_be_grey and is_grey(colour) else colour
+
+
+def _of_palette(image: Image.Image) -> Image.Image:
+    """Convert the colours of the palette, and then the pixels at once."""
+    every = image.crop((0, 0, _COLOURS, 1))
+    every.frombytes(bytes(range(_COLOURS)))
+    colours = np.asarray((_over_white(every) if every.has_transparency_data else every).convert("RGB"))[0]
+    used = colours[np.flatnonzero(image.histogram())]
+    if (used == used[:, :1]).all():
+        return image.point(colours[:, 0].tolist(), "L")
+    plain = image.copy()
+    plain.info.pop("transparency", None)
+    plain.putpalette(colours.tobytes())
+    return plain.convert("RGB")
+
+
 def _over_white(image: Image.Image) -> Image.Image:
-    colour = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB")
+    """Lay an image over white; the result still has an alpha channel, which is opaque."""
+    mode = "LA" if image.mode == "LA" else "RGBA"
+    return Image.alpha_composite(Image.new(mode, image.size, "white"), image.convert(mode))
 
 
-def _is_grey(colour: Image.Image) -> bool:
-    red, green, blue = colour.split()
-    return all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
+def is_grey(colour: Image.Image) -> bool:
+    """Return whether the three channels of an image of mode ``"RGB"`` are the same everywhere."""
+    for box in bands(colour.size):
+        red, green, blue = colour.crop(box).split()
+        if any(ImageChops.difference(red, other).getbbox() is not None for other in (green, blue)):
+            return False
+    return True

@@ -19,7 +19,7 @@ class Sizing:
     Attributes
     ----------
     to_size : callable
-        Takes a picture as float32 in [0, 1], shape (C, H, W), and returns it in the classifier's size.
+        Takes one channel of a picture as float32 in [0, 1], shape (1, H, W), and returns it in the classifier's size.
     key : str
         Tells what `to_size` does from whatever else it might do: decoded images are kept under it.
     channels : int, optional
@@ -33,6 +33,8 @@ class Sizing:
     def apply(self, picture: Image.Image) -> npt.NDArray[np.uint8]:
         """Return a picture of mode ``"L"`` or ``"RGB"`` in the classifier's size, rounded to 8 bits.
 
+        Memory: one channel in float32, which takes four times its 8-bit size.
+
         Raises
         ------
         InputError
@@ -40,7 +42,8 @@ class Sizing:
         """
         if self.channels is not None:
             picture = picture.convert("L" if self.channels == 1 else "RGB")
-        return to_bytes(self.to_size(to_floats(pixels_of(picture))))
+        channels = (picture.getchannel(name) for name in picture.getbands())
+        return np.concatenate([to_bytes(self.to_size(to_floats(pixels_of(channel)))) for channel in channels])
 
 
 def pixels_of(picture: Image.Image) -> npt.NDArray[np.uint8]:

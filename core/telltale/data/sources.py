@@ -26,6 +26,7 @@ from telltale.data.walking import Walk
 DATA_VARIABLE = "TELLTALE_DATA"
 BUILT_IN = "digits"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_FILE_SUFFIX = re.compile(r"\.(?=\w*[A-Za-z])[A-Za-z0-9]+")  # ".csv" and ".7z", not the ".0" of a version
 _log = logging.getLogger(__name__)
 
 
@@ -134,7 +135,7 @@ def find_image_set(fingerprint: str, *sources: str, sizing: Sizing | None = None
     for source in sources:
         places = _places(source)
         if not places:
-            problems.append(_unknown(source))
+            problems.append(InputError(f"{_absent(source)}."))
         for place in places:
             try:
                 image_set = place.load(False, sizing, silent)
@@ -240,17 +241,31 @@ def _places(source: str) -> list[_Place]:
     if source == BUILT_IN:
         return [_BuiltIn(source)]
     known = KNOWN_SOURCES.get(source)
-    listed = (_at_home(place) for place in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if place)
-    candidates = [folder / source for folder in listed]
-    if known is None:
-        candidates.insert(0, _at_home(source))
+    candidates = _candidates(source)
     places: list[_Place] = [_Folder(source, path, known) for path in candidates if _is_place(path)]
+    namesake = next((other for other in KNOWN_SOURCES.values() if other.hub_id == source), None)
     if known is not None:
         places.append(_Hub(source, known.hub_id, known))
-    elif _HUB_ID.fullmatch(source):
-        namesake = next((other for other in KNOWN_SOURCES.values() if other.hub_id == source), None)
+    elif namesake is not None or (_HUB_ID.fullmatch(source) and not _names_a_path(source)):
         places.append(_Hub(source, source, namesake))
     return places
+
+
+def _candidates(source: str) -> list[Path]:
+    """Return the paths that a source may mean, in the order in which to look; a known name means none of its own."""
+    listed = (_at_home(place) for place in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if place)
+    within = [folder / source for folder in listed]
+    return within if source in KNOWN_SOURCES else [_at_home(source), *within]
+
+
+def _names_a_path(source: str) -> bool:
+    """Whether a source can only be meant as a path: it ends like a file, or its first part is a folder that is there.
+
+    ``photos/labels.csv`` and ``photos/holiday`` beside a folder ``photos`` look like ids of the hub, and are none.
+    """
+    if _FILE_SUFFIX.fullmatch(Path(source).suffix):
+        return True
+    return Path(source).parent != Path() and any(_is_folder(path.parent) for path in _candidates(source))
 
 
 def _places_or_refusal(source: str) -> list[_Place]:
@@ -269,8 +284,19 @@ def _at_home(written: str) -> Path:
 
 
 def _is_place(path: Path) -> bool:
+    return _is_folder(path) or (path.suffix.lower() in index_files.SUFFIXES and _is_file(path))
+
+
+def _is_folder(path: Path) -> bool:
     try:
-        return path.is_dir() or (path.suffix.lower() in index_files.SUFFIXES and path.is_file())
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
     except OSError:
         return False
 
@@ -278,9 +304,19 @@ def _is_place(path: Path) -> bool:
 def _unknown(source: str) -> InputError:
     names = ", ".join([BUILT_IN, *KNOWN_SOURCES])
     return InputError(
-        f"There is no data set or folder '{source}'; use {names}, a folder, a CSV of paths and labels, or a hub id "
+        f"{_absent(source)}; use {names}, a folder of images, a CSV or parquet table of paths and labels, or a hub id "
         "owner/name."
     )
+
+
+def _absent(source: str) -> str:
+    """Say that a source lies nowhere, and where it was looked for."""
+    if any(map(_is_file, _candidates(source))):
+        return f"The file '{source}' is no table of images"
+    if not _names_a_path(source):
+        return f"There is no data set or folder '{source}'"
+    within = "" if Path(source).is_absolute() else f" here or in a folder of {DATA_VARIABLE}"
+    return f"There is no file or folder '{source}'{within}"
 
 
 def _columns(known: KnownSource | None) -> Columns:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from telltale.base.errors import InputError
 from telltale.data.image_set import LeftOut
 from telltale.data.listing import NO_LABEL_REASON, Listed, class_name
-from telltale.data.uploads import read_bytes
+from telltale.data.opening import read_bytes
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 from dataclasses import dataclass
@@ -11,16 +10,12 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from telltale.base.errors import InputError
 from telltale.base.images import FloatImages, to_bytes, to_floats
-from telltale.data.picture_modes import Storage, to_grey_or_colour
-
-MAX_BYTES = 10 * 2**20
-MAX_PIXELS = 40_000_000
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-ACCEPTED = "PNG, JPEG, WebP, BMP, GIF or TIFF"
+from telltale.data.opening import open_picture, read_bytes
+from telltale.data.picture_modes import to_grey_or_colour
 
 Shape: TypeAlias = tuple[int, int, int]
 CropBox: TypeAlias = tuple[float, float, float, float]
@@ -60,6 +55,13 @@ class Square:
         side = min(size)
         return cls((size[0] - side) // 2, (size[1] - side) // 2, side)
 
+    @classmethod
+    def nearest(cls, box: CropBox, size: tuple[int, int]) -> Square:
+        """Return the square around a box's centre with its shorter side, in a picture of this width and height."""
+        left, top, right, bottom = box
+        side = round(min(right - left, bottom - top))
+        return cls(round((left + right - side) / 2), round((top + bottom - side) / 2), side).within(size)
+
     def resized(self, side: int) -> Square:
         """Return the square of another side around the same centre."""
         shift = (self.side - side) // 2
@@ -81,7 +83,7 @@ def decode_image(data: bytes) -> Image.Image:
     Parameters
     ----------
     data : bytes
-        PNG, JPEG, WebP, BMP, GIF or TIFF of at most 10 MB and 40 million pixels.
+        PNG, JPEG, WebP, BMP, GIF or TIFF within `telltale.data.limits.LIMITS`.
 
     Returns
     -------
@@ -91,9 +93,9 @@ def decode_image(data: bytes) -> Image.Image:
     Raises
     ------
     InputError
-        If it is too large, of another format, truncated or damaged, or its pixels cannot be told for sure.
+        If it is beyond a limit, of another format, truncated or damaged, or its pixels cannot be told for sure.
     """
-    return to_grey_or_colour(*_open(data))
+    return to_grey_or_colour(*open_picture(data))
 
 
 def to_model_input(image: Image.Image, shape: Shape, invert: bool = False, crop: CropBox | None = None) -> FloatImages:
@@ -122,10 +124,10 @@ def to_model_input(image: Image.Image, shape: Shape, invert: bool = False, crop:
         If the crop box is empty or leaves the image.
     """
     channels, height, width = _check_shape(shape)
-    box = _fit_aspect(_check_crop(crop, image.size), width, height)
-    plain = to_grey_or_colour(image).convert("L" if channels == 1 else "RGB")
+    box = fit_aspect(_check_crop(crop, image.size), width, height)
     # Cropped first: resizing within a box would let pixels from outside it bleed in.
-    small = plain.crop(box).resize((width, height), Image.Resampling.LANCZOS)
+    part = _in_mode(to_grey_or_colour(image).crop(box), "L" if channels == 1 else "RGB")
+    small = part.resize((width, height), Image.Resampling.LANCZOS)
     pixels = _to_array(small)
     return to_floats(255 - pixels if invert else pixels)
 
@@ -139,9 +141,10 @@ def preview(image: Image.Image, longest_side: int) -> FloatImages:
     longest_side : int
         Larger pictures are reduced to it; smaller ones stay as they are.
     """
-    small = to_grey_or_colour(image).convert("RGB")
+    small = to_grey_or_colour(image)
+    small = small.copy() if small is image else small
     small.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
-    return to_floats(_to_array(small))
+    return to_floats(_to_array(_in_mode(small, "RGB")))
 
 
 def mostly_light(image: FloatImages) -> bool:
@@ -149,19 +152,20 @@ def mostly_light(image: FloatImages) -> bool:
     return float(image.mean()) > 0.5
 
 
-def mark_square(image: FloatImages, size: tuple[int, int], square: Square) -> FloatImages:
-    """Return a preview whose outside of a square is dimmed, with a frame around the square.
+def mark_part(image: FloatImages, size: tuple[int, int], box: CropBox) -> FloatImages:
+    """Return a preview whose outside of a box is dimmed, with a frame around the box.
 
     Parameters
     ----------
     image : array of float32, shape (3, h, w)
         As returned by `preview`.
     size : tuple of int
-        Width and height of the whole picture, whose pixels `square` counts.
-    square : Square
+        Width and height of the whole picture, whose pixels `box` counts.
+    box : tuple of float
+        Left, top, right and bottom.
     """
     height, width = image.shape[1:]
-    left, top, right, bottom = square.box
+    left, top, right, bottom = box
     columns = slice(round(left * width / size[0]), max(round(right * width / size[0]), 1))
     rows = slice(round(top * height / size[1]), max(round(bottom * height / size[1]), 1))
     marked = (DIMMED * image).astype(np.float32)
@@ -194,7 +198,7 @@ def load_image_file(path: str | Path, shape: Shape, strict: bool = True) -> Floa
         If the file is missing, too large, not an image, damaged, or, where strict, of another size or mode.
     """
     channels, height, width = _check_shape(shape)
-    image, storage = _open(read_bytes(Path(path)))
+    image, storage = open_picture(read_bytes(Path(path)))
     if not strict:
         return to_model_input(to_grey_or_colour(image, storage), shape)
     mode = "L" if channels == 1 else "RGB"
@@ -263,53 +267,6 @@ def _file(pixels: npt.NDArray[np.uint8], kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def _open(data: bytes) -> tuple[Image.Image, Storage]:
-    """Decode the first frame in its own mode, upright."""
-    if len(data) > MAX_BYTES:
-        raise InputError(f"The file has {len(data) / 2**20:.1f} MB; at most {MAX_BYTES // 2**20} MB are accepted.")
-    # Decoders of damaged files raise almost anything (struct.error, IndexError, MemoryError and more).
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise InputError(_too_many_pixels("far too many")) from error
-    except Exception as error:
-        raise InputError(f"The file is not a readable image; {ACCEPTED} are accepted.") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise InputError(_too_many_pixels(f"{image.width}×{image.height}"))
-    storage = Storage.of(image, data)
-    try:
-        image.load()
-    except Exception as error:
-        raise InputError(f"The {image.format} file is truncated or damaged.") from error
-    # A photograph with a broken EXIF block is still a photograph.
-    with contextlib.suppress(Exception):
-        return ImageOps.exif_transpose(image), storage
-    return image, storage
-
-
-def _too_many_pixels(count: str) -> str:
-    return f"The image has {count} pixels; at most {MAX_PIXELS // 1_000_000} million are accepted."
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file as far as one may be large, and one byte beyond.
-
-    Raises
-    ------
-    InputError
-        If it is no file or cannot be read.
-    """
-    try:
-        if path.is_dir():
-            raise InputError(f"'{path}' is a folder, not an image file.")
-        if not path.is_file():
-            raise InputError(f"There is no file '{path}'.")
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
-
-
 def _check_shape(shape: tuple[int, ...]) -> Shape:
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
         raise InputError(f"Images have shape (C, H, W) with 1 or 3 channels; got {tuple(shape)}.")
@@ -330,8 +287,8 @@ def _inside(interval: slice, frame: int = 2) -> slice:
     return slice(interval.start + frame, max(interval.stop - frame, interval.start + frame))
 
 
-def _fit_aspect(box: CropBox, across: int, down: int) -> tuple[int, int, int, int]:
-    """Largest centred box with the aspect ratio across : down, in whole pixels."""
+def fit_aspect(box: CropBox, across: int, down: int) -> tuple[int, int, int, int]:
+    """Return the largest centred part of a box with the aspect ratio across : down, in whole pixels."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     if width * down > height * across:
@@ -349,6 +306,11 @@ def _whole_pixels(start: float, stop: float) -> tuple[int, int]:
     """Round an interval to whole pixels, at least one."""
     first = min(round(start), math.ceil(stop) - 1)
     return first, max(round(stop), first + 1)
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Return an image in a mode, and itself where it has it: `convert` would copy it."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _to_array(image: Image.Image) -> npt.NDArray[np.uint8]:

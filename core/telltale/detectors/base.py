@@ -127,6 +127,15 @@ class Detector(ABC):
         return None
 
     @classmethod
+    def lacks(cls, references: npt.NDArray[np.int64]) -> str | None:
+        """Say in one sentence what reference images of these classes (n,) lack for this detector, or return None.
+
+        A bundle leaves the detector out then, and says so; usually nothing is lacking beside what it `reads`.
+        """
+        del references
+        return None
+
+    @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:
         """Return settings that a bundle's build compares on the fit split; only the defaults unless overridden."""
         del evidence

@@ -11,6 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from telltale.base.errors import DamagedBundleError
 from telltale.detectors.base import Arrays, Labels
+from telltale.detectors.bins import Bins
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -93,18 +94,22 @@ class BoostedTrees:
             early_stopping=False,
             random_state=seed,
         )
-        model.fit(features, labels.adversarial, sample_weight=labels.balanced_weights())
+        weights = labels.balanced_weights()
+        bins = Bins.of(features, weights)
+        model.fit(bins.put(features), labels.adversarial, sample_weight=weights)
         # The library's own way to keep a model is a pickle; its nodes are the only other form that it has.
         grown = [predictors[0].nodes for predictors in model._predictors]
         starts = np.cumsum([0, *(len(nodes) for nodes in grown)])
         nodes = np.concatenate(grown)
         leaf = nodes["is_leaf"].astype(bool)
         offset = np.repeat(starts[:-1], np.diff(starts))
+        threshold = np.zeros(len(nodes))
+        threshold[~leaf] = bins.thresholds(nodes["feature_idx"][~leaf], nodes["num_threshold"][~leaf])
         return cls(
             baseline=float(np.ravel(model._baseline_prediction)[0]),
             roots=starts[:-1].astype(np.int64),
             feature=np.where(leaf, LEAF, nodes["feature_idx"]).astype(np.int64),
-            threshold=np.where(leaf, 0.0, nodes["num_threshold"]),
+            threshold=threshold,
             left=np.where(leaf, 0, nodes["left"] + offset).astype(np.int64),
             right=np.where(leaf, 0, nodes["right"] + offset).astype(np.int64),
             # Only leaves are kept as they count; inner nodes as before the learning rate.

@@ -12,6 +12,7 @@ from telltale.base.parameters import ParameterValue
 from telltale.base.settings import Settings, parameter
 from telltale.detectors.base import Arrays, Detector, Labels
 from telltale.detectors.logistic import LogisticScore, inverse_penalty
+from telltale.evidence.density import FEWEST
 from telltale.evidence.evidence import Evidence
 from telltale.evidence.mahalanobis import TiedGaussians
 
@@ -46,6 +47,17 @@ class MahalanobisDetector(Detector):
     summary = "Asks on every layer how far the nearest class is, in units of the classes' own spread."
     reads = ("density",)  # class means and a covariance ask as much of every class as its density does
     settings = MahalanobisSettings()
+
+    @classmethod
+    def lacks(cls, references: npt.NDArray[np.int64]) -> str | None:
+        """Two references of a class on average: single ones lie on their class's mean and show no spread."""
+        classes = len(np.unique(references))
+        if len(references) >= FEWEST * classes:
+            return None
+        return (
+            f"The spread of classes needs at least {FEWEST} reference images of a class on average; there are "
+            f"{len(references):,} of {classes:,} classes."
+        )
 
     @classmethod
     def candidates(cls, evidence: Evidence) -> list[Mapping[str, ParameterValue]]:

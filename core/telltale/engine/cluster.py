@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from telltale.base.cluster import FIRST_CONNECT_SECONDS, Workers, connect
+from telltale.base.cluster import Workers
 from telltale.base.endings import Ending, memory_kills
 from telltale.base.errors import WorkerLostError
+from telltale.base.remote.connecting import connect
 from telltale.base.waiting import within
+from telltale.engine.others_workers import OthersWorkers
 from telltale.engine.settings import Settings
-from telltale.engine.worker_state import report
+from telltale.engine.worker_state import Call, report, run_call
 
 CALL_SECONDS = 5.0
 STARTS_OF_PATIENCE = 4.0  # a replacement may take this many times as long as the slowest start so far
@@ -60,6 +62,7 @@ class Link:
         self._opened_at = opened_at
         self._incomplete_since: float | None = opened_at
         self._was_complete = False
+        self._others = None if workers is not None else OthersWorkers(client, settings.scheduler or "", settings.bundle)
 
     @classmethod
     async def open(cls, settings: Settings, starts: Starts) -> Link:
@@ -69,7 +72,7 @@ class Link:
             return cls(settings, await connect(settings.scheduler), None, opened_at, starts)
         workers = await Workers.start(settings.workers)
         try:
-            return cls(settings, await connect(workers.address, FIRST_CONNECT_SECONDS), workers, opened_at, starts)
+            return cls(settings, await connect(workers.address), workers, opened_at, starts)
         except BaseException:
             await workers.close()
             raise
@@ -86,9 +89,16 @@ class Link:
         """How many workers there should be: as set up, or whoever joined somebody else's scheduler."""
         return self._settings.workers if self._workers is not None else max(1, len(self.reports))
 
+    @property
+    def refused(self) -> list[str]:
+        """Sentences that name every one of somebody else's workers that may not compute here, and why."""
+        return [] if self._others is None else self._others.refused
+
     def fault(self) -> str:
         """Return why the workers are not ready, in words; "" once every expected worker holds the bundle."""
         bundle, reports = self._settings.bundle, self.reports
+        if self._others is not None and not reports:
+            return self._others.complaint()
         for state in reports.values():
             if state["fault"]:
                 return f"A worker could not load the bundle '{bundle}': {state['fault']}"
@@ -101,8 +111,12 @@ class Link:
         """Replace dead workers and learn what the living ones hold; new ones start loading the bundle."""
         if self._workers is not None and await self._workers.replace_dead():
             self._incomplete_since = time.monotonic()  # each replacement has its own time to start
+        if self._others is not None:
+            await self._others.refresh()
         known = set(await within(CALL_SECONDS, self.client.nthreads()))
         answers = await self.call(report, self._settings.bundle)
+        if self._others is not None:
+            known, answers = self._others.fit(known, answers)
         # A worker too busy to answer is still there, and one that left is not.
         self.reports = {address: state for address, state in self.reports.items() if address in known} | answers
         self._seen |= answers
@@ -139,16 +153,41 @@ class Link:
         self.reports = {}
         self._memory_kills = memory_kills()
 
+    def submit(self, call: Call, key: str, worker: str) -> Any:
+        """Hand a call to the workers that may do it, and return the scheduler's future.
+
+        Of this process's own workers it is `worker`, which has answered and so loads its bundle first; where that has
+        just ended, another one.
+        """
+        if self._others is not None:
+            return self._others.submit(call, key, list(self.reports))
+        place = {"workers": [worker], "allow_other_workers": True}
+        return self.client.submit(run_call, call, key=key, pure=False, **place)
+
+    async def answer(self, future: Any) -> Any:
+        """Wait for what becomes of a call.
+
+        Raises
+        ------
+        WorkersGoneError
+            If all of somebody else's workers that might do it have left.
+        """
+        return await (future.result() if self._others is None else self._others.answer(future))
+
     async def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run a quick function on every worker beside its task; workers that do not answer in time are left out."""
+        who = None if self._others is None else list(self._others.accepted)
         try:
-            answers: dict[str, Any] = await within(CALL_SECONDS, self.client.run(function, *args, on_error="ignore"))
+            asked = self.client.run(function, *args, workers=who, on_error="ignore")
+            answers: dict[str, Any] = await within(CALL_SECONDS, asked)
         except (TimeoutError, OSError):
             return {}
         return answers
 
     async def close(self) -> None:
         """Let go of the scheduler; end every process where they are ours."""
+        if self._others is not None:
+            self._others.close()
         try:
             await self.client.close(timeout=1)
         finally:

@@ -18,6 +18,7 @@ from telltale.analysis.kept import bundle_stamp
 from telltale.base.endings import Ending
 from telltale.base.errors import CancelledError, EngineBusyError, WorkerLostError
 from telltale.base.outcomes import Outcome, portable_error
+from telltale.base.remote.asking import WorkersGoneError
 from telltale.base.waiting import within
 from telltale.engine import tasks, worker_state
 from telltale.engine.cache import ResultCache, fingerprint, freeze
@@ -25,6 +26,7 @@ from telltale.engine.cluster import Link, Starts
 from telltale.engine.fair_queue import FairQueue
 from telltale.engine.jobs import CANCELLED, Job, Run
 from telltale.engine.losses import interrupted, lost
+from telltale.engine.others_workers import BUNDLE_ARGUMENTS
 from telltale.engine.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -37,7 +39,6 @@ CLOSE_SECONDS = 10.0
 MOST_LOSSES = 1
 MOST_INTERRUPTIONS = 5
 UNHELD_SECONDS = 30.0  # far longer than a page takes to run again and ask for the same
-BUNDLE_ARGUMENTS = ("bundle", "other")  # of tasks; a rebuilt bundle makes another request
 
 
 class Engine:
@@ -101,6 +102,7 @@ class Engine:
         path = tasks.resolve(task)
         # The caller may go on to change its arrays; the run must compute what was asked for.
         arguments = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in kwargs.items()}
+        # A rebuilt bundle makes another request.
         stamp = " ".join(bundle_stamp(str(kwargs[name])) for name in BUNDLE_ARGUMENTS if name in kwargs)
         key = fingerprint((path, stamp, arguments))
         job = self._find_or_queue(key, path, arguments, owner)
@@ -132,6 +134,7 @@ class Engine:
             "bundle": self._settings.bundle,
             "workers": len(link.reports) if link else 0,
             "expected": link.expected_workers if link else self._settings.workers,
+            "refused": link.refused if link else [],
             **counts,
         }
 
@@ -373,12 +376,9 @@ class Engine:
         call = worker_state.Call(run.id, self._topic, run.path, run.kwargs)
         try:
             run.attempts += 1
-            key = f"{run.id}-{run.attempts}"
-            # To a worker that has answered, and so loads its bundle first; to another where it has just ended.
-            place = {"workers": [run.worker], "allow_other_workers": True}
-            future = link.client.submit(worker_state.run_call, call, key=key, pure=False, **place)
+            future = link.submit(call, f"{run.id}-{run.attempts}", run.worker)
             try:
-                outcome = await future.result()
+                outcome = await link.answer(future)
             finally:
                 # Still asked for, it would be computed again for nobody once the worker that holds its result ends.
                 future.release()
@@ -388,7 +388,7 @@ class Engine:
             self._lose(run, ending)
             self._alarm.set()
             return
-        except FutureCancelledError:
+        except (FutureCancelledError, WorkersGoneError):
             link.distrust()
             self._interrupt(run)
             self._alarm.set()

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from telltale.base.errors import InputError
+from telltale.base.remote.address import scheduler_address
 
 MEGABYTE = 1 << 20
 
@@ -20,8 +21,8 @@ class Settings:
         Worker processes of the embedded cluster (``TELLTALE_WORKERS``).
     scheduler : str or None
         Address of an existing ``dask`` scheduler to use in place of an embedded cluster (``TELLTALE_SCHEDULER``).
-        Its workers need this repository on their path, one thread each and a nanny or other supervisor; start it
-        with ``DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0``, because the engine does its own retrying.
+        Its workers are started by ``telltale worker``; start it with
+        ``DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0``, because the engine does its own retrying.
     bundle : str
         Bundle that every worker loads before the engine is ready (``TELLTALE_BUNDLE``); empty for none.
     max_queue : int
@@ -46,11 +47,12 @@ class Settings:
         Raises
         ------
         InputError
-            If a number is not a whole number in its range; the message names the variable.
+            If a number is not a whole number in its range, or the scheduler's address may not be used; the message
+            names the variable.
         """
         return cls(
             workers=_whole_number("TELLTALE_WORKERS", 2, low=1),
-            scheduler=os.environ.get("TELLTALE_SCHEDULER") or None,
+            scheduler=scheduler_address(),
             bundle=os.environ.get("TELLTALE_BUNDLE", "digits"),
             max_queue=_whole_number("TELLTALE_MAX_QUEUE", 1000, low=1),
             visitor_queue=_whole_number("TELLTALE_MAX_QUEUE_PER_VISITOR", 200, low=1),

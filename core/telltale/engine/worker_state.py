@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-from telltale.analysis.kept import load
+from telltale.analysis.kept import bundle_stamp, load
 from telltale.base.errors import CancelledError, InputError
+from telltale.base.memory import return_memory
 from telltale.base.outcomes import Outcome, portable_error
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Call:
     topic: str
     path: str
     kwargs: Mapping[str, Any]
+    stamps: Mapping[str, str] = field(default_factory=dict)  # of its bundles, where the disk may not be the asker's
 
 
 @dataclass
@@ -55,6 +57,7 @@ def run_call(call: Call) -> Outcome:
         try:
             checkpoint = _Checkpoint(call.run_id, call.topic)
             checkpoint(0.0)
+            check_same_bundles(call.stamps)
             return Outcome(value=_function(call.path)(checkpoint, **call.kwargs))
         except CancelledError:
             return Outcome(cancelled=True)
@@ -63,6 +66,7 @@ def run_call(call: Call) -> Outcome:
         finally:
             _state.running = None
             _state.cancelled.pop(call.run_id, None)
+            return_memory()
 
 
 class _Checkpoint:
@@ -105,6 +109,34 @@ def abandon(run_id: str) -> None:
         os._exit(70)
 
 
+def check_same_bundles(stamps: Mapping[str, str]) -> None:
+    """Refuse to compute with other bundles than the asker's.
+
+    Parameters
+    ----------
+    stamps : mapping of str to str
+        `bundle_stamp` of every bundle by name, as the asker has it.
+
+    Raises
+    ------
+    InputError
+        The message names this worker.
+    """
+    from distributed import get_worker
+
+    for name, stamp in stamps.items():
+        here = bundle_stamp(name)
+        if stamp and here != stamp:
+            raise InputError(f"The worker {get_worker().name} {other_bundle(name, here)}.")
+
+
+def other_bundle(name: str, stamp: str) -> str:
+    """Return what is wrong with a worker whose bundle of a name has a stamp other than the asker's, in words."""
+    if not stamp:
+        return f"lacks the bundle '{name}': copy its folder there and name it in TELLTALE_BUNDLES"
+    return f"holds another build of the bundle '{name}' than this server: copy one of them over the other"
+
+
 def report(bundle: str, dask_worker: Any) -> dict[str, str | int | bool]:
     """Return whether this worker holds `bundle` and how much memory it takes; the first call starts loading it.
 
@@ -119,8 +151,18 @@ def report(bundle: str, dask_worker: Any) -> dict[str, str | int | bool]:
         _state.preloads[bundle] = None
         dask_worker.executors["default"].submit(_preload, bundle)
     fault = _state.preloads[bundle]
-    memory = psutil.Process().memory_info().rss
-    return {"pid": os.getpid(), "memory": memory, "ready": fault == "", "fault": fault or ""}
+    return {
+        "pid": os.getpid(),
+        "memory": psutil.Process().memory_info().rss,
+        "ready": fault == "",
+        "fault": fault or "",
+        "stamp": bundle_stamp(bundle) if bundle else "",
+    }
+
+
+def forget(bundle: str) -> None:
+    """Let the next `report` load a bundle again, which has arrived since."""
+    _state.preloads.pop(bundle, None)
 
 
 def _warm(loaded: LoadedBundle) -> None:
@@ -131,11 +173,13 @@ def _warm(loaded: LoadedBundle) -> None:
 
 
 def _preload(bundle: str) -> None:
+    fault = ""
     try:
         if bundle:
             _warm(load(bundle))
-        _state.preloads[bundle] = ""
     except InputError as error:
-        _state.preloads[bundle] = str(error)
+        fault = str(error)
     except Exception as error:
-        _state.preloads[bundle] = f"{type(error).__name__}: {error}"
+        fault = f"{type(error).__name__}: {error}"
+    if bundle in _state.preloads:  # it has not been forgotten meanwhile, because another one has arrived
+        _state.preloads[bundle] = fault

@@ -144,14 +144,23 @@ def make(name: str, arguments: dict[str, Any]) -> nn.Module:
         raise InputError(f"The factory '{name}' does not make a network of {arguments}: {error}") from error
 
 
-def check_known_elsewhere(name: str) -> None:
+def check_known_elsewhere(name: str, code: str | None) -> None:
     """Refuse a factory that no other process could find.
+
+    Parameters
+    ----------
+    name : str
+        Of the factory, or a reference to code.
+    code : str or None
+        SHA-256 of the code behind a reference, which every process finds by itself.
 
     Raises
     ------
     InputError
         If it is not Telltale's own, and ``TELLTALE_MODELS`` names nothing that could bring it.
     """
+    if code is not None:
+        return
     own = name in _factories and _factories[name].__module__.startswith("telltale.")
     if not own and not os.environ.get(MODELS_VARIABLE, "").strip():
         raise InputError(

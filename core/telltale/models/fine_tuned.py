@@ -26,6 +26,7 @@ from telltale.models.state_files import fill, read_state
 SUFFIX = ".safetensors"
 KEY = "telltale.fine_tuned"
 VERSION = 1
+MARK = "_telltale_learned"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,12 @@ class FineTuned:
     learned: Learned
 
 
+def learned_by(network: nn.Module) -> Learned | None:
+    """Return what a network has learned from, where its file said so; None of any other network."""
+    found = getattr(network, MARK, None)
+    return found if isinstance(found, Learned) else None
+
+
 def is_fine_tuned(reference: str) -> bool:
     """Whether a reference to a model names a file that fine-tuning may have written."""
     return reference.lower().endswith(SUFFIX)
@@ -143,6 +150,7 @@ def read_fine_tuned(file: Path) -> FineTuned:
         raise _not_written_here(file) from error
     network = with_new_head(network=made_from, arguments=dict(arguments), head=head, classes=len(classes), code=code)
     fill(network, read_state(file), file)
+    setattr(network, MARK, learned)
     return FineTuned(network, tuple(classes), preprocess, (height, width), output, learned)
 
 

@@ -89,6 +89,23 @@ class Preprocess:
             picture = _resized(picture, _new_size(self.resize, picture.shape[1:]), self.interpolation)
         return picture if self.crop is None else _centre(picture, _pair(self.crop))
 
+    def part_kept(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Return which part of a picture `to_size` leaves: left, top, right and bottom in the picture's own pixels.
+
+        Parameters
+        ----------
+        size : tuple of int
+            Width and height of the picture.
+        """
+        width, height = size
+        down, across = (height, width) if self.resize is None else _new_size(self.resize, (height, width))
+        if self.crop is None:
+            return 0.0, 0.0, float(width), float(height)
+        high, wide = _pair(self.crop)
+        top, left = _start(down, high), _start(across, wide)
+        x, y = width / across, height / down
+        return left * x, top * y, (left + wide) * x, (top + high) * y
+
     def sizing(self, channels: int | None = None) -> Sizing:
         """Return `to_size` as image sets are loaded through it (`telltale.data.sources.load_image_set`).
 
@@ -154,5 +171,10 @@ def _centre(picture: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDAr
     height, width = picture.shape[1:]
     if size[0] > height or size[1] > width:
         raise InputError(f"A picture of {height} x {width} pixels is smaller than the crop of {size[0]} x {size[1]}.")
-    top, left = round((height - size[0]) / 2), round((width - size[1]) / 2)
+    top, left = _start(height, size[0]), _start(width, size[1])
     return np.ascontiguousarray(picture[:, top : top + size[0], left : left + size[1]])
+
+
+def _start(whole: int, kept: int) -> int:
+    """Return where the middle of a side begins."""
+    return round((whole - kept) / 2)

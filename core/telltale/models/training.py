@@ -20,6 +20,7 @@ from telltale.base.errors import DamagedBundleError, InputError
 from telltale.base.files import load_arrays, load_metadata
 from telltale.base.places import PRECOMPUTED, newest, writable
 from telltale.base.progress import Progress, part
+from telltale.data.duplicates import warn_of_shared
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.data.splits import SPLIT_NAMES, Splits
@@ -71,6 +72,7 @@ def train(name: str, *, data: str | None = None, out: Path | None = None, progre
     if out is None:
         _check_own_data(name, file, image_set)
     splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, *image_set.own_held_out)
+    warn_of_shared(image_set, splits)
     checkpoint = Checkpoint.beside(file, recipe, image_set)
     classifier = train_classifier(recipe, image_set, splits.train, part(progress, 0.01, 0.95), checkpoint)
     progress(0.95, "Measuring the accuracy")

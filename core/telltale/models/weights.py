@@ -63,12 +63,12 @@ def load_weights(spec: ClassifierSpec, file: Path) -> Classifier:
     InputError
         If its factory is not known here, or the code behind it was not named here or has changed.
     """
-    arrays = _read(file)
+    arrays, ready = _read(file)
     misfit = DamagedBundleError(f"The weights in '{file.name}' do not fit the network of this bundle.")
     if spec.sha256 is not None and arrays_sha256(arrays) != spec.sha256:
         raise misfit
     try:
-        classifier = _filled(spec, arrays)
+        classifier = _filled(spec, arrays, ready)
         if spec.twin is not None:
             classifier.take_twin(_filled(spec.twin, _part(arrays, TWIN)))
     except RuntimeError as error:
@@ -84,28 +84,37 @@ def weights_sha256(file: Path) -> str:
     DamagedBundleError
         If it is no file of weights.
     """
-    return arrays_sha256(_read(file))
+    return arrays_sha256(_read(file)[0])
 
 
-def _read(file: Path) -> Arrays:
-    """Return all weights as they are used: widened, and with those that a factory brings."""
+def _read(file: Path) -> tuple[Arrays, nn.Module | None]:
+    """Return all weights as they are used, widened and with those that a factory brings, and the network with these."""
     arrays, metadata = load_arrays(file), load_metadata(file)
-    brought = metadata.get(BROUGHT_KEY)
-    return ({} if brought is None else _brought(*json.loads(brought))) | _widened(arrays, metadata)
-
-
-def _brought(factory: str, arguments: dict[str, Any]) -> Arrays:
-    """Return the arrays of a network as its factory makes it, by the names that a classifier gives them."""
+    if BROUGHT_KEY not in metadata:
+        return _widened(arrays, metadata), None
+    factory, arguments = json.loads(metadata[BROUGHT_KEY])
     if not brings_weights(factory):
         raise DamagedBundleError(f"The weights are left to '{factory}', which brings none.")
-    return {NETWORK + name: value.numpy() for name, value in make(factory, arguments).state_dict().items()}
+    network = make(factory, arguments)
+    return _arrays_of(network) | _widened(arrays, metadata), network
 
 
-def _filled(spec: ClassifierSpec, arrays: Arrays) -> Classifier:
+def _arrays_of(network: nn.Module) -> Arrays:
+    """Return the arrays of a network by the names that a classifier gives them."""
+    return {NETWORK + name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def _filled(spec: ClassifierSpec, arrays: Arrays, ready: nn.Module | None = None) -> Classifier:
+    """Make a classifier and fill it; around a network that is there already, where the same factory has made it."""
     mean, std = (None if name not in arrays else np.squeeze(arrays[name]).tolist() for name in ("mean", "std"))
-    network = _network(spec)
+    network = ready if ready is not None and _is_of(spec, ready) else _network(spec)
     network.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in _part(arrays, NETWORK).items()})
     return _wrapped(network, spec, mean, std)
+
+
+def _is_of(spec: ClassifierSpec, network: nn.Module) -> bool:
+    origin = made_by(network)
+    return (origin.factory, origin.arguments, origin.code) == (spec.factory, spec.arguments, spec.code)
 
 
 def _network(spec: ClassifierSpec) -> nn.Module:
@@ -133,7 +142,7 @@ def save_weights(classifier: Classifier, file: Path, data: str | None = None) ->
     arrays, metadata = classifier.arrays(), {DATA_KEY: data} if data else {}
     origin = made_by(classifier.network)
     if brings_weights(origin.factory):
-        known = _brought(origin.factory, origin.arguments)
+        known = _arrays_of(make(origin.factory, origin.arguments))
         arrays = {name: values for name, values in arrays.items() if not _same(values, known.get(name))}
         metadata[BROUGHT_KEY] = json.dumps([origin.factory, origin.arguments])
     half = [name for name, values in arrays.items() if _fits_half(values)]

@@ -88,6 +88,11 @@ class Calibration:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @property
+    def common_score(self) -> float | None:
+        """The score of all images, where several have one and the same."""
+        return float(self.scores[0]) if len(self) > 1 and self.scores[0] == self.scores[-1] else None
+
     def p_value(self, score: float) -> float:
         """Return (1 + #{calibration >= score}) / (n + 1).
 
@@ -155,6 +160,7 @@ class Calibration:
             adversarial=p_value <= alpha if math.isfinite(threshold) else None,
             alpha=alpha,
             n_calibration=len(self),
+            common_score=self.common_score,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 
 import telltale.attacks.registry as attack_registry
@@ -57,6 +58,21 @@ def number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.4g}"
+
+
+def threshold(value: float | None) -> str:
+    """Return a threshold with four significant digits, or a dash; the next number after 0 as "above 0".
+
+    A threshold is the smallest score that raises an alarm: where natural images score 0, any score above it does.
+    """
+    if value is not None and 0.0 < value < sys.float_info.min:
+        return "above 0"
+    return number(value)
+
+
+def alike(common_score: float) -> str:
+    """Say what a score is worth where all natural images behind its threshold have the same."""
+    return f"every held-out natural image scores {number(common_score)}: it tells none of them apart"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -26,6 +26,8 @@ class Verdict:
         ``p_value <= alpha``; None where not calibrated, or by too few images for that rate.
     alpha : float
     n_calibration : int
+    common_score : float or None
+        The score of all natural images behind it, where it is one and the same, so that it tells none of them apart.
     """
 
     detector: str
@@ -35,15 +37,18 @@ class Verdict:
     adversarial: bool | None
     alpha: float
     n_calibration: int
+    common_score: float | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the part of ``telltale analyse --json`` about one detector."""
+        alike = {} if self.common_score is None else {"common_score": self.common_score}
         return {
             "detector": self.detector,
             "score": self.score,
             "p_value": self.p_value,
             "threshold": self.threshold,
             "adversarial": self.adversarial,
+            **alike,
         }
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from telltale.base.errors import DamagedBundleError
 from telltale.base.files import load_table, save_table, whole
+from telltale.base.places import newest
 
 NOTE = b"telltale"
+Stored = TypeVar("Stored")
 
 
 def save_noted(file: Path, table: pa.Table, note: Mapping[str, Any], schema: pa.Schema) -> None:
@@ -34,8 +36,8 @@ def save_noted(file: Path, table: pa.Table, note: Mapping[str, Any], schema: pa.
         save_table(partial, table.cast(schema).replace_schema_metadata({NOTE: text}))
 
 
-def load_noted(file: Path, schema: pa.Schema, what: str) -> tuple[pa.Table, dict[str, Any]]:
-    """Read a table written by `save_noted`, and its note.
+def load_noted(file: Path, schema: pa.Schema, what: str, make: Callable[[pa.Table, dict[str, Any]], Stored]) -> Stored:
+    """Read a table written by `save_noted`, and make what it stands for.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ def load_noted(file: Path, schema: pa.Schema, what: str) -> tuple[pa.Table, dict
     schema : pyarrow.Schema
     what : str
         What the table holds, for the sentence of the error.
+    make : callable
+        Takes the table and its note; may let any error of a note that lacks something through.
 
     Raises
     ------
@@ -53,14 +57,21 @@ def load_noted(file: Path, schema: pa.Schema, what: str) -> tuple[pa.Table, dict
     if table.schema.remove_metadata() != schema:
         raise DamagedBundleError(f"The file '{file.name}' does not hold {what}.")
     try:
-        note = json.loads((table.schema.metadata or {})[NOTE])
-    except (KeyError, ValueError) as error:
-        raise noteless(file) from error
-    if not isinstance(note, dict):
-        raise noteless(file)
-    return table, note
+        return make(table, dict(json.loads((table.schema.metadata or {})[NOTE])))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedBundleError(f"The file '{file.name}' does not say what its figures came from.") from error
 
 
-def noteless(file: Path) -> DamagedBundleError:
-    """Return the error for a table whose note is missing or lacks something."""
-    return DamagedBundleError(f"The file '{file.name}' does not say what its figures came from.")
+def newest_of(folder: Path, name: str, load: Callable[[Path], Stored]) -> Stored | None:
+    """Load the table of a name, the person's own before the shipped one; None where there is neither.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the shipped ones.
+    name : str
+    load : callable
+        Reads one.
+    """
+    file = newest(folder / f"{name}.parquet")
+    return load(file) if file.exists() else None

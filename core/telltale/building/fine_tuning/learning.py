@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from telltale.base.errors import InputError
 from telltale.building.planning import draw_own_splits
+from telltale.data.duplicates import warn_of_shared
 from telltale.data.image_set import ImageSet, LeftOut
 from telltale.data.sources import list_images
 from telltale.data.split_names import TEST, TRAIN, VALIDATION
@@ -62,6 +63,7 @@ def learning_images(image_set: ImageSet, source: str) -> LearningImages:
     if len(image_set.class_names) < 2:
         raise InputError(f"'{source}' has one class, '{image_set.class_names[0]}': there is nothing to tell apart.")
     splits = draw_own_splits(own_plan("learning", source), image_set)
+    warn_of_shared(image_set, splits)
     own = np.fromiter(image_set.own_splits["validation"], dtype=np.int64)
     held_out = np.setdiff1d(own, splits.test) if len(own) else np.union1d(splits.fit, splits.calibration)
     if not (len(held_out) and len(splits.test)):

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ class Measured:
         Bytes, at the most, of the process that measured.
     images : int
         How many were measured.
+    read : float
+        Decoding a picture and bringing it to size.
     """
 
     trace: float
@@ -48,6 +50,7 @@ class Measured:
     attacks: Mapping[str, float]
     memory: int
     images: int
+    read: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,14 @@ class Counts:
         Of the held-out splits.
     attacks : tuple of AttackPlan
         No more images are attacked than the splits hold.
+    pictures : int
+        Of the data: all are read, however many a build takes.
     """
 
     references: int
     sizes: SplitSizes
     attacks: tuple[AttackPlan, ...]
+    pictures: int = 0
 
     @property
     def held_out(self) -> int:
@@ -89,9 +95,16 @@ class Counts:
         attacked = (self.attacked_with(a) * (measured.attacks[a.name] + measured.observe) for a in self.attacks)
         return natural, sum(attacked)
 
+    def reading(self, measured: Measured) -> float:
+        """Return the seconds for reading all pictures, one after the other, whatever is cut."""
+        return self.pictures * measured.read
+
     def minutes(self, measured: Measured, processes: int = 0) -> float:
-        """Return what a build takes in so many processes, as many as there are cores where 0."""
-        return sum(self.seconds(measured)) / (processes or cores()) / 60.0
+        """Return what reading, observing and attacking take in so many processes, as many as there are cores where 0.
+
+        Fitting, maps and scores come on top: how long these take, no few images tell.
+        """
+        return (self.reading(measured) + sum(self.seconds(measured)) / (processes or cores())) / 60.0
 
 
 @dataclass(frozen=True)
@@ -101,9 +114,9 @@ class Estimate:
     Attributes
     ----------
     first_minutes : float
-        Until everything natural is observed and traced.
+        Until all pictures are read and everything natural is observed and traced.
     minutes : float
-        Until everything attacked is observed as well.
+        Until everything attacked is observed as well. Fitting, maps and scores come on top.
     memory : float
         GiB, all processes together.
     assumptions : tuple of str
@@ -122,6 +135,7 @@ def measure(
     plan: BundlePlan,
     progress: Progress = silent,
     now: Callable[[], float] = time.perf_counter,
+    read: float = 0.0,
 ) -> Measured:
     """Run the parts of a build on a few images.
 
@@ -134,9 +148,11 @@ def measure(
     progress : callable
     now : callable
         Clock, in seconds.
+    read : float
+        Seconds that reading a picture has taken.
     """
     with one_thread():  # as in the processes of a build
-        return _measure(classifier, images, plan, progress, now)
+        return replace(_measure(classifier, images, plan, progress, now), read=read)
 
 
 def _measure(
@@ -179,17 +195,19 @@ def estimate(measured: Measured, plan: BundlePlan, images: int, image_bytes: int
     processes = processes or cores()
     sizes = spared_sizes(plan.sizes, images)
     held_out = sizes.fit + sizes.calibration + sizes.test
-    natural, attacked = Counts(max(0, images - held_out), sizes, plan.attacks).seconds(measured)
+    counts = Counts(max(0, images - held_out), sizes, plan.attacks, images)
+    natural, _ = counts.seconds(measured)
     return Estimate(
-        natural / processes / 60.0,
-        (natural + attacked) / processes / 60.0,
+        (counts.reading(measured) + natural / processes) / 60.0,
+        counts.minutes(measured, processes),
         (processes * measured.memory + images * image_bytes) / GIBIBYTE,
         (
             f"{images:,} images, {held_out:,} of them held out; {processes} processes that share nothing and do not "
             "slow each other down",
             f"all images take as long as the {measured.images} that were measured, and all are attacked that the plan "
-            "names, also where the network misreads some",
-            "fitting detectors and drawing maps come on top; they depend on the number of images, not on their size",
+            "names, also where the network misreads some; pictures that were read before are there at once",
+            "fitting, maps and scores come on top and are no part of these minutes: they depend on the number of "
+            "images and layers, and no few pictures tell how long they take",
             "every process takes as much memory as the one that measured; the decoded images lie in memory once",
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -275,5 +276,8 @@ def _cost(
     classifier: Classifier, images: npt.NDArray[np.float32], pictures: Pictures, stated: Stated, progress: Progress
 ) -> Estimate:
     plan = own_plan("inspected", "", stated.attacks, stated.detectors)
-    measured = measure(classifier, images, plan, progress)
+    begun = time.perf_counter()
+    _sample(classifier, pictures.pixels)
+    sizing = (time.perf_counter() - begun) / min(IMAGES, len(pictures))
+    measured = measure(classifier, images, plan, progress, read=pictures.decoding + sizing)
     return estimate(measured, plan, pictures.total, int(np.prod(classifier.input_shape)))

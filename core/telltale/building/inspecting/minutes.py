@@ -1,4 +1,4 @@
-"""A build cut to the minutes that somebody gives it: fewer images of every kind, and at last fewer attacks."""
+"""What a build reads, observes and attacks, cut to minutes: fewer images of every kind, and at last fewer attacks."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def cut_to(minutes: float, full: Counts, least_references: int, measured: Measur
             return Cut(cut, cut.minutes(measured, processes), sentence)
     needed = math.ceil(builds[0].minutes(measured, processes) * 10.0) / 10.0
     raise InputError(
-        f"{minutes:g} minutes are too few to build anything around this network: at least {needed:g} are needed."
+        f"{minutes:g} minutes are too few to build anything around this network: reading, observing and attacking the "
+        f"fewest images take at least {needed:g}."
     )
 
 
@@ -104,7 +105,7 @@ def _shrunk(full: Counts, share: float, least_references: int) -> Counts:
             )
             for attack in attacks
         )
-    return Counts(between(least_references, full.references), sizes, attacks)
+    return Counts(between(least_references, full.references), sizes, attacks, full.pictures)
 
 
 def _sentence(minutes: float, full: Counts, cut: Counts) -> str:
@@ -112,7 +113,10 @@ def _sentence(minutes: float, full: Counts, cut: Counts) -> str:
     kept = {attack.name for attack in cut.attacks}
     gone = [attack.name for attack in full.attacks if attack.name not in kept]
     left_out = f", and leaves out the attack{'s' if len(gone) > 1 else ''} {listed(gone)}" if gone else ""
-    return f"To be built within {minutes:g} minutes it takes {', '.join(parts)}{left_out}."
+    return (
+        f"To be read, observed and attacked within {minutes:g} minutes it takes {', '.join(parts)}{left_out}; fitting, "
+        "maps and scores come on top."
+    )
 
 
 def _numbers(full: Counts, cut: Counts) -> Iterator[tuple[str, int, int]]:

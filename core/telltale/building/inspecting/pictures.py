@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,8 @@ class Pictures:
         How many pictures the data hold if they have no labels, damaged ones included.
     validated : bool
         Whether the data have a validation split of their own.
+    decoding : float
+        Seconds that decoding one of them has taken.
     """
 
     pixels: tuple[Pixels, ...]
@@ -51,6 +54,7 @@ class Pictures:
     damaged: tuple[str, ...] = ()
     unlabelled: int = 0
     validated: bool = False
+    decoding: float = 0.0
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -94,6 +98,7 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
     classes, names = _classes(kept, listing)
     pixels: list[Pixels] = []
     labels, damaged, reasons = [], [], [f"'{left.name}': {left.reason}" for left in listing.left_out]
+    begun = time.perf_counter()
     for place in _in_turn(classes, seed):
         if len(pixels) == most:
             break
@@ -103,12 +108,14 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
         except InputError as error:
             damaged.append(kept[place].name)
             reasons.append(f"'{kept[place].name}': {error}")
+    decoding = (time.perf_counter() - begun) / (len(pixels) + len(damaged))
     if not pixels:
         raise InputError(" ".join([f"No picture in '{source}' can be read.", *reasons[:MOST_REASONS]]))
     counts = tuple(int((classes == label).sum()) for label in range(len(names)))
     unlabelled = 0 if names else len(kept)
     read = np.array(labels, dtype=np.int64)
-    return Pictures(tuple(pixels), read, names, counts, tuple(damaged), unlabelled, VALIDATION in splits)
+    validated = VALIDATION in splits
+    return Pictures(tuple(pixels), read, names, counts, tuple(damaged), unlabelled, validated, decoding)
 
 
 def _classes(kept: Sequence[Listed], listing: Listing) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:

@@ -46,8 +46,8 @@ def facts_of(record: Mapping[str, Any]) -> dict[str, str]:
         facts["learned from them"] = LEARNED[record["trained_on"]]
     if cost is not None:
         facts["build"] = (
-            f"{cost['first_minutes']:.1f} minutes until all pictures are traced, {cost['minutes']:.1f} with the "
-            f"attacks; {cost['memory']:.1f} GiB"
+            f"{cost['first_minutes']:.1f} minutes until all pictures are read and traced, {cost['minutes']:.1f} with "
+            f"the attacks, and fitting, maps and scores on top; {cost['memory']:.1f} GiB"
         )
         facts["assumed"] = "; ".join(cost["assumptions"])
     return facts

@@ -13,6 +13,7 @@ from telltale.bundle.manifest import check_name
 from telltale.data.sources import lasting_source
 from telltale.models.classifier import Classifier
 from telltale.models.factories import check_known_elsewhere, made_by
+from telltale.models.fine_tuned import learned_by
 from telltale.models.references import FoundModel
 from telltale.recipes import check_trained_on
 
@@ -79,8 +80,7 @@ def _as_found(classifier: Classifier) -> FoundModel:
     network: torch.nn.Module = classifier.network
     try:
         origin = made_by(network)
-        if origin.code is None:
-            check_known_elsewhere(origin.factory)
+        check_known_elsewhere(origin.factory, origin.code)
     except InputError as error:
         return FoundModel(type(network).__qualname__, network, {}, remarks=(f"Nothing can be built yet. {error}",))
-    return FoundModel(origin.factory, network, origin.arguments, origin.code)
+    return FoundModel(origin.factory, network, origin.arguments, origin.code, learned=learned_by(network))

@@ -95,6 +95,15 @@ class _Given:
     plan: Plan
     folder: Path
 
+    @property
+    def first_file(self) -> Path:
+        """Where the first network's results lie, which the others read."""
+        return self.folder / "network-0.safetensors"
+
+    def files_read(self) -> list[Path]:
+        """Return what is read of the folder; a process on another machine is sent it."""
+        return [self.first_file]
+
     def bench(self) -> Bench:
         """Return the bench, made once per process."""
         return kept(self.folder, lambda: Bench.of(self.recipe, self.source, self.plan))
@@ -132,7 +141,7 @@ def _explain(job: _Job) -> None:
             methods.COSINE: cosines(classifier, training, test),
         }
     else:
-        classes = load_arrays(job.given.folder / "network-0.safetensors")[CLASSES]
+        classes = load_arrays(job.given.first_file)[CLASSES]
     said = explain(bench, classifier, job.number, classes)
     arrays |= {methods.HEAD: said.head, KERNEL: said.trak.kernel, DOUBTS: said.trak.doubts}
     _save(job.file, arrays)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from telltale.base.places import PRECOMPUTED, newest, writable
-from telltale.studies.noted_table import load_noted, noteless, save_noted
+from telltale.base.places import PRECOMPUTED, writable
+from telltale.studies.noted_table import load_noted, newest_of, save_noted
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -99,17 +99,16 @@ def load_trust(file: Path) -> StoredTrust:
     DamagedBundleError
         If the file is not such a table.
     """
-    table, note = load_noted(file, SCHEMA, "a study of influence")
-    try:
+
+    def made(table: pa.Table, note: dict[str, Any]) -> StoredTrust:
         return StoredTrust(table, Origin(**note["origin"]), _retraining(**note["retraining"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise noteless(file) from error
+
+    return load_noted(file, SCHEMA, "a study of influence", made)
 
 
 def stored_trust(recipe: str) -> StoredTrust | None:
     """Return what is stored about a recipe; None where there is nothing."""
-    file = newest(RESULTS / f"{recipe}.parquet")
-    return load_trust(file) if file.exists() else None
+    return newest_of(RESULTS, recipe, load_trust)
 
 
 def trust_of(bundle: Bundle) -> StoredTrust | None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from telltale.base.places import PRECOMPUTED, newest, writable
+from telltale.base.places import PRECOMPUTED, writable
 from telltale.scores.rejection import SCHEMA
-from telltale.studies.noted_table import load_noted, noteless, save_noted
+from telltale.studies.noted_table import load_noted, newest_of, save_noted
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -92,17 +92,10 @@ def load_rejection(file: Path) -> StoredRejection:
     DamagedBundleError
         If the file is not such a table.
     """
-    table, note = load_noted(file, SCHEMA, "a table of attacks")
-    try:
-        return StoredRejection(table, Origin(**note))
-    except TypeError as error:
-        raise noteless(file) from error
+    return load_noted(file, SCHEMA, "a table of attacks", lambda table, note: StoredRejection(table, Origin(**note)))
 
 
 def stored_rejection(bundle: Bundle) -> StoredRejection | None:
     """Return what is stored about exactly this bundle; None where there is nothing, or it is about another build."""
-    file = newest(RESULTS / f"{bundle.name}.parquet")
-    if not file.exists():
-        return None
-    found = load_rejection(file)
-    return found if found.origin.bundle_id == bundle.id else None
+    found = newest_of(RESULTS, bundle.name, load_rejection)
+    return found if found is not None and found.origin.bundle_id == bundle.id else None

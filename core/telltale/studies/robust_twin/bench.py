@@ -42,6 +42,10 @@ class Materials:
     folder: Path
     plan: Plan
 
+    def files_read(self) -> list[Path]:
+        """Return what is read of the folder beside the weights; a process on another machine is sent them."""
+        return [self.weights, *(self.hardened_file(eps) for eps in self.plan.train_eps)]
+
     def hardened_file(self, eps: int) -> Path:
         """Return where the weights of a hardened twin lie."""
         return self.folder / f"hardened-{eps}.safetensors"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from telltale.base.places import PRECOMPUTED, newest, writable
-from telltale.studies.noted_table import load_noted, noteless, save_noted
+from telltale.base.places import PRECOMPUTED, writable
+from telltale.studies.noted_table import load_noted, newest_of, save_noted
 
 RESULTS = PRECOMPUTED / "results" / "robust_twin"
 
@@ -97,14 +97,9 @@ def load_defence(file: Path) -> StoredDefence:
     DamagedBundleError
         If the file is not such a table.
     """
-    table, note = load_noted(file, SCHEMA, "a table of defences")
-    try:
-        return StoredDefence(table, Origin(**note))
-    except TypeError as error:
-        raise noteless(file) from error
+    return load_noted(file, SCHEMA, "a table of defences", lambda table, note: StoredDefence(table, Origin(**note)))
 
 
 def stored_defence(recipe: str) -> StoredDefence | None:
     """Return what is stored about a recipe's twin; None where there is nothing."""
-    file = newest(RESULTS / f"{recipe}.parquet")
-    return load_defence(file) if file.exists() else None
+    return newest_of(RESULTS, recipe, load_defence)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from telltale.base.places import PRECOMPUTED, newest, writable
+from telltale.base.places import PRECOMPUTED, writable
 from telltale.scores.rates import Rate
 from telltale.scores.shift import AlarmsUnderShift, ShiftAlarms
-from telltale.studies.noted_table import load_noted, noteless, save_noted
+from telltale.studies.noted_table import load_noted, newest_of, save_noted
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -47,15 +47,15 @@ def stored_shift(bundle: Bundle) -> ShiftAlarms | None:
     DamagedBundleError
         If the file is not such a table.
     """
-    file = newest(RESULTS / f"{bundle.name}.parquet")
-    if not file.exists():
-        return None
-    table, origin = load_noted(file, SCHEMA, "alarms under natural shift")
-    try:
-        same, alpha, images = origin["bundle_id"] == bundle.id, float(origin["alpha"]), int(origin["images"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise noteless(file) from error
-    return _from_rows(table, alpha, images) if same else None
+
+    def made(table: pa.Table, origin: dict[str, Any]) -> tuple[str, ShiftAlarms]:
+        return origin["bundle_id"], _from_rows(table, float(origin["alpha"]), int(origin["images"]))
+
+    def load(file: Path) -> tuple[str, ShiftAlarms]:
+        return load_noted(file, SCHEMA, "alarms under natural shift", made)
+
+    found = newest_of(RESULTS, bundle.name, load)
+    return found[1] if found is not None and found[0] == bundle.id else None
 
 
 def _from_rows(table: pa.Table, alpha: float, images: int) -> ShiftAlarms:

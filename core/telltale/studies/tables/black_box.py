@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 
 from telltale.attacks.transfer import transfer_images
+from telltale.base.places import cache_folder
 from telltale.base.progress import Progress, part
-from telltale.data.cache import cache_folder
 from telltale.data.image_set import ImageSet
 from telltale.data.splits import Splits, SplitSizes
 from telltale.detectors.base import Labels

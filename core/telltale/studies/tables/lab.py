@@ -15,6 +15,7 @@ import numpy.typing as npt
 from telltale.analysis.opened import LoadedBundle, open_bundle
 from telltale.base.errors import InputError
 from telltale.base.origin import code_sha256
+from telltale.base.places import cache_folder
 from telltale.base.processes import Processes, use_one_thread
 from telltale.base.progress import Progress
 from telltale.building.attacking import AttackedImages, attack_splits
@@ -23,7 +24,6 @@ from telltale.building.versions import Versions
 from telltale.bundle.bundle import WEIGHTS_FILE
 from telltale.bundle.fitted import FittedFiles, ReferenceFiles
 from telltale.bundle.own_data import as_noted, noted_sizing
-from telltale.data.cache import cache_folder
 from telltale.data.image_set import ImageSet
 from telltale.data.sources import load_image_set
 from telltale.models.classifier import Classifier

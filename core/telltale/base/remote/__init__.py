@@ -1,0 +1,1 @@
+"""Computing on somebody else's scheduler, whose workers may be on other machines and share no disk with this one."""
