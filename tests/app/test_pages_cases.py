@@ -62,6 +62,28 @@ def test_what_is_shown_is_what_is_saved(store: CaseStore, bundle: FakeBundle) ->
     assert "Saved." in text_of(app)
 
 
+def test_a_case_that_cannot_be_read_hides_no_other_and_can_be_deleted(store: CaseStore) -> None:
+    good, bad = saved_case(1), saved_case(2)
+    store.save(good)
+    store.save(bad)
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE cases SET record = 'no JSON' WHERE id = '{bad.record.id}'")
+    app = open_app(PAGE)
+    assert not app.exception and not app.error
+    assert "Test image 1" in text_of(app) and "Test image 2" not in text_of(app)
+    assert f"The case `{bad.record.id}` is damaged" in text_of(app)
+    app.button(key=f"delete-now-{bad.record.id}").click().run()
+    assert not app.exception and "is damaged" not in text_of(app)
+    assert store.find().cases == (good,)
+
+
+def test_a_search_of_too_many_words_is_a_sentence(store: CaseStore) -> None:
+    store.save(saved_case(1))
+    app = open_app(PAGE)
+    app.text_input(key="case-search").set_value(" ".join(f"w{n}" for n in range(300))).run()
+    assert not app.exception and "at most 200 different words" in text_of(app)
+
+
 def test_a_cancelled_case_is_not_saved_as_something_else(store: CaseStore) -> None:
     app = open_app(**ATTACKED)
     app.session_state["given-up"] = app.session_state["case"]

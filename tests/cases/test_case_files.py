@@ -44,6 +44,19 @@ def unzip(data: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+@pytest.mark.parametrize(
+    ("year", "kept"), [(1, 1980), (1979, 1980), (1980, 1980), (2107, 2107), (2108, 2107), (9999, 2107)]
+)
+def test_a_case_of_any_date_goes_out_and_comes_in(year: int, kept: int) -> None:
+    case = saved_case(1)
+    case = replace(case, record=replace(case.record, saved_at=case.record.saved_at.replace(year=year)))
+    data = to_zip(case)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert {entry.date_time[0] for entry in archive.infolist()} == {kept}
+        assert archive.testzip() is None
+    assert from_zip(data) == case
+
+
 def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:

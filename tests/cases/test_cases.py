@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC
 from pathlib import Path
 from threading import Timer
@@ -15,6 +16,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError
 
 from support import postgres
 from support.saved_cases import saved_case
@@ -105,6 +107,61 @@ def test_a_deleted_case_is_gone_with_its_tags(store: CaseStore) -> None:
         store.get(gone.record.id)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "record = '{\"format\": 1}'",
+        "record = '[]'",
+        "natural_png = X'00'",
+        "attacked_png = X'89504E47'",
+        "record = 'no JSON'",
+        "saved_at = 'no date'",
+        "natural_png = 'text'",
+    ],
+)
+def test_a_row_that_cannot_be_read_hides_nothing_but_itself(store: CaseStore, url: URL, damage: str) -> None:
+    cases = [saved_case(number) for number in range(3)]
+    for case in cases:
+        store.save(case)
+    bad = cases[1].record.id
+    if url.get_backend_name() == "postgresql":
+        damage = damage.replace("X'", "'\\x")
+    try:
+        with store._engine.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE cases SET {damage} WHERE id = '{bad}'")
+    except DBAPIError:
+        pytest.skip(f"{url.get_backend_name()} lets nobody store {damage}")
+    found = store.find()
+    assert {case.record.id for case in found.cases} == {cases[0].record.id, cases[2].record.id}
+    assert (found.unreadable, found.total) == ((bad,), 3)
+    with pytest.raises(InputError, match=f"{bad} cannot be read; it can be deleted"):
+        store.get(bad)
+    store.delete(bad)
+    assert (store.find().unreadable, store.find().total) == ((), 2)
+
+
+@pytest.mark.parametrize(
+    "words", ["\0", "a\0b", "\ud800", "x" * 60_000, "%" * 19_999, "\\" * 30_000, "'; --", "🐈" * 9]
+)
+def test_searches_may_hold_any_characters_and_any_number_of_them(store: CaseStore, words: str) -> None:
+    store.save(saved_case(1, tags=("one",)))
+    assert store.find(words).total == 0
+    assert store.find(tags=[words]).total == 0
+    with pytest.raises(InputError, match="no saved case of that id"):
+        store.get(words)
+
+
+def test_every_word_counts_however_many_there_are(store: CaseStore) -> None:
+    case = saved_case(1, note=" ".join(f"word{n}" for n in range(150)))
+    store.save(case)
+    words = [f"word{n}" for n in range(150)]
+    assert store.find(" ".join(words)).cases == (case,)
+    assert store.find(" ".join([*words, "absent"])).cases == ()
+    assert store.find(" ".join(words * 10)).cases == (case,), "a word twice asks for nothing more"
+    with pytest.raises(InputError, match="at most 200 different words; this one has 201"):
+        store.find(" ".join(f"w{n}" for n in range(201)))
+
+
 def test_a_case_is_kept_once(store: CaseStore) -> None:
     case = saved_case(1, tags=("one",))
     store.save(case)
@@ -145,6 +202,38 @@ def test_a_new_store_waits_for_whoever_else_prepares_it(tmp_path: Path) -> None:
     store.close()
     release.join()
     other.close()
+
+
+def test_a_file_that_was_removed_or_replaced_meanwhile_is_noticed(tmp_path: Path) -> None:
+    file, kept = tmp_path / "cases.sqlite", tmp_path / "backup.sqlite"
+    url, backup = (URL.create("sqlite", database=str(path)) for path in (file, kept))
+    with closing(CaseStore(backup)) as other:
+        other.save(saved_case(7))
+    store = CaseStore(url)
+    store.save(saved_case(1))
+    file.unlink()
+    assert store.find().total == 0
+    store.save(saved_case(2))
+    with closing(CaseStore(url)) as other:
+        assert ids(other.find().cases) == ["Test image 2"]
+    kept.replace(file)
+    assert ids(store.find().cases) == ["Test image 7"]
+    store.save(saved_case(3))
+    store.close()
+    with closing(CaseStore(url)) as other:
+        assert ids(other.find().cases) == ["Test image 7", "Test image 3"]
+
+
+def test_on_a_full_disk_nothing_is_saved_and_cases_can_still_be_deleted(tmp_path: Path) -> None:
+    script = ROOT / "tests" / "support" / "full_disk.py"
+    namespace = ["unshare", "--map-root-user", "--mount"]
+    try:
+        subprocess.run([*namespace, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this machine lets nobody mount a small disk")
+    run = subprocess.run([*namespace, sys.executable, script, tmp_path], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == ["full", "refused in words", "deleted", "saved again"]
 
 
 def test_a_migration_that_fails_leaves_nothing(url: URL, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,7 +24,11 @@ def test_a_case_goes_out_and_comes_in(store: CaseStore, tmp_path: Path, capsys: 
     store.save(kept)
     store.save(other)
     assert main(["cases", "list", "note", "--tag", "tag", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"total": 1, "cases": [json.loads(json.dumps(kept.record.to_json()))]}
+    assert json.loads(capsys.readouterr().out) == {
+        "total": 1,
+        "cases": [json.loads(json.dumps(kept.record.to_json()))],
+        "unreadable": [],
+    }
     assert main(["cases", "list"]) == 0
     assert kept.record.id[:8] in capsys.readouterr().out
     assert main(["cases", "export", kept.record.id, "--out", str(tmp_path / "case.zip")]) == 0

@@ -69,6 +69,18 @@ def test_what_goes_out_as_csv_comes_in_the_same() -> None:
     assert from_csv(to_csv((), NAMES), TRAINING).corrections == ()
 
 
+def test_no_cell_is_a_formula_and_all_come_in_the_same() -> None:
+    names = ["=cmd", "-odd", "@cat", "'+frog", *NAMES[4:]]
+    made = (
+        Correction(30, 0, reason="=HYPERLINK(1)"),
+        Correction(20, 2, 3, "+1 for the frog"),
+        Correction(40, 3, 1, "-3"),
+    )
+    text = to_csv(made, names)
+    assert [cell for row in csv.reader(io.StringIO(text)) for cell in row if cell[:1] in set("=+@")] == []
+    assert from_csv(text, replace(TRAINING, class_names=names)).corrections == made
+
+
 def test_a_short_list_by_hand_is_enough() -> None:
     read = from_csv("action,image_id,new_class\n Remove ,30,\nrelabel,10,cat\n", TRAINING)
     assert read.corrections == (Correction(30, 0), Correction(10, 1, 0)) and not read.problems

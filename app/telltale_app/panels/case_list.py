@@ -35,8 +35,12 @@ def case_list(store: CaseStore) -> None:
     with tagged:
         tags = st.multiselect("Tags", store.tags(), key="case-tags", placeholder="any", on_change=_first_page)
     page = st.session_state.get(PAGE, 1)
-    found = store.find(text, tags, (page - 1) * PER_PAGE, PER_PAGE)
-    if found.total and not found.cases:  # somebody else has emptied this page
+    try:
+        found = store.find(text, tags, (page - 1) * PER_PAGE, PER_PAGE)
+    except InputError as error:
+        st.info(str(error), icon=":material/search_off:")
+        return
+    if found.total and not found.cases and not found.unreadable:  # somebody else has emptied this page
         _first_page()
         found = store.find(text, tags, 0, PER_PAGE)
     if found.total == 0:
@@ -45,6 +49,8 @@ def case_list(store: CaseStore) -> None:
     st.caption(f"{found.total:,} {'case' if found.total == 1 else 'cases'}, the latest first.")
     for saved in found.cases:
         _card(saved, store)
+    for case_id in found.unreadable:
+        _damaged_card(case_id, store)
     pages = -(-found.total // PER_PAGE)
     if pages > 1:
         st.pagination(pages, key=PAGE)
@@ -101,6 +107,15 @@ def _card(saved: SavedCase, store: CaseStore) -> None:
             _actions(saved, store)
 
 
+def _damaged_card(case_id: str, store: CaseStore) -> None:
+    with st.container(border=True, key=f"case-{case_id}"):
+        st.markdown(
+            f":material/broken_image: The case `{_plain(case_id)}` is damaged or was saved by another version; "
+            "it cannot be shown."
+        )
+        _deletion(store, case_id)
+
+
 def _words(record: CaseRecord) -> None:
     st.markdown(f"**{_plain(title(record))}**")
     judged = record.numbers.judged
@@ -137,9 +152,13 @@ def _actions(saved: SavedCase, store: CaseStore) -> None:
     with st.container(horizontal=True, gap="small"):
         with st.popover("Export", icon=":material/download:", key=f"export-{record.id}"):
             _downloads(saved)
-        if allowed():
-            with st.popover("Delete", icon=":material/delete:", key=f"delete-{record.id}"):
-                _confirmation(store, record.id)
+        _deletion(store, record.id)
+
+
+def _deletion(store: CaseStore, case_id: str) -> None:
+    if allowed():
+        with st.popover("Delete", icon=":material/delete:", key=f"delete-{case_id}"):
+            _confirmation(store, case_id)
 
 
 def _confirmation(store: CaseStore, case_id: str) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
+from telltale.base.csv_cells import as_text
 from telltale.figures.points import inside
 from telltale_app import layout, pictures, state
 
@@ -199,7 +200,7 @@ def download(frame: pd.DataFrame, file: str, key: str) -> None:
     """Offer every row of a selection as CSV."""
     st.download_button(
         "Download as CSV",
-        frame.to_csv(index=False),
+        frame.map(as_text).to_csv(index=False),
         file,
         "text/csv",
         icon=":material/download:",

@@ -33,7 +33,8 @@ def list_cases(
     found = open_store().find(" ".join(words or []), tags or [], most=most)
     records = [saved.record for saved in found.cases]
     if as_json:
-        sys.stdout.write(json.dumps({"total": found.total, "cases": [r.to_json() for r in records]}) + "\n")
+        answer = {"total": found.total, "cases": [r.to_json() for r in records], "unreadable": found.unreadable}
+        sys.stdout.write(json.dumps(answer) + "\n")
         return
     widest = max((len(record.id) for record in records), default=0)  # an id that is cut cannot be asked for
     table = Table(Column("id", min_width=widest), "saved", "what", "tags", "note")
@@ -42,6 +43,8 @@ def list_cases(
             record.id, wording.moment(record.saved_at), wording.sentence(record), ", ".join(record.tags), record.note
         )
     plain_console().print(table)
+    for case_id in found.unreadable:
+        plain_console().print(f"{case_id} cannot be read: damaged, or of another version.", soft_wrap=True)
 
 
 @cases.command("export")

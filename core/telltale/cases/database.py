@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from telltale.base.errors import InputError, StorageError
 from telltale.base.places import data_home
+from telltale.cases.sqlite_file import LOG_PAGES, forget_log_of_none
 
 FILE_VARIABLE = "TELLTALE_CASES"
 URL_VARIABLE = "DATABASE_URL"
@@ -61,7 +62,7 @@ def open_database(url: URL) -> Engine:
         If it cannot be reached or written, or a newer version of Telltale has changed its tables.
     """
     try:
-        engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+        engine = _sqlite(url) if is_sqlite(url) else _postgresql(url)
         _upgrade(engine)
     except CommandError as error:
         raise StorageError(
@@ -74,11 +75,23 @@ def open_database(url: URL) -> Engine:
 
 def where(url: URL) -> str:
     """Return the place of a store in words, without its password."""
-    return (
-        f"the file {url.database}"
-        if url.get_backend_name() == "sqlite"
-        else f"the database on {url.host or 'this machine'}"
-    )
+    return f"the file {url.database}" if is_sqlite(url) else f"the database on {url.host or 'this machine'}"
+
+
+def is_sqlite(url: URL) -> bool:
+    """Whether a store is a file."""
+    return url.get_backend_name() == "sqlite"
+
+
+def sqlite_path(url: URL) -> Path:
+    """Return the file of a store that is one."""
+    return Path(str(url.database))
+
+
+def is_full(error: SQLAlchemyError) -> bool:
+    """Whether it is a full disk that a SQLite file suffers from; its log meets that as a failed write."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return code is not None and (code == sqlite3.SQLITE_FULL or code & 0xFF == sqlite3.SQLITE_IOERR)
 
 
 def _file(environment: Mapping[str, str]) -> Path:
@@ -93,7 +106,9 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    path = sqlite_path(url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    forget_log_of_none(path)
     engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -104,6 +119,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     """Keep references whole, let readers and one writer work at once, and leave transactions to `_begin_sqlite`."""
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     _write_ahead(connection)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from datetime import UTC
+from datetime import UTC, date, datetime
 
 from telltale.cases.numbers import numbers_csv
 from telltale.cases.record import SavedCase
 
 RECORD, NATURAL, ATTACKED, TABLE, SCRIPT = "case.json", "natural.png", "attacked.png", "numbers.csv", "rerun.py"
 NAMES = (RECORD, NATURAL, ATTACKED, TABLE, SCRIPT)
+FIRST_DAY, LAST_DAY = date(1980, 1, 1), date(2107, 12, 31)  # of the format
 
 _SCRIPT_TEXT = '''"""Compute this case again and print its numbers, as they stand in numbers.csv.
 
@@ -55,9 +56,15 @@ def to_zip(case: SavedCase) -> bytes:
     if case.attacked_png is not None:
         files[ATTACKED] = case.attacked_png
     moment = record.saved_at.astimezone(UTC)
-    stamp = (max(moment.year, 1980), moment.month, moment.day, moment.hour, moment.minute, moment.second)
+    stamp = (*_zip_date(moment), moment.hour, moment.minute, moment.second)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name, stamp), data, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
+
+
+def _zip_date(moment: datetime) -> tuple[int, int, int]:
+    """Return the day, or the nearest one that zips can hold; ``case.json`` has the true one."""
+    day = min(max(moment.date(), FIRST_DAY), LAST_DAY)
+    return day.year, day.month, day.day

@@ -10,6 +10,7 @@ import numpy as np
 
 from telltale.analysis.results import Analysis
 from telltale.attacks.base import AttackResult
+from telltale.base.csv_cells import as_text
 from telltale.cases.record import (
     AttackNumbers,
     CaseNumbers,
@@ -84,7 +85,7 @@ def numbers_csv(numbers: CaseNumbers) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(_rows(numbers))
+    writer.writerows(map(as_text, row) for row in _rows(numbers))
     return text.getvalue()
 
 

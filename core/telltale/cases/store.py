@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from functools import lru_cache
+from threading import Lock
 
 from sqlalchemy import URL, ColumnElement, delete, func, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session, undefer
 
 from telltale.base.errors import InputError, StorageError
-from telltale.cases.database import database_url, open_database, where
+from telltale.cases.database import database_url, is_full, is_sqlite, open_database, sqlite_path, where
 from telltale.cases.models import CaseRow, TagRow
-from telltale.cases.reading import record_from
+from telltale.cases.pixels import read_png
+from telltale.cases.reading import LONGEST_TEXT, record_from, storable
 from telltale.cases.record import CaseRecord, SavedCase
+from telltale.cases.sqlite_file import SqliteFile
 
-MOST_WORDS = 12
+MOST_WORDS = 200
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,14 @@ class Found:
         The latest first.
     total : int
         Cases that fit, on all pages.
+    unreadable : tuple of str
+        Ids of those on this page whose record or pictures are damaged, or of a version that is not known here. They
+        can be deleted.
     """
 
     cases: tuple[SavedCase, ...]
     total: int
+    unreadable: tuple[str, ...] = ()
 
 
 class CaseStore:
@@ -53,7 +61,8 @@ class CaseStore:
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        self._engine = open_database(url)
+        self._opening = Lock()
+        self._open()
 
     def save(self, case: SavedCase) -> None:
         """Add a case, whole or not at all.
@@ -86,13 +95,10 @@ class CaseStore:
         Raises
         ------
         InputError
-            If there is none.
+            If there is none, or it cannot be read.
         """
         with self._session() as session:
-            row = session.get(CaseRow, case_id, options=_PICTURES)
-            if row is None:
-                raise InputError("There is no saved case of that id; it may have been deleted.")
-            return _case(row)
+            return _case(session, case_id)
 
     def find(self, words: str = "", tags: Sequence[str] = (), first: int = 0, most: int = 20) -> Found:
         """Return the cases in which every word occurs and that carry every tag.
@@ -104,13 +110,29 @@ class CaseStore:
         tags : sequence of str
         first, most : int
             The page: cases to pass over, and to return at most.
+
+        Raises
+        ------
+        InputError
+            If there are more than `MOST_WORDS` different words.
         """
-        fits = [*(_contains(word) for word in words.split()[:MOST_WORDS]), *(_tagged(tag) for tag in tags)]
-        page = select(CaseRow).where(*fits).order_by(CaseRow.saved_at.desc(), CaseRow.id).options(*_PICTURES)
+        wanted = dict.fromkeys(words.casefold().split())
+        if len(wanted) > MOST_WORDS:
+            raise InputError(f"A search may have at most {MOST_WORDS} different words; this one has {len(wanted):,}.")
+        if not all(map(_may_occur, [*wanted, *tags])):
+            return Found((), 0)
+        fits = [*map(_contains, wanted), *map(_tagged, tags)]
+        page = select(CaseRow.id).where(*fits).order_by(CaseRow.saved_at.desc(), CaseRow.id)
         with self._session() as session:
             total = session.scalar(select(func.count()).select_from(CaseRow).where(*fits)) or 0
-            rows = session.scalars(page.offset(first).limit(most)).all()
-            return Found(tuple(_case(row) for row in rows), total)
+            ids = session.scalars(page.offset(first).limit(most)).all()
+            cases, unreadable = [], []
+            for case_id in ids:
+                try:
+                    cases.append(_case(session, case_id))
+                except InputError:
+                    unreadable.append(case_id)
+            return Found(tuple(cases), total, tuple(unreadable))
 
     def tags(self) -> tuple[str, ...]:
         """Return every tag in use, by name."""
@@ -118,22 +140,59 @@ class CaseStore:
             return tuple(session.scalars(select(TagRow.tag).distinct().order_by(TagRow.tag)).all())
 
     def delete(self, case_id: str) -> None:
-        """Remove a case with its pictures; one that is gone already stays gone."""
-        with self._session() as session:
-            session.execute(delete(CaseRow).where(CaseRow.id == case_id))
+        """Remove a case with its pictures, on a full disk too; one that is gone already stays gone."""
+        try:
+            self._delete(case_id)
+        except NoRoomError:
+            if self._file is None or not self._file.use_room():
+                raise
+            self._delete(case_id)
+            self._shorten_log()
+            self._file.keep_room()
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
+    def _delete(self, case_id: str) -> None:
+        with self._session() as session:
+            session.execute(delete(CaseRow).where(CaseRow.id == case_id))
+
+    def _shorten_log(self) -> None:
+        with contextlib.suppress(SQLAlchemyError), self._engine.connect() as connection:
+            connection.exec_driver_sql("ROLLBACK")  # a log in use cannot be shortened
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _open(self) -> None:
+        self._engine = open_database(self._url)
+        self._file = SqliteFile(sqlite_path(self._url)) if is_sqlite(self._url) else None
+
+    def _open_again_if_moved(self) -> None:
+        with self._opening:
+            if self._file is not None and self._file.moved:
+                self._engine.dispose()
+                self._file.forget_log()
+                self._open()
+
     @contextmanager
     def _session(self) -> Iterator[Session]:
         """One transaction, undone by any error."""
+        self._open_again_if_moved()
         try:
             with Session(self._engine) as session, session.begin():
                 yield session
+                if self._file is not None:
+                    self._file.note_log()
         except SQLAlchemyError as error:
+            if is_full(error):
+                raise NoRoomError(
+                    f"There is no room left on the disk for {where(self._url)}; cases can still be deleted."
+                ) from error
             raise StorageError(f"The store of cases, {where(self._url)}, does not answer.") from error
+
+
+class NoRoomError(StorageError):
+    """The disk of the store is full."""
 
 
 def open_store() -> CaseStore:
@@ -149,8 +208,22 @@ def _store_at(url: URL) -> CaseStore:
 _PICTURES = (undefer(CaseRow.natural_png), undefer(CaseRow.attacked_png))
 
 
-def _case(row: CaseRow) -> SavedCase:
-    return SavedCase(record_from(row.record), row.natural_png, row.attacked_png)
+def _case(session: Session, case_id: str) -> SavedCase:
+    """Return one case; whatever is wrong with its row concerns no other."""
+    try:
+        row = session.get(CaseRow, case_id, options=_PICTURES) if _may_occur(case_id) else None
+        if row is not None:
+            return _checked(row)
+    except (ValueError, TypeError) as error:  # the driver meets dates and JSON that are none
+        raise InputError(f"The saved case {case_id} cannot be read; it can be deleted.") from error
+    raise InputError("There is no saved case of that id; it may have been deleted.")
+
+
+def _checked(row: CaseRow) -> SavedCase:
+    case = SavedCase(record_from(row.record), row.natural_png, row.attacked_png)
+    for picture in filter(None, (case.natural_png, case.attacked_png)):
+        read_png(picture)
+    return case
 
 
 def _search_text(record: CaseRecord) -> str:
@@ -160,8 +233,13 @@ def _search_text(record: CaseRecord) -> str:
     return "\n".join(parts).casefold()
 
 
+def _may_occur(text: str) -> bool:
+    """Whether a case could hold this text: databases take neither longer ones nor such characters, even to compare."""
+    return len(text) <= LONGEST_TEXT and storable(text) == text
+
+
 def _contains(word: str) -> ColumnElement[bool]:
-    return CaseRow.search_text.contains(word.casefold(), autoescape=True)
+    return CaseRow.search_text.contains(word, autoescape=True)
 
 
 def _tagged(tag: str) -> ColumnElement[bool]:

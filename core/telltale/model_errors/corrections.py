@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from telltale.base.csv_cells import as_text, as_written
 from telltale.base.errors import InputError
 
 if TYPE_CHECKING:
@@ -198,18 +199,17 @@ def to_csv(corrections: Iterable[Correction], class_names: Sequence[str], files:
     writer.writerow([*COLUMNS, FILE] if files else COLUMNS)
     for correction in corrections:
         evidence = correction.evidence
-        writer.writerow(
-            [
-                correction.image_id,
-                class_names[correction.label],
-                correction.action,
-                _name(correction.new_label, class_names),
-                correction.reason,
-                *("" if value is None else value for value in (evidence.self_influence, evidence.disagreement)),
-                _name(evidence.neighbours_say, class_names),
-                *([files[correction.image_id]] if files else []),
-            ]
-        )
+        row: list[object] = [
+            correction.image_id,
+            class_names[correction.label],
+            correction.action,
+            _name(correction.new_label, class_names),
+            correction.reason,
+            *("" if value is None else value for value in (evidence.self_influence, evidence.disagreement)),
+            _name(evidence.neighbours_say, class_names),
+            *([files[correction.image_id]] if files else []),
+        ]
+        writer.writerow(map(as_text, row))
     return text.getvalue()
 
 
@@ -243,7 +243,9 @@ def from_csv(data: str | bytes, training: TrainingSet) -> ReadCorrections:
     problems = []
     for number, row in enumerate(rows, 2):  # the line of column names is row 1, as spreadsheets count
         try:
-            correction = _read({key: (value or "").strip() for key, value in row.items() if key in COLUMNS}, training)
+            correction = _read(
+                {key: as_written((value or "").strip()) for key, value in row.items() if key in COLUMNS}, training
+            )
             if correction.image_id in found:
                 raise InputError(f"image {correction.image_id} is corrected above already.")
         except InputError as error:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from telltale.base.csv_cells import as_text
 from telltale.data.sources import KNOWN_SOURCES
 from telltale.recipes import RECIPES
 from telltale.studies.tables.table import Cell, PaperTable
@@ -78,7 +79,7 @@ def to_csv(cells: Sequence[Cell]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(CSV_COLUMNS)
-    writer.writerows([getattr(cell, name) for name in CSV_COLUMNS] for cell in cells)
+    writer.writerows([as_text(getattr(cell, name)) for name in CSV_COLUMNS] for cell in cells)
     return text.getvalue()
 
 
