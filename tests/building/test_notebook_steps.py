@@ -152,7 +152,7 @@ def test_what_cannot_be_looked_at_is_one_sentence(place: Path) -> None:
         telltale.inspect("shop", wrapped(), photos, images=3)
     with pytest.raises(InputError, match="name is made of letters"):
         telltale.inspect("my shop", wrapped(), photos)
-    with pytest.raises(InputError, match="There is no data set or folder"):
+    with pytest.raises(InputError, match="There is no file or folder"):
         telltale.inspect("shop", wrapped(), place / "nothing")
 
 

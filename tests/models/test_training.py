@@ -508,7 +508,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_training(tmp_path, caps
 def test_unknown_data_is_refused_in_one_line(tmp_path, capsys) -> None:
     assert main(["train", "mnist", "--data", str(tmp_path / "nowhere")]) == 2
     error = capsys.readouterr().err
-    assert "There is no data set or folder" in error and error.count("\n") == 1
+    assert "There is no file or folder" in error and error.count("\n") == 1
 
 
 # --- how it computes --------------------------------------------------------------------------------------------

@@ -108,9 +108,10 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
         except InputError as error:
             damaged.append(kept[place].name)
             reasons.append(f"'{kept[place].name}': {error}")
-    decoding = (time.perf_counter() - begun) / (len(pixels) + len(damaged))
+    seconds = time.perf_counter() - begun
     if not pixels:
         raise InputError(" ".join([f"No picture in '{source}' can be read.", *reasons[:MOST_REASONS]]))
+    decoding = seconds / (len(pixels) + len(damaged))
     counts = tuple(int((classes == label).sum()) for label in range(len(names)))
     unlabelled = 0 if names else len(kept)
     read = np.array(labels, dtype=np.int64)
