@@ -11,6 +11,7 @@ from telltale_app import catalogue, emphasis, state, words
 from telltale_app.analyses import CaseAnalysis, analyse
 from telltale_app.link_images import image_words
 from telltale_app.papers import Paper
+from telltale_app.scripts import SCROLL_UP
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from telltale.analysis.results import Analysis
 
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
-SCROLL_UP = "if (!location.hash) document.querySelector('[data-testid=stMain]').scrollTop = 0;"
 MAP_CONFIG = {
     "displaylogo": False,
     "scrollZoom": True,

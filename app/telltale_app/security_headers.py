@@ -17,7 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import file_util
 
-from telltale_app.layout import SCROLL_UP
+from telltale_app.scripts import SCROLL_UP
 from telltale_app.server_address import SCRIPT
 
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)

@@ -125,7 +125,7 @@ def test_a_real_start_serves_at_once_reports_readiness_and_leaves_no_process(tmp
         libraries = {Path(entry.path).name for entry in main.memory_maps()}
         assert not any(name.startswith("libtorch") for name in libraries), "torch came into the server process"
         left = [child.pid for child in main.children(recursive=True)]
-        assert len(left) == 2, "a scheduler and a worker"
+        assert len(left) == 3, "a scheduler, a worker and a decoder"
         process.send_signal(signal.SIGTERM)
         process.wait(20)
         wait_for(lambda: not any(psutil.pid_exists(pid) for pid in left), 5)

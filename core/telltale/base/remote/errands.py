@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,7 +222,7 @@ def put_in_place(argument: Any, written: tuple[Written, ...]) -> None:
             raise ValueError(f"'{file.path}' has not arrived from the worker as it was sent.")
         if ".." in file.path.parts or not named & {file.path, *file.path.parents}:
             raise ValueError(f"A worker has sent '{file.path}', which its job does not name.")
-    partials = [(file.path.with_name(f".{file.path.name}-{os.getpid()}.partial"), file) for file in written]
+    partials = [(file.path.with_name(f".{file.path.name}-{uuid.uuid4().hex}.partial"), file) for file in written]
     try:
         for partial, file in partials:
             partial.parent.mkdir(parents=True, exist_ok=True)
