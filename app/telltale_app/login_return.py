@@ -10,43 +10,28 @@ from http.cookies import SimpleCookie
 from urllib.parse import quote, unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
+
+from telltale_app.answer_headers import REDIRECTS, AnswerHeaders
 
 COOKIE = "telltale_return"
 LEAVING, COMING_BACK = "/auth/login", "/oauth2callback"
 KEPT_SECONDS = 900
 LONGEST = 3_800  # bytes; browsers drop cookies of more than 4,096
-REDIRECTS = range(300, 400)
 
 
-class LoginReturn:
-    """Middleware that keeps the page on which people log in, and sends them back to it.
+class LoginReturn(AnswerHeaders):
+    """Middleware that keeps the page on which people log in, and sends them back to it."""
 
-    Parameters
-    ----------
-    app : ASGI application
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        path = str(scope.get("path", ""))
-        if scope["type"] != "http" or not path.endswith((LEAVING, COMING_BACK)):
-            await self.app(scope, receive, send)
+    def change(self, headers: MutableHeaders, status: int, scope: Scope) -> None:
+        """Keep the page in the answer that leads to the provider, and lead to it in the one that comes back."""
+        path = str(scope["path"])
+        if status not in REDIRECTS:
             return
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] in REDIRECTS:
-                headers = MutableHeaders(raw=message["headers"])
-                if path.endswith(LEAVING):
-                    _keep(headers, _page_left(Headers(scope=scope)), str(scope.get("scheme")))
-                else:
-                    _go_back(headers, _page_kept(Headers(scope=scope)))
-            await send(message)
-
-        await self.app(scope, receive, answer)
+        if path.endswith(LEAVING):
+            _keep(headers, _page_left(Headers(scope=scope)), str(scope.get("scheme")))
+        elif path.endswith(COMING_BACK):
+            _go_back(headers, _page_kept(Headers(scope=scope)))
 
 
 def _page_left(asked: Headers) -> str:

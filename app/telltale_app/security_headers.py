@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 from streamlit import file_util
 
+from telltale_app.answer_headers import AnswerHeaders
 from telltale_app.scripts import SCROLL_UP
 from telltale_app.server_address import SCRIPT
 
@@ -33,32 +34,14 @@ OTHER_HEADERS = {
 }
 
 
-class SecurityHeaders:
-    """Middleware that adds these headers to every answer that does not set its own.
+class SecurityHeaders(AnswerHeaders):
+    """Middleware that adds these headers to every answer that does not set its own."""
 
-    Parameters
-    ----------
-    app : ASGI application
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message["headers"])
-                headers.setdefault("content-security-policy", content_security_policy())
-                for name, value in OTHER_HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self.app(scope, receive, answer)
+    def change(self, headers: MutableHeaders, status: int, scope: Scope) -> None:  # noqa: ARG002
+        """Add what is missing."""
+        headers.setdefault("content-security-policy", content_security_policy())
+        for name, value in OTHER_HEADERS.items():
+            headers.setdefault(name, value)
 
 
 @cache

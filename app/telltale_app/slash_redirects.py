@@ -9,37 +9,19 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
-REDIRECTS = range(300, 400)
+from telltale_app.answer_headers import REDIRECTS, AnswerHeaders
 
 
-class SlashRedirects:
-    """Middleware that makes redirects relative where they only add slashes at the end, or take them away.
+class SlashRedirects(AnswerHeaders):
+    """Middleware that makes redirects relative where they only add slashes at the end, or take them away."""
 
-    Parameters
-    ----------
-    app : ASGI application
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] in REDIRECTS:
-                headers = MutableHeaders(raw=message["headers"])
-                location = headers.get("location", "")  # "not modified" has none
-                if urlsplit(location).netloc in ("", Headers(scope=scope).get("host")) and location:
-                    headers["location"] = relative(str(scope["path"]), location)
-            await send(message)
-
-        await self.app(scope, receive, answer)
+    def change(self, headers: MutableHeaders, status: int, scope: Scope) -> None:
+        """Make the redirect relative, where it is one to this server."""
+        location = headers.get("location", "")  # "not modified" has none
+        if status in REDIRECTS and location and urlsplit(location).netloc in ("", Headers(scope=scope).get("host")):
+            headers["location"] = relative(str(scope["path"]), location)
 
 
 def relative(asked: str, location: str) -> str:

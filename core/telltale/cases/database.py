@@ -89,9 +89,9 @@ def sqlite_path(url: URL) -> Path:
 
 
 def is_full(error: SQLAlchemyError) -> bool:
-    """Whether it is a full disk that a SQLite file suffers from; its log meets that as a failed write."""
+    """Whether it is a full disk that a SQLite file suffers from, or the index of its log, which cannot grow."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    return code is not None and (code == sqlite3.SQLITE_FULL or code & 0xFF == sqlite3.SQLITE_IOERR)
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
 def _file(environment: Mapping[str, str]) -> Path:

@@ -25,6 +25,10 @@ from telltale.cases.sqlite_file import SqliteFile
 MOST_WORDS = 200
 
 
+class NoRoomError(StorageError):
+    """The disk of the store is full."""
+
+
 @dataclass(frozen=True)
 class Found:
     """One page of a search.
@@ -189,10 +193,6 @@ class CaseStore:
                     f"There is no room left on the disk for {where(self._url)}; cases can still be deleted."
                 ) from error
             raise StorageError(f"The store of cases, {where(self._url)}, does not answer.") from error
-
-
-class NoRoomError(StorageError):
-    """The disk of the store is full."""
 
 
 def open_store() -> CaseStore:

@@ -25,7 +25,7 @@ MOST_LOSSES = 2
 MOST_SENDS = 10
 
 KEPT = "What was finished is kept where the command keeps its work: start it again."
-LOST = f"Three workers were lost while doing the same work, most likely for lack of memory. {KEPT}"
+LOST = f"Three workers were lost while doing the same work. {KEPT}"
 
 
 class RemoteCrew:
