@@ -137,7 +137,7 @@ def test_the_sentence_of_a_refusal_comes_through_and_the_process_goes_on(one) ->
 
 @pytest.mark.parametrize(
     "limits",
-    [replace(LIMITS, processor_seconds=0.3), replace(LIMITS, seconds=0.6)],
+    [replace(LIMITS, processor_seconds=0.3), replace(LIMITS, seconds=0.5)],
     ids=["processor", "clock"],
 )
 def test_a_picture_that_takes_too_long_ends_its_process_and_the_next_one_is_read(limits) -> None:
@@ -146,7 +146,7 @@ def test_a_picture_that_takes_too_long_ends_its_process_and_the_next_one_is_read
         decoders.ask("look", PHOTOGRAPH, longest_side=10)
         first = process_of(decoders)
         with pytest.raises(InputError, match=f"takes more than {limits.processor_seconds:g} seconds"):
-            decoders.ask("look", hostile.flat_png(6_320, 6_320, hostile.COLOUR_ALPHA, 16), longest_side=10)
+            decoders.ask("look", hostile.HOSTILE["jpeg of 64 scans of 36 megapixels"](), longest_side=10)
         assert not first.is_running()
         assert process_of(decoders) != first
     finally:
