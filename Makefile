@@ -4,7 +4,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test clean
+.PHONY: app test audit clean
 
 # Creates the environment, starts the app and prints its address. Ctrl-C ends it. HOST=0.0.0.0 lets others in.
 app: $(VENV)/app.stamp
@@ -19,6 +19,11 @@ test: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report term:skip-covered
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+
+# Asks a public service whether vulnerabilities are known of what is installed; needs a network, hence no part of `test`.
+# SECURITY.md says what is done for a finding. AUDIT=--vulnerability-service=osv asks another service.
+audit: $(VENV)/dev.stamp
+	@$(BIN)/python .ci/audit.py $(AUDIT)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
