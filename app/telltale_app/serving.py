@@ -22,6 +22,7 @@ from telltale.base.guard import exit_when_orphaned
 from telltale.base.terminal import hold_every_character
 from telltale.engine import get_engine
 from telltale.models.decoders import decoders
+from telltale_app.contact import SecurityTxt, contact
 from telltale_app.login_return import LoginReturn
 from telltale_app.owner_only import OwnerOnly
 from telltale_app.readiness import Readiness, base_path
@@ -38,6 +39,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start engine, decoders and store beside the server, which serves from the first moment; end their processes."""
     hold_every_character()
     end_with_starter()
+    contact()  # what is wrong with it is said now, not when somebody wants to report something
     engine = get_engine()
     await asyncio.to_thread(decoders().start)
     store = asyncio.create_task(asyncio.to_thread(prepare_store))
@@ -75,6 +77,5 @@ def address() -> str:
     return f"http://{host}:{st.get_option('server.port')}" + base_path()
 
 
-MIDDLEWARE = [
-    Middleware(layer) for layer in (SecurityHeaders, OwnerOnly, Readiness, SlashRedirects, ServerAddress, LoginReturn)
-]
+LAYERS = (SecurityHeaders, OwnerOnly, Readiness, SecurityTxt, SlashRedirects, ServerAddress, LoginReturn)
+MIDDLEWARE = [Middleware(layer) for layer in LAYERS]

@@ -12,6 +12,7 @@ from telltale.bundle.summary import training_images
 from telltale.scores import titles
 from telltale.scores.table import scored_detectors, success_rows
 from telltale_app import catalogue, words
+from telltale_app.contact import contact
 from telltale_app.papers import PAPERS
 
 if TYPE_CHECKING:
@@ -146,6 +147,15 @@ def show_licences() -> None:
         "of ML Illustrated (Apache-2.0), its class names are WordNet's; networks of the hub are read by transformers "
         "(Apache-2.0)."
     )
+
+
+def show_contact() -> None:
+    """Say where reports of weaknesses go, where the owner has said so."""
+    uri = contact()
+    if uri:
+        st.header("Security", anchor=False)
+        where = f"[{uri.removeprefix('mailto:')}]({uri})"
+        st.markdown(f"Have you found a way to misuse this server? Tell {where} before anybody else.")
 
 
 def _with_layer_name(bundle: Bundle, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
