@@ -12,7 +12,8 @@ from typer.main import get_command
 from telltale.cli.program import program
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+TOP = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")]
+DOCUMENTS = sorted([*TOP, *(ROOT / "docs").rglob("*.md")])
 # Files that the guides tell their reader to write.
 EXAMPLES = {
     "app/.streamlit/secrets.toml",

@@ -6,36 +6,14 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.source_tree import ROOT, calls, imports, offenders, sources, tree
+
 COMPUTING = {"torch", "torchvision", "captum", "torchattacks", "foolbox"}
-STATE_FILES = ROOT / "core" / "telltale" / "models" / "state_files.py"
-UNSAFE_READERS = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
-
-
-def sources(*folders: str) -> list[Path]:
-    found = {folder: sorted((ROOT / folder).rglob("*.py")) for folder in folders}
-    assert all(found.values()), "a rule about no file at all holds always"
-    return [path for files in found.values() for path in files]
-
-
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
-
-
-def imports(node: ast.AST) -> Iterator[str]:
-    """Yield the top-level package of every import under `node`."""
-    for child in ast.walk(node):
-        if isinstance(child, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in child.names)
-        elif isinstance(child, ast.ImportFrom) and child.level == 0 and child.module:
-            yield child.module.partition(".")[0]
 
 
 def imports_at_load(module: ast.Module) -> Iterator[str]:
@@ -49,17 +27,6 @@ def imports_at_load(module: ast.Module) -> Iterator[str]:
             pending += node.orelse
         elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             pending += ast.iter_child_nodes(node)
-
-
-def calls(node: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """Yield every call with its dotted name."""
-    for child in ast.walk(node):
-        if isinstance(child, ast.Call):
-            yield ast.unparse(child.func), child
-
-
-def offenders(found: dict[Path, set[str]]) -> dict[str, set[str]]:
-    return {str(path.relative_to(ROOT)): names for path, names in found.items() if names}
 
 
 def test_these_rules_can_fail() -> None:
@@ -102,21 +69,6 @@ def test_every_image_goes_through_the_lossless_helper() -> None:
     assert not offenders({path: bare(path) for path in shown})
     direct = {path: re.findall(r"from streamlit import .*\bimage\b", path.read_text()) for path in shown}
     assert not offenders({path: set(lines) for path, lines in direct.items()})
-
-
-def test_nothing_is_read_by_unpickling() -> None:
-    # A pickle runs whatever its author wrote; bundles and models come from strangers.
-    for path in sources("core", "app"):
-        assert not UNSAFE_READERS & set(imports(tree(path))), path
-        for name, call in calls(tree(path)):
-            assert name != "torch.save", path
-            if name == "torch.load":  # of files that the owner names on a command line, and of weights alone
-                assert path == STATE_FILES, path
-                only = next((word.value for word in call.keywords if word.arg == "weights_only"), None)
-                assert isinstance(only, ast.Constant) and only.value is True, path
-            if name in {"np.load", "numpy.load"}:
-                allow = next((word.value for word in call.keywords if word.arg == "allow_pickle"), None)
-                assert allow is None or (isinstance(allow, ast.Constant) and allow.value is False), path
 
 
 def test_pages_do_no_mathematics() -> None:
