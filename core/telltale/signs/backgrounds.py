@@ -94,7 +94,7 @@ def street(draws: Draws) -> Floats:
         left += width
     pavement = draws.whole(70, SCENE)
     scene[pavement:] = np.asarray(draws.one_of(((0.42, 0.42, 0.43), (0.55, 0.53, 0.50))))
-    return scene * (0.85 + 0.3 * cloudy(draws, 8, 2))[..., None]
+    return scene * (0.85 + 0.3 * cloudy(draws, 8, 2)[..., None])
 
 
 def _house(draws: Draws, scene: Floats, left: int, right: int, top: int) -> None:
@@ -108,7 +108,8 @@ def _house(draws: Draws, scene: Floats, left: int, right: int, top: int) -> None
 
 
 def _plain(colour: tuple[float, float, float]) -> Floats:
-    return np.zeros((SCENE, SCENE, 3)) + np.array(colour)
+    plain: Floats = np.zeros((SCENE, SCENE, 3)) + np.array(colour)
+    return plain
 
 
 SCENES: tuple[Callable[[Draws], Floats], ...] = (sky, leaves, wall, road, street, leaves)

@@ -64,4 +64,4 @@ class Draws:
         return (total - _BYTES * 255 // 2) / _SPREAD_OF_BYTES
 
     def _raw(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint64]:
-        return self._bits.random_raw(shape)  # type: ignore[no-any-return]
+        return self._bits.random_raw(shape)

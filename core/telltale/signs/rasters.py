@@ -38,7 +38,8 @@ def columns(side: int = SCENE) -> Floats:
 def halved(raster: Floats) -> Floats:
     """Return the means of 2 × 2 cells, added in a fixed order."""
     upper, lower = raster[0::2], raster[1::2]
-    return (((upper[:, 0::2] + upper[:, 1::2]) + lower[:, 0::2]) + lower[:, 1::2]) * 0.25
+    total: Floats = ((upper[:, 0::2] + upper[:, 1::2]) + lower[:, 0::2]) + lower[:, 1::2]
+    return total * 0.25
 
 
 def softened(raster: Floats, passes: int) -> Floats:
@@ -53,7 +54,8 @@ def shifted(raster: Floats, by: int, axis: int) -> Floats:
     """Return it moved by whole cells; the edge is repeated."""
     size = raster.shape[axis]
     places = np.minimum(np.maximum(np.arange(size) - by, 0), size - 1)
-    return np.take(raster, places, axis=axis)
+    moved: Floats = np.take(raster, places, axis=axis)
+    return moved
 
 
 def smeared(raster: Floats, across: float, down: float, steps: int) -> Floats:
@@ -93,5 +95,6 @@ def _between_corners(corners: Floats, side: int) -> Floats:
     before = np.minimum(places.astype(np.int64), cells - 1)
     rest = places - before
     share = rest * rest * (3.0 - 2.0 * rest)
-    down = corners[before] + (corners[before + 1] - corners[before]) * share[:, None]
-    return down[:, before] + (down[:, before + 1] - down[:, before]) * share
+    down: Floats = corners[before] + (corners[before + 1] - corners[before]) * share[:, None]
+    found: Floats = down[:, before] + (down[:, before + 1] - down[:, before]) * share
+    return found

@@ -81,7 +81,7 @@ def write_set(folder: Path, seed: int, images: int, progress: Progress = silent)
     folder = folder.resolve()  # "." has no name beside which another folder could lie
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"'{folder}' is there already; name a folder that is empty or not there.")
-    counts = {"train": images, "test": images // TRAIN_TO_TEST}
+    counts: dict[Split, int] = {"train": images, "test": images // TRAIN_TO_TEST}
     try:
         with whole_folder(folder) as partial:
             _draw(partial, seed, counts, progress)
