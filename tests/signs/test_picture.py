@@ -23,12 +23,12 @@ from telltale.signs.surface import draw_surface
 
 # Other pixels are another data set: bundles, weights and saved cases that know this one would not know it any more.
 PINNED = {
-    (0, "train", 0): "?",
-    (0, "train", 7999): "?",
-    (0, "test", 0): "?",
-    (7, "test", 1999): "?",
+    (0, "train", 0): "a33311b52f5afec1068916978c74770c2a833521bc38dedf5370ccdd8b0b47bd",
+    (0, "train", 7999): "498a126680393d36d580b194afbe8e49f08ba5e8710ca5907b304c3879f1ddd5",
+    (0, "test", 0): "fa77b57deed0c950176bed60a9dc551b04dc9ed8a8f6844dfd5325b5e6036a08",
+    (7, "test", 1999): "6ce54a24af9cf22bfef49ff6fb747e3c91d140ac7fe3aa4647b490b32e51534d",
 }
-FIRST_HUNDRED = "?"
+FIRST_HUNDRED = "f1742d5136736830765cc4b1b9cede8bf1f2e9cc2a2a2bd11349b273c5e1c52a"
 
 
 def sha256(pictures: Iterable[np.ndarray]) -> str:
