@@ -93,10 +93,10 @@ def test_the_sign_on_a_picture_is_its_own(hundred: list[np.ndarray]) -> None:
         grey = np.mean(pictures, axis=0)[:, 10:38, 10:38]
         return ((grey - grey.mean((1, 2), keepdims=True)) / grey.std()).ravel()
 
-    names = ("stop", "give way", "no entry", "ahead only", "priority road", "danger", "pedestrian crossing")
+    names = ("give way", "no entry", "ahead only", "priority road", "danger", "pedestrian crossing")
     kinds = [NAMES.index(name) for name in names]
     means = [shape_of([render(0, "test", kind + len(KINDS) * turn) for turn in range(20)]) for kind in kinds]
-    forms = [shape_of([np.pad(clean_form(kind, 34), ((0, 0), (7, 7), (7, 7)), constant_values=128)]) for kind in kinds]
+    forms = [shape_of([np.pad(clean_form(kind, 30), ((0, 0), (9, 9), (9, 9)), constant_values=128)]) for kind in kinds]
     likeness = np.array([[mean @ form for form in forms] for mean in means])
     assert likeness.argmax(1).tolist() == list(range(len(kinds)))
 
