@@ -128,6 +128,14 @@ def test_every_cover_hides_something_within_its_bounds(cover) -> None:
     assert len({one.tobytes() for one in hidden}) == 10
 
 
+def test_snow_lies_on_the_upper_edge_and_mud_comes_from_below() -> None:
+    u, v = (raster + np.zeros((SCENE, SCENE)) for raster in draw_pose(Draws(4)).on_sign(SCENE))
+    upper, lower = (u**2 + v**2 < 1) & (v < -0.5), (u**2 + v**2 < 1) & (v > 0.5)
+    for cover, more, less in ((covers.snow, upper, lower), (covers.mud, lower, upper)):
+        hidden = np.mean([cover(Draws(8, index), u, v)[0].hidden for index in range(20)], axis=0)
+        assert hidden[more].mean() > 2 * hidden[less].mean(), cover.__name__
+
+
 @pytest.mark.parametrize("scene", set(backgrounds.SCENES), ids=lambda scene: scene.__name__)
 def test_every_background_is_a_picture_of_its_own(scene) -> None:
     found = [scene(Draws(3, index)) for index in range(5)]
