@@ -43,7 +43,7 @@ PROGRAMS = ("python -m telltale", OLD_PROGRAM)  # both are `telltale` where they
 # How the lines of commands and options begin that came later.
 ADDED = (
     *("  app ", "  influence-lds ", "  inspect ", "  leaderboard ", "  rejection ", "  robust-twin ", "  slices "),
-    *("  versus ", "  worker "),
+    *("  versus ", "  worker ", "  render "),
     *("  corrections ", "  data ", "  --corrections ", "  --minutes ", "  --settings "),
     *(f"  --{name} " for name in ("from", "blocks", "epochs <int range>  Of", "weights", "size", "resize")),
     *(f"  --{name} " for name in ("mean", "std", "arguments", "head")),

@@ -26,6 +26,7 @@ from telltale.cli.leaderboard import leaderboard
 from telltale.cli.measuring import bench, evaluate, growth
 from telltale.cli.pages import app
 from telltale.cli.rejection import rejection
+from telltale.cli.render import render
 from telltale.cli.robust_twin import robust_twin
 from telltale.cli.slices import slices
 from telltale.cli.tables import reproduce
@@ -67,6 +68,7 @@ program = typer.Typer(
 program.add_typer(cases, name="cases")
 program.add_typer(data, name="data")
 program.add_typer(corrections, name="corrections")
+program.add_typer(render, name="render")
 for command in COMMANDS:
     program.command()(command)
 

@@ -7,9 +7,7 @@ were brought to the network's size, their own files are copied: whoever trains o
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.base.errors import InputError
+from telltale.base.files import whole_folder
 from telltale.base.progress import Progress, silent
 from telltale.bundle.own_data import SIZING
 from telltale.data.image_set import LeftOut
@@ -92,20 +91,16 @@ def write_folders(bundle: Bundle, corrections: Sequence[Correction], out: Path, 
     files = list(layout(bundle, corrections))
     if out.exists():
         raise InputError(f"'{out}' is there already; name a folder that is not.")
-    partial = out.with_name(f".{out.name}-{os.getpid()}.partial")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for done, (file, data) in enumerate(_pictures(bundle, files)):
-            if done % TOLD_EVERY == 0:
-                progress(done / len(files), f"writing image {done + 1:,} of {len(files):,}")
-            place = partial / file
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
-        partial.rename(out)
+        with whole_folder(out) as partial:
+            for done, (file, data) in enumerate(_pictures(bundle, files)):
+                if done % TOLD_EVERY == 0:
+                    progress(done / len(files), f"writing image {done + 1:,} of {len(files):,}")
+                place = partial / file
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(data)
     except OSError as error:
         raise InputError(f"The folder '{out}' cannot be written: {error.strerror}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return len(files)
 
 
