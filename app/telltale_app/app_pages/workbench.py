@@ -12,7 +12,7 @@ from telltale_app.panels.save_case import check_note
 layout.opening(
     "Workbench",
     "Pick an image, let an attack change it, and see who notices: the pictures show what changed, "
-    "and each row below them is one detector's answer.",
+    "and each row of the chart below them is one detector's answer.",
 )
 case = state.current()
 bundle = state.current_bundle()
