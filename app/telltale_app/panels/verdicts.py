@@ -76,11 +76,9 @@ def outcome(case: CaseAnalysis) -> None:
     """Say below the button what the attack has done: pictures and verdicts lie further down the page."""
     if case.attacked is None:
         return
-    noticing, calibrated = count_noticing(case.attacked.verdicts)
     name = case.attacked.prediction.name
     reading = f"Read as **{name}** now." if case.fooled else f"It failed within its budget: still read as **{name}**."
-    said = f"{reading} {words.headline(noticing, calibrated, case.case.alpha, attacked=True)}"
-    st.markdown(f"{said} [What changed](#{WHAT_CHANGED}) · [Who notices](#{WHO_NOTICES})")
+    st.markdown(f"{reading} [What changed](#{WHAT_CHANGED}) · [Who notices](#{WHO_NOTICES})")
 
 
 def _fused_card(case: CaseAnalysis) -> None:

@@ -109,7 +109,7 @@ def _p_axis(figure: go.Figure, images: Sequence[Marks], alpha: float) -> None:
     smallest = min((p for marks in images for p in marks.p_values if p is not None), default=alpha)
     low = min(smallest, alpha) / 1.5
     figure.add_vrect(x0=low, x1=alpha, fillcolor=palette.BAND, line_width=0, layer="below")
-    figure.add_vline(x=alpha, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2})
+    figure.add_vline(x=alpha, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2}, annotation_text="α")
     texts = [f"{tick:g}" for tick in TICKS]
     figure.update_xaxes(type="log", range=[math.log10(low), 0.05], tickvals=list(TICKS), ticktext=texts)
 
@@ -136,5 +136,5 @@ def _add_moved(figure: go.Figure, rows: Sequence[str], moved: Sequence[float | N
         "showgrid": False,
         "zeroline": True,
         "zerolinecolor": palette.NEUTRAL,
-        "title": {"text": "− moved it +"},
+        "title": {"text": "− +"},
     }
