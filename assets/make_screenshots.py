@@ -54,7 +54,7 @@ class Shot:
 
 
 SHOTS = {
-    "workbench": Shot("", top="3. See what changed"),
+    "workbench": Shot("", top="2. Attack it"),
     "feature-responses": Shot("feature-responses", top="Feature response"),
     "trajectories": Shot("trajectories"),
     "neighbours": Shot("neighbours"),

@@ -9,11 +9,11 @@ from typing import Literal
 from telltale.analysis.results import SavedReading
 from telltale.scores import titles
 from telltale.scores.calibration import fewest_images
-from telltale.scores.titles import alike as alike
 from telltale.scores.titles import kind_title, verdict_title
 from telltale.scores.titles import listed as listed
 from telltale.scores.titles import number as number
 from telltale.scores.titles import threshold as threshold
+from telltale.scores.titles import verdict_figures as verdict_figures
 from telltale.scores.verdicts import Verdict
 
 ADVERSARIAL = ":material/warning:"

@@ -19,6 +19,7 @@ from support.browser import (
     PAGES,
     PATIENCE,
     WIDE,
+    WORDS,
     Visit,
     analyses,
     assert_says_what_core_says,
@@ -161,6 +162,7 @@ def test_a_photograph_is_cut_by_keyboard_attacked_and_followed_without_its_image
     moved = replace(chelsea, square=replace(chelsea.square, left=left))
     image = photograph_for(moved, colour.bundle.image_shape)
     natural = analyse_image(colour, image)
+    visit.unfold(WORDS)
     for reading in readings(natural):
         page.wait_for_selector(f"text={reading}", timeout=PATIENCE)
     visit.settle()
@@ -221,6 +223,7 @@ def test_a_figure_that_is_marked_in_a_paper_table_shows_what_lies_behind_it(
 def test_an_image_is_drawn_soon_after_the_click(open_tab: Any, record_property: Any) -> None:
     visit = open_tab("", WIDE)
     show_test_images(visit)
+    visit.unfold(WORDS)
     taken = []
     for turn in (5, 6, 7, 5):
         button = visit.page.locator('[class*="st-key-pick-"] button:visible').nth(turn)

@@ -18,7 +18,8 @@ from telltale_app.panels import pinned
 
 def table_of(app: AppTest) -> dict[str, dict[str, str]]:
     """Return the comparison: row by row, cells by column."""
-    frame = app.table[0].value
+    _of_words, compared = app.table
+    frame = compared.value
     names = frame[""].tolist()
     return {name: frame.iloc[row].to_dict() for row, name in enumerate(names)}
 
@@ -79,7 +80,7 @@ def test_what_is_no_link_of_a_case_is_said_in_a_sentence(engine: FakeEngine, lin
 
 def test_a_pinned_attack_stands_beside_the_next_one(engine: FakeEngine) -> None:
     app = open_app(**ATTACKED)
-    assert not app.table
+    assert len(app.table) == 1
     app.button(key="pin").click().run()
     assert "This case is pinned." in "".join(info.value for info in app.info)
     app = choose(app, "fgsm")
@@ -116,7 +117,7 @@ def test_pins_travel_in_the_link_and_can_be_let_go(engine: FakeEngine) -> None:
     again.switch_page(PAGES[2]).run()
     assert again.query_params["pin"] == text
     app.button(key="unpin-all").click().run()
-    assert "pin" not in app.query_params and not app.table
+    assert "pin" not in app.query_params and len(app.table) == 1
 
 
 def test_the_oldest_pin_makes_room(engine: FakeEngine) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from support.theme import CONFIG, contrast
-from telltale.figures import bars, density, embedding, maps, palette, roc, trajectory
+from telltale.figures import bars, density, embedding, maps, palette, roc, trajectory, verdicts
 from telltale_app import catalogue
 
 LAYERS = ("a", "b", "c")
@@ -38,6 +38,9 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
     "sweep": lambda: trajectory.sweep(UNIT, [("own", UNIT, "red"), ("rival", UNIT, "blue")], 0.5, "distance"),
     "map": lambda: embedding.training_map(POINTS, LABELS, IDS, NAMES),
     "densities": lambda: density.class_densities(NAMES, [("n", np.arange(10.0), "red", "star")], [("t", np.zeros(10))]),
+    "verdicts": lambda: verdicts.verdict_rows(
+        ["a", "b"], [verdicts.Marks("natural", [0.5, None], ["", ""], "red", "circle")], 0.05, [None, 1.0]
+    ),
     "roc": lambda: roc.roc_curves([("knn", UNIT, UNIT)], [("here", 0.0, 0.5, "red", "star")], True, 0.01),
     "rates": lambda: roc.rates_against_threshold(RAMP, RAMP / 3, RAMP / 4, 2.0),
 }

@@ -121,8 +121,9 @@ def test_the_image_stands_on_the_curve_where_counting_puts_it(pair: Comparison, 
 def test_the_verdicts_hold_every_p_value_and_no_marker_without_calibration(pair: Comparison) -> None:
     figure = pair.attacked.figures.verdicts()
     verdicts = [pair.attacked.fused.attack, *pair.attacked.verdicts]
-    assert list(figure.data[0].x) == [verdict.p_value for verdict in verdicts]
-    silent = [row for row, verdict in zip(figure.data[0].y, verdicts, strict=True) if verdict.p_value is None]
+    (marks,) = (trace for trace in figure.data if trace.name == "image")
+    assert list(marks.x) == [verdict.p_value for verdict in verdicts]
+    silent = [row for row, verdict in zip(marks.y, verdicts, strict=True) if verdict.p_value is None]
     assert silent and all(row.endswith("(not calibrated)") for row in silent)
     assert [shape.x0 for shape in figure.layout.shapes if shape.type == "line"] == [ALPHA]
     assert 10 ** figure.layout.xaxis.range[0] < min(v.p_value for v in verdicts if v.p_value is not None)

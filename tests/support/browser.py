@@ -32,6 +32,7 @@ PAGES = {
     "Two models": "two-models",
     "Cases": "cases",
 }
+WORDS = "Words, scores and thresholds"  # what the workbench folds away
 ARGUMENTS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -71,6 +72,14 @@ class Visit:
         self.page.wait_for_selector("h1", timeout=PATIENCE)
         self.page.wait_for_function("() => !document.querySelector('[data-testid=\"stSkeleton\"]')", timeout=PATIENCE)
 
+    def unfold(self, *titles: str) -> None:
+        """Open what is folded away under these titles."""
+        for title in titles:
+            folded = self.page.locator('[data-testid="stExpander"] details:not([open]) summary', has_text=title)
+            if folded.count():
+                folded.first.click()
+                self.page.wait_for_selector(f'details[open] summary:has-text("{title}")', timeout=PATIENCE)
+
     def text(self) -> str:
         """Return everything that can be read on the page."""
         return re.sub(r"\s+", " ", self.page.locator('[data-testid="stMain"]').inner_text())
@@ -107,6 +116,7 @@ def readings(analysis: Analysis) -> list[str]:
 
 def assert_says_what_core_says(visit: Visit, image_id: int) -> None:
     natural, attacked = analyses(image_id)
+    visit.unfold(WORDS, "What the attack did")
     text = visit.text()
     noticing, calibrated = count_noticing(attacked.verdicts)
     assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)

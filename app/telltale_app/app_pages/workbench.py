@@ -11,24 +11,23 @@ from telltale_app.panels.save_case import check_note
 
 layout.opening(
     "Workbench",
-    "Pick an image, let an attack change it, and see who notices: the pictures show what changed, "
-    "and each row below them is one detector's answer.",
+    "Pick an image, let an attack change it, and see who notices: each row of the chart is one detector.",
 )
 case = state.current()
 bundle = state.current_bundle()
-left, right = st.columns([3, 2], gap="medium")
-with left.container(border=True, height="stretch"):
-    st.header("1. Choose an image", anchor=False)
-    picker.image_picker(bundle)
-with right.container(border=True, height="stretch"):
-    st.header("2. Attack it", anchor="attack-it")
+with st.container(border=True):
+    picker.image_picker(bundle, "1. Choose an image")
+attacking, changing = st.columns([2, 5], gap="medium")
+with attacking.container(border=True):
+    st.subheader("2. Attack it", anchor="attack-it")
     controls.attack_form(case, bundle.class_names, state.own_class())
     outcome_slot = st.container()
 
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.header("3. See what changed", anchor=verdicts.WHAT_CHANGED)
+with changing, st.container(horizontal=True, vertical_alignment="center"):
+    st.subheader("3. See what changed", anchor=verdicts.WHAT_CHANGED)
     pin_slot = st.container(width="content")
-analysed = layout.current_analysis(outcome_slot)
+with changing:
+    analysed = layout.current_analysis(outcome_slot)
 if state.remember_own_class(analysed.natural.prediction.label):
     st.rerun()  # the list of targets above was drawn before this image had been read
 with pin_slot:
@@ -36,8 +35,9 @@ with pin_slot:
 with outcome_slot:
     verdicts.outcome(analysed)
 check_note(analysed)
-comparison(analysed)
-st.header("4. See who notices", anchor=verdicts.WHO_NOTICES)
+with changing:
+    comparison(analysed)
+st.subheader("4. See who notices", anchor=verdicts.WHO_NOTICES)
 verdicts.panel(analysed)
 provenance(analysed)
 pinned.show_pinned(analysed)

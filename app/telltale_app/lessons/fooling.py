@@ -98,7 +98,8 @@ LESSON = Lesson(
             text="The network itself is sure of its wrong answer. The detectors look at what happens inside it: "
             "**{noticing}** notice the attacked picture, {noticing_natural} the natural one. All of them together "
             "say: **{fused}**.",
-            look="part 4, *See who notices*: one row per detector, natural beside attacked.",
+            look="part 4, *See who notices*: one row per detector, a dot for the natural picture, a diamond for the "
+            "attacked one.",
             page="workbench",
             anchor="who-notices",
             case=cases.attacked(PLACE),

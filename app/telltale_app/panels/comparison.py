@@ -45,7 +45,7 @@ def comparison(case: CaseAnalysis) -> None:
 
 def _reading(title: str, case: CaseAnalysis, analysis: Analysis, colour: str, key: str) -> None:
     prediction = analysis.prediction
-    st.markdown(f"**{title}**: read as **{prediction.name}**")
+    st.markdown(f"**{title}**: read as **{prediction.name}**{_fused_badge(analysis)}")
     if said := catalogue.outside_words(case.bundle, prediction.label):
         st.caption(f":material/folder_off: {said}")
     pictures.show(
@@ -58,6 +58,14 @@ def _reading(title: str, case: CaseAnalysis, analysis: Analysis, colour: str, ke
     shares = [share for _, share in likeliest]
     said = words.listed([f"{name} {words.percent(share)}" for name, share in zip(names, shares, strict=True)])
     layout.chart(top_classes(names, shares, colour), f"Likeliest classes of the {key} image: {said}", f"top-{key}")
+
+
+def _fused_badge(analysis: Analysis) -> str:
+    """Return the fused verdict in a line below, so that it stands at the picture; empty where there is none."""
+    if analysis.fused is None:
+        return ""
+    text, icon, colour = words.fused_words(analysis.fused.kind)
+    return f"  \n:{colour}-badge[{icon} {text}]"
 
 
 def _change(attack: AttackResult) -> None:
@@ -73,7 +81,8 @@ def _change(attack: AttackResult) -> None:
         key=f"gain-{linf:.4f}",
         help="How many times the change is amplified for the eye.",
     )
-    header.markdown(f"**Change**: shown × {gain}")
+    pixels = f"{int(attack.l0[0]):,} pixels, by {round(255 * linf)}/255 at most"
+    header.markdown(f"**Change**: shown × {gain}  \n{words.aside(pixels)}")
     if len(change) == 1:
         st.caption("Grey: unchanged. Brighter: added. Darker: taken away.")
     else:
@@ -92,12 +101,12 @@ def provenance(case: CaseAnalysis) -> None:
         with st.expander("Fingerprint of the image", icon=":material/fingerprint:"):
             _fingerprint("Natural", case.natural)
         return
-    st.header("What the attack did", anchor=False)
-    _outcome(case, attack)
-    with st.grid("auto", min_column_width=130, gap="small"):
-        for label, value, explanation in _facts(attack):
-            st.metric(label, value, border=True, help=explanation)
-    _survival(case, attack)
+    with st.expander("What the attack did", icon=":material/bolt:"):
+        _outcome(case, attack)
+        with st.grid("auto", min_column_width=130, gap="small"):
+            for label, value, explanation in _facts(attack):
+                st.metric(label, value, border=True, help=explanation)
+        _survival(case, attack)
     with st.expander("Fingerprints and exact files", icon=":material/fingerprint:"):
         _fingerprint("Natural", case.natural)
         _fingerprint("Attacked", case.attacked)

@@ -21,6 +21,7 @@ TARGETS = {ANY_CLASS: "any other class", RANDOM: "a random other class"}
 COLOUR_CHANGES = tuple(level / 255 for level in (*range(33), 40, 48, 64, 96, 128, 192, 255))
 GREY_CHANGES = tuple(round(0.01 * n, 2) for n in (*range(51), 60, 70, 80, 90, 100))
 SAME_CHANGE = 1e-9
+MORE = "More settings"
 SUBMITTED = "attack-form-submitted"
 
 
@@ -50,14 +51,17 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
         index=names.index(draft.attack) if draft.attack in names else 0,
         format_func=lambda key: f"{specs[key].title} ({NORMS[specs[key].norm]})",
         key=f"attack-{stamp}",
+        help="What each does, and how it is set, is said under *More settings*.",
     )
     spec = specs[name]
-    st.caption(spec.summary, help=spec.paper)
     with st.form(f"attack-form-{name}-{stamp}", border=False):
         usual = catalogue.bundle(case.bundle).attack_parameters(name)
         values = dict(draft.parameters) if draft.attack == name and draft.parameters else usual
-        with st.grid(2, min_column_width=150, gap="small"):
-            for parameter in spec.parameters:
+        first, *rest = spec.parameters
+        _control(first, values.get(first.name, first.default), f"p-{name}-{first.name}-{stamp}", colour)
+        with st.expander(MORE):
+            st.caption(spec.summary, help=spec.paper)
+            for parameter in rest:
                 value = values.get(parameter.name, parameter.default)
                 _control(parameter, value, f"p-{name}-{parameter.name}-{stamp}", colour)
             if spec.targeted:

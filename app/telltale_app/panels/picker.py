@@ -38,18 +38,21 @@ LONGEST_LINK = 40_000
 MOST_NAMED = 20  # classes; the names of more would be a paragraph
 
 
-def image_picker(bundle: Bundle) -> None:
-    """Draw the ways to choose an image; choosing one changes the case."""
-    source = st.segmented_control(
-        "Where from",
-        list(ICONS),
-        default=_first_source(bundle),
-        format_func=lambda name: f"{ICONS[name]} {name}",
-        key=state.source_key(bundle.name),
-        required=True,
-        label_visibility="collapsed",
-        persist_state="session",
-    )
+def image_picker(bundle: Bundle, title: str) -> None:
+    """Draw the ways to choose an image under a title; choosing one changes the case."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(title, anchor=False, width="content")
+        source = st.segmented_control(
+            "Where from",
+            list(ICONS),
+            default=_first_source(bundle),
+            format_func=lambda name: f"{ICONS[name]} {name}",
+            key=state.source_key(bundle.name),
+            required=True,
+            label_visibility="collapsed",
+            persist_state="session",
+            width="content",
+        )
     if bundle.data_problem is not None and source not in FROM_THE_SET:
         st.caption(f":material/image_not_supported: {bundle.data_problem}")
     if source == "Start here":

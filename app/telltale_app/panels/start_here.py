@@ -22,7 +22,7 @@ TITLES = {
     "noticed": "Attack that shows",
     "missed": "Attack that hides",
 }
-SIDE = 96
+SIDE = 48
 
 
 def start_here(bundle: Bundle) -> None:
@@ -30,13 +30,20 @@ def start_here(bundle: Bundle) -> None:
     if bundle.image_set is None:
         missing_images_note(bundle, "Until then, choose a photograph or upload an image of your own.")
         return
-    chosen = state.current()
-    with st.grid(3, min_column_width=150, gap="xsmall"):
+    now = state.current()
+    chosen = None
+    with st.grid(6, min_column_width=140, gap="xsmall"):
         for sample in _samples(bundle, bundle.id):
-            _card(bundle, sample, (chosen.image, chosen.attack or "") == (f"test-{sample.image_id}", sample.attack))
+            if is_chosen := (now.image, now.attack or "") == (f"test-{sample.image_id}", sample.attack):
+                chosen = sample
+            _tile(bundle, sample, is_chosen)
+    told = (
+        "Each teaches something." if chosen is None else f"**{TITLES[chosen.lesson]}.** {sample_words(bundle, chosen)}"
+    )
     st.caption(
-        f"Test images of the model, {catalogue.unseen_words(bundle)}, chosen by their stored scores at "
-        f"{words.percent(ALPHA)} false alarms."
+        told,
+        help=f"Test images of the model, {catalogue.unseen_words(bundle)}, chosen by their stored scores at "
+        f"{words.percent(ALPHA)} false alarms.",
     )
 
 
@@ -45,10 +52,10 @@ def _samples(_bundle: Bundle, bundle_id: str) -> tuple[Sample, ...]:  # noqa: AR
     return teaching_samples(_bundle)
 
 
-def _card(bundle: Bundle, sample: Sample, chosen: bool) -> None:
+def _tile(bundle: Bundle, sample: Sample, chosen: bool) -> None:
     assert bundle.image_set is not None
     title, name = TITLES[sample.lesson], bundle.class_names[sample.label]
-    with st.container(border=True, gap="xxsmall", height="stretch"):
+    with st.container(gap="xxsmall", horizontal_alignment="center"):
         pictures.show(
             bundle.image_set.images([sample.image_id])[0], alt=f"Test image {sample.image_id}, class {name}", side=SIDE
         )
@@ -57,12 +64,10 @@ def _card(bundle: Bundle, sample: Sample, chosen: bool) -> None:
             key=f"pick-sample-{sample.lesson}",
             width="stretch",
             type=emphasis.filled(chosen),
-            icon=":material/check:" if chosen else None,
-            help=f"Choose test image {sample.image_id}, class {name}",
+            help=f"{sample_words(bundle, sample)} Test image {sample.image_id}, class {name}.",
             on_click=_choose,
             args=(bundle, sample),
         )
-        st.caption(sample_words(bundle, sample))
 
 
 def sample_words(bundle: Bundle, sample: Sample) -> str:

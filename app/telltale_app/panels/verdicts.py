@@ -1,4 +1,4 @@
-"""The fused verdict, and one row per detector: what it says of either image, and where its evidence is."""
+"""The fused verdict, and every detector in one row of one chart: what it says of either image."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from telltale.analysis.reading import count_noticing, strongest_contributions
+from telltale.analysis.results import Analysis
 from telltale.detectors.fusion import FUSED
+from telltale.figures.results.verdicts import verdict_rows
 from telltale.scores.verdicts import FusedVerdict, Verdict
 from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
+from telltale_app.pages import PAGES
 from telltale_app.panels import controls
 
 SHOWN_CONTRIBUTIONS = 3
@@ -18,7 +21,7 @@ WHAT_CHANGED, WHO_NOTICES = "what-changed", "who-notices"  # anchors on the work
 
 
 def panel(case: CaseAnalysis) -> None:
-    """Show the count of noticing detectors, the operating point, and one row per detector."""
+    """Show the count of noticing detectors, the operating point, the fused verdict, and every detector in a chart."""
     shown = case.natural if case.attacked is None else case.attacked
     noticing, calibrated = count_noticing(shown.verdicts)
     words_column, slider_column = st.columns([3, 2], vertical_alignment="center")
@@ -50,9 +53,10 @@ def panel(case: CaseAnalysis) -> None:
         _misread_note()
     if shown.fused is not None:
         _fused_card(case)
-    st.markdown("**One by one**")
-    for verdict in shown.verdicts:
-        _row(case, verdict.detector)
+    _chart(case)
+    _evidence_links(shown)
+    with st.expander("Words, scores and thresholds", icon=":material/table_rows:"):
+        st.table(table(case), hide_index=True, alt="What every detector says of each image, with score and threshold")
     for name, reason in case.bundle.missing_detectors.items():
         st.caption(f"{words.UNCALIBRATED} {catalogue.detector_title(name)} is not available here. {reason}")
 
@@ -72,11 +76,9 @@ def outcome(case: CaseAnalysis) -> None:
     """Say below the button what the attack has done: pictures and verdicts lie further down the page."""
     if case.attacked is None:
         return
-    noticing, calibrated = count_noticing(case.attacked.verdicts)
     name = case.attacked.prediction.name
     reading = f"Read as **{name}** now." if case.fooled else f"It failed within its budget: still read as **{name}**."
-    said = f"{reading} {words.headline(noticing, calibrated, case.case.alpha, attacked=True)}"
-    st.markdown(f"{said} [What changed](#{WHAT_CHANGED}) · [Who notices](#{WHO_NOTICES})")
+    st.markdown(f"{reading} [What changed](#{WHAT_CHANGED}) · [Who notices](#{WHO_NOTICES})")
 
 
 def _fused_card(case: CaseAnalysis) -> None:
@@ -131,34 +133,46 @@ def _contribution_words(fused: FusedVerdict) -> str:
     return " ".join(f"{side}: {words.listed(names)}." for side, names in sides.items() if names)
 
 
-def _row(case: CaseAnalysis, name: str) -> None:
-    """Show one detector: its name, its readings and where its evidence is.
+def _chart(case: CaseAnalysis) -> None:
+    """Draw every detector's p-value on one axis, and beside them what moved the fused verdict."""
+    if all(verdict.p_value is None for _, analysis in case.views() for verdict in analysis.verdicts):
+        return
+    said = [
+        f"{catalogue.detector_title(verdict.detector)} "
+        + words.listed([f"{image} {_p_words(analysis.verdict(verdict.detector))}" for image, analysis in case.views()])
+        for verdict in case.natural.verdicts
+    ]
+    alt = f"p-values of every detector, α {words.percent(case.case.alpha)}: {'; '.join(said)}"
+    layout.chart(verdict_rows(case.views()), alt, "verdict-rows")
+    st.caption(
+        "p-value: the share of held-out natural images that look at least as suspicious. A mark on the band left of "
+        "the dotted line is an alarm."
+        + (" Bars: what moved the fused verdict towards an attack (+) or away (−)." if case.natural.fused else "")
+    )
 
-    Each cell is one element: with one for every line of it, these rows would be half of what a browser has to draw.
-    """
-    with st.container(border=True):
-        title, *readings, link = st.columns([3, 3, 3, 2], vertical_alignment="center")
-        title.markdown(f"**{catalogue.detector_title(name)}**  \n{words.aside(catalogue.detector_summary(name))}")
-        for column, (image, analysis) in zip(readings, case.views(), strict=False):
-            column.markdown(_reading(image, analysis.verdict(name)))
-        with link:
-            layout.page_link(*catalogue.detector_page(name), ":material/arrow_forward:")
+
+def _p_words(verdict: Verdict) -> str:
+    return "not calibrated" if verdict.p_value is None else f"{verdict.p_value:.3f}"
 
 
-def _reading(image: str, verdict: Verdict) -> str:
-    text, icon, colour = words.verdict_words(verdict)
-    said = f"{words.aside(f'{image.capitalize()}:')} :{colour}-badge[{icon} {text}]"
-    if verdict.p_value is None:
-        figures = (
-            f"score {words.number(verdict.score)}; no natural images to compare with, so this score has no threshold"
-        )
-    elif verdict.adversarial is None:
-        figures = f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, no threshold at this α"
-    else:
-        figures = (
-            f"score {words.number(verdict.score)}, p = {verdict.p_value:.3f}, "
-            f"threshold {words.threshold(verdict.threshold)}"
-        )
-    if verdict.common_score is not None:
-        figures += f"; {words.alike(verdict.common_score)}"
-    return f"{said}  \n{words.aside(figures)}"
+def _evidence_links(shown: Analysis) -> None:
+    """Link to every page that shows the evidence behind a row, each once."""
+    wanted = {catalogue.detector_page(verdict.detector)[0] for verdict in shown.verdicts}
+    with st.container(horizontal=True, gap="medium"):
+        for page in PAGES:
+            if (file := f"app_pages/{page.file}") in wanted:
+                layout.page_link(file, page.title, page.icon)
+
+
+def table(case: CaseAnalysis) -> list[dict[str, str]]:
+    """Return what the chart says in words: one row per detector, one column per image."""
+    return [
+        {"Detector": catalogue.detector_title(name), "Asks": catalogue.detector_summary(name)}
+        | {image.capitalize(): _reading(analysis.verdict(name)) for image, analysis in case.views()}
+        for name in (verdict.detector for verdict in case.natural.verdicts)
+    ]
+
+
+def _reading(verdict: Verdict) -> str:
+    text, icon, _ = words.verdict_words(verdict)
+    return f"{icon} {text}: {words.verdict_figures(verdict)}"

@@ -11,6 +11,7 @@ import telltale.detectors.registry as detector_registry
 from telltale.base.parameters import Parameter
 from telltale.detectors.fusion import Fusion
 from telltale.scores.controls import CONTROLS
+from telltale.scores.verdicts import Verdict
 
 LONGEST_DECIMAL = len("0.0001")
 SMALLEST_SHARE = 1e-4
@@ -73,6 +74,18 @@ def threshold(value: float | None) -> str:
 def alike(common_score: float) -> str:
     """Say what a score is worth where all natural images behind its threshold have the same."""
     return f"every held-out natural image scores {number(common_score)}: it tells none of them apart"
+
+
+def verdict_figures(verdict: Verdict) -> str:
+    """Return a verdict's score, p-value and threshold, and what is missing of them, in words."""
+    score = f"score {number(verdict.score)}"
+    if verdict.p_value is None:
+        said = f"{score}; no natural images to compare with, so this score has no threshold"
+    elif verdict.adversarial is None:
+        said = f"{score}, p = {verdict.p_value:.3f}, no threshold at this α"
+    else:
+        said = f"{score}, p = {verdict.p_value:.3f}, threshold {threshold(verdict.threshold)}"
+    return said if verdict.common_score is None else f"{said}; {alike(verdict.common_score)}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 from telltale.analysis import reading
 from telltale.analysis.results import Analysis
 from telltale.figures import bars, palette
+from telltale.figures import verdicts as rows
 from telltale.figures.results.shown import Shown
-from telltale.figures.verdicts import p_values
-from telltale.scores.titles import detector_title
+from telltale.scores.titles import detector_title, verdict_figures
 
 SHOWN_CLASSES = 3
 
@@ -23,18 +23,24 @@ def top_classes(analysis: Analysis, class_names: Sequence[str], colour: str) -> 
 
 
 def verdict_rows(shown: Shown) -> go.Figure:
-    """Return every detector's p-value for each image, the fused verdict on top."""
-    first = shown[0][1]
+    """Return every detector's p-value for each image, and beside the rows what moved the last image's fused verdict.
+
+    The fused verdict stands on top.
+    """
+    first, last = shown[0][1], shown[-1][1]
     names = [verdict.detector for verdict in first.verdicts]
-    if first.fused is not None:
-        names.insert(0, first.fused.attack.detector)
+    moved = None
+    if last.fused is not None:
+        moved = [None, *(last.fused.contributions.get(name) for name in names)]
+        names.insert(0, last.fused.attack.detector)
     images = [
-        (
+        rows.Marks(
             name,
             [analysis.verdict(detector).p_value for detector in names],
+            [verdict_figures(analysis.verdict(detector)) for detector in names],
             palette.IMAGE_COLOURS[name],
             palette.IMAGE_SYMBOLS[name],
         )
         for name, analysis in shown
     ]
-    return p_values([detector_title(name) for name in names], images, first.verdicts[0].alpha)
+    return rows.verdict_rows([detector_title(name) for name in names], images, first.verdicts[0].alpha, moved)
