@@ -1,186 +1,116 @@
-"""Many sessions at once, each with an attack of its own, against a real server: ``python tests/benchmarks/load.py``.
+"""Many sessions at once, compared bit for bit with each of them alone: ``python tests/benchmarks/load.py``.
 
 Every session speaks the browser's own protocol over its own websocket, so that the server does for each what it does
-for a person's tab. First every case is computed alone in this process, without server or engine; then all sessions ask
-at the same moment. Reported are sessions that were lost, texts that differ from those computed alone, how long each
-waited, whether it was told its place in the queue, and the memory of the server's process.
+for a person's tab. Every case is computed three times:
+
+1. alone, in this process, by the library, without server or engine;
+2. alone on the pages of a fresh server, one session after another;
+3. on the pages of another fresh server, by all sessions at the same moment, beside connections that only sit there.
+
+Compared with 2 is every page of 3, element by element (see `support/drawn_page.py` for the little that is left out);
+compared with 1 are on both the pixels and the SHA-256 of the natural and of the attacked image, every detector's score,
+p-value and threshold in the row and column where they belong, and on the page of the detectors the doubles themselves.
+A difference is printed as page, place, expected and got, and ends with exit status 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import re
+import contextlib
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlencode
 
 import numpy as np
-import psutil
-import websockets
-from streamlit.proto.Alert_pb2 import Alert
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.Delta_pb2 import Delta
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / part) for part in ("core", "app", "tests", "tests/app")]
+sys.path[:0] = [str(ROOT / part) for part in ("core", "app", "tests")]
 
-from support.running_app import running_app  # noqa: E402  # the line above makes them importable
-from support.shipped import images_of, shipped  # noqa: E402
-from telltale.analysis.analyse import analyse_image, attack_image  # noqa: E402
-from telltale.analysis.results import Analysis  # noqa: E402
-from telltale.scores.table import draw_test_ids  # noqa: E402
-from telltale_app.words import number  # noqa: E402
+from support.journeys import OTHER_PAGES, Visit, all_at_once, journeys, one_by_one, patience_words  # noqa: E402
+from support.known_cases import known_cases  # noqa: E402
+from support.running_app import fresh_app  # noqa: E402
+from support.server_memory import Followed, followed  # noqa: E402
+from support.session import Session  # noqa: E402
 
-PATIENCE = 600.0
-PAGES = ("", "trajectories", "neighbours", "hidden-state-density")
-LESSON = {"lesson": "departing", "step": "2"}
-QUEUED = re.compile(r"\d+ ahead in the queue|next in the queue")
+SHOWN_DIFFERENCES = 20
+OF_A_CASE = 2  # analyses: the natural image and the attacked one
 
 
-@dataclass
-class Person:
-    """One session: a case of its own and what it was shown.
-
-    Attributes
-    ----------
-    query : dict of str to str
-    expected : tuple of str
-        Texts that the workbench must show, as computed alone.
-    """
-
-    query: dict[str, str]
-    expected: tuple[str, ...] = ()
-    seconds: list[float] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    positions: list[str] = field(default_factory=list)
-
-    async def visit(self, address: str, pages: tuple[str, ...], start: asyncio.Barrier) -> None:
-        """Open a tab, and these pages in it one after another, beginning with everybody else."""
-        url = f"ws{address.removeprefix('http')}/_stcore/stream"
-        async with websockets.connect(url, subprotocols=["streamlit"], max_size=None, open_timeout=PATIENCE) as socket:  # type: ignore[list-item]
-            await start.wait()
-            for page in pages:
-                began = time.monotonic()
-                await asyncio.wait_for(self._draw(socket, page), PATIENCE)
-                self.seconds.append(time.monotonic() - began)
-                if page == "":
-                    self.problems += [f"not shown: {text}" for text in self.expected if not self._shows(text)]
-
-    def _shows(self, text: str) -> bool:
-        return any(text in shown for shown in self.texts)
-
-    async def _draw(self, socket: websockets.ClientConnection, page: str) -> None:
-        """Ask for a page and read until the server has drawn it."""
-        request = BackMsg()
-        request.rerun_script.query_string = urlencode(self.query)
-        request.rerun_script.page_name = page
-        await socket.send(request.SerializeToString())
-        async for data in socket:
-            message = ForwardMsg()
-            message.ParseFromString(data if isinstance(data, bytes) else data.encode())
-            kind = message.WhichOneof("type")
-            if kind == "new_session":
-                self.texts = []
-            elif kind == "delta":
-                self._take(message.delta)
-            elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                return
-        self.problems.append("the connection ended")
-
-    def _take(self, delta: Delta) -> None:
-        element = delta.new_element
-        kind = element.WhichOneof("type")
-        if kind == "markdown":
-            self.texts.append(element.markdown.body)
-        elif kind == "progress" and QUEUED.search(element.progress.text):
-            self.positions.append(element.progress.text)
-        elif kind == "exception" or (kind == "alert" and element.alert.format == Alert.ERROR):
-            self.problems.append(element.exception.message or element.alert.body)
-
-
-def people(count: int) -> list[Person]:
-    """Return persons with one case each, and what these cases give when computed alone."""
-    loaded = shipped()
-    usual = loaded.bundle.attack_parameters("pgd")
-    ids = draw_test_ids(loaded.bundle.scores, count, seed=7)
-    found = []
-    for seed, image_id in enumerate(ids):
-        image = images_of([image_id])[0]
-        attack = attack_image(loaded, image, "pgd", usual, seed=seed)
-        settings = "~".join(str(part) for pair in {**usual, "seed": seed}.items() for part in pair).replace(
-            "True", "true"
-        )
-        query = {"bundle": "digits", "image": f"test-{image_id}", "attack": f"pgd~{settings}", "alpha": "0.05"}
-        both = (analyse_image(loaded, image), analyse_image(loaded, attack.images[0]))
-        found.append(Person(query, tuple(text for analysis in both for text in _readings(analysis))))
-    return found
-
-
-def _readings(analysis: Analysis) -> Iterator[str]:
-    for verdict in analysis.verdicts:
-        yield (
-            f"score {number(verdict.score)}, p = {verdict.p_value:.3f}, threshold {number(verdict.threshold)}"
-            if verdict.p_value is not None
-            else f"score {number(verdict.score)}; no natural images to compare with"
-        )
-
-
-async def crowd(persons: list[Person], address: str, pages: tuple[str, ...], process: psutil.Process) -> int:
-    """Let everybody come at once; return the largest resident memory of the server's process in bytes."""
-    start = asyncio.Barrier(len(persons))
-    visits = [asyncio.create_task(person.visit(address, pages, start)) for person in persons]
-    largest = 0
-    while any(not visit.done() for visit in visits):
-        largest = max(largest, process.memory_info().rss)
-        await asyncio.sleep(0.1)
-    for person, visit in zip(persons, visits, strict=True):
-        if (error := visit.exception()) is not None:
-            person.problems.append(f"lost: {type(error).__name__}: {error}")
-    return largest
-
-
-def report(title: str, persons: list[Person], pages: int, largest: int) -> None:
-    """Print what happened to a crowd."""
-    lost = sum(len(person.seconds) < pages for person in persons)
-    wrong = sum(bool(person.problems) for person in persons)
-    first = np.array([person.seconds[0] for person in persons if person.seconds])
-    told = sum(bool(person.positions) for person in persons)
-    print(f"{title}: {len(persons)} sessions, {lost} lost, {wrong} wrong, {told} told their place in the queue")
-    print(f"  first page: median {np.median(first):.1f} s, slowest {first.max():.1f} s")
-    later = np.array([seconds for person in persons for seconds in person.seconds[1:]])
-    if len(later):
-        print(f"  later pages: median {np.median(later):.2f} s, p95 {np.quantile(later, 0.95):.2f} s")
-    print(f"  largest resident memory of the server's process: {largest / 2**20:.0f} MiB")
-    for person in persons:
-        for problem in person.problems[:3]:
-            print(f"  {person.query.get('image', '')}: {problem}")
-
-
-def main() -> None:
-    """Run both crowds and report."""
+def main(given: Sequence[str] | None = None) -> None:
+    """Compute everything three times, report, and end with status 1 where anything was wrong or lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sessions", type=int, default=30)
-    arguments = parser.parse_args()
-    persons = people(arguments.sessions)
-    pupils = [Person(dict(LESSON)) for _ in range(arguments.sessions)]
-    with running_app() as app:
-        process = psutil.Process(app.pid)
-        idle = process.memory_info().rss
-        print(f"Before anybody came: {idle / 2**20:.0f} MiB")
-        largest = asyncio.run(crowd(persons, app.address, PAGES, process))
-        report("A case each", persons, len(PAGES), largest)
-        largest = asyncio.run(crowd(pupils, app.address, ("",), process))
-        report("One lesson link", pupils, 1, largest)
-        if len({tuple(pupil.texts) for pupil in pupils}) != 1:
-            print("  not all pupils were shown the same texts")
-    if any(person.problems for person in persons + pupils):
+    parser.add_argument("--sessions", type=int, default=50, help="at once")
+    parser.add_argument("--idle", type=int, default=200, help="connections that only sit there, opened before")
+    parser.add_argument("--analyses", type=int, default=1000, help="of images, over all sessions; two for each case")
+    parser.add_argument("--switches", type=int, default=300, help="to other pages, over all sessions")
+    asked = parser.parse_args(given)
+    count = max(asked.sessions, asked.analyses // OF_A_CASE)
+    print(f"{count} cases are computed in this process. {patience_words()}", flush=True)
+    began = time.monotonic()
+    planned = journeys(known_cases(count), asked.sessions, asked.switches)
+    print(f"  {time.monotonic() - began:.0f} s", flush=True)
+    known: dict[str, str] = {}
+    with fresh_app() as app:
+        began = time.monotonic()
+        alone = asyncio.run(one_by_one(planned, app.address, known))
+    report("One session after another", alone, time.monotonic() - began)
+    with fresh_app() as app:
+        began = time.monotonic()
+        crowd, idle_lost, memory = asyncio.run(crowded(alone, asked.idle, app.address, app.pid, known))
+    report("All sessions at once", crowd, time.monotonic() - began)
+    print(f"{asked.idle} idle connections, {idle_lost} lost")
+    print("Resident memory, from before anybody came:", *memory.lines(), sep="\n")
+    compared = Counter(step.page for visit in crowd for step in visit.steps[: len(visit.seconds)])
+    print("Pages compared:", ", ".join(f"{page or 'workbench'} {compared[page]}" for page in ("", *OTHER_PAGES)))
+    if idle_lost or any(visit.lost or visit.differences or visit.problems for visit in (*alone, *crowd)):
         raise SystemExit(1)
+
+
+async def crowded(
+    alone: Sequence[Visit], idle: int, address: str, pid: int, known: dict[str, str]
+) -> tuple[list[Visit], int, Followed]:
+    """Let everybody come at once; return what became of them, how many idle connections were lost, and the memory."""
+    async with followed(pid) as memory, contextlib.AsyncExitStack() as stack:
+        sitting = [await stack.enter_async_context(Session.open(address)) for _ in range(idle)]
+        visits = await all_at_once(alone, address, known)
+        lost = [not await session.answers() for session in sitting]
+    return visits, sum(lost), memory
+
+
+def report(title: str, visits: Sequence[Visit], seconds: float) -> None:
+    """Print what became of these visits."""
+    lost = sum(visit.lost for visit in visits)
+    wrong = sum(bool(visit.differences) for visit in visits)
+    told = sum(bool(visit.positions) for visit in visits)
+    steps = sum(len(visit.seconds) for visit in visits)
+    print(f"{title}: {len(visits)} sessions, {lost} lost, {wrong} wrong; {steps} pages drawn in {seconds:.0f} s")
+    print(f"  {told} were told their place in the queue")
+    for name, taken in by_kind(visits).items():
+        if len(taken):
+            p95, slowest = np.quantile(taken, 0.95), np.max(taken)
+            print(f"  {name}: median {np.median(taken):.2f} s, p95 {p95:.2f} s, slowest {slowest:.2f} s")
+    found = [difference for visit in visits for difference in visit.differences]
+    for difference in found[:SHOWN_DIFFERENCES]:
+        print(difference)
+    if len(found) > SHOWN_DIFFERENCES:
+        print(f"  and {len(found) - SHOWN_DIFFERENCES} differences more")
+    for visit in visits:
+        for problem in visit.problems[:3]:
+            print(f"  {visit.steps[0].case.query['image']}: {problem}")
+    sys.stdout.flush()
+
+
+def by_kind(visits: Sequence[Visit]) -> dict[str, list[float]]:
+    """Return the seconds of a session's first page, of a case opened later, and of a switch to another page."""
+    found: dict[str, list[float]] = {"first page": [], "further cases": [], "page switches": []}
+    for visit in visits:
+        for index, (step, taken) in enumerate(zip(visit.steps, visit.seconds, strict=False)):
+            kind = "first page" if index == 0 else "page switches" if step.page else "further cases"
+            found[kind].append(taken)
+    return found
 
 
 if __name__ == "__main__":

@@ -71,6 +71,13 @@ def running_app(**environment: str) -> Iterator[RunningApp]:
             process.wait(30)
 
 
+@contextmanager
+def fresh_app(**environment: str) -> Iterator[RunningApp]:
+    """Run the app with a folder of its own for saved cases and pictures, empty at the beginning."""
+    with tempfile.TemporaryDirectory() as folder, running_app(XDG_DATA_HOME=folder, **environment) as app:
+        yield app
+
+
 def free_port() -> int:
     """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:

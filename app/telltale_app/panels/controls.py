@@ -85,8 +85,8 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
 
 
 def _start(draft: Case, bundle: str) -> str:
-    """Return a name of what a form starts from."""
-    return f"{bundle}-{draft.attack}-{hash((draft.parameters, draft.target, draft.seed))}"
+    """Return a name of what a form starts from, the same in every process: a page goes on at another server."""
+    return f"{bundle}-{draft.to_query()['attack']}"
 
 
 def _draft(case: Case) -> Case:

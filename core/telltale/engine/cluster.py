@@ -12,6 +12,7 @@ from telltale.base.cluster import Workers
 from telltale.base.endings import Ending, memory_kills
 from telltale.base.errors import WorkerLostError
 from telltale.base.remote.connecting import connect
+from telltale.base.sealed import do_sealed, seal
 from telltale.base.waiting import within
 from telltale.engine.others_workers import OthersWorkers
 from telltale.engine.settings import Settings
@@ -162,7 +163,7 @@ class Link:
         if self._others is not None:
             return self._others.submit(call, key, list(self.reports))
         place = {"workers": [worker], "allow_other_workers": True}
-        return self.client.submit(run_call, call, key=key, pure=False, **place)
+        return self.client.submit(do_sealed, seal(run_call, call), key=key, pure=False, **place)
 
     async def answer(self, future: Any) -> Any:
         """Wait for what becomes of a call.

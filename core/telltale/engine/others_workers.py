@@ -12,6 +12,7 @@ from telltale.analysis.kept import bundle_stamp
 from telltale.base.errors import InputError
 from telltale.base.remote.asking import answer_of
 from telltale.base.remote.roster import Roster
+from telltale.base.sealed import do_sealed, seal
 from telltale.engine.remote_bundle import send_bundle
 from telltale.engine.worker_state import Call, other_bundle, run_call
 
@@ -105,7 +106,8 @@ class OthersWorkers:
         names = [str(call.kwargs[name]) for name in BUNDLE_ARGUMENTS if name in call.kwargs]
         stamped = replace(call, stamps={name: bundle_stamp(name) for name in names})
         self._asked[key] = tuple(workers or self.accepted)
-        return self._client.submit(run_call, stamped, key=key, pure=False, workers=list(self._asked[key]))
+        sealed = seal(run_call, stamped)
+        return self._client.submit(do_sealed, sealed, key=key, pure=False, workers=list(self._asked[key]))
 
     def close(self) -> None:
         """Send nothing more."""
