@@ -19,7 +19,7 @@ from telltale.attacks.registry import get_attack
 from telltale.base.images import ByteImages, image_sha256, to_bytes
 from telltale.base.parameters import validate_parameters
 from telltale.scores.table import draw_test_ids
-from telltale.scores.titles import detector_title, number, threshold
+from telltale.scores.titles import detector_title, verdict_figures
 from telltale.scores.verdicts import Verdict
 from telltale_app.case import Case
 
@@ -137,25 +137,18 @@ def _next(page: Page, path: Path, field: str) -> str:
 
 
 def _wrong_verdicts(side: Side, page: Page) -> Iterator[Difference]:
-    """Look for every detector's score, p-value and threshold in its row, in the column of this image."""
-    titles = {text.partition("**  \n")[0]: path for path, text in page.texts(MARKDOWN) if text.startswith("**")}
-    column = 1 if side.name == "natural" else 2
-    for verdict in side.verdicts:
-        title = titles.get(f"**{detector_title(verdict.detector)}")
-        if title is None:
-            yield _wrong(f"the row of {verdict.detector}", "there", "not there")
-            continue
-        cell = (*title[:-2], column, 0)
-        said = str(page.parts.get(cell, {}).get(MARKDOWN, ""))
-        expected = f":small[:gray[{side.name.capitalize()}:]]", f"  \n:small[:gray[{_figures(verdict)}"
-        if not (said.startswith(expected[0]) and expected[1] in said):
-            yield _wrong(f"{place(cell)} {verdict.detector}, {side.name}", " … ".join(expected), said)
-
-
-def _figures(verdict: Verdict) -> str:
-    if verdict.p_value is None:
-        return f"score {number(verdict.score)}; no natural images to compare with"
-    return f"score {number(verdict.score)}, p = {verdict.p_value:.3f}, threshold {threshold(verdict.threshold)}"
+    """Look for every detector's p-value in the chart, to the last bit, and for score and threshold in its words."""
+    specs = [fields for fields in page.parts.values() if str(fields.get(CHART_ID, "")).endswith("-verdict-rows")]
+    if len(specs) != 1:
+        yield _wrong("the chart of the verdicts", "shown once", f"shown {len(specs)} times")
+        return
+    (marks,) = (trace for trace in json.loads(str(specs[0][SPEC]))["data"] if trace.get("name") == side.name)
+    count = len(side.verdicts)  # the fused verdict's row stands above theirs
+    shown = zip(side.verdicts, marks["y"][-count:], marks["x"][-count:], marks["customdata"][-count:], strict=True)
+    for verdict, row, p_value, said in shown:
+        expected = detector_title(verdict.detector), verdict.p_value, verdict_figures(verdict)
+        if (str(row).removesuffix(" (not calibrated)"), p_value, said) != expected:
+            yield _wrong(f"the row of {verdict.detector}, {side.name}", repr(expected), repr((row, p_value, said)))
 
 
 def wrong_on_detectors(case: KnownCase, detector: str, page: Page) -> Iterator[Difference]:
