@@ -32,7 +32,7 @@ def comparison(case: CaseAnalysis) -> None:
     if case.attack is None or case.attacked is None:
         with change.container(border=True):
             st.markdown(
-                ":material/bolt: **Nothing has changed yet.** Press **Attack** above: the change and the attacked "
+                ":material/bolt: **Nothing has changed yet.** Press **Attack**: the change and the attacked "
                 "image appear here."
             )
         return
