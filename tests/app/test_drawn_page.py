@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,6 +19,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from support.drawn_page import Drawing, Page
 from support.known_cases import KnownCase, Side, wrong_on_detectors, wrong_on_workbench
 from support.page_differences import differences
+from telltale.figures.verdicts import Marks, verdict_rows
 from telltale.scores.titles import detector_title, number
 from telltale.scores.verdicts import Verdict
 
@@ -151,7 +153,7 @@ def test_of_measured_times_only_the_figure_is_left_out() -> None:
 
 def case() -> KnownCase:
     def side(name: str, pixels: np.ndarray, score: float) -> Side:
-        verdict = Verdict("lid", score, 0.125, THRESHOLD, 0.05, score > THRESHOLD, 100)
+        verdict = Verdict("lid", score, 0.125, THRESHOLD, score > THRESHOLD, 0.05, 100)
         return Side(name, pixels, f"digest of {name}", (verdict,))
 
     return KnownCase({}, side("natural", PIXELS, SCORE), side("attacked", PIXELS[:, ::-1], 0.75))
@@ -167,14 +169,15 @@ def workbench(known: KnownCase, swapped: bool = False, pixels: np.ndarray | None
     """A workbench with everything of a case in its place; or both verdicts swapped, or other pixels."""
     sides = (known.natural, known.attacked)
     shown = {"natural": known.natural.pixels if pixels is None else pixels, "attacked": known.attacked.pixels}
-    messages = [element((0, 5, 0, 0), markdown={"body": f"**{detector_title('lid')}**  \nwhat it does"})]
-    files = {}
-    for column, side in enumerate(reversed(sides) if swapped else sides, 1):
-        verdict = side.verdicts[0]
+    marks = []
+    for side, answered in zip(sides, reversed(sides) if swapped else sides, strict=True):
+        verdict = answered.verdicts[0]
         figures = f"score {number(verdict.score)}, p = {verdict.p_value:.3f}, threshold {number(THRESHOLD)}"
-        name = sides[column - 1].name.capitalize()
-        said = f":small[:gray[{name}:]] verdict  \n:small[:gray[{figures}]]"
-        messages.append(element((0, 5, column, 0), markdown={"body": said}))
+        marks.append(Marks(side.name, [0.5, verdict.p_value], ["", figures], "red", "circle"))
+    rows = verdict_rows(["Fused verdict", detector_title("lid")], marks, 0.05, [None, 1.0])
+    spec = json.dumps(json.loads(rows.to_json()))
+    messages = [element((0, 5, 0), plotly_chart={"spec": spec, "id": "$$ID-1-verdict-rows"})]
+    files = {}
     for index, side in enumerate(sides):
         name = side.name.capitalize()
         files[side.name] = png(shown[side.name])
@@ -188,8 +191,12 @@ def workbench(known: KnownCase, swapped: bool = False, pixels: np.ndarray | None
 def test_a_workbench_is_held_against_the_library_image_by_image() -> None:
     known = case()
     assert not list(wrong_on_workbench(known, *workbench(known)))
-    # Both texts are on the page, each in the other's place.
+    # Both answers are on the page, each in the other's place.
     assert len(list(wrong_on_workbench(known, *workbench(known, swapped=True)))) == 2
+    (verdict,) = known.natural.verdicts
+    nudged = replace(known.natural, verdicts=(replace(verdict, p_value=math.nextafter(0.125, 1.0)),))
+    (found,) = wrong_on_workbench(known, *workbench(replace(known, natural=nudged)))
+    assert "the row of lid, natural" in found.path
     off = known.natural.pixels.copy()
     off[0, 0, 0] ^= 1
     (found,) = wrong_on_workbench(known, *workbench(known, pixels=off))

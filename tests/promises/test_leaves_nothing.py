@@ -51,7 +51,7 @@ ALLOWED = {
     **{
         CORE / "base" / "remote" / f"{name}.py": {"distributed"} for name in ("connecting", "crew", "errands", "worker")
     },
-    **{CORE / "base" / f"{name}.py": {"distributed"} for name in ("cluster", "own_crew")},
+    **{CORE / "base" / f"{name}.py": {"distributed"} for name in ("cluster", "own_crew", "sealed")},
     **{CORE / "engine" / f"{name}.py": {"distributed"} for name in ("service", "worker_state")},
 }
 

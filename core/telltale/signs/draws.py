@@ -32,7 +32,7 @@ class Draws:
         self._bits = np.random.PCG64(np.random.SeedSequence(words))
 
     def share(self) -> float:
-        """Return a number in [0, 1), all multiples of 2⁻⁵³ equally likely."""
+        """Return a number in [0, 1), all multiples of 2**-53 equally likely."""
         return float((int(self._bits.random_raw()) >> 11) * _UNIT)
 
     def between(self, low: float, high: float) -> float:

@@ -180,7 +180,7 @@ def _on_ellipse(centre: Point, radii: Point, place: float) -> Point:
 def _in_first_quarter(share: float) -> Point:
     """Return a point of the unit circle by the tangent of half its angle, which takes no sine.
 
-    tan(share π / 4) is replaced by a polynomial with the same ends: the points lie on the circle in any case, and at
+    tan(share pi / 4) is replaced by a polynomial with the same ends: the points lie on the circle in any case, and at
     most a degree from even steps.
     """
     t = share * (0.774 + 0.226 * share * share)
