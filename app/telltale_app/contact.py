@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from telltale.base.errors import InputError
-from telltale_app.readiness import METHODS, base_path
+from telltale_app.one_address import OneAddress
 
 CONTACT_VARIABLE = "TELLTALE_CONTACT"
-NAME = ".well-known/security.txt"
 GOOD_FOR = timedelta(days=90)
 LONGEST = 200
 _MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
@@ -47,23 +45,12 @@ def security_txt(uri: str, now: datetime) -> str:
     return f"Contact: {uri}\nExpires: {until.isoformat().replace('+00:00', 'Z')}\n"
 
 
-class SecurityTxt:
-    """Middleware that answers `/.well-known/security.txt` below the server's base path; 404 without a contact.
+class SecurityTxt(OneAddress):
+    """Middleware that answers `/.well-known/security.txt` below the server's base path."""
 
-    Parameters
-    ----------
-    app : ASGI application
-    """
+    address = ".well-known/security.txt"
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        asked = scope["type"] == "http" and scope["method"] in METHODS and scope["path"] == f"{base_path()}/{NAME}"
-        await (_answer() if asked else self.app)(scope, receive, send)
-
-
-def _answer() -> PlainTextResponse:
-    uri = contact()
-    return PlainTextResponse(security_txt(uri, datetime.now(UTC))) if uri else PlainTextResponse("Not Found", 404)
+    def answer(self) -> PlainTextResponse:
+        """Say where reports go; 404, and never a page, where the owner has set nothing."""
+        uri = contact()
+        return PlainTextResponse(security_txt(uri, datetime.now(UTC))) if uri else PlainTextResponse("Not Found", 404)

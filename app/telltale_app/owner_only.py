@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from telltale_app.readiness import base_path
+from telltale_app.one_address import asks_for
 
 TOKEN_VARIABLE = "TELLTALE_OWNER_TOKEN"
 SHORTEST_TOKEN = 16
@@ -31,8 +31,7 @@ class OwnerOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        hidden = scope["type"] == "http" and scope["path"] == f"{base_path()}/{METRICS}"
-        if hidden and not _shows_token(Headers(scope=scope)):
+        if asks_for(scope, METRICS) and not _shows_token(Headers(scope=scope)):
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
             return
         await self.app(scope, receive, send)

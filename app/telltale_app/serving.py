@@ -24,8 +24,9 @@ from telltale.engine import get_engine
 from telltale.models.decoders import decoders
 from telltale_app.contact import SecurityTxt, contact
 from telltale_app.login_return import LoginReturn
+from telltale_app.one_address import base_path
 from telltale_app.owner_only import OwnerOnly
-from telltale_app.readiness import Readiness, base_path
+from telltale_app.readiness import Readiness
 from telltale_app.security_headers import SecurityHeaders
 from telltale_app.server_address import ServerAddress
 from telltale_app.slash_redirects import SlashRedirects

@@ -12,7 +12,7 @@ import pytest
 from support.fake_analysis import FakeEngine
 from support.pages import open_app, text_of
 from telltale.base.errors import InputError
-from telltale_app import contact as module
+from telltale_app import one_address
 from telltale_app.contact import CONTACT_VARIABLE, SecurityTxt, contact, security_txt
 
 PLACE = "/.well-known/security.txt"
@@ -74,7 +74,7 @@ def asked(path: str, method: str = "GET") -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("base", ["", "/team/telltale"])
 def test_the_server_answers_at_the_usual_place(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "base_path", lambda: base)
+    monkeypatch.setattr(one_address, "base_path", lambda: base)
     monkeypatch.delenv(CONTACT_VARIABLE, raising=False)
     assert asked(base + PLACE)[0] == 404, "never a page in its place"
     monkeypatch.setenv(CONTACT_VARIABLE, "security@example.org")

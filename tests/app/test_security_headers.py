@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from streamlit import file_util
 
-from telltale_app import owner_only, scripts
+from telltale_app import one_address, owner_only, scripts
 from telltale_app.security_headers import SecurityHeaders, content_security_policy
 from telltale_app.server_address import SCRIPT
 
@@ -134,7 +134,7 @@ def test_metrics_are_for_whoever_shows_the_owners_token(
     token: str, shown: str, status: int, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(owner_only.TOKEN_VARIABLE, token)
-    monkeypatch.setattr(owner_only, "base_path", lambda: base)
+    monkeypatch.setattr(one_address, "base_path", lambda: base)
     asked = {"authorization": shown} if shown else {}
     assert answer(owner_only.OwnerOnly, f"{base}/_stcore/metrics", asked=asked)[0] == status
     assert answer(owner_only.OwnerOnly, f"{base}/_stcore/health", asked=asked)[0] == 200

@@ -123,6 +123,10 @@ def test_the_verdicts_hold_every_p_value_and_no_marker_without_calibration(pair:
     verdicts = [pair.attacked.fused.attack, *pair.attacked.verdicts]
     (marks,) = (trace for trace in figure.data if trace.name == "image")
     assert list(marks.x) == [verdict.p_value for verdict in verdicts]
+    (bars,) = figure.select_traces({"type": "bar"})
+    moved = pair.attacked.fused.contributions
+    assert list(bars.x) == [None, *(moved.get(verdict.detector) for verdict in pair.attacked.verdicts)]
+    assert any(bars.x)
     silent = [row for row, verdict in zip(marks.y, verdicts, strict=True) if verdict.p_value is None]
     assert silent and all(row.endswith("(not calibrated)") for row in silent)
     assert [shape.x0 for shape in figure.layout.shapes if shape.type == "line"] == [ALPHA]

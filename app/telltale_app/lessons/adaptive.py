@@ -76,8 +76,7 @@ LESSON = Lesson(
             text="**{attack}** has the same budget: no pixel changes by more than {levels}. As soon as the answer is "
             "wrong, it also lowers the suspicion of **{detector}**. The network reads **{rival}**.",
             look="*Attack it*: the detector that is aimed at, and under *More settings* the weight between fooling and "
-            "hiding. Then the row "
-            "of {detector}.",
+            "hiding. Then the row of {detector}.",
             page="workbench",
             anchor="attack-it",
             case=cases.aimed_at(PLACE, DETECTOR),

@@ -32,8 +32,8 @@ def comparison(case: CaseAnalysis) -> None:
     if case.attack is None or case.attacked is None:
         with change.container(border=True):
             st.markdown(
-                ":material/bolt: **Nothing has changed yet.** Press **Attack**: the change and the attacked "
-                "image appear here."
+                ":material/bolt: **Nothing has changed yet.** Press **Attack**: the change and the attacked image "
+                "appear here."
             )
         return
     with attacked:

@@ -13,7 +13,6 @@ from telltale.figures.results.verdicts import verdict_rows
 from telltale.scores.verdicts import FusedVerdict, Verdict
 from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
-from telltale_app.pages import PAGES
 from telltale_app.panels import controls
 
 SHOWN_CONTRIBUTIONS = 3
@@ -138,16 +137,17 @@ def _chart(case: CaseAnalysis) -> None:
     if all(verdict.p_value is None for _, analysis in case.views() for verdict in analysis.verdicts):
         return
     said = [
-        f"{catalogue.detector_title(verdict.detector)} "
-        + words.listed([f"{image} {_p_words(analysis.verdict(verdict.detector))}" for image, analysis in case.views()])
-        for verdict in case.natural.verdicts
+        f"{catalogue.detector_title(name)} "
+        + words.listed([f"{image} {_p_words(analysis.verdict(name))}" for image, analysis in case.views()])
+        for name in _row_names(case)
     ]
     alt = f"p-values of every detector, α {words.percent(case.case.alpha)}: {'; '.join(said)}"
     layout.chart(verdict_rows(case.views()), alt, "verdict-rows")
+    last = case.views()[-1][0]
+    moved = f" Bars: what moved the fused verdict on the {last} image, towards an attack (+) or away (−)."
     st.caption(
         "p-value: the share of held-out natural images that look at least as suspicious. A mark on the band left of "
-        "the dotted line is an alarm."
-        + (" Bars: what moved the fused verdict towards an attack (+) or away (−)." if case.natural.fused else "")
+        "the dotted line is an alarm." + (moved if case.natural.fused else "")
     )
 
 
@@ -157,22 +157,36 @@ def _p_words(verdict: Verdict) -> str:
 
 def _evidence_links(shown: Analysis) -> None:
     """Link to every page that shows the evidence behind a row, each once."""
-    wanted = {catalogue.detector_page(verdict.detector)[0] for verdict in shown.verdicts}
+    wanted: dict[str, list[str]] = {}
+    for verdict in shown.verdicts:
+        page, label = catalogue.detector_page(verdict.detector)
+        labels = wanted.setdefault(page, [])
+        if label not in labels:
+            labels.append(label)
     with st.container(horizontal=True, gap="medium"):
-        for page in PAGES:
-            if (file := f"app_pages/{page.file}") in wanted:
-                layout.page_link(file, page.title, page.icon)
+        for page, labels in wanted.items():
+            layout.page_link(page, " · ".join(labels), ":material/arrow_forward:")
 
 
 def table(case: CaseAnalysis) -> list[dict[str, str]]:
     """Return what the chart says in words: one row per detector, one column per image."""
     return [
         {"Detector": catalogue.detector_title(name), "Asks": catalogue.detector_summary(name)}
-        | {image.capitalize(): _reading(analysis.verdict(name)) for image, analysis in case.views()}
-        for name in (verdict.detector for verdict in case.natural.verdicts)
+        | {image.capitalize(): _reading(analysis, name) for image, analysis in case.views()}
+        for name in _row_names(case)
     ]
 
 
-def _reading(verdict: Verdict) -> str:
-    text, icon, _ = words.verdict_words(verdict)
+def _row_names(case: CaseAnalysis) -> list[str]:
+    """Return the rows of chart and table: the fused verdict, where there is one, and every detector."""
+    fused = [] if case.natural.fused is None else [case.natural.fused.attack.detector]
+    return [*fused, *(verdict.detector for verdict in case.natural.verdicts)]
+
+
+def _reading(analysis: Analysis, name: str) -> str:
+    verdict = analysis.verdict(name)
+    if analysis.fused is not None and name == analysis.fused.attack.detector:
+        text, icon, _ = words.fused_words(analysis.fused.kind)
+    else:
+        text, icon, _ = words.verdict_words(verdict)
     return f"{icon} {text}: {words.verdict_figures(verdict)}"

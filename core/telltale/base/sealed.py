@@ -11,7 +11,15 @@ from typing import Any
 
 
 def seal(function: Callable[[Any], Any], argument: object) -> bytes:
-    """Return a function of a module and its argument as a worker opens them."""
+    """Return a call as bytes that `do_sealed` opens.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module that workers can import: it travels by its name.
+    argument : object
+        Whatever the scheduler's own serialisation takes.
+    """
     from distributed.protocol.serialize import serialize_bytes
 
     sealed: bytes = serialize_bytes((function, argument))

@@ -27,7 +27,7 @@ def render_signs(
     ] = USUAL_IMAGES,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw road signs of 22 kinds as a car's camera would see them; none was photographed."""
+    """Draw road signs as a car's camera would see them; none was photographed."""
     with progress() as report:
         written = write_set(folder, seed, images, report)
     if as_json:
