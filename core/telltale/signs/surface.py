@@ -14,7 +14,7 @@ from telltale.signs.rasters import SAMPLES, cloudy, halved, mix
 from telltale.signs.shapes import Floats
 
 MAST = 0.07  # half its width
-_FADED = np.array(
+_FADED = np.array(  # as displayed, one row for each `Colour`
     [
         [0.5, 0.5, 0.5],
         [0.84, 0.83, 0.78],
