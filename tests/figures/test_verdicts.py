@@ -50,4 +50,6 @@ def test_the_axis_reaches_beyond_the_smallest_p_value_and_beyond_alpha(alpha: fl
     figure = verdict_rows(TITLES, [NATURAL, ATTACKED], alpha)
     assert 10 ** figure.layout.xaxis.range[0] < smallest
     assert math.isclose(next(shape.x1 for shape in figure.layout.shapes if shape.type == "rect"), alpha)
+    (letter,) = figure.layout.annotations
+    assert letter.text == "α" and math.isclose(10**letter.x, alpha)
     assert not [trace for trace in figure.data if trace.type == "bar"]

@@ -109,7 +109,10 @@ def _p_axis(figure: go.Figure, images: Sequence[Marks], alpha: float) -> None:
     smallest = min((p for marks in images for p in marks.p_values if p is not None), default=alpha)
     low = min(smallest, alpha) / 1.5
     figure.add_vrect(x0=low, x1=alpha, fillcolor=palette.BAND, line_width=0, layer="below")
-    figure.add_vline(x=alpha, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2}, annotation_text="α")
+    figure.add_vline(x=alpha, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2})
+    # On logarithmic axes Plotly takes lines where they are, and annotations by their logarithm.
+    above = {"yref": "paper", "y": 1.0, "yanchor": "bottom", "showarrow": False}
+    figure.add_annotation(x=math.log10(alpha), text="α", **above)
     texts = [f"{tick:g}" for tick in TICKS]
     figure.update_xaxes(type="log", range=[math.log10(low), 0.05], tickvals=list(TICKS), ticktext=texts)
 
