@@ -437,6 +437,15 @@ def test_sigkill_from_outside_is_survived_and_the_worker_replaced(engine: Engine
     assert [state(job) for job in busy] == ["running", "running"]
 
 
+def test_a_job_that_is_handed_out_while_every_worker_has_just_ended_is_done(engine: Engine) -> None:
+    before = set(engine.worker_pids())
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)  # the scheduler has noticed, and the engine, which looks each second, mostly has not
+    jobs = [engine.submit(f"{TASKS}:pid", tag=f"handed out {k}") for k in range(2)]
+    assert not before & {job.result(PATIENCE) for job in jobs}
+
+
 def test_what_was_done_or_cancelled_is_not_computed_again_when_its_worker_dies(engine: Engine, tmp_path: Path) -> None:
     log = tmp_path / "log"
     done = [engine.submit(f"{TASKS}:count", log=str(log), seconds=k / 100) for k in range(4)]

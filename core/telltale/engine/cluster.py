@@ -11,6 +11,7 @@ from typing import Any
 from telltale.base.cluster import Workers
 from telltale.base.endings import Ending, memory_kills
 from telltale.base.errors import WorkerLostError
+from telltale.base.remote.asking import answer_of
 from telltale.base.remote.connecting import connect
 from telltale.base.sealed import do_sealed, seal
 from telltale.base.waiting import within
@@ -56,6 +57,7 @@ class Link:
         self.client = client
         self.reports: dict[str, dict[str, Any]] = {}
         self._seen: dict[str, dict[str, Any]] = {}  # every worker's last report, for when it has ended
+        self._living: set[str] = set()  # addresses
         self._memory_kills = memory_kills()
         self._starts = starts or Starts()
         self._settings = settings
@@ -120,6 +122,7 @@ class Link:
             known, answers = self._others.fit(known, answers)
         # A worker too busy to answer is still there, and one that left is not.
         self.reports = {address: state for address, state in self.reports.items() if address in known} | answers
+        self._living = known | answers.keys()
         self._seen |= answers
 
     def check_complete(self) -> None:
@@ -157,23 +160,23 @@ class Link:
     def submit(self, call: Call, key: str, worker: str) -> Any:
         """Hand a call to the workers that may do it, and return the scheduler's future.
 
-        Of this process's own workers it is `worker`, which has answered and so loads its bundle first; where that has
-        just ended, another one.
+        Of this process's own workers it is `worker`, which has answered and so loads its bundle first.
         """
         if self._others is not None:
             return self._others.submit(call, key, list(self.reports))
-        place = {"workers": [worker], "allow_other_workers": True}
-        return self.client.submit(do_sealed, seal(run_call, call), key=key, pure=False, **place)
+        return self.client.submit(do_sealed, seal(run_call, call), key=key, pure=False, workers=[worker])
 
-    async def answer(self, future: Any) -> Any:
-        """Wait for what becomes of a call.
+    async def answer(self, future: Any, worker: str) -> Any:
+        """Wait for what becomes of a call that was handed to `worker`.
 
         Raises
         ------
         WorkersGoneError
-            If all of somebody else's workers that might do it have left.
+            If all workers that might do it have left.
         """
-        return await (future.result() if self._others is None else self._others.answer(future))
+        if self._others is not None:
+            return await self._others.answer(future)
+        return await answer_of(future, lambda: worker not in self._living)
 
     async def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run a quick function on every worker beside its task; workers that do not answer in time are left out."""

@@ -378,7 +378,7 @@ class Engine:
             run.attempts += 1
             future = link.submit(call, f"{run.id}-{run.attempts}", run.worker)
             try:
-                outcome = await link.answer(future)
+                outcome = await link.answer(future, run.worker)
             finally:
                 # Still asked for, it would be computed again for nobody once the worker that holds its result ends.
                 future.release()
