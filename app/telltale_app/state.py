@@ -88,6 +88,17 @@ def pick_image(reference: str) -> None:
     change(image=reference, attack=None, parameters=(), target=None)
 
 
+def take_test_image(bundle: Bundle, image_id: int, attack: str) -> None:
+    """Choose a test image, attacked as the stored scores' attacks were run; natural where `attack` is ""."""
+    reference = f"test-{image_id}"
+    if not attack:
+        pick_image(reference)
+        return
+    spec = catalogue.attack_parameters(attack)
+    values = validate_parameters(spec, bundle.attack_parameters(attack), catalogue.attack_title(attack))
+    change(image=reference, attack=attack, parameters=tuple(values.items()), target=None, seed=bundle.manifest.seed)
+
+
 def source_key(bundle: str) -> str:
     """Return the key under which a session holds where images are picked from on the workbench."""
     return f"image-source-{bundle}"

@@ -132,6 +132,15 @@ def test_the_legend_of_many_curves_stands_below_them_and_of_few_above() -> None:
     assert [trace.legendrank for trace in many.data[:9]] == list(range(9))[::-1]
 
 
+def test_muted_curves_are_grey_and_name_themselves_only_when_pointed_at() -> None:
+    curves = [(name, UNIT, UNIT) for name in ("chosen", "other", "best", "fourth", "fifth")]
+    figure = roc.roc_curves(curves, [], False, 0.02, strong=0, muted=[1, 3, 4])
+    named = [trace.name for trace in figure.data if trace.showlegend is not False]
+    assert named == ["chosen", "best", "chance"]
+    assert {figure.data[i].line.color for i in (1, 3, 4)} == {palette.FAINT}
+    assert all(figure.data[i].name in figure.data[i].hovertemplate for i in (1, 3, 4))
+
+
 def test_the_legend_of_a_map_shows_its_classes_opaque() -> None:
     shown = [trace for trace in FIGURES["map"]().data if trace.showlegend is not False]
     assert len(shown) == len({trace.legendgroup for trace in FIGURES["map"]().data})

@@ -176,11 +176,17 @@ class Session:
         state.cached_message_hashes.extend(self._cached)
         self.first_drawn = 0.0 if not fragment else self.first_drawn
         async with asyncio.timeout(patience):
-            await self._socket.send(request.SerializeToString())
+            await self._send(request)
             await self._until_drawn()
             await asyncio.to_thread(self._fetch)
         self.page = Page.of(self._drawing, self._digests, self._known)
         return self.page
+
+    async def _send(self, request: BackMsg) -> None:
+        try:
+            await self._socket.send(request.SerializeToString())
+        except websockets.ConnectionClosed as error:
+            raise LostError(f"the connection ended: {error}") from error
 
     async def _until_drawn(self) -> None:
         async for message in self._messages():
@@ -270,7 +276,7 @@ class Session:
         request.file_urls_request.request_id = uuid.uuid4().hex
         request.file_urls_request.session_id = self._id
         request.file_urls_request.file_names.append(name)
-        await self._socket.send(request.SerializeToString())
+        await self._send(request)
         async for message in self._messages():
             if message.WhichOneof("type") == "file_urls_response":
                 return message.file_urls_response.file_urls[0]

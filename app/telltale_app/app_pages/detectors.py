@@ -8,14 +8,14 @@ from telltale.scores.contests import NATURAL_ERRORS, contest, opponent_title, op
 from telltale.scores.controls import controls_in
 from telltale.scores.table import attacks_in, scored_detectors
 from telltale_app import catalogue, layout
-from telltale_app.panels import controls, natural_shift, rejection, roc, standing
+from telltale_app.panels import controls, found_and_missed, natural_shift, rejection, roc, standing, who_catches
 from telltale_app.panels.live import live_run
 from telltale_app.panels.missing import only_model_note
 
 layout.opening(
     "Detectors & ROC",
-    "How well the detectors do on test images: a curve that hugs the upper left corner catches nearly every attack at "
-    "hardly any false alarm; the dotted line is guessing.",
+    "What each detector catches on test images at the false-alarm rate that you allow. Choose a cell for its curve and "
+    "the images behind it.",
 )
 current = layout.evidence_case()
 bundle = current.bundle
@@ -23,6 +23,11 @@ only_model_note(bundle)
 detectors = scored_detectors(bundle.scores)
 attacks = attacks_in(bundle.scores)
 others = opponents(bundle.scores)
+with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+    st.header("Who catches what", anchor="who-catches-what", width="content")
+    with st.container(width=320):
+        controls.alpha_slider()
+who_catches.show_matrix(bundle, current.case.alpha)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     compare = st.segmented_control(
         "Compare", ["Attacks", "Detectors"], default="Detectors", required=True, key="compare", bind="query-params"
@@ -47,8 +52,9 @@ if chosen.possible and contests:
         roc.show_roc(bundle, contests, chosen, current, logarithmic)
     with point_column:
         st.markdown(f"**{catalogue.detector_title(detector)}** against **{opponent_title(opponent)}**")
-        controls.alpha_slider()
         roc.show_operating_point(bundle, chosen, current)
+    threshold = standing.threshold_of(bundle, detector, current.case.alpha)
+    found_and_missed.show_found_and_missed(bundle, chosen, threshold)
     standing.show_standings(bundle)
     roc.show_scores(chosen, current)
     st.header("All figures", anchor=False)
@@ -61,8 +67,9 @@ else:
 rejection.show_rejection(bundle, current.case.alpha)
 live_run(bundle, detector)
 layout.how_computed(
-    "Scores of held-out test images, higher is more suspicious. A threshold at false-alarm rate α is the smallest "
-    "score that at most that share of held-out natural calibration images reach (split conformal), so the stated rate "
+    "A curve that hugs the upper left corner catches nearly every attack at hardly any false alarm; the dotted line is "
+    "guessing. Scores of held-out test images, higher is more suspicious. A threshold at false-alarm rate α is the "
+    "smallest score that at most that share of held-out natural calibration images reach (split conformal), so the stated rate "
     "holds, on average over draws of calibration images, for new natural images that are read correctly. Intervals "
     "come from 1,000 bootstrap resamples of whole images. Controls are what costs nothing: figures read off the "
     "model's own output, which a detector has to beat.",

@@ -66,6 +66,10 @@ def show_roc(
         f"{opponent_title(best.attack)} with AUC {auc(bundle, best):.3f}",
         "roc",
     )
+    if len(contests) > 3:
+        st.caption(
+            "Grey: all others; point at a curve for its name. Every figure stands in the table *All figures* below."
+        )
 
 
 def show_operating_point(bundle: Bundle, chosen: Contest, case: CaseAnalysis) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from telltale.base.parameters import validate_parameters
 from telltale.scores.samples import ALPHA, Sample, teaching_samples
 from telltale_app import catalogue, emphasis, pictures, state, words
 from telltale_app.panels.missing import missing_images_note
@@ -65,8 +64,8 @@ def _tile(bundle: Bundle, sample: Sample, chosen: bool) -> None:
             width="stretch",
             type=emphasis.filled(chosen),
             help=f"{sample_words(bundle, sample)} Test image {sample.image_id}, class {name}.",
-            on_click=_choose,
-            args=(bundle, sample),
+            on_click=state.take_test_image,
+            args=(bundle, sample.image_id, sample.attack),
         )
 
 
@@ -86,14 +85,3 @@ def sample_words(bundle: Bundle, sample: Sample) -> str:
         "noticed": f"{attack} turns {label} into {read}, and {count} {seen}.",
         "missed": f"{attack} turns {label} into {read}, and {count} {seen}.",
     }[sample.lesson]
-
-
-def _choose(bundle: Bundle, sample: Sample) -> None:
-    image = f"test-{sample.image_id}"
-    if not sample.attack:
-        state.pick_image(image)
-        return
-    declared, title = catalogue.attack_parameters(sample.attack), catalogue.attack_title(sample.attack)
-    values = validate_parameters(declared, bundle.attack_parameters(sample.attack), title)
-    seed = bundle.manifest.seed  # under which the stored attacks were run
-    state.change(image=image, attack=sample.attack, parameters=tuple(values.items()), target=None, seed=seed)

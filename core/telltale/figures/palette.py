@@ -12,6 +12,7 @@ IMAGE_SYMBOLS = {"natural": "circle", "attacked": "diamond", "image": "circle"}
 MAP_SYMBOLS = {"natural": "star", "attacked": "star-diamond", "image": "star"}
 LABEL_FONT = {"size": 14, "color": "#1B2A30"}
 LABEL_GROUND = "rgba(255, 255, 255, 0.8)"
+FAINT = "rgba(128, 128, 128, 0.55)"
 BAND = "rgba(128, 128, 128, 0.22)"
 GRID = "rgba(128, 128, 128, 0.25)"
 
@@ -68,3 +69,17 @@ def difference_shade(strength: float) -> str:
     """
     red, green, blue = ABOVE if strength > 0 else BELOW
     return f"rgba({red}, {green}, {blue}, {DEEPEST_SHADE * abs(strength):.3f})"
+
+
+def caught_shade(share: float, alarm: bool) -> str:
+    """Return a see-through ground for a share, deeper the larger it is, that leaves the page's text readable.
+
+    Parameters
+    ----------
+    share : float
+        In [0, 1]; NaN leaves the ground as it is.
+    alarm : bool
+        Whether it is a share of false alarms, which has the attacked images' hue instead of the natural ones'.
+    """
+    red, green, blue = (213, 94, 0) if alarm else (0, 114, 178)
+    return f"rgba({red}, {green}, {blue}, {0.0 if share != share else DEEPEST_SHADE * share:.3f})"

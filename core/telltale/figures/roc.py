@@ -40,15 +40,15 @@ def roc_curves(
     strong : int, optional
         Index of the curve that is drawn thicker than the others.
     muted : sequence of int
-        Indices of curves that are drawn thin and grey.
+        Indices of curves that are drawn thin and grey, and not named in the legend.
     """
     figure = go.Figure()
     for index, (name, false_rates, true_rates) in enumerate(curves):
         across = np.maximum(false_rates, floor) if logarithmic else false_rates
         dash = DASHES[(index // len(palette.CLASS_COLOURS) + index) % len(DASHES)]
-        colour, width = (palette.NEUTRAL, 1.5) if index in muted else (palette.class_colour(index), 2.0)
+        colour, width = (palette.FAINT, 1.2) if index in muted else (palette.class_colour(index), 2.0)
         trace = line(name, across, true_rates, colour, dash, width=4.5 if index == strong else width)
-        trace.update(legendrank=ranks[index] if ranks else index)
+        trace.update(legendrank=ranks[index] if ranks else index, showlegend=index not in muted)
         trace.update(hovertemplate="FPR %{x:.1%}, TPR %{y:.1%}<extra>" + name + "</extra>")
         figure.add_trace(trace)
     chance = np.geomspace(floor, 1.0, 40) if logarithmic else np.array([0.0, 1.0])
@@ -62,10 +62,11 @@ def roc_curves(
             marker={"symbol": symbol, "size": 14, "color": colour, "line": {"color": "#FFFFFF", "width": 1.5}},
             hovertemplate="FPR %{x:.1%}, TPR %{y:.1%}<extra>" + name + "</extra>",
         )
-    styled(figure, height=430 + ROW * len(figure.data), x="false alarms (FPR)", y="caught (TPR)", legend=2)
+    entries = len(figure.data) - len(muted)
+    styled(figure, height=430 + ROW * entries, x="false alarms (FPR)", y="caught (TPR)", legend=2)
     figure.layout.margin.r = LAST_NUMBER
-    if len(figure.data) > FEW:
-        legend_below(figure, len(figure.data), "Each curve with the area under it (AUC)")
+    if entries > FEW:
+        legend_below(figure, entries, "Each curve with the area under it (AUC)")
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     if logarithmic:
         figure.update_xaxes(type="log", range=[np.log10(floor), 0.01], tickformat=".1%", dtick=1)

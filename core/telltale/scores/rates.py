@@ -266,7 +266,7 @@ def _shown(test: pa.Table, known: Mapping[str, float]) -> tuple[ShownAs, ...]:
         known[FUSED],
         known[ERROR_SCORE] if with_errors else np.inf,
     )
-    return tuple(_shown_as(group, kinds[rows]) for group, rows in _groups(test) if rows.any())
+    return tuple(_shown_as(group, kinds[rows]) for group, rows in groups_of(test) if rows.any())
 
 
 def error_sentence(found: ErrorAnswer) -> str:
@@ -278,7 +278,8 @@ def error_sentence(found: ErrorAnswer) -> str:
     )
 
 
-def _groups(test: pa.Table) -> Sequence[tuple[str, npt.NDArray[np.bool_]]]:
+def groups_of(test: pa.Table) -> Sequence[tuple[str, npt.NDArray[np.bool_]]]:
+    """Return which rows of the test images belong to each group of `ShownAs`, some to several; some have none."""
     kind, attack = (test.column(name).to_numpy(zero_copy_only=False) for name in (KIND, ATTACK))
     natural, wrong, attacked = (kind == name for name in (NATURAL, NATURAL_ERROR, ADVERSARIAL))
     one_attack = [(name, attacked & (attack == name)) for name in attacks_in(test)]

@@ -27,9 +27,10 @@ def areas_of(contests: Sequence[Contest]) -> list[float]:
 def roc_curves(
     contests: Sequence[Contest], areas: Sequence[float], chosen: Contest, shown: Shown, logarithmic: bool
 ) -> go.Figure:
-    """Return one ROC curve per contest, the best first in the legend; operating point and images on the chosen one.
+    """Return one ROC curve per contest; operating point and images on the chosen one.
 
-    Controls are drawn thin and grey.
+    Only the chosen curve, the best one and the best control's stand in the legend; the others are thin and grey, and
+    say their names when they are pointed at.
 
     Parameters
     ----------
@@ -51,9 +52,15 @@ def roc_curves(
         curves.append((f"{label} {area:.3f}", *_drawn(curve, logarithmic, 1.0 / len(chosen.natural))))
     ranks = np.argsort(np.argsort(-np.asarray(areas), kind="stable")).tolist()
     strong = next((i for i, item in enumerate(contests) if _same(item, chosen)), None)
-    muted = [i for i, item in enumerate(contests) if item.detector in CONTROLS]
+    named = {strong, _best(areas, range(len(contests)))}
+    named.add(_best(areas, [i for i, item in enumerate(contests) if item.detector in CONTROLS]))
+    muted = [i for i in range(len(contests)) if i not in named]
     least = 1.0 / len(chosen.natural)
     return roc.roc_curves(curves, _marks(chosen, shown), logarithmic, least, ranks, strong, muted)
+
+
+def _best(areas: Sequence[float], indices: Sequence[int]) -> int | None:
+    return max(indices, key=lambda index: areas[index], default=None)
 
 
 def _drawn(curve: metrics.RocCurve, logarithmic: bool, least: float) -> tuple[Doubles, Doubles]:
