@@ -49,7 +49,8 @@ def test_the_images_behind_a_rate_open_with_their_attack(engine: FakeEngine, bun
     missed = int((against.adversarial.values < threshold).sum())
     labels = [tab.label for tab in app.tabs]
     assert f"Missed ({missed} of {len(against.adversarial)})" in labels
-    shown = [button.key for button in app.button if (button.key or "").startswith(("missed-open", "found-open"))]
+    keys = [button.key or "" for button in app.button]
+    shown = [key for key in keys if key.startswith(("missed-open", "found-open"))]
     assert shown
     app.button(key=shown[0]).click().run()
     assert app.query_params["image"] == f"test-{shown[0].rpartition('-')[2]}"
@@ -80,7 +81,9 @@ def test_a_click_on_a_cell_chooses_its_detector_and_attack(monkeypatch: pytest.M
         (2, "all attacks", {"against": "all attacks"}),  # a control has no evidence to look at
         (1, "detector", {"detector": "lid"}),
     ):
-        session = {who_catches.KEY: {"selection": {"rows": [], "columns": [], "cells": [(row, column)]}}}
-        monkeypatch.setattr(who_catches.st, "session_state", session)
+        session: dict[str, object] = {
+            who_catches.KEY: {"selection": {"rows": [], "columns": [], "cells": [(row, column)]}}
+        }
+        monkeypatch.setattr("streamlit.session_state", session)
         who_catches.choose(matrix)
         assert {name: value for name, value in session.items() if name != who_catches.KEY} == taken

@@ -69,9 +69,9 @@ live_run(bundle, detector)
 layout.how_computed(
     "A curve that hugs the upper left corner catches nearly every attack at hardly any false alarm; the dotted line is "
     "guessing. Scores of held-out test images, higher is more suspicious. A threshold at false-alarm rate α is the "
-    "smallest score that at most that share of held-out natural calibration images reach (split conformal), so the stated rate "
-    "holds, on average over draws of calibration images, for new natural images that are read correctly. Intervals "
-    "come from 1,000 bootstrap resamples of whole images. Controls are what costs nothing: figures read off the "
+    "smallest score that at most that share of held-out natural calibration images reach (split conformal), so the "
+    "stated rate holds, on average over draws of calibration images, for new natural images that are read correctly. "
+    "Intervals come from 1,000 bootstrap resamples of whole images. Controls are what costs nothing: figures read off the "
     "model's own output, which a detector has to beat.",
     None,
     "Only attacks that changed the label after rounding to 8 bits count as adversarial; failed ones are counted in the "

@@ -154,10 +154,13 @@ def extremes(scores: pa.Table, detector: str, opponent: str, threshold: float, m
     if opponent not in (NATURAL_ERRORS, EVERY_ATTACK):
         against &= attack == opponent
     finite, alarm = np.isfinite(values), values >= threshold
-    chosen = (against & finite & ~alarm, against & alarm, (kind == NATURAL) & alarm)
-    orders = (values, -values, -values)
-    lists = [_listed(test, values, rows, order, most) for rows, order in zip(chosen, orders, strict=True)]
-    return Extremes(*lists, *(int(rows.sum()) for rows in chosen))
+    missed, found, accused = against & finite & ~alarm, against & alarm, (kind == NATURAL) & alarm
+    return Extremes(
+        _listed(test, values, missed, values, most),
+        _listed(test, values, found, -values, most),
+        _listed(test, values, accused, -values, most),
+        *(int(rows.sum()) for rows in (missed, found, accused)),
+    )
 
 
 def _listed(
