@@ -71,8 +71,8 @@ layout.how_computed(
     "guessing. Scores of held-out test images, higher is more suspicious. A threshold at false-alarm rate α is the "
     "smallest score that at most that share of held-out natural calibration images reach (split conformal), so the "
     "stated rate holds, on average over draws of calibration images, for new natural images that are read correctly. "
-    "Intervals come from 1,000 bootstrap resamples of whole images. Controls are what costs nothing: figures read off the "
-    "model's own output, which a detector has to beat.",
+    "Intervals come from 1,000 bootstrap resamples of whole images. Controls are what costs nothing: figures read off "
+    "the model's own output, which a detector has to beat.",
     None,
     "Only attacks that changed the label after rounding to 8 bits count as adversarial; failed ones are counted in the "
     "success rate. Natural images that the model gets wrong are reported on their own, as natural errors. The same "
