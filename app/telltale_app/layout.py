@@ -54,6 +54,8 @@ def legible(figure: Any, colour: str) -> Any:
     for bars in figure.select_traces({"type": "bar"}):
         if bars.error_x.array is not None:
             bars.error_x.color = colour
+    for slider in figure.layout.sliders:
+        slider.currentvalue.font.color = colour
     for note in figure.layout.annotations:
         if note.font.color is None:
             note.font.color = colour

@@ -71,7 +71,7 @@ def test_a_whole_case_by_keyboard(open_tab: Any) -> None:
     page.keyboard.press("Enter")
     page.wait_for_function("url => location.href !== url", arg=before, timeout=PATIENCE)
     visit.settle()
-    tab_to(page, '[data-testid="stBaseButton-primaryFormSubmit"]')
+    tab_to(page, '[class*="st-key-attack-now"] button')
     page.keyboard.press("Enter")
     page.wait_for_url("**attack=pgd*", timeout=PATIENCE)
     page.wait_for_selector("text=What the attack did", timeout=PATIENCE)

@@ -97,7 +97,7 @@ def test_fool_it_and_see_who_notices(open_tab: Any) -> None:
     page, hand = visit.page, Hand(visit)
     shown = re.search(r"image=test-(\d+)", page.url)
     assert shown is not None
-    hand.click(page.locator('[data-testid="stBaseButton-primaryFormSubmit"]'))
+    hand.click(page.locator('[class*="st-key-attack-now"] button'))
     page.wait_for_selector("text=What the attack did", timeout=PATIENCE)
     visit.settle()
     _, attacked = analyses(int(shown[1]))

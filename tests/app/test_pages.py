@@ -138,6 +138,45 @@ def test_the_submitted_form_stays_and_another_case_starts_a_new_one(engine: Fake
     assert next(n.value for n in app.number_input if n.label == "Seed") == 9
 
 
+STALE = "still belong to **PGD**"
+
+
+def dimmed(app: AppTest) -> bool:
+    """Return whether the page says, and shows, that its results belong to an earlier attack."""
+    said, styled = STALE in text_of(app), any("st-key-result" in str(html.proto.body) for html in app.get("html"))
+    assert said == styled
+    return said
+
+
+@pytest.mark.parametrize("changed", ["attack", "budget", "steps", "seed", "target"])
+def test_whatever_is_changed_in_the_form_dims_what_belongs_to_the_attack_before(
+    engine: FakeEngine, changed: str
+) -> None:
+    app = open_app(**ATTACKED)
+    assert not dimmed(app)
+    boxes = {box.label: box for box in (*app.selectbox, *app.number_input, *app.select_slider, *app.slider)}
+    if changed == "attack":
+        boxes["Attack"].select("deepfool")
+    elif changed == "budget":
+        boxes["Budget ε (L∞)"].set_value(0.3)
+    elif changed == "target":
+        boxes["Target class"].select(5)
+    else:
+        box = boxes["Seed" if changed == "seed" else "Steps"]
+        box.set_value(box.value + 1)
+    app.run()
+    assert not app.exception and dimmed(app)
+    attack_button(app).click().run()
+    assert not app.exception and STALE not in text_of(app)
+
+
+def test_without_an_attack_nothing_is_dimmed(engine: FakeEngine) -> None:
+    app = open_app()
+    next(box for box in app.selectbox if box.label == "Attack").select("deepfool")
+    app.run()
+    assert not any("st-key-result" in str(html.proto.body) for html in app.get("html"))
+
+
 def test_a_change_outweighs_the_address_that_its_click_came_with(engine: FakeEngine) -> None:
     app = open_app()
     app.session_state["case_written_at"] = 0.0  # long ago: the page was slow
@@ -405,7 +444,7 @@ def test_neighbours_count_the_overlap(engine: FakeEngine) -> None:
 
 def test_detector_page_names_every_detector_and_every_control(engine: FakeEngine) -> None:
     app = open_app(PAGES[5], **ATTACKED)
-    table = app.dataframe[0].value
+    table = next(frame.value for frame in app.dataframe if "AUC" in frame.value)
     controls = ("low_confidence", "high_confidence", "random")  # whose columns the scores have
     assert table["detector"].tolist() == [titles.detector_title(name) for name in (*DETECTORS, *controls)]
     assert "Caught (TPR)" in text_of(app)

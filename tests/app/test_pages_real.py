@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import re
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import telltale.bundle
 import telltale.engine
 from support.pages import MAIN
+from support.shipped import shipped
 from telltale.analysis.reading import count_noticing
 from telltale.analysis.results import Analysis
 from telltale.model_errors.evaluated import evaluated_images
@@ -159,3 +164,28 @@ def test_the_detectors_page_hides_no_control_that_wins(app: AppTest) -> None:
         assert row["Adversarial"] == pytest.approx(100 * group.adversarial.share)
     every = next(alarms.every for alarms in rates.alarms if alarms.name == "knn_score")
     assert words.percent(every.share) in {metric.value for metric in app.metric if metric.label == "FPR, all natural"}
+
+
+def test_the_pictures_along_the_strength_are_the_models_inputs_and_the_lines_its_answers(
+    app: AppTest, image_id: int
+) -> None:
+    app.switch_page("app_pages/workbench.py").run()
+    assert not app.exception
+    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    (figure,) = [spec for spec in specs if spec["layout"].get("sliders")]
+    natural, attacked = (analysis.image for analysis in analyse(image_id, 0.2))
+    loaded = shipped()
+    assert len(figure["frames"]) == 16
+    for frame in figure["frames"]:
+        strength = frame["data"][0]["x"][0]
+        exact = 255.0 * np.clip(natural.astype(np.float64) + strength * (attacked.astype(np.float64) - natural), 0, 1)
+        data = base64.b64decode(frame["layout"]["images"][0]["source"].partition(",")[2])
+        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+        pixels = pixels[:: len(pixels) // exact.shape[1], :: len(pixels) // exact.shape[1]]
+        assert np.abs(pixels - exact[0]).max() <= 0.5 + 1e-4, "the nearest of 256 levels"
+        answer = loaded.classifier.probabilities((pixels / np.float32(255))[None, None])[0]
+        lines = [trace for trace in figure["data"] if trace.get("name")]
+        assert {trace["name"] for trace in lines} >= {"7", loaded.bundle.class_names[int(answer.argmax())]}
+        for trace in lines:
+            label = loaded.bundle.class_names.index(trace["name"])
+            assert trace["y"][trace["x"].index(strength)] == pytest.approx(answer[label], abs=1e-5)

@@ -8,6 +8,7 @@ from telltale_app import layout, state
 from telltale_app.panels import controls, picker, pinned, verdicts
 from telltale_app.panels.comparison import comparison, provenance
 from telltale_app.panels.save_case import check_note
+from telltale_app.panels.strength import show_strength
 
 layout.opening(
     "Workbench",
@@ -35,9 +36,13 @@ with pin_slot:
 with outcome_slot:
     verdicts.outcome(analysed)
 check_note(analysed)
-with changing:
+with changing.container(key=f"{controls.RESULT}-pictures"):
     comparison(analysed)
+strength_slot = st.container(key=f"{controls.RESULT}-strength")
 st.subheader("4. See who notices", anchor=verdicts.WHO_NOTICES)
-verdicts.panel(analysed)
+with st.container(key=f"{controls.RESULT}-verdicts"):
+    verdicts.panel(analysed)
 provenance(analysed)
 pinned.show_pinned(analysed)
+with strength_slot:  # last, as it takes sixteen more readings; where they are cancelled, the rest of the page is there
+    show_strength(analysed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -23,13 +24,20 @@ GREY_CHANGES = tuple(round(0.01 * n, 2) for n in (*range(51), 60, 70, 80, 90, 10
 SAME_CHANGE = 1e-9
 MORE = "More settings"
 SUBMITTED = "attack-form-submitted"
+RESULT = "result"  # containers whose keys begin so belong to the attack that was run last
+STALE_STYLE = f"""<style>
+[class*="st-key-{RESULT}-"] {{ opacity: 0.45; filter: grayscale(1); }}
+</style>"""
 
 
+@st.fragment
 def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None:
-    """Draw the choice of an attack, its parameters, target and seed; submitting changes the case.
+    """Draw the choice of an attack, its parameters, target and seed; *Attack* changes the case.
 
-    Every widget's key names the case it starts from: another case or model, as after "back", starts them afresh. The
-    form that was just submitted stays: a new one would stand above its paler self as long as the attack runs.
+    A fragment: while the settings are changed, only they are drawn anew, and what stands beside them is dimmed, as it
+    belongs to the attack before. Every widget's key names the case it starts from: another case or model, as after
+    "back", starts them afresh. The form that was just submitted stays: a new one would stand above its paler self as
+    long as the attack runs.
 
     Parameters
     ----------
@@ -54,34 +62,58 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
         help="What each does, and how it is set, is said under *More settings*.",
     )
     spec = specs[name]
-    with st.form(f"attack-form-{name}-{stamp}", border=False):
-        usual = catalogue.bundle(case.bundle).attack_parameters(name)
-        values = dict(draft.parameters) if draft.attack == name and draft.parameters else usual
-        first, *rest = spec.parameters
-        _control(first, values.get(first.name, first.default), f"p-{name}-{first.name}-{stamp}", colour)
-        with st.expander(MORE):
-            st.caption(spec.summary, help=spec.paper)
-            for parameter in rest:
-                value = values.get(parameter.name, parameter.default)
-                _control(parameter, value, f"p-{name}-{parameter.name}-{stamp}", colour)
-            if spec.targeted:
-                _target(draft.target if draft.attack == name else None, spec, class_names, own, stamp)
-            st.number_input(
-                "Seed",
-                0,
-                2**31 - 1,
-                draft.seed,
-                key=f"seed-{name}-{stamp}",
-                help="The same seed gives the same attacked image.",
-            )
-        st.form_submit_button(
-            "Attack",
-            type=emphasis.filled(),
-            icon=":material/bolt:",
-            width="stretch",
-            on_click=_submit,
-            args=(spec, stamp, own),
+    usual = catalogue.bundle(case.bundle).attack_parameters(name)
+    values = dict(draft.parameters) if draft.attack == name and draft.parameters else usual
+    first, *rest = spec.parameters
+    _control(first, values.get(first.name, first.default), f"p-{name}-{first.name}-{stamp}", colour)
+    with st.expander(MORE):
+        st.caption(spec.summary, help=spec.paper)
+        for parameter in rest:
+            value = values.get(parameter.name, parameter.default)
+            _control(parameter, value, f"p-{name}-{parameter.name}-{stamp}", colour)
+        if spec.targeted:
+            _target(draft.target if draft.attack == name else None, spec, class_names, own, stamp)
+        st.number_input(
+            "Seed",
+            0,
+            2**31 - 1,
+            draft.seed,
+            key=f"seed-{name}-{stamp}",
+            help="The same seed gives the same attacked image.",
         )
+    if st.button(
+        "Attack",
+        key=f"attack-now-{stamp}",
+        type=emphasis.filled(),
+        icon=":material/bolt:",
+        width="stretch",
+        on_click=_submit,
+        args=(spec, stamp, own),
+    ):
+        st.rerun()  # all of the page, not only this fragment
+    if case.attack is not None and _differs(case, spec, values, stamp, own):
+        _stale_note(case.attack)
+
+
+def _differs(case: Case, spec: AnyAttack, start: Mapping[str, ParameterValue], stamp: str, own: int | None) -> bool:
+    """Return whether the widgets ask for another attack than the case holds; they begin with its settings."""
+    shown = _shown(spec, stamp, own)
+    target = RANDOM if case.target is None and spec.random_target else case.target
+    return (
+        spec.name != case.attack
+        or any(shown.parameters[p.name] != start.get(p.name, p.default) for p in spec.parameters)
+        or shown.target != target
+        or shown.seed != case.seed
+    )
+
+
+def _stale_note(attack: str) -> None:
+    """Dim what belongs to the attack before, and say so."""
+    st.html(STALE_STYLE)
+    st.caption(
+        f":material/history: Pictures and verdicts still belong to **{catalogue.attack_title(attack)}** as it was set "
+        "before. Press *Attack* to see this one."
+    )
 
 
 def _start(draft: Case, bundle: str) -> str:
@@ -162,21 +194,34 @@ def _change(parameter: Parameter, label: str, value: float, key: str, colour: bo
     )
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """What the widgets of the form hold."""
+
+    parameters: dict[str, ParameterValue]
+    target: int | RandomTarget | None
+    seed: int
+
+
+def _shown(spec: AnyAttack, stamp: str, own: int | None) -> _Shown:
+    kept = st.session_state
+    target = kept.get(f"target-{spec.name}-{stamp}-{own}", ANY_CLASS)
+    return _Shown(
+        {p.name: kept[f"p-{spec.name}-{p.name}-{stamp}"] for p in spec.parameters},
+        None if target == ANY_CLASS else target,
+        int(kept[f"seed-{spec.name}-{stamp}"]),
+    )
+
+
 def _submit(spec: AnyAttack, stamp: str, own: int | None) -> None:
     """Take the form's values into the case, checked once more."""
-    given = {p.name: st.session_state[f"p-{spec.name}-{p.name}-{stamp}"] for p in spec.parameters}
-    target = st.session_state.get(f"target-{spec.name}-{stamp}-{own}", ANY_CLASS)
+    shown = _shown(spec, stamp, own)
     try:
-        values: Mapping[str, ParameterValue] = validate_parameters(spec.parameters, given, spec.title)
+        values: Mapping[str, ParameterValue] = validate_parameters(spec.parameters, shown.parameters, spec.title)
     except InputError as error:
         st.session_state.case_warnings = (str(error),)
         return
-    state.change(
-        attack=spec.name,
-        parameters=tuple(values.items()),
-        target=None if target == ANY_CLASS else target,
-        seed=int(st.session_state[f"seed-{spec.name}-{stamp}"]),
-    )
+    state.change(attack=spec.name, parameters=tuple(values.items()), target=shown.target, seed=shown.seed)
     case = state.current()
     st.session_state[SUBMITTED] = (_start(case, case.bundle), stamp)
 

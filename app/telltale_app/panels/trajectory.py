@@ -20,6 +20,7 @@ from telltale.figures.results.trajectory import (
     pivot_distances,
     suspicion,
 )
+from telltale.figures.strength import leading_classes
 from telltale.figures.trajectory import sweep
 from telltale.kinds.trajectory import TrajectoryView
 from telltale_app import catalogue, engine_client, layout, pictures, state, words
@@ -176,7 +177,7 @@ def show_sweep(variant: Variant) -> None:
         )
         at = [
             (f"class {names[label]}", _last_layer(points, variant, label), tone)
-            for label, tone in ((own, palette.NATURAL), (rival, palette.ATTACKED))
+            for label, tone in _followed(points, own, rival)
         ]
         layout.chart(
             sweep(STRENGTHS, at, strength, f"last layer, {DISTANCES[variant[1]]}"), sweep_words(points), "sweep"
@@ -192,6 +193,13 @@ def show_sweep(variant: Variant) -> None:
             f"({words.percent(chosen.prediction.confidence)})"
         )
     st.markdown(sweep_words(points))
+
+
+def _followed(points: Sequence[SweepPoint], own: int, rival: int) -> list[tuple[int, str]]:
+    """Return the two compared classes and every other one that is read anywhere on the way, each with its colour."""
+    read = leading_classes(np.stack([point.prediction.probabilities for point in points]), [own, rival])
+    colours = [palette.NATURAL, palette.ATTACKED, *(palette.class_colour(label) for label in read[2:])]
+    return list(zip(read, colours, strict=True))
 
 
 def _last_layer(points: Sequence[SweepPoint], variant: Variant, label: int) -> list[float]:

@@ -50,14 +50,24 @@ def panel(case: CaseAnalysis) -> None:
         controls.alpha_slider()
     if case.contradicted_label is not None:
         _misread_note()
-    if shown.fused is not None:
-        _fused_card(case)
-    _chart(case)
+    _card_and_chart(case)
     _evidence_links(shown)
     with st.expander("Words, scores and thresholds", icon=":material/table_rows:"):
         st.table(table(case), hide_index=True, alt="What every detector says of each image, with score and threshold")
     for name, reason in case.bundle.missing_detectors.items():
         st.caption(f"{words.UNCALIBRATED} {catalogue.detector_title(name)} is not available here. {reason}")
+
+
+def _card_and_chart(case: CaseAnalysis) -> None:
+    """Show the fused verdict's card and the chart of all rows, beside each other where both are there."""
+    if case.views()[-1][1].fused is None:
+        _chart(case)
+        return
+    card, rows = st.columns([3, 7], gap="small")
+    with card:
+        _fused_card(case)
+    with rows:
+        _chart(case)
 
 
 def _misread_note() -> None:
@@ -83,15 +93,14 @@ def outcome(case: CaseAnalysis) -> None:
 def _fused_card(case: CaseAnalysis) -> None:
     """Show the answer of all detectors together, in words that need no statistics."""
     with st.container(border=True, key="fused-card"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"### {catalogue.detector_title(FUSED)}", width="stretch")
-            layout.page_link(*catalogue.detector_page(FUSED), ":material/arrow_forward:")
-        st.caption(
-            f"All detectors' answers weighed into one, at {words.percent(case.case.alpha)} false alarms of its own."
+        st.markdown(
+            f"### {catalogue.detector_title(FUSED)}",
+            help=f"All detectors' answers weighed into one, at {words.percent(case.case.alpha)} false alarms of its "
+            "own.",
         )
-        for column, (image, analysis) in zip(st.columns(2, gap="medium"), case.views(), strict=False):
+        for image, analysis in case.views():
             if analysis.fused is not None:
-                with column.container(gap="xxsmall"):
+                with st.container(gap="xxsmall"):
                     _fused_reading(image, analysis.fused)
 
 

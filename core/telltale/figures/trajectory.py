@@ -128,10 +128,10 @@ def suspicion(layers: Sequence[str], curves: Sequence[tuple[str, Doubles, str]])
 def sweep(
     strengths: Sequence[float], near: Sequence[tuple[str, Sequence[float], str]], current: float, y: str
 ) -> go.Figure:
-    """Return the last layer's distance to two pivots as the perturbation grows from 0 to 1.5 of its size."""
+    """Return the last layer's distance to some pivots as the perturbation grows from 0 to 1.5 of its size."""
     figure = go.Figure()
     for index, (name, values, colour) in enumerate(near):
-        symbol = "circle" if index == 0 else "diamond"
+        symbol = ("circle", "diamond", "square")[min(index, 2)]
         figure.add_trace(line(name, list(strengths), list(values), colour, "solid" if index == 0 else "dash", symbol))
     styled(figure, height=320, x="strength of the perturbation (1 = the attack)", y=y)
     figure.add_vline(x=current, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2})

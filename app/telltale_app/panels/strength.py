@@ -1,0 +1,65 @@
+"""The attack's change from none to one and a half times, moved through in the browser: pictures and probabilities."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from telltale.analysis import reading
+from telltale.analysis.results import SweepPoint
+from telltale.base import changes
+from telltale.figures.strength import StrengthFrame, along_strength, leading_classes
+from telltale_app import engine_client, layout, pictures, words
+from telltale_app.analyses import CaseAnalysis
+from telltale_app.panels.trajectory import STRENGTHS, strength_words, sweep_words
+
+SIDE = 128  # pixels that small pictures are enlarged to
+EVERY_OF_LARGE = 2  # of large pictures, every other one travels
+
+
+def show_strength(case: CaseAnalysis) -> None:
+    """Show what the image is read as at every strength of its change; nothing where it has not been attacked."""
+    if case.attacked is None:
+        return
+    points = engine_client.sweep(case.case.bundle, case.image, case.attacked.image, STRENGTHS)
+    probabilities = np.stack([point.prediction.probabilities for point in points])
+    always = [case.natural.prediction.label, case.attacked.prediction.label]
+    labels = leading_classes(probabilities, list(dict.fromkeys(always)))
+    step = EVERY_OF_LARGE if min(case.image.shape[1:]) >= pictures.LARGE_SIDE else 1
+    frames = _frames(case, points[::step])
+    shown = [frame.strength for frame in frames].index(1.0)
+    first = reading.first_lasting_change([point.prediction.label for point in points])
+    layout.chart(
+        along_strength(
+            STRENGTHS,
+            [(case.bundle.class_names[label], probabilities[:, label].tolist()) for label in labels],
+            frames,
+            shown,
+            None if first is None else STRENGTHS[first],
+        ),
+        f"Class probabilities as the change grows. {sweep_words(points)}",
+        "strength-frames",
+    )
+    st.caption(
+        f"Probability of every class that leads anywhere on the way. {sweep_words(points)} Drag, or press Play: the "
+        "picture is the image at that strength."
+    )
+
+
+def _frames(case: CaseAnalysis, points: Sequence[SweepPoint]) -> list[StrengthFrame]:
+    assert case.attacked is not None
+    frames = []
+    for point in points:
+        image = changes.scaled(case.image, case.attacked.image, point.strength)
+        coded = base64.b64encode(pictures.png(image, SIDE)).decode()
+        read = f"{point.prediction.name} ({words.percent(point.prediction.confidence)})"
+        colour = case.bundle.image_shape[0] > 1
+        frames.append(
+            StrengthFrame(
+                point.strength, f"data:image/png;base64,{coded}", f"{strength_words(point, colour)}: read as {read}"
+            )
+        )
+    return frames

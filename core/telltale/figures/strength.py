@@ -1,0 +1,173 @@
+"""An attacked image at every strength of its change: the picture, and every class that leads anywhere on the way.
+
+The figure carries all of its pictures, so that a browser moves through them without asking the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from telltale.figures import palette
+from telltale.figures.base import BARE, line, styled
+
+HEIGHT, LEGEND_ROWS = 330, 1
+PICTURE_ENDS, PLOT_BEGINS = 0.24, 0.32  # shares of the figure's width
+FRAME_MS = 180
+SLIDER_ROOM = 118  # pixels below the plot: axis title, slider and what it says
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+@dataclass(frozen=True)
+class StrengthFrame:
+    """What is shown at one strength.
+
+    Attributes
+    ----------
+    strength : float
+        0 is the natural image, 1 the attacked one.
+    picture : str
+        Address of the picture, such as a data URI.
+    said : str
+        Strength, size of the change and reading, in words.
+    """
+
+    strength: float
+    picture: str
+    said: str
+
+
+def leading_classes(probabilities: npt.NDArray[np.floating], always: Sequence[int] = ()) -> list[int]:
+    """Return the classes of `always`, then every other one that has the largest probability at some strength.
+
+    Parameters
+    ----------
+    probabilities : array, shape (strengths, C)
+    always : sequence of int
+    """
+    return list(dict.fromkeys([*always, *(int(label) for label in probabilities.argmax(axis=1))]))
+
+
+def along_strength(
+    strengths: Sequence[float],
+    probabilities: Sequence[tuple[str, Sequence[float]]],
+    frames: Sequence[StrengthFrame],
+    shown: int,
+    changes_at: float | None,
+) -> go.Figure:
+    """Return probabilities against the strength of a change, beside the picture at one strength, with slider and Play.
+
+    Parameters
+    ----------
+    strengths : sequence of float
+        Ascending.
+    probabilities : sequence of (class name, one probability per strength)
+        The natural image's class first, the attacked one's second.
+    frames : sequence of StrengthFrame
+        Of some or all strengths.
+    shown : int
+        Index of the frame that is shown at first.
+    changes_at : float or None
+        Strength from which the class stays another; None where it does not.
+    """
+    figure = go.Figure()
+    for index, (name, values) in enumerate(probabilities):
+        colour = (palette.NATURAL, palette.ATTACKED)[index] if index < 2 else palette.class_colour(index + 2)
+        trace = line(name, list(strengths), list(values), colour, DASHES[index % len(DASHES)])
+        trace.update(hovertemplate="× %{x}: %{y:.1%}<extra>" + name + "</extra>")
+        figure.add_trace(trace)
+    figure.add_trace(_here(frames[shown].strength))
+    styled(figure, HEIGHT, x="strength of the change (1 = the attack)", left=BARE, bottom=SLIDER_ROOM)
+    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
+    figure.update_xaxes(domain=[PLOT_BEGINS, 1.0], range=[min(strengths) - 0.02, max(strengths) + 0.02])
+    figure.layout.legend.x = PLOT_BEGINS
+    figure.layout.images = [_picture(frames[shown])]
+    if changes_at is not None:
+        figure.add_vline(x=changes_at, line={"color": palette.NEUTRAL, "dash": "dot", "width": 1.5})
+    moved = len(figure.data) - 1
+    figure.frames = [
+        go.Frame(
+            name=str(index),
+            data=[_here(frame.strength)],
+            traces=[moved],
+            layout={"images": [_picture(frame)]},
+        )
+        for index, frame in enumerate(frames)
+    ]
+    figure.layout.sliders = [_slider(frames, shown)]
+    figure.layout.updatemenus = [_play()]
+    return figure
+
+
+def _here(strength: float) -> go.Scatter:
+    return go.Scatter(
+        x=[strength, strength],
+        y=[0.0, 1.0],
+        mode="lines",
+        line={"color": palette.NEUTRAL, "width": 3},
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def _picture(frame: StrengthFrame) -> dict[str, object]:
+    return {
+        "source": frame.picture,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0.0,
+        "y": 1.0,
+        "sizex": PICTURE_ENDS,
+        "sizey": 1.0,
+        "sizing": "contain",
+        "xanchor": "left",
+        "yanchor": "top",
+    }
+
+
+def _animation(duration: int) -> dict[str, object]:
+    return {
+        "mode": "immediate",
+        "fromcurrent": True,
+        "frame": {"duration": duration, "redraw": True},
+        "transition": {"duration": 0},
+    }
+
+
+def _slider(frames: Sequence[StrengthFrame], shown: int) -> dict[str, object]:
+    return {
+        "active": shown,
+        "x": PLOT_BEGINS,
+        "len": 1.0 - PLOT_BEGINS,
+        "y": 0.0,
+        "yanchor": "top",
+        "pad": {"t": 52, "b": 0},
+        "currentvalue": {"xanchor": "left", "offset": 6, "font": {"size": 14, "color": palette.NEUTRAL}},
+        "font": {"size": 1, "color": "rgba(0, 0, 0, 0)"},  # every step's words would stand on the others'
+        "ticklen": 0,
+        "steps": [
+            {"method": "animate", "args": [[str(index)], _animation(0)], "label": frame.said}
+            for index, frame in enumerate(frames)
+        ],
+    }
+
+
+def _play() -> dict[str, object]:
+    return {
+        "type": "buttons",
+        "showactive": False,
+        "x": 0.0,
+        "xanchor": "left",
+        "y": 0.0,
+        "yanchor": "top",
+        "pad": {"t": 66, "l": 0},
+        "direction": "left",
+        "buttons": [
+            {"label": "▶ Play", "method": "animate", "args": [None, _animation(FRAME_MS)]},
+            {"label": "❚❚", "method": "animate", "args": [[None], _animation(0)]},
+        ],
+    }
