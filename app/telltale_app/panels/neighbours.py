@@ -113,7 +113,7 @@ def layer_words(bundle: Bundle, layer: int, k: int) -> str:
     """Return the one layer that distances, nearest images and votes are of, and how the bars are read."""
     return (
         f"The nearest images, all distances and the votes of the {k} nearest are those of **{bundle.layers[layer]}**. "
-        "The bar under an image is its distance as a share of the farthest one's in its row."
+        "The bar under an image is its distance as a share of the farthest one's in its list."
     )
 
 
