@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from telltale.engine import Job
 
 
-def result_of(task: str, bundle: Bundle, what: str, **arguments: object) -> Any | None:
+def result_of(
+    task: str, bundle: Bundle, what: str, meanwhile: Callable[[], None] | None = None, **arguments: object
+) -> Any | None:
     """Return the result of a task about a bundle, waiting where people can see it.
 
     The rest of the page goes on without one where the task was cancelled, which offers to start it again, or refused.
@@ -26,6 +29,8 @@ def result_of(task: str, bundle: Bundle, what: str, **arguments: object) -> Any 
     bundle : Bundle
     what : str
         What is done, for people.
+    meanwhile : callable, optional
+        Draws what can be looked at while the task takes long; no widgets.
     **arguments
         What the task takes besides.
     """
@@ -36,7 +41,7 @@ def result_of(task: str, bundle: Bundle, what: str, **arguments: object) -> Any 
         return None
     job = engine_client.submit(task, bundle=bundle.name, **arguments)
     try:
-        engine_client.watch(job, what, lambda given_up: _stop(given_up, stopped))
+        engine_client.watch(job, what, lambda given_up: _stop(given_up, stopped), meanwhile)
         return job.result()
     except TelltaleError as error:
         st.error(str(error), icon=":material/error:")

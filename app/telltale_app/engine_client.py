@@ -115,7 +115,7 @@ def _wait(job: Job, what: str) -> Any:
         st.stop()
 
 
-def watch(job: Job, what: str, give_up: Callable[[Job], None]) -> None:
+def watch(job: Job, what: str, give_up: Callable[[Job], None], meanwhile: Callable[[], None] | None = None) -> None:
     """Wait until a job has ended.
 
     A quick one appears without a flicker. A slow one shows its progress and a Cancel button, which interrupts this
@@ -128,14 +128,19 @@ def watch(job: Job, what: str, give_up: Callable[[Job], None]) -> None:
         What is done, for people.
     give_up : callable
         Called with the job by a click on Cancel, before the page runs again.
+    meanwhile : callable, optional
+        Draws below a slow job's progress what can be looked at until it has ended; no widgets.
     """
     if _finished_soon(job):
         return
     with st.container(key=f"waiting-{job.id}"):
         frame = st.empty()
-    with frame.container(border=True):
-        bar = st.progress(0.0, text=what)
-        st.button("Cancel", key=f"cancel-{job.id}", icon=":material/cancel:", on_click=give_up, args=(job,))
+    with frame.container():
+        with st.container(border=True):
+            bar = st.progress(0.0, text=what)
+            st.button("Cancel", key=f"cancel-{job.id}", icon=":material/cancel:", on_click=give_up, args=(job,))
+        if meanwhile is not None:
+            meanwhile()
     while (status := job.status()).state not in FINISHED:
         bar.progress(min(max(status.fraction or 0.0, 0.0), 1.0), text=progress_words(what, status))
         time.sleep(POLL_SECONDS)

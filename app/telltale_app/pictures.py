@@ -17,7 +17,6 @@ from telltale.data.uploads import QUICK_COMPRESSION, USUAL_COMPRESSION, png_byte
 
 SMALLEST_SIDE = 256
 LARGE_SIDE = 128  # a picture from here on is shown at its own size, one pixel of it on one of the page's at most
-TILE = 64
 
 
 def png(image: npt.NDArray[np.floating], smallest_side: int = 0) -> bytes:
@@ -38,14 +37,6 @@ def png(image: npt.NDArray[np.floating], smallest_side: int = 0) -> bytes:
 def _encoded(digest: str, scale: int, _image: FloatImages) -> bytes:  # noqa: ARG001  # the digest is the key
     large = min(_image.shape[1:]) >= LARGE_SIDE
     return png_bytes(_image, scale=scale, compression=QUICK_COMPRESSION if large else USUAL_COMPRESSION)
-
-
-def placeholder() -> npt.NDArray[np.float32]:
-    """Return a square tile, shape (1, H, W), that is plainly no picture: crossed out, grey on any page."""
-    row, column = np.indices((TILE, TILE))
-    edge = (np.minimum(row, column) < 1) | (np.maximum(row, column) >= TILE - 1)
-    cross = (row == column) | (row + column == TILE - 1)
-    return np.where(edge | cross, 0.6, 0.5).astype(np.float32)[None]
 
 
 def show(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import sys
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,7 @@ from support.pages import ATTACKED, MAIN, PAGES, open_app, show, text_of, unopen
 from support.paper_cells import CELLS, RATES, TABLE, store
 from telltale.attacks.registry import ATTACKS
 from telltale.bundle.summary import BundleSummary
+from telltale.figures.results.neighbours import layer_votes
 from telltale.kinds.neighbours import NeighboursView
 from telltale.scores import titles
 from telltale.studies.tables import results
@@ -308,16 +310,21 @@ def test_images_that_are_missing_leave_class_id_distance_and_one_command(
     beside, without = FakeBundle(colour=True), FakeBundle(False, colour=True)
     show(monkeypatch, beside)
     pictures = len(open_app(PAGES[3], k="5").get("image"))
-    assert pictures == 3 * 5 + 1  # three lists, and the case itself beside the page
+    assert pictures == 3 * (5 + 1) + 1  # three lists behind the image, and the case itself beside the page
     show(monkeypatch, without)
     app = open_app(PAGES[3], k="5")
-    assert len(app.get("image")) == pictures  # a tile in the place of every image
+    assert len(app.get("image")) == 3 + 1, "chips stand in the place of training images, the image itself is at hand"
+    assert text_of(app).count("not on this machine") == 1
     assert [code.value for code in app.code[:1]] == ["telltale build cifar10 --data uoft-cs/cifar10"]
     text = text_of(app)
     first = engine_neighbours(app)
     for image_id, label, distance in first:
         assert f"no. {image_id}  \nd = {distance:.3g}" in text
         assert f"**{without.class_names[label]}**" in text
+    histogram = next(html.proto.body for html in app.get("html") if "of 5</span>" in html.proto.body)
+    for label in {label for _, label, _ in first}:
+        count = sum(other == label for _, other, _ in first)
+        assert f"class {without.class_names[label]}</span>" in histogram and f">{count} of 5</span>" in histogram
     assert "This compact model keeps 120 of the 300 training images as references" in text
 
 
@@ -435,6 +442,30 @@ def test_upload_travels_in_the_link(engine: FakeEngine) -> None:
     again = open_app(image=reference)
     assert not again.warning
     assert "Your image" in text_of(again)
+
+
+def test_every_list_is_headed_by_its_image_and_bars_are_distances(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_app(PAGES[3], **ATTACKED, k="6", layer="layer1")
+    near = analyse(np.zeros((1, 8, 8), np.float32), 0.05, {"knn_score": 0.0}).view(NeighboursView)
+    said = text_of(app)
+    assert said.count("**This image**") == 3 and "those of **layer1**" in said
+    drawn = [html.proto.body for html in app.get("html") if "width:" in html.proto.body]
+    widths = [float(re.findall(r"width:([\d.]+)%", markup)[0]) for markup in drawn]
+    assert len(widths) == 3 * 6
+    distances = near.distances[bundle.layers.index("layer1"), :6]
+    np.testing.assert_allclose(widths[:6], 100 * distances / distances.max(), atol=0.06)
+    key = f"nearest-open-train-{near.ids[1, 0]}"
+    app.button(key=key).click().run()
+    assert app.query_params["image"] == f"train-{near.ids[1, 0]}"
+
+
+def test_votes_are_those_of_the_shown_images_on_the_chosen_layer() -> None:
+    found = analyse(np.zeros((1, 8, 8), np.float32), 0.05, {"knn_score": 0.0})
+    near = found.view(NeighboursView).labels
+    for layer in range(len(near)):
+        for k in (1, 6):
+            shares = layer_votes((("natural", found),), 10, layer, k)["natural"]
+            assert shares.tolist() == [near[layer][:k].tolist().count(c) / k for c in range(10)]
 
 
 def test_neighbours_count_the_overlap(engine: FakeEngine) -> None:

@@ -25,7 +25,7 @@ from telltale.model_errors.reasons import ErrorReasons
 from telltale.model_errors.slices import FailureSlices, Slice
 from telltale.model_errors.suspicious import SuspiciousImages, suspicious_images
 from telltale.scores.rates import Rate
-from telltale_app.panels import error_choice, selection
+from telltale_app.panels import bars, error_choice, error_tiles, selection
 
 PAGE = "app_pages/misclassifications.py"
 LABELS_TAB = "Suspicious training images"
@@ -48,6 +48,7 @@ def reasons_of(bundle: FakeBundle) -> ErrorReasons:
             "harmful_labels": harmful % 10,
             "harmful_values": -np.ones((count, HARMFUL)),
             "label_error": np.linspace(0.95, 0.3, count),
+            "label_confidence": np.linspace(0.01, 0.09, count),
             "positions": {name: np.zeros((count, len(LAYERS), 2), np.float32) for name in ("umap", "pca")},
             "k": 20,
             "pivot": "centroid",
@@ -142,6 +143,45 @@ def test_without_images_what_needs_none_is_shown_and_nothing_is_computed(
     assert list(table_of(app).columns) == ["image", "split", "true class", "read as", "confidence"]
     assert "explain_errors" not in [task for task, _ in engine.submitted]
     assert not [button for button in app.button if "open" in (button.key or "")]
+
+
+def test_every_error_is_a_tile_with_both_confidences_a_reason_and_what_its_label_is_worth(
+    engine: FakeEngine, bundle: FakeBundle
+) -> None:
+    app = open_app(PAGE)
+    found, errors = reasons_of(bundle), evaluated_images(bundle.scores).errors()
+    said = text_of(app)
+    assert said.index("Read as **4**, labelled **3**") < said.index("**Image "), "pictures stand first"
+    assert said.count("labelled **3**") + said.count("labelled **4**") == len(errors)
+    assert "Most neighbours agree with the reading (20 of 20 are 4, none is 3); its path does not end nearer" in said
+    assert "Neither class has most of its neighbours (10 of 20 are 5, 10 are 4)" in said
+    assert said.count("The label is doubtful, look whether it is wrong: label-error score 0.95, at least 0.9.") == 1
+    assert said.count("Not enough to doubt the label") == len(errors) - 1
+    drawn = [html.proto.body for html in app.get("html") if "width:90.0%" in html.proto.body]
+    assert len(drawn) == len(errors), "every read class has a confidence of 90 %"
+    for share, markup in zip(found["label_confidence"], drawn, strict=True):
+        assert f"width:{100 * share:.1f}%" in markup
+
+
+def test_without_images_errors_are_chips_without_crossed_pictures(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = FakeBundle(False, colour=True)
+    show(monkeypatch, bundle)
+    app = open_app(PAGE)
+    errors = evaluated_images(bundle.scores).errors()
+    said = text_of(app)
+    assert "Read as **deer**, labelled **cat**" in said and f"Test image {errors.ids[-1]}" in said
+    assert len(app.get("image")) <= 1, "none but the case's own, in the sidebar"
+    assert said.count("not on this machine") == 1
+
+
+def test_names_of_classes_stay_names_in_the_drawn_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(bars.st, "html", given.append)
+    monkeypatch.setattr(bars.layout, "theme_colour", lambda _: "#123456")
+    bars.named_bars([bars.Bar("<img src=x>", 1.5, "&")])
+    assert "<img" not in given[0] and "&lt;img src=x&gt;" in given[0] and "width:100.0%" in given[0]
 
 
 def test_filters_narrow_table_and_file(engine: FakeEngine) -> None:
@@ -269,9 +309,14 @@ def test_cancelled_work_leaves_the_rest_and_starts_only_when_asked(engine: FakeE
     assert "label error" in table_of(app)
 
 
-def test_slow_work_ends_in_its_result(engine: FakeEngine) -> None:
+def test_slow_work_ends_in_its_result(engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.seconds = 0.8
+    drawn: list[str] = []
+    show_tiles = error_tiles.tiles
+    monkeypatch.setattr(error_tiles, "tiles", lambda *shown: (drawn.append(shown[3]), show_tiles(*shown)))
     app = open_app(PAGE)
+    assert drawn == ["errors-first", "errors"], "pictures stand there while the reasons are looked for"
+    assert text_of(app).count("Read as **") == len(evaluated_images(bundle.scores).errors())
     assert "label error" in table_of(app)
     assert not [button for button in app.button if button.label == "Cancel"]
 
@@ -291,7 +336,9 @@ def test_suspicious_images_come_in_order_with_both_labels(engine: FakeEngine) ->
     assert frame["image"].tolist() == list(range(119, 19, -1)) and frame["rank"].tolist() == list(range(1, 101))
     text = text_of(app)
     assert "The **120** of 300 training images that this compact model keeps are ranked here" in text
-    assert "**9**  \nneighbours say **0**" in text
+    assert "Labelled **9**" in text and "Its neighbours favour 0: 0 of 20 are 9, 20 are 0." in text
+    assert "The label is doubtful, look whether it is wrong: 20 of 20 neighbours contradict it." in text
+    assert frame["strongest other label"].tolist()[:2] == ["0", "9"]
     app.selectbox(key="suspicious-label-digits").select(4).run()
     assert set(table_of(app)["given label"]) == {"4"} and len(table_of(app)) == 12
 

@@ -91,7 +91,9 @@ def test_every_figure_of_the_evidence_pages_is_the_pages_own(pair: Comparison) -
         data_of(figures.second_opinion()),
     ]
     assert drawn_on("hidden_state_density") == [data_of(figures.density()), data_of(figures.density_map())]
-    assert drawn_on("neighbours") == [data_of(figures.neighbours()), data_of(figures.votes())]
+    assert drawn_on("neighbours") == [
+        *(data_of(figures.neighbours()), data_of(figures.votes(LAYERS[-1])), data_of(figures.votes())),
+    ]
 
 
 def test_the_curves_are_those_of_the_page(pair: Comparison) -> None:
@@ -151,6 +153,7 @@ def test_one_image_alone_is_compared_with_its_nearest_other_class(pair: Comparis
         (lambda f: f.response("difference"), "no image 'difference'; there are image"),
         (lambda f: f.neighbours("attic"), "no layer 'attic'"),
         (lambda f: f.neighbours(k=0), "k must be an integer of at least 1"),
+        (lambda f: f.votes(LAYERS[0], k=0), "k must be an integer of at least 1"),
         (lambda f: f.embedding(method="tsne"), "no map 'tsne'; there are umap, pca"),
         (lambda f: f.roc("oracle"), "no scored detector 'oracle'"),
         (lambda f: f.roc(against="rain"), "no opponent 'rain'"),

@@ -204,6 +204,9 @@ def test_reasons_are_those_of_brute_force() -> None:
     np.testing.assert_allclose(
         found["predicted_share"], (reference.labels[rows] == errors.predictions[:, None]).mean(1)
     )
+    logits = trace.logits.astype(np.float64)
+    expected = [np.exp(row[label]) / np.exp(row).sum() for row, label in zip(logits, errors.labels, strict=True)]
+    np.testing.assert_allclose(found["label_confidence"], expected, rtol=1e-4)
     influence = reference.influence.values(trace.hidden, errors.labels)
     for i, values in enumerate(influence):
         expected = np.argsort(values, kind="stable")[: found["harmful_ids"].shape[1]]
@@ -277,7 +280,8 @@ def test_the_command_line_prints_the_list(capsys: pytest.CaptureFixture[str]) ->
     assert [row["image_id"] for row in record["images"]] == expected.ids[:3].tolist()
     assert record["ranked"] == len(expected) == len(load_bundle("digits").splits.train)
     assert main(["label-errors", "digits", "--count", "2"]) == 0
-    assert str(expected.ids[0]) in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert str(expected.ids[0]) in printed and "strongest" in printed
 
 
 def test_a_network_that_is_not_trained_has_no_other_epochs(capsys: pytest.CaptureFixture[str]) -> None:

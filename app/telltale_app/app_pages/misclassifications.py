@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
 from telltale_app import bundle_jobs, layout, state, words
-from telltale_app.panels import correcting, error_choice, error_table, errors, slices, suspicious
+from telltale_app.panels import correcting, error_choice, error_table, error_tiles, errors, slices, suspicious
 from telltale_app.panels.missing import missing_images_note, missing_labels_note
 
 layout.opening(
@@ -28,19 +29,28 @@ if wrong_tab.open:
         known = errors.errors_of(bundle)
         st.markdown(errors.summary_words(known))
         if len(known.wrong):
-            passing = error_choice.filters(known)
+            if bundle.image_set is not None:
+                reasons = bundle_jobs.result_of(
+                    "explain_errors", bundle, "Looking into every error", partial(error_tiles.show_first, known)
+                )
+                known = replace(known, reasons=reasons)
+            rows = error_choice.chosen_rows(known)
+            if len(rows):
+                error_tiles.show_tiles(known, rows)
+            else:
+                error_choice.nothing_note()
             left, right = st.columns(2, gap="medium")
             with left:
                 st.header("What is taken for what", anchor=False)
                 error_choice.show_confusion(known)
-            with right:
-                st.header("Where the errors lie", anchor=False)
-                if bundle.image_set is not None:
-                    reasons = bundle_jobs.result_of("explain_errors", bundle, "Looking into every error")
-                    known = replace(known, reasons=reasons)
-                error_choice.show_map(known)
-            st.header("The errors", anchor=False)
-            asked = error_table.show_chosen(known, error_choice.chosen_errors(known, passing))
+            if bundle.image_set is not None:
+                with right:
+                    st.header("Where the errors lie", anchor=False)
+                    error_choice.show_map(known)
+            asked = None
+            if len(rows):
+                st.header("The errors in numbers", anchor=False)
+                asked = error_table.show_chosen(known, rows)
             correcting.show(bundle, asked)
         layout.how_computed(
             "Every natural image of the fitting, calibration and test splits that the model misreads. Neighbours are "

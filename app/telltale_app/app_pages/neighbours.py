@@ -8,10 +8,11 @@ from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
 from telltale_app import layout
 from telltale_app.link_images import image_words
-from telltale_app.panels import correcting, influence_trust, neighbours
+from telltale_app.panels import correcting, influence_trust, neighbours, votes
 from telltale_app.panels.correcting import Asked
 from telltale_app.panels.missing import missing_images_note
 from telltale_app.panels.picking import pointer
+from telltale_app.panels.training_images import Head
 from telltale_app.papers import INFLUENCE, KNN
 
 layout.opening(
@@ -40,16 +41,17 @@ analysis = images[image or "natural"]
 layer = bundle.layers.index(layer_name)
 lists = neighbours.training_lists(analysis, layer, int(k), len(bundle.splits.train))
 st.markdown(neighbours.overlap_words(bundle, lists, image or "natural"))
+st.caption(neighbours.layer_words(bundle, layer, int(k)))
 missing_images_note(bundle, "Each of these images is named by class, id and distance instead.")
 name = image_words(current.case.image) + (" (attacked)" if image == "attacked" else "")
-neighbours.show_lists(bundle, lists, name)
+neighbours.show_lists(bundle, lists, Head(analysis.image, name, analysis.prediction.name), layer)
 pointer(bundle)
 layout.unavailable_note(analysis, InfluenceView)
 with st.expander("All numbers as a table", icon=":material/table:"):
     neighbours.show_table(bundle, lists)
 st.header("Where they lie", anchor="where-they-lie")
 neighbours.show_map(current, lists, layer)
-neighbours.show_votes(current)
+votes.show_votes(current, layer, int(k))
 if analysis.find(InfluenceView) is not None:
     influence_trust.show_trust(bundle)
 correcting.show(bundle, Asked(analysis.image, name, current.true_label))
@@ -57,6 +59,6 @@ layout.how_computed(
     "Neighbours are found by Euclidean distance of pooled activations. " + neighbours.influence_words(analysis),
     INFLUENCE,
     f"Features are frozen: this is influence through the last layer. {neighbours.reference_words(bundle)} "
-    f"The votes follow {KNN.reference} Positive influence means helpful, as in the authors' code."
+    f"The detector's votes follow {KNN.reference} Positive influence means helpful, as in the authors' code."
     + neighbours.head_words(bundle),
 )

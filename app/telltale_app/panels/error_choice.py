@@ -1,4 +1,4 @@
-"""Choosing among a model's errors: filters, cells of the confusion matrix, a lasso on the map, groups that fail."""
+"""Choosing among a model's errors: order, filters, cells of the confusion matrix, a lasso on the map, groups."""
 
 from __future__ import annotations
 
@@ -24,40 +24,65 @@ if TYPE_CHECKING:
 Mask = npt.NDArray[np.bool_]
 
 CELL, LASSO = "errors-cell", "errors-lasso"
+ORDERS = {
+    "Most doubtful label first": ("label error", False),
+    "Most confident first": ("confidence", False),
+    "Least confident first": ("confidence", True),
+    "Fewest agreeing neighbours first": ("neighbours of true class", True),
+    "By image": ("image", True),
+}
 SPLITS = {"test": "Test", "calibration": "Calibration", "fit": "Fitting"}
 
 
-def filters(errors: Errors) -> Mask:
+def chosen_rows(errors: Errors) -> npt.NDArray[np.int64]:
+    """Draw order and filters; return the rows of the chosen errors in that order, and say how many they are."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        offered = [title for title, (column, _) in ORDERS.items() if column in errors.frame]
+        order = st.selectbox("Order", offered, key=f"errors-order-{errors.reasons is not None}", width=320)
+        with st.popover("Narrow down", icon=":material/filter_alt:"):
+            passing = _filters(errors)
+    rows = np.flatnonzero(_narrowed(errors, passing))
+    if len(rows) < len(errors.wrong):
+        st.caption(f"{len(rows):,} of {len(errors.wrong):,} errors are shown.")
+    column, ascending = ORDERS[order]
+    values = errors.frame[column].to_numpy()[rows]
+    return np.asarray(rows[np.argsort(values if ascending else -values, kind="stable")])
+
+
+def nothing_note() -> None:
+    """Say that no error is chosen."""
+    st.info("No error passes these filters. Widen them, or choose another cell.", icon=":material/filter_alt_off:")
+
+
+def _filters(errors: Errors) -> Mask:
     """Draw the filters and return which errors pass them, shape (n,)."""
     bundle, wrong = errors.bundle, errors.wrong
     held_out = errors.evaluated
     classes = np.unique(np.concatenate([held_out.labels, held_out.predictions])).tolist()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        splits = st.pills(
-            "Split",
-            list(SPLITS),
-            default=list(SPLITS),
-            format_func=SPLITS.__getitem__,
-            selection_mode="multi",
-            key="errors-splits",
+    splits = st.pills(
+        "Split",
+        list(SPLITS),
+        default=list(SPLITS),
+        format_func=SPLITS.__getitem__,
+        selection_mode="multi",
+        key="errors-splits",
+        persist_state="session",
+        help=f"Images {catalogue.unseen_words(bundle)}. Thresholds were set on the calibration images.",
+    )
+    true, read = (
+        st.multiselect(
+            title,
+            classes,
+            format_func=errors.name,
+            key=f"errors-{title}-{bundle.name}",
+            placeholder="any",
             persist_state="session",
-            help=f"Images {catalogue.unseen_words(bundle)}. Thresholds were set on the calibration images.",
         )
-        true, read = (
-            st.multiselect(
-                title,
-                classes,
-                format_func=errors.name,
-                key=f"errors-{title}-{bundle.name}",
-                placeholder="any",
-                persist_state="session",
-                width=220,
-            )
-            for title in ("True class", "Read as")
-        )
-        low, high = st.slider(
-            "Confidence", 0, 100, (0, 100), format="%d %%", key="errors-confidence", persist_state="session", width=260
-        )
+        for title in ("True class", "Read as")
+    )
+    low, high = st.slider(
+        "Confidence", 0, 100, (0, 100), format="%d %%", key="errors-confidence", persist_state="session"
+    )
     confidences = 100.0 * wrong.confidences
     passing = np.isin(wrong.splits, splits) & (confidences >= low) & (confidences <= high)
     for chosen, values in ((true, wrong.labels), (read, wrong.predictions)):
@@ -94,15 +119,13 @@ def _confusion(_evaluated: Evaluated, _bundle: Bundle, bundle_id: str, colour: s
 
 
 def show_map(errors: Errors) -> None:
-    """Show all errors on the training images' map of one layer; a lasso is kept in the session."""
+    """Show all errors on the training images' map of one layer; a lasso is kept in the session.
+
+    Nothing is drawn while their places are not known.
+    """
     bundle, reasons = errors.bundle, errors.reasons
     if reasons is None:
-        if bundle.image_set is None:
-            st.info(
-                "Where the errors lie among the references can be said only with the images at hand.",
-                icon=":material/map:",
-            )
-        return  # looking into them was cancelled, which is said above with a way to start again
+        return
     methods = [name for name in words.MAP_TITLES if name in bundle.maps]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer_name = st.selectbox(
@@ -146,7 +169,7 @@ def _map(_errors: Errors, bundle_id: str, method: str, layer: int) -> go.Figure:
     )
 
 
-def chosen_errors(errors: Errors, passing: Mask) -> Mask:
+def _narrowed(errors: Errors, passing: Mask) -> Mask:
     """Narrow the filtered errors to the chosen cell, lasso and group, and say what they are, with a way out."""
     wrong, scope, said = errors.wrong, errors.bundle.id, []
     cell, lasso = selection.selected(CELL, scope), selection.selected(LASSO, scope)

@@ -1,4 +1,4 @@
-"""The chosen errors of a model: figures, table, thumbnails, and why one of them is misread."""
+"""The chosen errors of a model in numbers: figures, table, file, and why one of them is misread."""
 
 from __future__ import annotations
 
@@ -14,23 +14,10 @@ from telltale_app.panels import selection
 from telltale_app.panels.correcting import Asked
 from telltale_app.panels.errors import Errors, reason_words
 from telltale_app.panels.picking import pick_button, pointer
-from telltale_app.panels.selection import Thumbnail
-
-ORDERS = {
-    "Most doubtful label first": ("label error", False),
-    "Most confident first": ("confidence", False),
-    "Least confident first": ("confidence", True),
-    "Fewest agreeing neighbours first": ("neighbours of true class", True),
-    "By image": ("image", True),
-}
 
 
-def show_chosen(errors: Errors, chosen: npt.NDArray[np.bool_]) -> Asked | None:
-    """Show figures, table, reasons, thumbnails and file of the chosen errors; return the one that is explained."""
-    if not chosen.any():
-        st.info("No error passes these filters. Widen them, or choose another cell.", icon=":material/filter_alt_off:")
-        return None
-    rows = _ordered(errors, np.flatnonzero(chosen))
+def show_chosen(errors: Errors, rows: npt.NDArray[np.int64]) -> Asked | None:
+    """Show figures, table, reasons and file of the chosen errors; return the one that is explained."""
     frame = errors.frame.iloc[rows].reset_index(drop=True)
     selection.metrics(_figures(errors, rows))
     why = st.container()  # above the table, so that it is in sight when a row is chosen
@@ -45,7 +32,6 @@ def show_chosen(errors: Errors, chosen: npt.NDArray[np.bool_]) -> Asked | None:
     with why:
         _show_reasons(errors, int(rows[picked]))
     selection.download(frame, f"{errors.bundle.name}-errors.csv", "errors-csv")
-    selection.thumbnails(errors.bundle, len(rows), lambda i: _thumbnail(errors, int(rows[i])), "errors")
     return _asked(errors, int(rows[picked]))
 
 
@@ -55,21 +41,13 @@ def _asked(errors: Errors, row: int) -> Asked | None:
     if images is None:
         return None
     image_id = int(wrong.ids[row])
-    return Asked(images.images([image_id])[0], image_words(_reference(errors, row)), int(wrong.labels[row]))
+    return Asked(images.images([image_id])[0], image_words(errors.reference(row)), int(wrong.labels[row]))
 
 
 def _current_case(errors: Errors, rows: npt.NDArray[np.int64]) -> int:
     """Return the place of the current case among the rows; the first where it is not one of them."""
     image = state.current().image
-    return next((place for place, row in enumerate(rows) if _reference(errors, int(row)) == image), 0)
-
-
-def _ordered(errors: Errors, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    offered = [title for title, (column, _) in ORDERS.items() if column in errors.frame]
-    order = st.selectbox("Order", offered, key=f"errors-order-{errors.reasons is not None}", width=320)
-    column, ascending = ORDERS[order]
-    values = errors.frame[column].to_numpy()[rows]
-    return np.asarray(rows[np.argsort(values if ascending else -values, kind="stable")])
+    return next((place for place, row in enumerate(rows) if errors.reference(int(row)) == image), 0)
 
 
 def _figures(errors: Errors, rows: npt.NDArray[np.int64]) -> list[tuple[str, str, str]]:
@@ -134,16 +112,24 @@ def _columns(errors: Errors) -> dict[str, object]:
 
 def _show_reasons(errors: Errors, row: int) -> None:
     """Show one error: the image, why it is misread in words, and the training images that made it so."""
-    item = _thumbnail(errors, row)
     with st.container(border=True):
+        if errors.bundle.image_set is None:
+            _reasons(errors, row)
+            return
         left, right = st.columns([1, 4], gap="medium")
         with left:
-            selection.picture(errors.bundle, item.image_id, item.said, side=160)
-            selection.open_button(errors.bundle, item.reference, "errors-open-chosen")
+            true, read = (errors.name(int(of[row])) for of in (errors.wrong.labels, errors.wrong.predictions))
+            image_id = int(errors.wrong.ids[row])
+            selection.picture(errors.bundle, image_id, f"Image {image_id}, class {true}, read as {read}", side=160)
+            selection.open_button(errors.bundle, errors.reference(row), "errors-open-chosen")
         with right:
-            st.markdown(f"**Image {item.image_id}.** {reason_words(errors, row)}")
-            if errors.reasons is not None and "harmful_ids" in errors.reasons:
-                _harmful(errors, errors.reasons, row)
+            _reasons(errors, row)
+
+
+def _reasons(errors: Errors, row: int) -> None:
+    st.markdown(f"**Image {errors.wrong.ids[row]}.** {reason_words(errors, row)}")
+    if errors.reasons is not None and "harmful_ids" in errors.reasons:
+        _harmful(errors, errors.reasons, row)
 
 
 def _harmful(errors: Errors, reasons: ErrorReasons, row: int) -> None:
@@ -155,19 +141,6 @@ def _harmful(errors: Errors, reasons: ErrorReasons, row: int) -> None:
                 name = errors.name(int(label))
                 said, caption = f"Training image {image_id}, class {name}, harmful", f"**{name}**  \nno. {image_id}"
                 selection.picture(errors.bundle, int(image_id), said, caption)
-                reason = f"harmful to {_reference(errors, row)}, which is of class {true}"
+                reason = f"harmful to {errors.reference(row)}, which is of class {true}"
                 pick_button(errors.bundle, Pick(int(image_id), reason), "errors-harmful")
     pointer(errors.bundle)
-
-
-def _reference(errors: Errors, row: int) -> str:
-    return f"{errors.wrong.splits[row]}-{errors.wrong.ids[row]}"
-
-
-def _thumbnail(errors: Errors, row: int) -> Thumbnail:
-    wrong = errors.wrong
-    image_id = int(wrong.ids[row])
-    true, read = errors.name(int(wrong.labels[row])), errors.name(int(wrong.predictions[row]))
-    said = f"Image {image_id}, class {true}, read as {read}"
-    caption = f"**{true}** → **{read}**  \n{words.percent(float(wrong.confidences[row]))}"
-    return Thumbnail(image_id, _reference(errors, row), said, caption)

@@ -45,6 +45,10 @@ class Errors:
         """Return the name of a class."""
         return self.bundle.class_names[label]
 
+    def reference(self, row: int) -> str:
+        """Return how a case names the image of an error."""
+        return f"{self.wrong.splits[row]}-{self.wrong.ids[row]}"
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """One row per error; what needs the images is left out where there are none."""
@@ -114,7 +118,7 @@ def reason_words(errors: Errors, row: int) -> str:
     text = f"Its label says **{true}**; the model reads **{read}** ({words.percent(float(wrong.confidences[row]))})."
     if reasons is None:
         if errors.bundle.image_set is None:
-            return f"{text} The reasons behind it need the image itself, which is not on this machine."
+            return text  # the page says at its top what is left out without the images
         return f"{text} The reasons behind it were not looked into."
     said = (
         _neighbour_words(errors, reasons, row, true, read),

@@ -1,4 +1,4 @@
-"""The training images that decided: nearest, most helpful, most harmful; their overlap, their map, the votes."""
+"""The training images that decided: nearest, most helpful, most harmful; their overlap, their map."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import streamlit as st
 
 from telltale.analysis.results import Analysis
 from telltale.bundle.summary import training_images
-from telltale.detectors.tails import BOTH
 from telltale.figures.base import MOST_CLASSES
 from telltale.figures.embedding import MOST_POINTS
 from telltale.figures.points import shared_ids
-from telltale.figures.results.neighbours import layer_map, listed_ids, marked_map, votes
+from telltale.figures.results.neighbours import layer_map, listed_ids, marked_map
 from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
-from telltale_app import catalogue, layout, words
+from telltale_app import catalogue, words
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.panels import selection
 from telltale_app.panels.map_selection import LASSO, show_lassoed
-from telltale_app.panels.training_images import ICONS, TrainingImage, cards
+from telltale_app.panels.training_images import ICONS, Head, TrainingImage, cards, class_words
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -33,12 +32,10 @@ KINDS = {
     "harmful": "Most harmful",
 }
 MEANINGS = {
-    "nearest": "closest to this image on the chosen layer",
+    "nearest": "closest to this image on {layer}",
     "helpful": "without them the predicted class would lose support",
     "harmful": "without them the predicted class would gain support",
 }
-PROCESSINGS = {"none": "plain activations", "l2": "L2-normalised", "pca_whiten": "after PCA and whitening"}
-WEIGHTINGS = {"knn": "equal votes", "wknn": "votes weighted by 1/rank", "dwknn": "votes weighted by 1/d²"}
 
 
 Numbers = npt.NDArray[np.generic]
@@ -112,11 +109,21 @@ def influence_words(analysis: Analysis) -> str:
     )
 
 
-def show_lists(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]], of: str) -> None:
-    """Show the lists of an image, named `of`, as rows of cards."""
-    for kind in lists:
-        st.markdown(f"{ICONS[kind]} **{KINDS[kind]}**: {MEANINGS[kind]}")
-        cards(bundle, lists[kind], kind, of)
+def layer_words(bundle: Bundle, layer: int, k: int) -> str:
+    """Return the one layer that distances, nearest images and votes are of, and how the bars are read."""
+    return (
+        f"The nearest images, all distances and the votes of the {k} nearest are those of **{bundle.layers[layer]}**. "
+        "The bar under an image is its distance as a share of the farthest one's in its list."
+    )
+
+
+def show_lists(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]], head: Head, layer: int) -> None:
+    """Show the lists of an image as rows of cards, the image itself at the head of each."""
+    for kind, images in lists.items():
+        meaning = MEANINGS[kind].format(layer=bundle.layers[layer])
+        counts = f" {class_words(bundle, images)}." if bundle.image_set is not None else ""  # chips have bars
+        st.markdown(f"{ICONS[kind]} **{KINDS[kind]}**: {meaning}.{counts}")
+        cards(bundle, images, kind, head)
 
 
 def show_table(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> None:
@@ -224,37 +231,3 @@ def head_words(bundle: Bundle) -> str:
         f" The refitted head (damping {words.number(head['damping'])}) gives the network's own answer on "
         f"{words.percent(head['agreement'])} of the test images."
     )
-
-
-def show_votes(case: CaseAnalysis) -> None:
-    """Show the weighted votes behind the kNN score."""
-    near = case.natural.view(NeighboursView)
-    st.header("Votes of the neighbours", anchor=False)
-    said = words.listed(
-        [
-            f"{image}: {words.percent(float(analysis.view(NeighboursView).votes[analysis.prediction.label]))} for the "
-            f"predicted class {analysis.prediction.name}"
-            for image, analysis in case.views()
-        ]
-    )
-    layout.chart(votes(case.views(), case.bundle.class_names), f"Share of the neighbours' votes; {said}", "votes")
-    processing = PROCESSINGS.get(near.processing, near.processing)
-    weighting = WEIGHTINGS.get(near.weighting, near.weighting)
-    st.caption(
-        f"{said[0].upper()}{said[1:]}. {_drawn_words(case.bundle)}The kNN detector asks {near.score_k} neighbours on "
-        f"{near.score_layer} ({processing}; {weighting}); {_score_words(case.bundle)}."
-    )
-
-
-def _drawn_words(bundle: Bundle) -> str:
-    many = len(bundle.class_names) > MOST_CLASSES
-    return f"Of {len(bundle.class_names):,} classes, those with most votes are drawn. " if many else ""
-
-
-def _score_words(bundle: Bundle) -> str:
-    if catalogue.detector_settings(bundle, "knn_score").get("tails") == BOTH:
-        return (
-            "its score says how unusual the predicted class's share is among natural images, 0 in the "
-            "middle and 1 at either end: strong attacks have too many neighbours of that class, minimal ones too few"
-        )
-    return "its score is one minus the predicted class's share"

@@ -241,19 +241,20 @@ def thumbnails(
 
 
 def picture(bundle: Bundle, image_id: int, said: str, caption: str | None = None, side: int | None = None) -> None:
-    """Show a data-set image, or a crossed-out tile where it is not on this machine."""
-    if bundle.image_set is None:
-        said += "; the image itself is not on this machine"
-        pictures.show(pictures.placeholder(), said, caption, side)
-    else:
+    """Show a data-set image; only its caption, as a chip, where it is not on this machine."""
+    if bundle.image_set is not None:
         pictures.show(bundle.image_set.images([image_id])[0], said, caption, side)
+    elif caption is not None:
+        with st.container(border=True):
+            st.caption(caption)
 
 
-def open_button(bundle: Bundle, reference: str, key: str) -> None:
+def open_button(bundle: Bundle, reference: str, key: str, small: bool = False) -> None:
     """Offer to open a data-set image in the workbench; not where it is not on this machine."""
     if bundle.image_set is None:
         return
-    if st.button("Open", key=key, icon=":material/science:", help=f"Open image {reference} in the workbench."):
+    look: dict[str, Any] = {"type": "tertiary"} if small else {"icon": ":material/science:"}
+    if st.button("Open", key=key, help=f"Open image {reference} in the workbench.", **look):
         state.pick_image(reference)
         st.switch_page("app_pages/workbench.py", query_params=state.current().to_query())
 

@@ -10,11 +10,13 @@ import streamlit as st
 
 from telltale.bundle.summary import training_images
 from telltale.model_errors.corrections import LabelEvidence
+from telltale.model_errors.sentences import Votes, suspicion_conclusion, votes_of, what_neighbours_say
 from telltale.model_errors.suspicious import SuspiciousImages
 from telltale_app.corrections import Pick
 from telltale_app.panels import selection
+from telltale_app.panels.bars import named_bars, percent_bar
 from telltale_app.panels.picking import pick_button, pick_many_button, pointer
-from telltale_app.panels.selection import Thumbnail
+from telltale_app.panels.tiles import beside_picture, tiles
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -54,17 +56,11 @@ def show_list(bundle: Bundle, found: SuspiciousImages) -> None:
     frame = _frame(bundle, found)
     shown = frame.iloc[chosen[: int(most or COUNTS[1])]].reset_index(drop=True)
     picks = [_pick(found, int(rank) - 1) for rank in shown["rank"]]
-    selection.thumbnails(
-        bundle,
-        len(shown),
-        lambda i: _thumbnail(shown, i),
-        "suspicious",
-        lambda i: pick_button(bundle, picks[i], "suspicious"),
-    )
+    tiles(bundle, len(shown), lambda i: _tile(bundle, found, int(shown["rank"].iloc[i]) - 1, picks[i]), "suspicious")
     pointer(bundle)
     ticked = selection.pickable_table(
         shown,
-        f"{len(shown)} training images by suspicion, with given label, neighbours' label and scores",
+        f"{len(shown)} training images by suspicion, with given label, strongest other label and scores",
         f"suspicious-table-{bundle.name}",
         _columns(found),
     )
@@ -87,11 +83,11 @@ def _frame(bundle: Bundle, found: SuspiciousImages) -> pd.DataFrame:
             "rank": np.arange(1, len(found) + 1),
             "image": found.ids,
             "given label": names[found.labels],
-            "neighbours say": names[found.neighbour_labels],
+            "strongest other label": np.where(found.neighbour_shares > 0.0, names[found.neighbour_labels], "–"),
             "suspicion": found.suspicion,
             "self-influence": found.self_influence,
             "neighbours that disagree": found.disagreement,
-            "share of their label": found.neighbour_shares,
+            "share of that label": found.neighbour_shares,
         }
     )
 
@@ -103,12 +99,26 @@ def _pick(found: SuspiciousImages, row: int) -> Pick:
     return Pick(int(found.ids[row]), f"suspicious label, rank {row + 1:,} of {len(found):,}", evidence)
 
 
-def _thumbnail(shown: pd.DataFrame, row: int) -> Thumbnail:
-    item = shown.iloc[row]
-    image_id, given, other = int(item["image"]), item["given label"], item["neighbours say"]
-    said = f"Training image {image_id}, given label {given}, neighbours say {other}"
-    caption = f"**{given}**  \nneighbours say **{other}**"
-    return Thumbnail(image_id, f"train-{image_id}", said, caption)
+def votes(bundle: Bundle, found: SuspiciousImages, row: int) -> Votes:
+    """Return how the neighbours of one ranked image vote on its label."""
+    given, other = (bundle.class_names[int(of[row])] for of in (found.labels, found.neighbour_labels))
+    return votes_of(given, other, 1.0 - float(found.disagreement[row]), float(found.neighbour_shares[row]), found.k)
+
+
+def _tile(bundle: Bundle, found: SuspiciousImages, row: int, pick: Pick) -> None:
+    image_id, cast = int(found.ids[row]), votes(bundle, found, row)
+
+    def head() -> None:
+        st.markdown(f"Labelled **{cast.label}**")
+        st.caption(f"Rank {row + 1:,}, no. {image_id}")
+        named_bars([percent_bar("disagree", float(found.disagreement[row]))])
+
+    beside_picture(bundle, image_id, f"Training image {image_id}, given label {cast.label}", head)
+    st.markdown(what_neighbours_say(cast))
+    st.caption(suspicion_conclusion(cast, float(found.self_influence[row])))
+    with st.container(horizontal=True, gap="small"):
+        selection.open_button(bundle, f"train-{image_id}", f"suspicious-open-train-{image_id}")
+        pick_button(bundle, pick, "suspicious")
 
 
 def _columns(found: SuspiciousImages) -> dict[str, object]:
@@ -118,7 +128,9 @@ def _columns(found: SuspiciousImages) -> dict[str, object]:
     return {
         "rank": st.column_config.NumberColumn(format="%d"),
         "image": st.column_config.NumberColumn(format="%d", help="Data-set id"),
-        "neighbours say": st.column_config.TextColumn(help="Most frequent other label among the nearest images."),
+        "strongest other label": st.column_config.TextColumn(
+            help="The most frequent other label among the nearest images, however few carry it."
+        ),
         "suspicion": st.column_config.NumberColumn(
             format="%.4f", help="Mean of the shares of training images with less self-influence and less disagreement."
         ),
@@ -126,5 +138,5 @@ def _columns(found: SuspiciousImages) -> dict[str, object]:
             format="%.3g", help="By how many nats the loss of the given label would rise without this image."
         ),
         "neighbours that disagree": share(f"Of the {found.k} nearest other training images, on the last layer."),
-        "share of their label": share("Share of the nearest images that carry the label named before."),
+        "share of that label": share("Share of the nearest images that carry the strongest other label."),
     }

@@ -31,10 +31,11 @@ def label_errors(
     rows: list[dict[str, Any]] = [
         {**row, "file": files[int(row["image_id"])] if files else None} for row in found.records(count)
     ]
-    columns = ("rank", "image", "label", "neighbours say", "suspicion", "self-influence", "disagreement")
+    columns = ("rank", "image", "label", "strongest other label", "suspicion", "self-influence", "disagreement")
     table = Table(*columns, *([Column("file", overflow="fold")] if files else []))
     for row in rows:
-        named = (bundle.class_names[int(row[key])] for key in ("label", "neighbour_label"))
+        other = bundle.class_names[int(row["neighbour_label"])] if row["neighbour_share"] else "–"
+        named = (bundle.class_names[int(row["label"])], other)
         figures = (text(row[key]) for key in ("suspicion", "self_influence", "disagreement"))
         table.add_row(str(row["rank"]), str(row["image_id"]), *named, *figures, *([row["file"]] if files else []))
     record = {"bundle": name, "ranked": len(found), "k": found.k, "method": found.method, "images": rows}

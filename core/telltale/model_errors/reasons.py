@@ -32,7 +32,8 @@ class ErrorReasons:
         Data-set ids of the misread images.
     found : mapping of str to object
         What every kind of evidence says (`telltale.kinds.kind.Kind.explain`), by name: arrays of shape (n, ...), dicts
-        of such arrays, and numbers or words about all of them. A kind that is not available says nothing.
+        of such arrays, and numbers or words about all of them. A kind that is not available says nothing. Besides,
+        `label_confidence`, float64 of shape (n,): the softmax probability of the true class.
     """
 
     ids: Rows
@@ -84,8 +85,9 @@ def explain_errors(loaded: LoadedBundle, checkpoint: Progress) -> ErrorReasons:
 
 
 def _explain(loaded: LoadedBundle, errors: Evaluated, images: npt.NDArray[np.float32]) -> dict[str, Any]:
-    evidence = loaded.evidence_of(loaded.classifier.trace(images))
-    found: dict[str, Any] = {}
+    trace = loaded.classifier.trace(images)
+    evidence = loaded.evidence_of(trace)
+    found: dict[str, Any] = {"label_confidence": trace.probabilities[np.arange(len(errors)), errors.labels]}
     for kind in loaded.available:
         found |= kind.explain(loaded.seen(kind, evidence), errors.labels)
     return found

@@ -239,9 +239,28 @@ class CaseFigures(BundleFigures):
         base = neighbours.layer_map(self._bundle, name, row)
         return neighbours.marked_map(base, self._bundle, self._shown, ids, name, row)
 
-    def votes(self) -> go.Figure:
-        """Return the neighbours' votes behind the kNN score."""
-        return neighbours.votes(self._shown, self._bundle.class_names)
+    def votes(self, layer: str | None = None, k: int = DEFAULT_LISTED) -> go.Figure:
+        """Return the neighbours' votes: behind the kNN score, or of the k nearest on one layer.
+
+        Parameters
+        ----------
+        layer : str, optional
+            By name; where None, the kNN detector's own weighted votes.
+        k : int
+            How many of the nearest images of `layer` have one vote each; at least 1.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer, or k is below 1.
+        """
+        names = self._bundle.class_names
+        if layer is None:
+            return neighbours.votes(self._shown, names)
+        if k < 1:
+            raise InputError(f"k must be an integer of at least 1, got {k}.")
+        shares = neighbours.layer_votes(self._shown, len(names), self._layer(layer), k)
+        return neighbours.vote_bars(shares, names)
 
     def stability(self) -> go.Figure:
         """Return the predicted class's margin as the image is, moved by one pixel, and mirrored."""

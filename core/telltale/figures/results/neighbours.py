@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 Ids = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
 MAPS = ("umap", "pca")
 FEW_VOTES = 0.05  # a largest share below it takes a decimal to be told from the next
 LOOKS = {
@@ -78,12 +79,28 @@ def marked_map(
     return figure
 
 
+def detector_votes(shown: Shown) -> dict[str, Doubles]:
+    """Return each image's weighted votes behind the kNN score, shape (C,)."""
+    return {name: analysis.view(NeighboursView).votes for name, analysis in shown}
+
+
+def layer_votes(shown: Shown, classes: int, layer: int, k: int) -> dict[str, Doubles]:
+    """Return each image's share of every class among its k nearest on one layer, equal votes, shape (C,)."""
+    labels = {name: analysis.view(NeighboursView).labels[layer, :k] for name, analysis in shown}
+    return {name: np.bincount(near, minlength=classes) / len(near) for name, near in labels.items()}
+
+
 def votes(shown: Shown, class_names: Sequence[str]) -> go.Figure:
     """Return each image's weighted votes behind the kNN score, per class; of many classes those with most votes."""
-    found = [(name, analysis.view(NeighboursView).votes) for name, analysis in shown]
+    return vote_bars(detector_votes(shown), class_names)
+
+
+def vote_bars(shares: Mapping[str, Doubles], class_names: Sequence[str]) -> go.Figure:
+    """Return shares of votes by image, each of shape (C,), as bars per class; of many classes those with most votes."""
     many = len(class_names) > MOST_CLASSES
-    classes = drawn_classes([np.where(values > 0.0, values, np.nan) if many else values for _, values in found])
-    groups = [(name, values[classes].tolist(), palette.IMAGE_COLOURS[name]) for name, values in found]
-    largest = max(float(values.max()) for _, values in found)
+    found = shares.values()
+    classes = drawn_classes([np.where(values > 0.0, values, np.nan) if many else values for values in found])
+    groups = [(name, values[classes].tolist(), palette.IMAGE_COLOURS[name]) for name, values in shares.items()]
+    largest = max(float(values.max()) for values in found)
     number = ".0%" if largest >= FEW_VOTES else ".1%"
     return class_bars([class_names[c] for c in classes], groups, "share of votes", number)
