@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from support.in_order import InOrder
+from support.shipped import shipped
 from telltale.base.images import to_floats
 from telltale.bundle.bundle import WEIGHTS_FILE
 from telltale.models.weights import load_weights
 from telltale.recipes import AttackPlan
 from telltale.studies.tables.lab import Lab
 from telltale.studies.tables.retrained_lab import RetrainedLab
+from telltale.studies.tables.training import learned_images
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +36,21 @@ def test_the_networks_differ_and_neither_overwrites_the_other(labs: tuple[Lab, R
     again = load_weights(retrained.classifier.spec, retrained.folder / WEIGHTS_FILE)
     images = _images(lab, lab.loaded.bundle.splits.test[:20])
     np.testing.assert_array_equal(again.trace(images).logits, retrained.classifier.trace(images).logits)
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_it_learns_from_all_that_the_bundles_network_has_learned_from_and_from_nothing_that_was_held_out(
+    name: str,
+) -> None:
+    bundle = shipped(name).bundle
+    if bundle.image_set is None:
+        pytest.skip("the data set's images are not on this machine")
+    lab = Lab(name, None, None, InOrder(), lambda _fraction, _message: None)
+    learned = learned_images(lab)
+    held_out = np.concatenate([bundle.splits.fit, bundle.splits.calibration, bundle.splits.test])
+    assert np.isin(bundle.splits.train, learned).all() and not np.isin(held_out, learned).any()
+    own_test = lab.image_set.own_test
+    assert len(learned) == len(lab.image_set.labels) - len(held_out) - max(0, own_test - len(bundle.splits.test))
 
 
 def test_the_reference_set_is_what_its_own_network_makes_of_all_training_images(

@@ -17,7 +17,7 @@ from telltale.evidence.reference import Reference
 from telltale.models.classifier import Classifier
 from telltale.recipes import get_recipe
 from telltale.studies.tables.lab import Lab
-from telltale.studies.tables.training import trained_network
+from telltale.studies.tables.training import learned_images, trained_network
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RetrainedLab(Lab):
     @property
     def network(self) -> str:
         """What sets this network apart from all others."""
-        return f"{self.loaded.bundle.id} after {self.epochs} epochs"
+        return f"{self.loaded.bundle.id} after {self.epochs} epochs on {len(learned_images(self))} images"
 
     @cached_property
     def reference(self) -> ReferenceFiles:

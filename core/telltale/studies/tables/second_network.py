@@ -13,7 +13,7 @@ from telltale.models.trace import Trace
 from telltale.recipes import get_recipe
 from telltale.studies.tables.hidden_states import Judge, StateForm, fit_states
 from telltale.studies.tables.lab import Lab
-from telltale.studies.tables.training import trained_network
+from telltale.studies.tables.training import learned_images, trained_network
 
 AT_ONCE = 2000
 
@@ -51,7 +51,8 @@ def second_network(
     recipe = replace(
         recipe, seed=seed, epochs=epochs, base_width=base_width or recipe.base_width, depth=depth or recipe.depth
     )
-    name = f"{recipe.name}-w{recipe.base_width}-d{recipe.depth}-s{seed}-e{epochs}"
+    images = len(learned_images(lab))
+    name = f"{recipe.name}-w{recipe.base_width}-d{recipe.depth}-s{seed}-e{epochs}-n{images}"
     classifier = trained_network(lab, recipe, lab.folder / "networks" / f"{name}.safetensors")
     splits, labels = lab.loaded.bundle.splits, lab.image_set.labels
     assert classifier.head is not None
