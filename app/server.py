@@ -16,4 +16,5 @@ if (_LIBRARY / "telltale").is_dir() and str(_LIBRARY) not in sys.path:
 
 from telltale_app import serving  # noqa: E402
 
+serving.check_settings()
 app = st.App(serving.MAIN, lifespan=serving.lifespan, middleware=serving.MIDDLEWARE)

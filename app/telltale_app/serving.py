@@ -17,10 +17,11 @@ from starlette.middleware import Middleware
 # fails; here there is one thread.
 import telltale.attacks
 import telltale.bundle  # noqa: F401
-from telltale.base.errors import TelltaleError
+from telltale.base.errors import InputError, TelltaleError
 from telltale.base.guard import exit_when_orphaned
 from telltale.base.terminal import hold_every_character
 from telltale.engine import get_engine
+from telltale.engine.settings import Settings
 from telltale.models.decoders import decoders
 from telltale_app.contact import SecurityTxt, contact
 from telltale_app.login_return import LoginReturn
@@ -35,12 +36,26 @@ MAIN = Path(__file__).with_name("main.py")
 EVERYWHERE_OR_HERE = {"", "0.0.0.0", "::", "127.0.0.1", "localhost"}
 
 
+def check_settings() -> None:
+    """End with a sentence, and no traceback, where the owner's settings cannot be used.
+
+    Raises
+    ------
+    SystemExit
+        With the sentence.
+    """
+    try:
+        contact()
+        Settings.from_environment()
+    except InputError as error:
+        raise SystemExit(str(error)) from None
+
+
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start engine, decoders and store beside the server, which serves from the first moment; end their processes."""
     hold_every_character()
     end_with_starter()
-    contact()  # what is wrong with it is said now, not when somebody wants to report something
     engine = get_engine()
     await asyncio.to_thread(decoders().start)
     store = asyncio.create_task(asyncio.to_thread(prepare_store))

@@ -29,6 +29,24 @@ def test_the_greeting_names_an_address_that_answers_on_this_machine(
 
 
 @pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TELLTALE_WORKERS", "abc"),
+        ("TELLTALE_CACHE_MB", "-1"),
+        ("TELLTALE_CONTACT", "nobody"),
+        ("TELLTALE_SCHEDULER", "here"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_ends_the_server_with_its_sentence(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.check_settings()
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit, match=rf"Got '{value}'\.$"):
+        serving.check_settings()
+
+
+@pytest.mark.parametrize(
     ("starter", "watches"), [("", False), ("1234567", False), (str(os.getppid()), True)], ids=["none", "gone", "parent"]
 )
 def test_only_a_server_that_the_command_has_started_ends_with_it(

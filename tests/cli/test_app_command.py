@@ -210,6 +210,14 @@ def test_it_opens_the_browser_once_it_answers_and_ctrl_c_ends_everything(tmp_pat
 
 
 @pytest.mark.slow
+def test_a_setting_that_cannot_be_used_is_all_that_is_said(tmp_path: Path) -> None:
+    with typed(free_port(), tmp_path / "log", "--no-browser", TELLTALE_CONTACT="nobody") as process:
+        assert process.wait(60) != 0
+    (said,) = (tmp_path / "log").read_text().splitlines()
+    assert said.startswith("The environment variable TELLTALE_CONTACT must be") and said.endswith("Got 'nobody'.")
+
+
+@pytest.mark.slow
 def test_the_server_ends_with_a_starter_that_is_killed(tmp_path: Path) -> None:
     port = free_port()
     with typed(port, tmp_path / "log", "--no-browser") as process:
