@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from telltale.analysis.results import Analysis
 
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
+PAGE_STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding-block: 4rem 3rem; }
+@media (max-width: 40rem) {
+  .st-key-result-pictures [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]:nth-child(3) img) {
+    flex-wrap: nowrap; gap: 0.5rem;
+    & > [data-testid="stColumn"] { min-width: 0; }
+    & [data-testid="stPlotlyChart"] { display: none; }
+  }
+}
+</style>"""
+"""Streamlit leaves 6rem above a page, of which its header takes less than 4, and 10rem below it; and on a telephone it
+puts pictures that are to be compared below each other. Side by side, their likeliest classes have no room."""
 MAP_CONFIG = {
     "displaylogo": False,
     "scrollZoom": True,
@@ -156,6 +168,7 @@ def start_at_top(url_path: str) -> None:
     if last != url_path:
         visits += 1
         st.session_state["page-visit"] = (url_path, visits)
+    st.html(PAGE_STYLE)
     with st.sidebar:
         visit = f'<span hidden data-visit="{visits}"></span>'
         st.html(f"{visit}<script>{SCROLL_UP}</script>", unsafe_allow_javascript=True)

@@ -16,7 +16,7 @@ from telltale.figures import palette
 from telltale.figures.base import BARE, line, styled
 
 HEIGHT, LEGEND_ROWS = 330, 1
-PICTURE_ENDS, PLOT_BEGINS = 0.24, 0.32  # shares of the figure's width
+PICTURE_ENDS, PLOT_BEGINS = 0.22, 0.35  # shares of the figure's width
 FRAME_MS = 180
 SLIDER_ROOM = 118  # pixels below the plot: axis title, slider and what it says
 DASHES = ("solid", "dash", "dot", "dashdot")
