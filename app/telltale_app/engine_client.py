@@ -84,9 +84,15 @@ def respond(bundle: str, image: Image, levels: int, patch: int) -> ResponseView:
 
 def sweep(bundle: str, natural: Image, attacked: Image, strengths: Sequence[float]) -> Sequence[SweepPoint]:
     """Return the trajectory at several strengths of one perturbation."""
-    job = submit("sweep", bundle=bundle, natural=natural, attacked=attacked, strengths=tuple(strengths))
-    points: Sequence[SweepPoint] = wait(job, "Following the perturbation")
+    points: Sequence[SweepPoint] = wait(
+        submit_sweep(bundle, natural, attacked, strengths), "Following the perturbation"
+    )
     return points
+
+
+def submit_sweep(bundle: str, natural: Image, attacked: Image, strengths: Sequence[float]) -> Job:
+    """Start following several strengths of one perturbation."""
+    return submit("sweep", bundle=bundle, natural=natural, attacked=attacked, strengths=tuple(strengths))
 
 
 def survive(bundle: str, attacked: Image, label: int, target: int) -> Sequence[SavedReading]:

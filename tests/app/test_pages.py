@@ -145,7 +145,7 @@ STALE = "still belong to **PGD**"
 
 def dimmed(app: AppTest) -> bool:
     """Return whether the page says, and shows, that its results belong to an earlier attack."""
-    said, styled = STALE in text_of(app), any("st-key-result" in str(html.proto.body) for html in app.get("html"))
+    said, styled = STALE in text_of(app), any("opacity: 0.45" in str(html.proto.body) for html in app.get("html"))
     assert said == styled
     return said
 
@@ -172,11 +172,36 @@ def test_whatever_is_changed_in_the_form_dims_what_belongs_to_the_attack_before(
     assert not app.exception and STALE not in text_of(app)
 
 
+def test_the_case_that_a_form_began_with_starts_it_afresh_when_one_comes_back(engine: FakeEngine) -> None:
+    app = open_app(**ATTACKED)
+    first = app.session_state["case"]
+    for seed in (5, 6):  # twice in a row from the same form
+        app.number_input(key=next(n.key for n in app.number_input if n.label == "Seed")).set_value(seed).run()
+        attack_button(app).click().run()
+        assert f"seed~{seed}" in app.query_params["attack"] and not dimmed(app)
+    app.session_state["case"] = first
+    app.run()
+    assert next(n.value for n in app.number_input if n.label == "Seed") == first.seed
+    assert not dimmed(app)
+
+
+def test_cancelling_the_strengths_keeps_the_attack_and_its_verdicts(engine: FakeEngine) -> None:
+    app = unopened(PAGES[0], **ATTACKED)
+    app.run()
+    app.session_state["strength-stopped"] = app.session_state["case"]
+    app.run()
+    text = text_of(app)
+    assert "Following the change was cancelled." in text and "**Attacked**: read as" in text
+    assert "this is the natural image" not in text
+    app.button(key="again-strength").click().run()
+    assert "Drag, or press Play" in text_of(app)
+
+
 def test_without_an_attack_nothing_is_dimmed(engine: FakeEngine) -> None:
     app = open_app()
     next(box for box in app.selectbox if box.label == "Attack").select("deepfool")
     app.run()
-    assert not any("st-key-result" in str(html.proto.body) for html in app.get("html"))
+    assert not any("opacity: 0.45" in str(html.proto.body) for html in app.get("html"))
 
 
 def test_a_change_outweighs_the_address_that_its_click_came_with(engine: FakeEngine) -> None:
@@ -449,7 +474,7 @@ def test_every_list_is_headed_by_its_image_and_bars_are_distances(engine: FakeEn
     near = analyse(np.zeros((1, 8, 8), np.float32), 0.05, {"knn_score": 0.0}).view(NeighboursView)
     said = text_of(app)
     assert said.count("**This image**") == 3 and "those of **layer1**" in said
-    drawn = [html.proto.body for html in app.get("html") if "width:" in html.proto.body]
+    drawn = [html.proto.body for html in app.get("html") if re.search(r"width:[\d.]+%", html.proto.body)]
     widths = [float(re.findall(r"width:([\d.]+)%", markup)[0]) for markup in drawn]
     assert len(widths) == 3 * 6
     distances = near.distances[bundle.layers.index("layer1"), :6]

@@ -85,5 +85,5 @@ def test_a_click_on_a_cell_chooses_its_detector_and_attack(monkeypatch: pytest.M
             who_catches.KEY: {"selection": {"rows": [], "columns": [], "cells": [(row, column)]}}
         }
         monkeypatch.setattr("streamlit.session_state", session)
-        who_catches.choose(matrix)
+        who_catches.choose(matrix, who_catches.KEY)
         assert {name: value for name, value in session.items() if name != who_catches.KEY} == taken

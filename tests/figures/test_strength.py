@@ -13,7 +13,8 @@ FRAMES = [StrengthFrame(strength, f"data:{strength}", f"said at {strength}") for
 
 
 def drawn():  # type: ignore[no-untyped-def]
-    lines = [(name, PROBABILITIES[:, label].tolist()) for name, label in (("own", 0), ("rival", 1), ("between", 2))]
+    named = (("own", 0, palette.NATURAL), ("rival", 1, palette.ATTACKED), ("between", 2, "#123456"))
+    lines = [(name, PROBABILITIES[:, label].tolist(), colour) for name, label, colour in named]
     return along_strength(STRENGTHS, lines, FRAMES, shown=2, changes_at=0.5)
 
 
@@ -44,7 +45,7 @@ def test_lines_are_the_probabilities_that_were_given_and_the_flip_is_marked() ->
     figure = drawn()
     for trace, label in zip(figure.data[:3], (0, 1, 2), strict=True):
         assert np.array_equal(np.asarray(trace.y), PROBABILITIES[:, label])
-    assert [trace.line.color for trace in figure.data[:2]] == [palette.NATURAL, palette.ATTACKED]
-    assert len({(trace.line.color, trace.line.dash) for trace in figure.data[:3]}) == 3
+    assert [trace.line.color for trace in figure.data[:3]] == [palette.NATURAL, palette.ATTACKED, "#123456"]
+    assert len({trace.line.dash for trace in figure.data[:3]}) == 3
     assert [shape.x0 for shape in figure.layout.shapes] == [0.5]
     assert not along_strength(STRENGTHS, [], FRAMES, 0, None).layout.shapes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from telltale.scores.contests import NATURAL_ERRORS, contest, opponent_title, opponents
+from telltale.scores.contests import EVERY_ATTACK, NATURAL_ERRORS, contest, opponent_title, opponents
 from telltale.scores.controls import controls_in
 from telltale.scores.table import attacks_in, scored_detectors
 from telltale_app import catalogue, layout
@@ -42,7 +42,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 chosen = contest(bundle.scores, detector, opponent)
 if compare == "Attacks":
-    contests = [contest(bundle.scores, detector, name) for name in (*attacks, NATURAL_ERRORS)]
+    contests = [contest(bundle.scores, detector, name) for name in (EVERY_ATTACK, *attacks, NATURAL_ERRORS)]
 else:
     contests = [contest(bundle.scores, name, opponent) for name in (*detectors, *controls_in(bundle.scores))]
 contests = [item for item in contests if item.possible]

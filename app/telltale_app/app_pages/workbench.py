@@ -22,7 +22,7 @@ attacking, changing = st.columns([2, 5], gap="medium")
 with attacking.container(border=True):
     st.subheader("2. Attack it", anchor="attack-it")
     controls.attack_form(case, bundle.class_names, state.own_class())
-    outcome_slot = st.container()
+    outcome_slot = st.container(key=f"{controls.RESULT}-outcome")
 
 with changing, st.container(horizontal=True, vertical_alignment="center"):
     st.subheader("3. See what changed", anchor=verdicts.WHAT_CHANGED)
@@ -42,7 +42,8 @@ strength_slot = st.container(key=f"{controls.RESULT}-strength")
 st.subheader("4. See who notices", anchor=verdicts.WHO_NOTICES)
 with st.container(key=f"{controls.RESULT}-verdicts"):
     verdicts.panel(analysed)
-provenance(analysed)
+with st.container(key=f"{controls.RESULT}-record"):
+    provenance(analysed)
 pinned.show_pinned(analysed)
 with strength_slot:  # last, as it takes sixteen more readings; where they are cancelled, the rest of the page is there
     show_strength(analysed)

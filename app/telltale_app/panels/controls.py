@@ -10,7 +10,7 @@ import streamlit as st
 from telltale.attacks.base import RANDOM, AnyAttack, RandomTarget
 from telltale.base.errors import InputError
 from telltale.base.parameters import Parameter, ParameterValue, validate_parameters
-from telltale_app import catalogue, emphasis, state, words
+from telltale_app import catalogue, emphasis, engine_client, state, words
 from telltale_app.case import Case
 
 NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1", "l0": "L0"}
@@ -23,21 +23,18 @@ COLOUR_CHANGES = tuple(level / 255 for level in (*range(33), 40, 48, 64, 96, 128
 GREY_CHANGES = tuple(round(0.01 * n, 2) for n in (*range(51), 60, 70, 80, 90, 100))
 SAME_CHANGE = 1e-9
 MORE = "More settings"
-SUBMITTED = "attack-form-submitted"
+FORM = "attack-form"  # the case that it starts from, and what its keys end in
 RESULT = "result"  # containers whose keys begin so belong to the attack that was run last
 STALE_STYLE = f"""<style>
 [class*="st-key-{RESULT}-"] {{ opacity: 0.45; filter: grayscale(1); }}
 </style>"""
 
 
-@st.fragment
 def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None:
     """Draw the choice of an attack, its parameters, target and seed; *Attack* changes the case.
 
-    A fragment: while the settings are changed, only they are drawn anew, and what stands beside them is dimmed, as it
-    belongs to the attack before. Every widget's key names the case it starts from: another case or model, as after
-    "back", starts them afresh. The form that was just submitted stays: a new one would stand above its paler self as
-    long as the attack runs.
+    Every widget's key names the case it starts from: another case or model, as after "back", starts them afresh. The
+    form that was just submitted stays: a new one would stand above its paler self as long as the attack runs.
 
     Parameters
     ----------
@@ -46,10 +43,27 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
     own : int or None
         Class that the image is read as, which no attack can aim at; None where it is not known yet.
     """
+    stamp = _stamp(_start(_draft(case), case.bundle))
+    _settings(case, class_names, own, stamp)
+    # Outside the fragment: a click on it ends whatever the page is busy with, as every click outside one does.
+    st.button(
+        "Attack",
+        key=f"attack-now-{stamp}",
+        type=emphasis.filled(),
+        icon=":material/bolt:",
+        width="stretch",
+        on_click=_submit,
+        args=(stamp, own),
+    )
+
+
+@st.fragment
+def _settings(case: Case, class_names: Sequence[str], own: int | None, stamp: str) -> None:
+    """Draw everything that can be set.
+
+    A fragment: while it is changed, only this is drawn anew, and what belongs to the attack before is dimmed.
+    """
     draft = _draft(case)
-    start = _start(draft, case.bundle)
-    submitted, stamp = st.session_state.get(SUBMITTED, ("", ""))
-    stamp = stamp if submitted == start else start
     colour = catalogue.bundle(case.bundle).image_shape[0] > 1
     specs = catalogue.attacks()
     names = list(specs)
@@ -81,18 +95,18 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
             key=f"seed-{name}-{stamp}",
             help="The same seed gives the same attacked image.",
         )
-    if st.button(
-        "Attack",
-        key=f"attack-now-{stamp}",
-        type=emphasis.filled(),
-        icon=":material/bolt:",
-        width="stretch",
-        on_click=_submit,
-        args=(spec, stamp, own),
-    ):
-        st.rerun()  # all of the page, not only this fragment
-    if case.attack is not None and _differs(case, spec, values, stamp, own):
+    if case.attack is not None and not engine_client.given_up() and _differs(case, spec, values, stamp, own):
         _stale_note(case.attack)
+
+
+def _stamp(start: str) -> str:
+    """Return what the keys of the form that starts from this case end in; never that of widgets which hold another."""
+    kept: tuple[str, str] = st.session_state.get(FORM, ("", ""))
+    started, stamp = kept
+    if start != started:
+        stamp = start if start != stamp else f"{start}-again"
+    st.session_state[FORM] = (start, stamp)
+    return stamp
 
 
 def _differs(case: Case, spec: AnyAttack, start: Mapping[str, ParameterValue], stamp: str, own: int | None) -> bool:
@@ -213,8 +227,9 @@ def _shown(spec: AnyAttack, stamp: str, own: int | None) -> _Shown:
     )
 
 
-def _submit(spec: AnyAttack, stamp: str, own: int | None) -> None:
+def _submit(stamp: str, own: int | None) -> None:
     """Take the form's values into the case, checked once more."""
+    spec = catalogue.attacks()[st.session_state[f"attack-{stamp}"]]
     shown = _shown(spec, stamp, own)
     try:
         values: Mapping[str, ParameterValue] = validate_parameters(spec.parameters, shown.parameters, spec.title)
@@ -223,7 +238,7 @@ def _submit(spec: AnyAttack, stamp: str, own: int | None) -> None:
         return
     state.change(attack=spec.name, parameters=tuple(values.items()), target=shown.target, seed=shown.seed)
     case = state.current()
-    st.session_state[SUBMITTED] = (_start(case, case.bundle), stamp)
+    st.session_state[FORM] = (_start(case, case.bundle), stamp)
 
 
 def alpha_slider() -> None:

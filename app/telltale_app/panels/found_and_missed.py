@@ -47,11 +47,11 @@ def show_found_and_missed(bundle: Bundle, chosen: Contest, threshold: float | No
         _row(bundle, found.found, "found", "Nothing is found.")
     with accused:
         _row(bundle, found.accused, "accused", "There is no false alarm.")
-    pictured = "" if chosen.attack == NATURAL_ERRORS else " Pictures are shown as they were before the attack;"
-    opened = " *Open* repeats the attack." if pictured else ""
+    attacked = chosen.attack != NATURAL_ERRORS and bundle.image_set is not None
+    pictured = " Pictures are shown as they were before the attack; *Open* repeats it." if attacked else ""
     st.caption(
         f"The missed ones begin with the least suspicious, the others with the most; the threshold is "
-        f"{words.threshold(threshold)}.{pictured}{opened}"
+        f"{words.threshold(threshold)}.{pictured}"
     )
 
 
@@ -81,7 +81,8 @@ def _tile(bundle: Bundle, image: ScoredImage, key: str) -> None:
     said = f"Test image {image.image_id}: {_read(bundle, image)}"
     with st.container(gap="xxsmall"):
         selection.picture(bundle, image.image_id, said, f"{_read(bundle, image)}  \nscore {words.number(image.score)}")
-        if st.button("Open", key=f"{key}-open-{image.image_id}", icon=":material/science:", help=said):
+        known = not image.attack or image.attack in catalogue.attacks()
+        if known and st.button("Open", key=f"{key}-open-{image.image_id}", icon=":material/science:", help=said):
             _open(bundle, image)
 
 

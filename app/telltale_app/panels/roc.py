@@ -66,7 +66,7 @@ def show_roc(
         f"{opponent_title(best.attack)} with AUC {auc(bundle, best):.3f}",
         "roc",
     )
-    if len(contests) > 3:
+    if len({item.detector for item in contests}) > 1:
         st.caption(
             "Grey: all others; point at a curve for its name. Every figure stands in the table *All figures* below."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import streamlit as st
 
 from telltale.analysis import reading
@@ -177,7 +178,7 @@ def show_sweep(variant: Variant) -> None:
         )
         at = [
             (f"class {names[label]}", _last_layer(points, variant, label), tone)
-            for label, tone in _followed(points, own, rival)
+            for label, tone in _followed(points, own, rival, catalogue.with_references(case.bundle))
         ]
         layout.chart(
             sweep(STRENGTHS, at, strength, f"last layer, {DISTANCES[variant[1]]}"), sweep_words(points), "sweep"
@@ -195,11 +196,17 @@ def show_sweep(variant: Variant) -> None:
     st.markdown(sweep_words(points))
 
 
-def _followed(points: Sequence[SweepPoint], own: int, rival: int) -> list[tuple[int, str]]:
-    """Return the two compared classes and every other one that is read anywhere on the way, each with its colour."""
+def _followed(
+    points: Sequence[SweepPoint], own: int, rival: int, known: npt.NDArray[np.bool_]
+) -> list[tuple[int, str]]:
+    """Return the two compared classes and every other one that is read anywhere on the way, each with its colour.
+
+    A class without references has no pivot, and so no line.
+    """
     read = leading_classes(np.stack([point.prediction.probabilities for point in points]), [own, rival])
-    colours = [palette.NATURAL, palette.ATTACKED, *(palette.class_colour(label) for label in read[2:])]
-    return list(zip(read, colours, strict=True))
+    others = [label for label in read if label not in (own, rival) and known[label]]
+    colours = [palette.NATURAL, palette.ATTACKED, *(palette.class_colour(label) for label in others)]
+    return list(zip([own, rival, *others], colours, strict=True))
 
 
 def _last_layer(points: Sequence[SweepPoint], variant: Variant, label: int) -> list[float]:

@@ -26,6 +26,7 @@ ROW_HEIGHT, WIDE, NARROW = 28, 100, 76  # pixels
 def show_matrix(bundle: Bundle, alpha: float) -> None:
     """Show the matrix; a click on a cell chooses its detector and its attack."""
     matrix = _matrix(bundle, bundle.id, alpha)
+    key = f"{KEY}-{bundle.id}-{alpha:g}"  # rows are in another order elsewhere, and a mark would stay in its place
     if not matrix.names:
         st.markdown("No detector of this model is calibrated, so nothing can be counted.")
         return
@@ -35,23 +36,23 @@ def show_matrix(bundle: Bundle, alpha: float) -> None:
         hide_index=True,
         height="content",
         row_height=ROW_HEIGHT,
-        key=KEY,
+        key=key,
         alt=_said(matrix, alpha),
         column_config={
             NAME: st.column_config.TextColumn(pinned=True, width=190),
             **{
-                column: st.column_config.NumberColumn(format="%.0f %%", width=WIDE if " " in column else NARROW)
+                column: st.column_config.NumberColumn(format="%.1f %%", width=WIDE if " " in column else NARROW)
                 for column in frame.columns
                 if column != NAME
             },
         },
-        on_select=lambda: choose(matrix),
+        on_select=lambda: choose(matrix, key),
         selection_mode="single-cell",
     )
     st.caption(
         f"Share of test images above each detector's threshold at α {words.percent(alpha)}. Blue columns are caught "
         "images, orange ones false alarms on natural images that are read correctly. The lower rows, named as what "
-        "they measure, are controls that cost nothing. A click on a cell shows its curve and its images below."
+        "they measure, are controls that cost nothing. A click on a detector's cell shows its curve and images below."
     )
 
 
@@ -91,9 +92,9 @@ def _said(matrix: CaughtMatrix, alpha: float) -> str:
     return f"{said}; {first} catches {words.percent(matrix.rates[matrix.names[0], EVERY_ATTACK].share)} of all"
 
 
-def choose(matrix: CaughtMatrix) -> None:
+def choose(matrix: CaughtMatrix, key: str) -> None:
     """Take the clicked cell into the choices below it; for the table's callback."""
-    cells = st.session_state[KEY]["selection"]["cells"]
+    cells = st.session_state[key]["selection"]["cells"]
     if not cells:
         return
     row, column = cells[0]

@@ -54,7 +54,7 @@ def leading_classes(probabilities: npt.NDArray[np.floating], always: Sequence[in
 
 def along_strength(
     strengths: Sequence[float],
-    probabilities: Sequence[tuple[str, Sequence[float]]],
+    probabilities: Sequence[tuple[str, Sequence[float], str]],
     frames: Sequence[StrengthFrame],
     shown: int,
     changes_at: float | None,
@@ -65,8 +65,7 @@ def along_strength(
     ----------
     strengths : sequence of float
         Ascending.
-    probabilities : sequence of (class name, one probability per strength)
-        The natural image's class first, the attacked one's second.
+    probabilities : sequence of (class name, one probability per strength, colour)
     frames : sequence of StrengthFrame
         Of some or all strengths.
     shown : int
@@ -75,8 +74,7 @@ def along_strength(
         Strength from which the class stays another; None where it does not.
     """
     figure = go.Figure()
-    for index, (name, values) in enumerate(probabilities):
-        colour = (palette.NATURAL, palette.ATTACKED)[index] if index < 2 else palette.class_colour(index + 2)
+    for index, (name, values, colour) in enumerate(probabilities):
         trace = line(name, list(strengths), list(values), colour, DASHES[index % len(DASHES)])
         trace.update(hovertemplate="× %{x}: %{y:.1%}<extra>" + name + "</extra>")
         figure.add_trace(trace)

@@ -78,8 +78,8 @@ class ScoreFigures:
             names = (*scored_detectors(self._table), *controls_in(self._table))
             rivals = [contests.contest(self._table, name, against) for name in names]
         else:
-            single = [name for name in contests.opponents(self._table) if name != contests.EVERY_ATTACK]
-            rivals = [contests.contest(self._table, chosen.detector, name) for name in single]
+            against_each = contests.opponents(self._table)
+            rivals = [contests.contest(self._table, chosen.detector, name) for name in against_each]
         rivals = [item for item in rivals if item.possible]
         return scores.roc_curves(rivals, scores.areas_of(rivals), chosen, self._shown, logarithmic)
 

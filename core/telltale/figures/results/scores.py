@@ -29,8 +29,8 @@ def roc_curves(
 ) -> go.Figure:
     """Return one ROC curve per contest; operating point and images on the chosen one.
 
-    Only the chosen curve, the best one and the best control's stand in the legend; the others are thin and grey, and
-    say their names when they are pointed at.
+    Of detectors, only the chosen curve, the best one and the best control's stand in the legend; the others are thin
+    and grey, and say their names when they are pointed at.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def roc_curves(
     strong = next((i for i, item in enumerate(contests) if _same(item, chosen)), None)
     named = {strong, _best(areas, range(len(contests)))}
     named.add(_best(areas, [i for i, item in enumerate(contests) if item.detector in CONTROLS]))
-    muted = [i for i in range(len(contests)) if i not in named]
+    muted = [] if one_detector else [i for i in range(len(contests)) if i not in named]
     least = 1.0 / len(chosen.natural)
     return roc.roc_curves(curves, _marks(chosen, shown), logarithmic, least, ranks, strong, muted)
 
