@@ -165,7 +165,7 @@ def _play() -> dict[str, object]:
         "pad": {"t": 66, "l": 0},
         "direction": "left",
         "buttons": [
-            {"label": "▶ Play", "method": "animate", "args": [None, _animation(FRAME_MS)]},
-            {"label": "❚❚", "method": "animate", "args": [[None], _animation(0)]},
+            {"label": "Play", "method": "animate", "args": [None, _animation(FRAME_MS)]},
+            {"label": "Pause", "method": "animate", "args": [[None], _animation(0)]},
         ],
     }
