@@ -23,6 +23,7 @@ from telltale_app.lessons.registry import LESSONS
 pytestmark = pytest.mark.slow
 
 MOST_CLICKS = 10
+STILL_MS = 300
 
 
 @dataclass
@@ -33,6 +34,8 @@ class Hand:
     clicks: int = 0
 
     def click(self, target: Any) -> None:
+        target.scroll_into_view_if_needed(timeout=PATIENCE)
+        self.visit.page.wait_for_timeout(STILL_MS)  # an open list closes when the page scrolls on beneath it
         target.click(timeout=PATIENCE)
         self.clicks += 1
         self.visit.settle()

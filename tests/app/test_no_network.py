@@ -60,6 +60,11 @@ def photographer() -> Iterator[Any]:
         browser.close()
 
 
+HAS_A_PICTURE = """video => new Promise(
+    done => video.readyState >= 2 ? done() : video.addEventListener("loadeddata", () => done())
+)"""
+
+
 @pytest.mark.slow
 def test_pages_an_upload_and_the_camera_work_without_a_network_and_without_a_complaint(
     alone: tuple[RunningApp, Path], photographer: Any
@@ -79,6 +84,8 @@ def test_pages_an_upload_and_the_camera_work_without_a_network_and_without_a_com
     page.wait_for_url("**image=png-**", timeout=PATIENCE)
     visit.settle()
     page.get_by_text("Camera", exact=True).click()
+    page.locator("video").evaluate(HAS_A_PICTURE)
+    visit.settle()
     page.get_by_role("button", name="Take Photo").click(timeout=PATIENCE)
     page.get_by_role("button", name="Clear photo").wait_for(timeout=PATIENCE)
     visit.settle()
