@@ -141,6 +141,12 @@ def test_muted_curves_are_grey_and_name_themselves_only_when_pointed_at() -> Non
     assert all(figure.data[i].name in figure.data[i].hovertemplate for i in (1, 3, 4))
 
 
+def test_shares_are_shaded_in_the_hue_of_what_they_are_shares_of() -> None:
+    assert palette.caught_shade(1.0, alarm=True) == "rgba(213, 94, 0, 0.500)", "#D55E00, the attacked images' colour"
+    assert palette.caught_shade(0.5, alarm=False) == "rgba(0, 114, 178, 0.250)", "#0072B2, the natural images'"
+    assert palette.caught_shade(float("nan"), alarm=False).endswith(" 0.000)")
+
+
 def test_the_legend_of_a_map_shows_its_classes_opaque() -> None:
     shown = [trace for trace in FIGURES["map"]().data if trace.showlegend is not False]
     assert len(shown) == len({trace.legendgroup for trace in FIGURES["map"]().data})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from telltale.analysis import reading
 from telltale.analysis.results import SweepPoint
 from telltale.base import changes
 from telltale.base.errors import TelltaleError
+from telltale.data.uploads import png_address
 from telltale.figures import palette
 from telltale.figures.strength import StrengthFrame, along_strength, leading_classes
 from telltale_app import engine_client, layout, pictures, state, words
@@ -99,12 +99,13 @@ def _frames(case: CaseAnalysis, points: Sequence[SweepPoint]) -> list[StrengthFr
     frames = []
     for point in points:
         image = changes.scaled(case.image, case.attacked.image, point.strength)
-        coded = base64.b64encode(pictures.png(image, SIDE)).decode()
         read = f"{point.prediction.name} ({words.percent(point.prediction.confidence)})"
         colour = case.bundle.image_shape[0] > 1
         frames.append(
             StrengthFrame(
-                point.strength, f"data:image/png;base64,{coded}", f"{strength_words(point, colour)}: read as {read}"
+                point.strength,
+                png_address(pictures.png(image, SIDE)),
+                f"{strength_words(point, colour)}: read as {read}",
             )
         )
     return frames

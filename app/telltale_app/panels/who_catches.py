@@ -84,7 +84,7 @@ def _shades(column: pd.Series) -> list[str]:
 
 
 def _said(matrix: CaughtMatrix, alpha: float) -> str:
-    """Return the text alternative: the first row against every attack together, and how far the rows are apart."""
+    """Return the text alternative: what the first row catches of every attack together."""
     first = catalogue.detector_title(matrix.names[0])
     said = f"Share of each attack that {len(matrix.names)} detectors and controls catch at α {words.percent(alpha)}"
     if EVERY_ATTACK not in matrix.groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 from dataclasses import dataclass
@@ -208,6 +209,11 @@ def load_image_file(path: str | Path, shape: Shape, strict: bool = True) -> Floa
             f"got {image.width}×{image.height} {_describe_mode(image)}."
         )
     return to_floats(_to_array(image))
+
+
+def png_address(png: bytes) -> str:
+    """Return a PNG file as a data URI, which a page or figure carries in place of an address."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def png_bytes(image: FloatImages, scale: int = 1, compression: int = USUAL_COMPRESSION) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from telltale.base.images import FloatImages
-from telltale.data.uploads import QUICK_COMPRESSION, png_bytes
+from telltale.data.uploads import QUICK_COMPRESSION, png_address, png_bytes
 from telltale.figures import palette
 from telltale.figures.base import BARE, beside, styled
 
@@ -84,7 +83,7 @@ def over_picture(figure: go.Figure, image: FloatImages, opacity: float) -> go.Fi
     scale = max(1, -(-CRISP_SIDE // min(height, width)))
     png = png_bytes(np.clip(grey, 0.0, 1.0).astype(np.float32), scale, QUICK_COMPRESSION)
     figure.add_layout_image(
-        source="data:image/png;base64," + base64.b64encode(png).decode(),
+        source=png_address(png),
         layer="below",
         xref="x",
         yref="y",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 NATURAL = "#0072B2"
 ATTACKED = "#D55E00"
 HELPFUL = "#009E73"
@@ -67,8 +69,7 @@ def difference_shade(strength: float) -> str:
     strength : float
         In [-1, 1]; 0 leaves the ground as it is.
     """
-    red, green, blue = ABOVE if strength > 0 else BELOW
-    return f"rgba({red}, {green}, {blue}, {DEEPEST_SHADE * abs(strength):.3f})"
+    return _see_through(ABOVE if strength > 0 else BELOW, abs(strength))
 
 
 def caught_shade(share: float, alarm: bool) -> str:
@@ -81,5 +82,10 @@ def caught_shade(share: float, alarm: bool) -> str:
     alarm : bool
         Whether it is a share of false alarms, which has the attacked images' hue instead of the natural ones'.
     """
-    red, green, blue = (213, 94, 0) if alarm else (0, 114, 178)
-    return f"rgba({red}, {green}, {blue}, {0.0 if share != share else DEEPEST_SHADE * share:.3f})"
+    return _see_through(tuple(bytes.fromhex((ATTACKED if alarm else NATURAL)[1:])), 0.0 if math.isnan(share) else share)
+
+
+def _see_through(colour: tuple[int, ...], strength: float) -> str:
+    """Return a colour, red to blue in 0 to 255, that covers a ground by `strength`, in [0, 1], of `DEEPEST_SHADE`."""
+    red, green, blue = colour
+    return f"rgba({red}, {green}, {blue}, {DEEPEST_SHADE * strength:.3f})"

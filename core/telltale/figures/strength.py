@@ -15,9 +15,9 @@ import plotly.graph_objects as go
 from telltale.figures import palette
 from telltale.figures.base import BARE, line, styled
 
-HEIGHT, LEGEND_ROWS = 330, 1
+HEIGHT = 330  # pixels
 PICTURE_ENDS, PLOT_BEGINS = 0.22, 0.35  # shares of the figure's width
-FRAME_MS = 180
+FRAME_MS = 180  # that Play asks for
 SLIDER_ROOM = 118  # pixels below the plot: axis title, slider and what it says
 DASHES = ("solid", "dash", "dot", "dashdot")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -16,7 +15,7 @@ from telltale.building.inspecting.inspection import Inspection
 from telltale.building.inspecting.wording import FACTS, WAYS, facts_of, remarks_of, title_of, ways_of
 from telltale.bundle import Bundle
 from telltale.bundle.own_data import CUT
-from telltale.data.uploads import png_bytes
+from telltale.data.uploads import png_address, png_bytes
 from telltale.scores.evaluation import Evaluation
 from telltale.scores.titles import attack_title, detector_title, kind_title, number, percent, verdict_title
 from telltale.scores.verdicts import Verdict
@@ -163,10 +162,10 @@ def _fused_cells(analysis: Analysis) -> tuple[str, str, str]:
 
 def _picture(image: npt.NDArray[np.float32], said: str) -> str:
     scale = max(1, SIDE // max(image.shape[1:]))
-    data = base64.b64encode(png_bytes(np.asarray(image, dtype=np.float32), scale)).decode()
+    address = png_address(png_bytes(np.asarray(image, dtype=np.float32), scale))
     # Smoothed by the browser, a change of one grey level would no longer be where it is.
     return (
-        f'<figure style="margin: 0; max-width: {SIDE}px"><img src="data:image/png;base64,{data}" '
+        f'<figure style="margin: 0; max-width: {SIDE}px"><img src="{address}" '
         f'alt="{escape(said)}" style="image-rendering: pixelated"/><figcaption>{escape(said)}</figcaption></figure>'
     )
 
