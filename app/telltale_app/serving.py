@@ -23,6 +23,7 @@ from telltale.base.terminal import hold_every_character
 from telltale.engine import get_engine
 from telltale.engine.settings import Settings
 from telltale.models.decoders import decoders
+from telltale_app.compressed_files import CompressedFiles
 from telltale_app.contact import SecurityTxt, contact
 from telltale_app.login_return import LoginReturn
 from telltale_app.one_address import base_path
@@ -93,5 +94,8 @@ def address() -> str:
     return f"http://{host}:{st.get_option('server.port')}" + base_path()
 
 
-LAYERS = (SecurityHeaders, OwnerOnly, Readiness, SecurityTxt, SlashRedirects, ServerAddress, LoginReturn)
+LAYERS = (
+    *(SecurityHeaders, CompressedFiles, OwnerOnly, Readiness),
+    *(SecurityTxt, SlashRedirects, ServerAddress, LoginReturn),
+)
 MIDDLEWARE = [Middleware(layer) for layer in LAYERS]
