@@ -26,6 +26,7 @@ PINNED = {
     (0, "train", 0): "a33311b52f5afec1068916978c74770c2a833521bc38dedf5370ccdd8b0b47bd",
     (0, "train", 7999): "498a126680393d36d580b194afbe8e49f08ba5e8710ca5907b304c3879f1ddd5",
     (0, "test", 0): "fa77b57deed0c950176bed60a9dc551b04dc9ed8a8f6844dfd5325b5e6036a08",
+    (0, "validation", 0): "8e17ae6433a014a78fc1a25ca02f43558f04ea763bb785e7d047c74aa14916f5",
     (7, "test", 1999): "6ce54a24af9cf22bfef49ff6fb747e3c91d140ac7fe3aa4647b490b32e51534d",
 }
 FIRST_HUNDRED = "f1742d5136736830765cc4b1b9cede8bf1f2e9cc2a2a2bd11349b273c5e1c52a"
@@ -82,7 +83,7 @@ def test_splits_are_far_apart_by_content_too(hundred: list[np.ndarray]) -> None:
 def test_kinds_take_turns() -> None:
     counts = Counter(kind_of(index) for index in range(8000))
     assert set(counts) == set(range(len(KINDS))) and max(counts.values()) - min(counts.values()) == 1
-    assert SPLITS == ("train", "test")
+    assert SPLITS == {"train": 0, "validation": 2, "test": 1}
 
 
 def test_the_sign_on_a_picture_is_its_own(hundred: list[np.ndarray]) -> None:

@@ -26,9 +26,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> writing.WrittenSet:
 
 
 def test_every_picture_lies_in_its_class_as_it_was_drawn(written) -> None:
-    assert (written.train, written.test) == (88, 22)
+    assert (written.train, written.validation, written.test) == (88, 22, 22)
     files = sorted(file.relative_to(written.folder).as_posix() for file in written.folder.rglob("*.*"))
-    wanted = [("train", index) for index in range(88)] + [("test", index) for index in range(22)]
+    counts = {"train": 88, "validation": 22, "test": 22}
+    wanted = [(split, index) for split, count in counts.items() for index in range(count)]
     assert files == sorted(f"{split}/{NAMES[index % 22]}/{index:05d}.png" for split, index in wanted)
     digest = hashlib.sha256()
     for split, index in wanted:
@@ -42,9 +43,9 @@ def test_every_picture_lies_in_its_class_as_it_was_drawn(written) -> None:
 
 def test_the_data_room_reads_all_of_it_and_finds_nothing_twice(written) -> None:
     found = check(list_images(str(written.folder)))
-    assert found.images == 110 and found.class_names == tuple(sorted(NAMES))
-    assert all(counts == {"train": 4, "test": 1} for counts in found.counts.values())
-    assert found.sizes == {(48, 48): 110} and found.grey == 0
+    assert found.images == 132 and found.class_names == tuple(sorted(NAMES))
+    assert all(counts == {"train": 4, "validation": 1, "test": 1} for counts in found.counts.values())
+    assert found.sizes == {(48, 48): 132} and found.grey == 0
     assert not (found.across or found.conflicting or found.repeated or found.left_out)
 
 
@@ -64,7 +65,7 @@ def test_more_images_go_on_where_fewer_end(monkeypatch, tmp_path) -> None:
     write_set(tmp_path / "set", 0, 1200)
     assert [(part.split, part.start, part.stop) for part in drawn] == [
         *(("train", start, min(start + 250, 1200)) for start in range(0, 1200, 250)),
-        *(("test", start, min(start + 250, 300)) for start in range(0, 300, 250)),
+        *((split, start, min(start + 250, 300)) for split in ("validation", "test") for start in range(0, 300, 250)),
     ]
 
 
@@ -102,10 +103,8 @@ def test_progress_counts_images(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(writing, "Processes", in_order([]))
     (tmp_path / "set").mkdir()  # an empty folder is taken
     write_set(tmp_path / "set", 0, 400, lambda fraction, words: said.append((fraction, words)))
-    assert said[0] == (0.5, "Drawing signs, 250 of 500 images") and said[-1] == (
-        1.0,
-        "Drawing signs, 500 of 500 images",
-    )
+    assert said[0] == (250 / 600, "Drawing signs, 250 of 600 images")
+    assert said[-1] == (1.0, "Drawing signs, 600 of 600 images")
 
 
 def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path) -> None:
@@ -130,12 +129,13 @@ def test_the_command_says_what_it_wrote(written, tmp_path, capsys, monkeypatch) 
     monkeypatch.setattr("telltale.cli.render.write_set", lambda *_: written)
     assert main(["render", "signs", "elsewhere", "--seed", "3", "--images", "88"]) == 0
     said = capsys.readouterr().out
-    assert f"Wrote 88 training and 22 test images of 22 kinds of sign to {written.folder}." in said
+    assert f"Wrote 88 training, 22 validation and 22 test images of 22 kinds of sign to {written.folder}." in said
     assert f"not photographed. SHA-256 of all pixels: {written.pixels_sha256}\n" in said
     assert main(["render", "signs", "elsewhere", "--seed", "3", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record == {
-        "folder": str(written.folder), "seed": 3, "train": 88, "test": 22, "pixels_sha256": written.pixels_sha256
+        "folder": str(written.folder), "seed": 3, "train": 88, "validation": 22, "test": 22,
+        "pixels_sha256": written.pixels_sha256,
     }  # fmt: skip
 
 

@@ -23,7 +23,10 @@ def render_signs(
     seed: Annotated[int, typer.Option("--seed", help="Another seed draws another set.")] = 0,
     images: Annotated[
         int,
-        typer.Option("--images", help=f"For training, at least {LEAST_IMAGES}; a quarter as many for testing on top."),
+        typer.Option(
+            "--images",
+            help=f"For training, at least {LEAST_IMAGES}; a quarter as many for validation and for testing on top.",
+        ),
     ] = USUAL_IMAGES,
     as_json: JsonOption = False,
 ) -> None:
@@ -34,7 +37,10 @@ def render_signs(
         print_json({**asdict(written), "folder": str(written.folder), "seed": seed})
         return
     console = plain_console()
-    counts = f"{written.train} training and {written.test} test images of {len(KINDS)} kinds of sign"
+    counts = (
+        f"{written.train} training, {written.validation} validation and {written.test} test images of "
+        f"{len(KINDS)} kinds of sign"
+    )
     for line in (
         f"Wrote {counts} to {written.folder}.",
         f"Drawn from seed {seed}, not photographed. SHA-256 of all pixels: {written.pixels_sha256}",

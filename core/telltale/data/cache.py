@@ -152,7 +152,7 @@ class _Entry:
 
 
 def _write(folder: Path, image_set: ImageSet) -> None:
-    _put(folder / PIXELS_FILE, image_set.pixels)
+    _put(folder / PIXELS_FILE, np.asarray(image_set.pixels))
     labels = _save(folder / LABELS_FILE, image_set.labels)
     about = {
         "name": image_set.name,

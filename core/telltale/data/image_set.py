@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.base.images import FloatImages, to_floats
+from telltale.data.rows import Pixels
 
 NO_LABEL = -1
 
@@ -38,8 +39,8 @@ class ImageSet:
     Attributes
     ----------
     name : str
-    pixels : array of uint8, shape (N, C, H, W)
-        In memory, or a file mapped into it and read-only.
+    pixels : Pixels
+        In memory, a file mapped into it and read-only, or drawn when they are asked for.
     labels : array of int64, shape (N,)
         Indices into `class_names`; `NO_LABEL` everywhere where the source has no labels.
     class_names : tuple of str
@@ -59,7 +60,7 @@ class ImageSet:
     """
 
     name: str
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     own_test: int = 0
@@ -102,7 +103,8 @@ class ImageSet:
         """SHA-256 (hex) over shape, pixels and labels."""
         if self.known_fingerprint is not None:
             return self.known_fingerprint
-        return fingerprint_of(self.pixels.shape, [np.ascontiguousarray(self.pixels).reshape(-1).data], self.labels)
+        pixels = np.ascontiguousarray(np.asarray(self.pixels))
+        return fingerprint_of(pixels.shape, [pixels.reshape(-1).data], self.labels)
 
 
 def fingerprint_of(shape: tuple[int, ...], blocks: Iterable[bytes | memoryview], labels: npt.NDArray[np.int64]) -> str:

@@ -1,4 +1,4 @@
-"""Where image sets come from: the built-in digits, a folder or table, or a data set on the Hugging Face hub."""
+"""Where image sets come from: the built-in digits and signs, a folder or table, or a data set on Hugging Face's hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from telltale.base.errors import InputError
 from telltale.base.progress import Progress, silent
-from telltale.data import index_files
+from telltale.data import index_files, signs
 from telltale.data.cache import cached
 from telltale.data.decoding import decode
 from telltale.data.folders import list_folder_or_tables
@@ -24,7 +24,8 @@ from telltale.data.tables import IMAGE_COLUMNS, LABEL_COLUMNS, Columns
 from telltale.data.walking import Walk
 
 DATA_VARIABLE = "TELLTALE_DATA"
-BUILT_IN = "digits"
+DIGITS, SIGNS = "digits", "signs"
+BUILT_IN = (DIGITS, SIGNS)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _FILE_SUFFIX = re.compile(r"\.(?=\w*[A-Za-z])[A-Za-z0-9]+")  # ".csv" and ".7z", not the ".0" of a version
 _log = logging.getLogger(__name__)
@@ -71,10 +72,10 @@ def load_image_set(
     Parameters
     ----------
     source : str
-        ``"digits"``, a key of `KNOWN_SOURCES`, a folder (of parquet files, with one folder of images per class, with
-        folders of splits that hold those, or of images without labels), a CSV or parquet table of paths and labels,
-        or a hub id ``owner/name``. Short names and relative paths are also looked for in the folders listed in the
-        environment variable ``TELLTALE_DATA``.
+        ``"digits"``, ``"signs"``, a key of `KNOWN_SOURCES`, a folder (of parquet files, with one folder of images per
+        class, with folders of splits that hold those, or of images without labels), a CSV or parquet table of paths
+        and labels, or a hub id ``owner/name``. Short names and relative paths are also looked for in the folders listed
+        in the environment variable ``TELLTALE_DATA``.
     download : bool
         Whether the hub may be asked. Otherwise only folders and what was downloaded before are read.
     sizing : Sizing, optional
@@ -138,7 +139,7 @@ def find_image_set(fingerprint: str, *sources: str, sizing: Sizing | None = None
             problems.append(InputError(f"{_absent(source)}."))
         for place in places:
             try:
-                image_set = place.load(False, sizing, silent)
+                image_set = place.look(sizing)
             except InputError as error:
                 problems.append(error)
                 continue
@@ -152,7 +153,7 @@ def find_image_set(fingerprint: str, *sources: str, sizing: Sizing | None = None
 
 def lasting_source(source: str) -> str:
     """Name a source so that it is found again from any working folder: a known name, an absolute path or a hub id."""
-    if source == BUILT_IN or source in KNOWN_SOURCES:
+    if source in BUILT_IN or source in KNOWN_SOURCES:
         return source
     place = _at_home(source)
     if _is_place(place):
@@ -186,8 +187,12 @@ class _Place(ABC):
         through = None if sizing is None else [sizing.key, sizing.channels]
         return cached(lambda: [found.state(), through], lambda: decode(found.listing(), sizing, progress))
 
+    def look(self, sizing: Sizing | None) -> ImageSet:
+        """Read it for somebody who wants a few of its images, never from the network."""
+        return self.load(False, sizing, silent)
 
-class _BuiltIn(_Place):
+
+class _Digits(_Place):
     def find(self, download: bool) -> _Found:
         del download
         # Here and not above: it brings scikit-learn and scikit-image, a second that readers of bundles need not wait.
@@ -201,6 +206,20 @@ class _BuiltIn(_Place):
         from telltale.data import digits
 
         return digits.load()
+
+
+class _Signs(_Place):
+    def find(self, download: bool) -> _Found:
+        del download
+        return signs
+
+    def load(self, download: bool, sizing: Sizing | None, progress: Progress) -> ImageSet:
+        if sizing is not None:
+            return super().load(download, sizing, progress)
+        return signs.load(progress)
+
+    def look(self, sizing: Sizing | None) -> ImageSet:
+        return signs.look() if sizing is None else super().look(sizing)
 
 
 @dataclass(frozen=True)
@@ -238,8 +257,10 @@ class _Hub(_Place):
 
 def _places(source: str) -> list[_Place]:
     """Return where a source may lie, in the order in which to look."""
-    if source == BUILT_IN:
-        return [_BuiltIn(source)]
+    if source == DIGITS:
+        return [_Digits(source)]
+    if source == SIGNS:
+        return [_Signs(source)]
     known = KNOWN_SOURCES.get(source)
     candidates = _candidates(source)
     places: list[_Place] = [_Folder(source, path, known) for path in candidates if _is_place(path)]
@@ -302,7 +323,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _unknown(source: str) -> InputError:
-    names = ", ".join([BUILT_IN, *KNOWN_SOURCES])
+    names = ", ".join([*BUILT_IN, *KNOWN_SOURCES])
     return InputError(
         f"{_absent(source)}; use {names}, a folder of images, a CSV or parquet table of paths and labels, or a hub id "
         "owner/name."

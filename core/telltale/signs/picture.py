@@ -18,8 +18,9 @@ from telltale.signs.rasters import SCENE, mix
 from telltale.signs.surface import draw_surface
 from telltale.signs.weather import draw_weather
 
-Split = Literal["train", "test"]
-SPLITS: tuple[Split, ...] = ("train", "test")
+Split = Literal["train", "validation", "test"]
+# The number of a split is part of every seed: another number would draw other pictures.
+SPLITS: dict[Split, int] = {"train": 0, "validation": 2, "test": 1}
 
 
 def kind_of(index: int) -> int:
@@ -34,7 +35,7 @@ def render(seed: int, split: Split, index: int) -> npt.NDArray[np.uint8]:
     ----------
     seed : int
         Of the set; at least 0.
-    split : {"train", "test"}
+    split : {"train", "validation", "test"}
     index : int
         Of the picture within its split; at least 0.
 
@@ -43,7 +44,7 @@ def render(seed: int, split: Split, index: int) -> npt.NDArray[np.uint8]:
     array of uint8, shape (3, SIDE, SIDE)
         Red, green and blue.
     """
-    draws = Draws(seed, SPLITS.index(split), index)
+    draws = Draws(seed, SPLITS[split], index)
     pose = draw_pose(draws)
     light = draw_light(draws)
     background = draw_background(draws)

@@ -1,4 +1,4 @@
-"""A set of pictures as class folders within train and test, drawn by all cores; whole or not there at all."""
+"""A set of pictures as class folders within train, validation and test, drawn by all cores; whole or not there."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from telltale.signs.kinds import KINDS, NAMES
 from telltale.signs.picture import SPLITS, Split, kind_of, render
 
 USUAL_IMAGES = 8000
-TRAIN_TO_TEST = 4
-LEAST_IMAGES = TRAIN_TO_TEST * len(KINDS)
+TO_HELD_OUT = 4  # times as many training pictures as of either other split
+LEAST_IMAGES = TO_HELD_OUT * len(KINDS)
 AT_ONCE = 250  # pictures of one job: about two seconds
 
 
@@ -30,15 +30,16 @@ class WrittenSet:
     Attributes
     ----------
     folder : Path
-    train, test : int
+    train, validation, test : int
         Pictures.
     pixels_sha256 : str
-        SHA-256 (hex) of the pixels, 8-bit (3, SIDE, SIDE), of all training pictures and then of all test pictures, in
-        the order of their numbers; equal for equal seeds and counts, on any machine.
+        SHA-256 (hex) of the pixels, 8-bit (3, SIDE, SIDE), of all pictures for training, then for validation, then for
+        testing, in the order of their numbers; equal for equal seeds and counts, on any machine.
     """
 
     folder: Path
     train: int
+    validation: int
     test: int
     pixels_sha256: str
 
@@ -59,7 +60,7 @@ class Part:
 
 
 def write_set(folder: Path, seed: int, images: int, progress: Progress = silent) -> WrittenSet:
-    """Draw a set and write it as ``train/CLASS/NUMBER.png`` and ``test/CLASS/NUMBER.png``.
+    """Draw a set and write it as ``SPLIT/CLASS/NUMBER.png``, in train, validation and test.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def write_set(folder: Path, seed: int, images: int, progress: Progress = silent)
     seed : int
         At least 0.
     images : int
-        Training pictures; a quarter as many for testing come on top.
+        Training pictures; a quarter as many for validation and for testing come on top.
     progress : callable
         Told the done share and what is being done; may raise to stop.
 
@@ -81,14 +82,20 @@ def write_set(folder: Path, seed: int, images: int, progress: Progress = silent)
     folder = folder.resolve()  # "." has no name beside which another folder could lie
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"'{folder}' is there already; name a folder that is empty or not there.")
-    counts: dict[Split, int] = {"train": images, "test": images // TRAIN_TO_TEST}
+    counts = split_counts(images)
     try:
         with whole_folder(folder) as partial:
             _draw(partial, seed, counts, progress)
             found = _pixels_sha256(partial)
     except OSError as error:
         raise InputError(f"The folder '{folder}' cannot be written: {error.strerror}.") from error
-    return WrittenSet(folder, counts["train"], counts["test"], found)
+    return WrittenSet(folder, **counts, pixels_sha256=found)
+
+
+def split_counts(images: int) -> dict[Split, int]:
+    """Return how many pictures each split of a set has that has so many for training."""
+    held_out = images // TO_HELD_OUT
+    return {"train": images, "validation": held_out, "test": held_out}
 
 
 def check_numbers(seed: int, images: int) -> None:
@@ -104,7 +111,7 @@ def check_numbers(seed: int, images: int) -> None:
     if images < LEAST_IMAGES:
         raise InputError(
             f"The number of images must be at least {LEAST_IMAGES}, so that each of the {len(KINDS)} kinds of sign is "
-            f"in both splits. Got {images} instead."
+            f"in every split. Got {images} instead."
         )
 
 

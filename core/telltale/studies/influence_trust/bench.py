@@ -80,10 +80,11 @@ class Bench:
         rng = np.random.default_rng(plan.seed)
         training = np.sort(rng.permutation(splits.train)[: plan.training_images])
         test = np.sort(rng.permutation(splits.test)[: plan.images])
+        small = averaged_down(np.asarray(image_set.pixels), plan.side)
         return cls(
             plan=plan,
             recipe=_small(recipe, plan),
-            image_set=replace(image_set, pixels=averaged_down(image_set.pixels, plan.side), known_fingerprint=None),
+            image_set=replace(image_set, pixels=small, known_fingerprint=None),
             training=training,
             held_out=splits.fit,
             test=test,
