@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,10 @@ def test_a_pinned_attack_stands_beside_the_next_one(engine: FakeEngine) -> None:
     assert "Adversarial, p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.010" in table["kNN score"]["B: FGSM"]
     assert "Looks natural, p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.400" in table["kNN score"]["Natural"]
     assert table["Feature response entropy"]["A: PGD"].endswith("Not calibrated")
+    (chart,) = [chart.proto for chart in app.get("plotly_chart") if "p-values of every detector" in chart.proto.alt]
+    letters = next(trace for trace in json.loads(chart.spec)["data"] if trace.get("text") == "A")
+    assert letters["name"] == "A: PGD, pinned"
+    assert "kNN score 0.010" in chart.alt.partition("A, PGD, pinned: ")[2]
 
 
 def test_what_differs_between_pinned_cases_is_marked(engine: FakeEngine) -> None:

@@ -53,3 +53,14 @@ def test_the_axis_reaches_beyond_the_smallest_p_value_and_beyond_alpha(alpha: fl
     (letter,) = figure.layout.annotations
     assert letter.text == "α" and math.isclose(10**letter.x, alpha)
     assert not [trace for trace in figure.data if trace.type == "bar"]
+
+
+def test_letters_of_other_images_stand_in_the_same_rows_and_widen_the_axis() -> None:
+    pinned = Marks("A: FGSM, pinned", [0.00001, None, 0.3], ["a2", "", "c2"], "grey", "A")
+    figure = verdict_rows(TITLES, [NATURAL, ATTACKED], 0.05, MOVED, [pinned])
+    (letters,) = figure.select_traces({"mode": "markers+text"})
+    assert list(letters.x) == pinned.p_values and letters.text == "A" and letters.name == "A: FGSM, pinned"
+    assert list(letters.y) == ["<b>fused</b>", "kNN", "silent (not calibrated)"]
+    assert 10 ** figure.layout.xaxis.range[0] < 0.00001
+    (lines,) = (trace for trace in figure.select_traces({"mode": "lines"}))
+    assert 0.00001 not in lines.x

@@ -69,14 +69,14 @@ def show_pinned(current: CaseAnalysis) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header("Compare with what is pinned", anchor="compare")
         st.button("Unpin all", icon=":material/keep_off:", key="unpin-all", on_click=pins.unpin_all)
-    pinned = [case for case in pins.pinned() if not is_gone(case.image, catalogue.bundle(case.bundle))]
-    if gone := len(pins.pinned()) - len(pinned):
+    gone = sum(is_gone(case.image, catalogue.bundle(case.bundle)) for case in pins.pinned())
+    if gone:
         st.warning(
             f"{'One pinned case is' if gone == 1 else f'{gone} pinned cases are'} left out: "
             "the picture is no longer on this server.",
             icon=":material/image_not_supported:",
         )
-    others = [case for case in pinned if case != current.case]
+    others = _others(current)
     if not others and not gone:
         st.info(
             "This case is pinned. Choose another attack, image or model above: both then stand here side by side.",
@@ -85,12 +85,28 @@ def show_pinned(current: CaseAnalysis) -> None:
     if not others:
         return
     alpha = current.case.alpha
-    columns = sides([*(analyse(replace(case, alpha=alpha), announce=False) for case in others), current])
+    columns = sides([*others, current])
     _pictures(columns)
     st.table(rows(columns), hide_index=True, alt="Answers, costs and verdicts of the compared images, column by column")
     st.caption(
         f"Every verdict stands at {words.percent(alpha)} false alarms. The last column compares the lettered ones."
     )
+
+
+def lettered(current: CaseAnalysis) -> list[tuple[str, str, Analysis]]:
+    """Return letter, name and analysis of every pinned case but the current one, at the current α."""
+    found = []
+    for letter, case in zip(LETTERS, _others(current), strict=False):
+        name = "natural" if case.attack is None else catalogue.attack_title(case.attack.attack)
+        found.append((letter, f"{name}, pinned", case.attacked or case.natural))
+    return found
+
+
+def _others(current: CaseAnalysis) -> list[CaseAnalysis]:
+    """Return the pinned cases other than the current one whose pictures are still there."""
+    alpha = current.case.alpha
+    there = [case for case in pins.pinned() if not is_gone(case.image, catalogue.bundle(case.bundle))]
+    return [analyse(replace(case, alpha=alpha), announce=False) for case in there if case != current.case]
 
 
 def sides(cases: Sequence[CaseAnalysis]) -> list[Side]:

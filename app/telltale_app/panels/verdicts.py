@@ -13,7 +13,7 @@ from telltale.figures.results.verdicts import verdict_rows
 from telltale.scores.verdicts import FusedVerdict, Verdict
 from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
-from telltale_app.panels import controls
+from telltale_app.panels import controls, pinned
 
 SHOWN_CONTRIBUTIONS = 3
 WHAT_CHANGED, WHO_NOTICES = "what-changed", "who-notices"  # anchors on the workbench
@@ -151,13 +151,26 @@ def _chart(case: CaseAnalysis) -> None:
         for name in _row_names(case)
     ]
     alt = f"p-values of every detector, α {words.percent(case.case.alpha)}: {'; '.join(said)}"
-    layout.chart(verdict_rows(case.views()), alt, "verdict-rows")
+    others = pinned.lettered(case)
+    layout.chart(verdict_rows(case.views(), others), alt + _pinned_words(case, others), "verdict-rows")
     last = case.views()[-1][0]
     moved = f" Bars: what moved the fused verdict on the {last} image, towards an attack (+) or away (−)."
     st.caption(
         "p-value: the share of held-out natural images that look at least as suspicious. A mark on the band left of "
-        "the dotted line is an alarm." + (moved if case.natural.fused else "")
+        "the dotted line is an alarm."
+        + (moved if case.natural.fused else "")
+        + (" Letters: pinned cases, compared further down." if others else "")
     )
+
+
+def _pinned_words(case: CaseAnalysis, others: Sequence[tuple[str, str, Analysis]]) -> str:
+    """Return what the letters say, for those who cannot see them."""
+    said = []
+    for letter, name, analysis in others:
+        known = {verdict.detector: verdict for verdict in analysis.verdicts}
+        told = [f"{catalogue.detector_title(row)} {_p_words(known[row])}" for row in _row_names(case) if row in known]
+        said.append(f". {letter}, {name}: {'; '.join(told)}")
+    return "".join(said)
 
 
 def _p_words(verdict: Verdict) -> str:

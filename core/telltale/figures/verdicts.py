@@ -40,7 +40,11 @@ class Marks:
 
 
 def verdict_rows(
-    detectors: Sequence[str], images: Sequence[Marks], alpha: float, moved: Sequence[float | None] | None = None
+    detectors: Sequence[str],
+    images: Sequence[Marks],
+    alpha: float,
+    moved: Sequence[float | None] | None = None,
+    others: Sequence[Marks] = (),
 ) -> go.Figure:
     """Return one row per detector with each image's p-value; left of `alpha`, on a band, means adversarial.
 
@@ -55,6 +59,8 @@ def verdict_rows(
         False-positive rate, in (0, 1).
     moved : sequence of float or None, optional
         What each detector added to the fused log odds of an attack, as bars beside the rows; None for a row without.
+    others : sequence of Marks
+        Images to compare with; their symbols are letters, and no line leads to them.
     """
     rows = _rows(detectors, images, bold_first=moved is not None)
     figure = go.Figure()
@@ -75,8 +81,10 @@ def verdict_rows(
             },
             hovertemplate="%{y}<br>%{customdata}<extra>" + marks.name + "</extra>",
         )
+    for marks in others:
+        figure.add_scatter(**_letters(rows, marks))
     styled(figure, AROUND + ROW_HEIGHT * len(rows), x=_x_title(moved), left=beside(detectors, title=False))
-    _p_axis(figure, images, alpha)
+    _p_axis(figure, [*images, *others], alpha)
     if moved is not None:
         _add_moved(figure, rows, moved)
     figure.update_yaxes(type="category", autorange="reversed", categoryorder="array", categoryarray=rows)
@@ -99,6 +107,22 @@ def _between(rows: Sequence[str], images: Sequence[Marks]) -> dict[str, object]:
         y += [*[row] * len(known), None]
     line = {"color": palette.NEUTRAL, "width": 1.5}
     return {"x": x, "y": y, "mode": "lines", "line": line, "hoverinfo": "skip", "showlegend": False}
+
+
+def _letters(rows: Sequence[str], marks: Marks) -> dict[str, object]:
+    """Return a trace that writes one image's letter into every row."""
+    return {
+        "name": marks.name,
+        "x": list(marks.p_values),
+        "y": rows,
+        "customdata": list(marks.words),
+        "mode": "markers+text",
+        "text": marks.symbol,
+        "cliponaxis": False,
+        "marker": {"symbol": "square", "size": 15, "color": "#FFFFFF", "line": {"width": 1.5, "color": marks.colour}},
+        "textfont": {"size": 11, "color": "#1B2A30"},
+        "hovertemplate": "%{y}<br>%{customdata}<extra>" + marks.name + "</extra>",
+    }
 
 
 def _x_title(moved: Sequence[float | None] | None) -> str:

@@ -22,10 +22,16 @@ def top_classes(analysis: Analysis, class_names: Sequence[str], colour: str) -> 
     return bars.top_classes([class_names[c] for c, _ in likeliest], [share for _, share in likeliest], colour)
 
 
-def verdict_rows(shown: Shown) -> go.Figure:
+def verdict_rows(shown: Shown, others: Sequence[tuple[str, str, Analysis]] = ()) -> go.Figure:
     """Return every detector's p-value for each image, and beside the rows what moved the last image's fused verdict.
 
     The fused verdict stands on top.
+
+    Parameters
+    ----------
+    shown : Shown
+    others : sequence of (letter, name, Analysis)
+        Images to compare with, perhaps of other models: a detector that these lack has no letter in its row.
     """
     first, last = shown[0][1], shown[-1][1]
     names = [verdict.detector for verdict in first.verdicts]
@@ -43,4 +49,19 @@ def verdict_rows(shown: Shown) -> go.Figure:
         )
         for name, analysis in shown
     ]
-    return rows.verdict_rows([detector_title(name) for name in names], images, first.verdicts[0].alpha, moved)
+    titles, alpha = [detector_title(name) for name in names], first.verdicts[0].alpha
+    return rows.verdict_rows(titles, images, alpha, moved, [_lettered(*other, names) for other in others])
+
+
+def _lettered(letter: str, name: str, analysis: Analysis, detectors: Sequence[str]) -> rows.Marks:
+    known = {verdict.detector: verdict for verdict in analysis.verdicts}
+    if analysis.fused is not None:
+        known[analysis.fused.attack.detector] = analysis.fused.attack
+    found = [known.get(detector) for detector in detectors]
+    return rows.Marks(
+        f"{letter}: {name}",
+        [None if verdict is None else verdict.p_value for verdict in found],
+        ["" if verdict is None else verdict_figures(verdict) for verdict in found],
+        palette.NEUTRAL,
+        letter,
+    )
