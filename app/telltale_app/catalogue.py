@@ -20,7 +20,7 @@ from telltale.base.parameters import Parameter, ParameterValue
 from telltale.bundle.own_data import HELD_OUT_LEARNED
 from telltale.detectors.base import Detector
 from telltale.detectors.fusion import Fusion
-from telltale.engine.settings import Settings
+from telltale.engine.settings import FIRST_BUNDLE, Settings
 from telltale.scores.titles import attack_title as attack_title
 from telltale.scores.titles import detector_title as detector_title
 from telltale.studies.tables.table import Cell, PaperTable
@@ -34,7 +34,7 @@ DEFAULT_ATTACK = "pgd"
 
 def default_bundle() -> str:
     """Return the bundle that is shown first: the one that the workers load before they are ready."""
-    return Settings.from_environment().bundle or "digits"
+    return Settings.from_environment().bundle or FIRST_BUNDLE
 
 
 def bundle(name: str) -> Bundle:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import streamlit as st
 
 import telltale.engine
-from telltale.analysis.results import Analysis, SavedReading, SweepPoint
+from telltale.analysis.results import Analysis, FewClasses, SavedReading, SweepPoint
 from telltale.attacks.base import AttackResult, RandomTarget
 from telltale.base.errors import CancelledError, InputError, TelltaleError
 from telltale.base.parameters import ParameterValue
@@ -100,6 +100,14 @@ def survive(bundle: str, attacked: Image, label: int, target: int) -> Sequence[S
     job = submit("survive", bundle=bundle, attacked=attacked, label=label, target=target)
     readings: Sequence[SavedReading] = wait(job, "Saving the image and opening it again")
     return readings
+
+
+def few_classes(bundle: str, image: Image) -> Sequence[FewClasses]:
+    """Return what it takes to fool the model on one image among two, three and all classes."""
+    found: Sequence[FewClasses] = wait(
+        submit("few_classes", bundle=bundle, image=image), "Attacking the model among few classes"
+    )
+    return found
 
 
 def wait(job: Job, what: str) -> Any:

@@ -18,6 +18,8 @@ def show_sidebar() -> None:
     with st.sidebar:
         st.caption("Model")
         asked = model_button(case.bundle)
+        if state.current_bundle().drawn:
+            st.caption(":material/brush: Its pictures are drawn, not photographed.")
         st.caption("Current case")
         try:
             image = read_image(case.image, catalogue.bundle(case.bundle))

@@ -12,7 +12,7 @@ import streamlit as st
 
 from telltale.base.parameters import validate_parameters
 from telltale_app import catalogue
-from telltale_app.case import KEYS, Case, from_query, sample_case
+from telltale_app.case import KEYS, Case, from_query, opening_case
 from telltale_app.link_images import true_label
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ def open_case(case: Case) -> None:
 
 
 def change_bundle(name: str) -> None:
-    """Go to another model, with a sample of its own; for widget callbacks."""
+    """Go to another model, with an example of its own; for widget callbacks."""
     st.session_state.pop("last_attack", None)  # its target is a class of the model before
-    _lead_with(sample_case(catalogue.bundle(name)))
+    _lead_with(opening_case(catalogue.bundle(name)))
 
 
 def _lead_with(case: Case) -> None:

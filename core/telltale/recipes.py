@@ -32,6 +32,22 @@ class AttackPlan:
     random_target: bool = False
 
 
+@dataclass(frozen=True)
+class Story:
+    """Which attacked image a person sees first.
+
+    Attributes
+    ----------
+    label : str
+        Class of the image.
+    read_as : str
+        How the name begins of the class that it is read as after the attack.
+    """
+
+    label: str
+    read_as: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class BundlePlan:
     """Everything that is chosen, not computed, about a bundle around a classifier that is there already.
@@ -51,6 +67,10 @@ class BundlePlan:
     trained_on : bool or None
         Whether the classifier has learned from the images that become references, or, of data without splits of their
         own, from all; None where nobody says.
+    drawn : bool
+        Whether the images were drawn, so that nobody takes them for photographs.
+    story : Story, optional
+        Left out, the first image is the most usual one that the first attack fools.
     seed : int
     """
 
@@ -63,6 +83,8 @@ class BundlePlan:
     detectors: tuple[str, ...] = ()
     own: bool = False
     trained_on: bool | None = True
+    drawn: bool = False
+    story: Story | None = None
     seed: int = 0
 
 
@@ -198,6 +220,31 @@ CIFAR10 = Recipe(
     twin=Twin(base_width=24, depth=1, epochs=20),
 )
 
+# A sign that is mirrored is another sign or none, so nothing is flipped.
+SIGNS = Recipe(
+    name="signs",
+    title="Road signs, drawn",
+    source="signs",
+    sizes=SplitSizes(fit=800, calibration=1200, test=2000),
+    network="early_resnet",
+    base_width=32,
+    depth=1,
+    epochs=16,
+    attacks=PHOTOGRAPH_ATTACKS,
+    macro_attacks=DIGITS.macro_attacks,
+    learning_rate=0.2,
+    batch_size=128,
+    mixed_precision=True,
+    shift=3,
+    cutout=12,
+    noise=8.0,
+    label_smoothing=0.1,
+    half_precision=True,
+    drawn=True,
+    story=Story("stop", "speed limit"),
+    twin=Twin(base_width=16, depth=1, epochs=10),
+)
+
 FASHION_MNIST = Recipe(
     name="fashion_mnist",
     title="Fashion-MNIST clothes",
@@ -229,7 +276,7 @@ SVHN = replace(
 
 CIFAR100 = replace(CIFAR10, name="cifar100", title="CIFAR-100 photographs", source="cifar100")
 
-RECIPES = {recipe.name: recipe for recipe in (DIGITS, CIFAR10, CIFAR100, MNIST, FASHION_MNIST, SVHN)}
+RECIPES = {recipe.name: recipe for recipe in (DIGITS, SIGNS, CIFAR10, CIFAR100, MNIST, FASHION_MNIST, SVHN)}
 
 
 # What a classifier of somebody's own is built with unless they say otherwise.

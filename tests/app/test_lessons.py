@@ -14,22 +14,31 @@ import telltale.bundle
 import telltale.engine
 from support.fake_analysis import FakeBundle, FakeEngine
 from support.pages import MAIN
-from support.shipped import images_of, shipped
+from support.shipped import shipped
 from telltale.analysis.analyse import analyse_image, attack_image, sweep
+from telltale.analysis.few_classes import few_classes
+from telltale.analysis.opened import LoadedBundle
 from telltale.kinds.neighbours import NeighboursView
 from telltale.kinds.trajectory import TrajectoryView
 from telltale.scores import metrics
 from telltale.scores.table import select_scores
 from telltale_app import engine_client
 from telltale_app.analyses import CaseAnalysis
-from telltale_app.lessons import facts, fooling, looking, neighbours, threshold
+from telltale_app.lessons import course, facts, fooling, looking, neighbours, threshold
 from telltale_app.lessons.lesson import Lesson, Step
 from telltale_app.lessons.registry import LESSONS
 from telltale_app.link_images import true_label
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_MEASURED = (r"\{\w+\}", r"× [01]\b", "a 3 from an 8", r"0\.5", "of 1;", r"part \d")  # may stand in a text
+NOT_MEASURED = (r"\{\w+\}", r"× [01]\b", r"0\.5", "of 1;", r"part \d")  # may stand in a text
 STEPS = [(lesson, index) for lesson in LESSONS.values() for index in range(len(lesson.steps))]
+
+
+@pytest.fixture
+def engine(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Let the lessons be about the one model that there is when nothing is behind the pages."""
+    monkeypatch.setattr(course, "MODEL", "digits")
+    return engine
 
 
 def open_app(**query: str) -> AppTest:
@@ -195,7 +204,7 @@ def test_another_model_is_named_as_such(engine: FakeEngine, monkeypatch: pytest.
     app = open_app(bundle="cifar10", lesson="fooling", image="test-160")
     assert "You have chosen another model" in text_of(app)
     app.switch_page("app_pages/lessons.py").run()
-    assert "The lessons are about handwritten digits" in text_of(app)
+    assert "The lessons are about drawn road signs" in text_of(app)
     app.button(key="begin-looking").click().run()
     assert_at(app, LESSONS["looking"], 0)
     assert app.query_params["bundle"] == "digits"
@@ -204,11 +213,16 @@ def test_another_model_is_named_as_such(engine: FakeEngine, monkeypatch: pytest.
 # What the lessons say, against the shipped bundle ---------------------------------------------------------------------
 
 
+def lesson_model() -> LoadedBundle:
+    """Return the model that the lessons are about."""
+    return shipped(course.MODEL)
+
+
 def analysed(step: Step) -> CaseAnalysis:
     """Return what core says of a step's case, without pages and engine."""
-    loaded = shipped()
+    loaded = lesson_model()
     case = step.case(loaded.bundle)
-    image = images_of([int(case.image.removeprefix("test-"))])[0]
+    image = loaded.bundle.require_images().images([int(case.image.removeprefix("test-"))])[0]
     natural = analyse_image(loaded, image, case.alpha)
     label = true_label(case.image, loaded.bundle)
     if case.attack is None:
@@ -226,9 +240,8 @@ def real() -> dict[tuple[str, int], CaseAnalysis]:
 @pytest.fixture
 def swept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the strength scrubber ask core instead of the engine."""
-    monkeypatch.setattr(
-        engine_client, "sweep", lambda _, natural, attacked, strengths: sweep(shipped(), natural, attacked, strengths)
-    )
+    monkeypatch.setattr(engine_client, "sweep", lambda _, *asked: sweep(lesson_model(), *asked))
+    monkeypatch.setattr(engine_client, "few_classes", lambda _, image: few_classes(lesson_model(), image))
 
 
 @pytest.mark.usefixtures("swept")
@@ -261,7 +274,7 @@ def test_every_case_is_what_its_step_says(real: dict[tuple[str, int], CaseAnalys
 def test_the_network_is_sure_of_its_wrong_answer_and_many_detectors_notice(
     real: dict[tuple[str, int], CaseAnalysis],
 ) -> None:
-    attacked = real["fooling", 3].attacked
+    attacked = real["fooling", 4].attacked
     assert attacked is not None and attacked.prediction.confidence > 0.9
     assert sum(bool(verdict.adversarial) for verdict in attacked.verdicts) > len(attacked.verdicts) / 3
     assert attacked.fused is not None and attacked.fused.kind == "adversarial"
@@ -271,7 +284,7 @@ def test_random_changes_of_the_same_size_hardly_move_the_answer(real: dict[tuple
     case, rng = real["fooling", 1], np.random.default_rng(0)
     assert case.attack is not None
     step = case.attack.linf[0] * rng.choice([-1.0, 1.0], (50, *case.image.shape)).astype(np.float32)
-    labels = shipped().classifier.predict(np.clip(case.image + step, 0.0, 1.0).astype(np.float32))
+    labels = lesson_model().classifier.predict(np.clip(case.image + step, 0.0, 1.0).astype(np.float32))
     assert (labels == case.natural.prediction.label).mean() > 0.9
 
 
@@ -282,7 +295,7 @@ def test_the_answer_on_strength_is_the_one_that_the_network_gives(real: dict[tup
     change = case.attacked.image - case.image
     strengths = np.round(np.arange(16) / 10, 1)
     pictures = np.stack([np.rint(np.clip(case.image + s * change, 0, 1) * 255) / 255 for s in strengths])
-    labels = shipped().classifier.predict(pictures.astype(np.float32))
+    labels = lesson_model().classifier.predict(pictures.astype(np.float32))
     turn = strengths[np.flatnonzero(labels == labels[0])[-1] + 1]
     question = fooling.LESSON.steps[2].question
     assert question is not None
@@ -329,7 +342,7 @@ def test_the_strong_detector_is_strong_and_the_weak_one_is_weak(real: dict[tuple
         )
         found[name] = metrics.auc(natural, adversarial)
     assert found[order[-1]] == max(found.values()) > 0.95
-    assert found[order[0]] == min(found.values()) < 0.7
+    assert found[order[0]] == min(found.values()) < 0.75
 
 
 def test_the_attack_that_knows_a_detector_slips_past_it(real: dict[tuple[str, int], CaseAnalysis]) -> None:

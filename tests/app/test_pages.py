@@ -62,8 +62,19 @@ def test_page_opens(engine: FakeEngine, page: str, query: dict[str, str]) -> Non
     assert app.title
 
 
-def test_first_paint_needs_no_attack(engine: FakeEngine) -> None:
+def test_the_first_screen_is_a_finished_example(engine: FakeEngine) -> None:
     app = open_app()
+    case = app.session_state["case"]
+    scores = FakeBundle().scores.to_pandas()
+    fooled = scores.query("split == 'test' and attack == 'pgd' and kind == 'adversarial'")
+    assert case.attack == "pgd" and int(case.image.removeprefix("test-")) in set(fooled["image_id"])
+    assert dict(case.parameters)["eps"] == 0.1  # as behind the stored scores
+    assert "PGD succeeded" in text_of(app) and "4 detectors notice the attacked image" in text_of(app)
+    assert app.query_params["attack"].startswith("pgd~")
+
+
+def test_a_link_without_an_attack_shows_the_natural_image(engine: FakeEngine) -> None:
+    app = open_app(attack="none")
     assert [task for task, _ in engine.submitted] == ["analyse"]
     assert "Nothing has changed yet" in text_of(app)
     assert "0 of 4 detectors notice this natural image, at 5 % false alarms." in text_of(app)
@@ -198,7 +209,7 @@ def test_cancelling_the_strengths_keeps_the_attack_and_its_verdicts(engine: Fake
 
 
 def test_without_an_attack_nothing_is_dimmed(engine: FakeEngine) -> None:
-    app = open_app()
+    app = open_app(attack="none")
     next(box for box in app.selectbox if box.label == "Attack").select("deepfool")
     app.run()
     assert not any("opacity: 0.45" in str(html.proto.body) for html in app.get("html"))
@@ -269,7 +280,7 @@ def test_several_models_can_be_chosen(engine: FakeEngine, monkeypatch: pytest.Mo
     assert app.button(key="model-digits").disabled
     app.button(key="model-cifar10").click().run()
     assert not app.exception
-    assert app.query_params["attack"] == "none"
+    assert app.query_params["attack"].startswith("pgd~eps~0.1~")  # its opening example, not the attack before
     assert "Its images are elsewhere." not in text_of(app)
 
 
@@ -282,7 +293,7 @@ def test_engine_errors_are_sentences(engine: FakeEngine) -> None:
 
 def test_slow_work_ends_in_its_result(engine: FakeEngine) -> None:
     engine.seconds = 0.9
-    app = open_app()
+    app = open_app(attack="none")
     assert "0 of 4 detectors notice" in text_of(app)
     assert not [button for button in app.button if button.label == "Cancel"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from telltale.analysis.results import Analysis, LiveScores, Prediction, SavedReading, SweepPoint
+from telltale.analysis.results import Analysis, FewClasses, LiveScores, Prediction, SavedReading, SweepPoint
 from telltale.attacks.base import AttackResult
 from telltale.base.errors import CancelledError, InputError
 from telltale.base.images import image_sha256, round_to_8_bits
@@ -92,6 +92,7 @@ class FakeBundle:
         self.seed, self.macro_attacks, self.unfinished = 0, ("pgd", "fgsm"), False
         self.labelled, self.label_problem, self.training_problem = True, None, None
         self.own, self.trained_on, self.alone = False, True, False
+        self.drawn, self.story = False, None
         self.missing_detectors: dict[str, str] = {}
         self.image_shape = (3, side, side) if colour else (1, SIDE, SIDE)
         self.class_names, self.layers = WORDS if colour else CLASSES, LAYERS
@@ -349,6 +350,15 @@ class FakeEngine:
 
     def _respond(self, bundle: str, image: np.ndarray, levels: int, patch: int) -> ResponseView:
         return respond(image, levels, patch)
+
+    def _few_classes(self, bundle: str, image: np.ndarray) -> Any:
+        own = predict(image).label
+        order = (own, *(label for label in range(10) if label != own))
+        sizes = {2: 0.5, 3: 0.4, 10: 0.2}
+        return tuple(
+            FewClasses(order[:count], np.clip(image + size, 0, 1), order[1], True, 10 * size, size)
+            for count, size in sizes.items()
+        )
 
     def _sweep(self, bundle: str, natural: np.ndarray, attacked: np.ndarray, strengths: tuple[float, ...]) -> Any:
         images = [round_to_8_bits(np.clip(natural + np.float32(s) * (attacked - natural), 0, 1)) for s in strengths]

@@ -17,6 +17,7 @@ def fake_app(monkeypatch: pytest.MonkeyPatch, bundle: FakeBundle) -> FakeEngine:
     monkeypatch.setattr(telltale.engine, "get_engine", lambda: engine)
     monkeypatch.setattr(telltale.bundle, "load_bundle", lambda _: bundle)
     monkeypatch.setattr(telltale.bundle, "list_bundles", lambda: ("digits",))
+    monkeypatch.setenv("TELLTALE_BUNDLE", "digits")
     st.cache_data.clear()
     st.cache_resource.clear()
     return engine

@@ -38,12 +38,13 @@ class RunningApp:
 
 @contextmanager
 def running_app(**environment: str) -> Iterator[RunningApp]:
-    """Run the app on a port of its own, from when every worker holds the default bundle until the block ends.
+    """Run the app on a port of its own, from when every worker holds its first bundle until the block ends.
 
     Parameters
     ----------
     **environment : str
-        Variables for the server beside those of this process.
+        Variables for the server beside those of this process; its first bundle are the digits, the smallest there is,
+        where these do not say otherwise.
 
     Raises
     ------
@@ -56,7 +57,11 @@ def running_app(**environment: str) -> Iterator[RunningApp]:
         log = Path(folder, "log")
         with log.open("w") as file:
             process = subprocess.Popen(
-                command, cwd=ROOT, env=os.environ | environment, stdout=file, stderr=subprocess.STDOUT
+                command,
+                cwd=ROOT,
+                env=os.environ | {"TELLTALE_BUNDLE": "digits"} | environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
             )
         app = RunningApp(f"http://127.0.0.1:{port}", process.pid, log)
         try:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from telltale.kinds.response import ResponseView
 from telltale_app import layout
-from telltale_app.panels import responses, second_opinion, stability
+from telltale_app.panels import few_classes, responses, second_opinion, stability
 from telltale_app.papers import RESPONSE
 
 layout.opening(
@@ -53,10 +53,11 @@ responses.show_maps(current, shown, locked, opacity)
 responses.show_mean_entropy(current, shown)
 stability.show(current)
 second_opinion.show(current)
+few_classes.show(current)
 layout.how_computed(
     "The activations of the last convolutional stage are sent back to the pixels "
     f"({own_view.method}); the grey response is rescaled to 8 bits, and the entropy of the grey levels in every patch "
-    f"is averaged.\n\n{stability.METHOD}\n\n{second_opinion.METHOD}",
+    f"is averaged.\n\n{stability.METHOD}\n\n{second_opinion.METHOD}\n\n{few_classes.METHOD}",
     RESPONSE,
     "The seed is the activation itself, not one logit. Only patches that lie wholly inside count. Grey levels and "
     "patch side are visible parameters, because the paper's Eq. 3 leaves them open. The sign of the effect is fitted "

@@ -21,7 +21,7 @@ if problem is not None:
     st.stop()
 if state.current().bundle != course.MODEL:
     st.info(
-        "The lessons are about handwritten digits. Beginning one leaves the model that you have chosen.",
+        "The lessons are about drawn road signs. Beginning one leaves the model that you have chosen.",
         icon=":material/model_training:",
     )
 for row in range(0, len(LESSONS), 2):

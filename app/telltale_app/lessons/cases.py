@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from telltale.base.parameters import validate_parameters
 from telltale.scores.table import fooled_test_ids
 from telltale_app import catalogue
-from telltale_app.case import DEFAULT_ALPHA, Case
+from telltale_app.case import DEFAULT_ALPHA, Case, opening_case
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 Rule = Callable[["Bundle"], Case]
+BUDGET = ("eps", "step")  # parameters that the default attack and the one that knows a detector share
 
 
 def natural(place: int) -> Rule:
@@ -43,11 +44,23 @@ def attacked(place: int, alpha: float = DEFAULT_ALPHA) -> Rule:
     return rule
 
 
+def story(bundle: Bundle) -> Case:
+    """Return the example on which the model opens, before its attack."""
+    return replace(opening_case(bundle), attack=None, parameters=(), seed=0)
+
+
+def story_attacked(bundle: Bundle) -> Case:
+    """Return the example on which the model opens."""
+    return opening_case(bundle)
+
+
 def aimed_at(place: int, detector: str) -> Rule:
-    """Return the rule for the same image under an attack that knows one detector."""
+    """Return the rule for the same image under an attack that knows one detector, with the default attack's budget."""
 
     def rule(bundle: Bundle) -> Case:
-        return _with(natural(place)(bundle), "adaptive", {"detector": detector})
+        usual = bundle.attack_parameters(catalogue.DEFAULT_ATTACK)
+        budget = {name: usual[name] for name in BUDGET if name in usual}
+        return _with(natural(place)(bundle), "adaptive", {"detector": detector, **budget})
 
     return rule
 

@@ -10,10 +10,10 @@ import streamlit as st
 
 from telltale_app import case as cases
 from telltale_app import catalogue, state
-from telltale_app.lessons.lesson import Lesson, Step
+from telltale_app.lessons.lesson import Lesson, Step, View
 from telltale_app.lessons.registry import LESSONS
 
-MODEL = "digits"  # a network small enough to answer at once, on pictures that everybody can read
+MODEL = "signs"  # a network small enough to answer at once, on pictures that everybody can read
 KEYS = ("lesson", "step", "present")
 PRESENTER_SWITCH = "presenter-view"
 OWN_CASE = "case-before-lesson"
@@ -161,7 +161,7 @@ def _take_place(place: Place | None) -> None:
         steps[place.lesson.name] = max(place.index, steps.get(place.lesson.name, 0))
 
 
-def _show_as(view: Mapping[str, str]) -> None:
+def _show_as(view: View) -> None:
     """Give the page's own controls the values that the step asks for."""
     for key, value in view.items():
         st.session_state[key] = value

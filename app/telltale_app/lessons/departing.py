@@ -52,12 +52,12 @@ LESSON = Lesson(
                 "Why does the line of class {own} not stand clear of the band from the very first layer?",
                 (
                     Choice(
-                        "The first layers see strokes, which digits of all classes have",
-                        "Classes part only as the layers put strokes together.",
+                        "The first layers see edges and colours, which signs of all classes have",
+                        "Classes part only as the layers put these together.",
                         right=True,
                     ),
                     Choice(
-                        "The picture is a bad {own}",
+                        "The picture is a poor view of {own}",
                         "The network gives it {own_confidence}, and other pictures show the same course.",
                     ),
                 ),

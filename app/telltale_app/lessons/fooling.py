@@ -8,9 +8,9 @@ from telltale_app import engine_client
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.lessons import cases
 from telltale_app.lessons.lesson import Choice, Choices, Lesson, Question, Step
+from telltale_app.panels import few_classes
 from telltale_app.panels.trajectory import STRENGTHS, sweep_words
 
-PLACE = 0
 HALF, WHOLE = 0.5, 1.0
 
 
@@ -21,6 +21,10 @@ def _sweep(case: CaseAnalysis) -> list[SweepPoint]:
 
 def _turning(case: CaseAnalysis) -> str:
     return sweep_words(_sweep(case))
+
+
+def _few(case: CaseAnalysis) -> str:
+    return few_classes.sentence(engine_client.few_classes(case.case.bundle, case.image), case.bundle.class_names)
 
 
 def _turning_choices(case: CaseAnalysis) -> Choices:
@@ -42,16 +46,16 @@ LESSON = Lesson(
     title="Why a picture fools a network",
     learns="A small change changes the answer if it points in the right direction, and size is not what counts.",
     minutes=5,
-    facts={"turning": _turning},
+    facts={"turning": _turning, "few": _few},
     steps=(
         Step(
             title="A picture that the network reads well",
-            text="This network reads handwritten digits. It takes this picture for a **{own}** and gives that answer "
-            "{own_confidence}. Nothing has been done to the picture.",
+            text="This network reads road signs. They were drawn for it, not photographed. It takes this picture for "
+            "**{own}** and gives that answer {own_confidence}. Nothing has been done to the picture.",
             look="part 3, *See what changed*: the picture and the bars of the likeliest classes below it.",
             page="workbench",
             anchor="what-changed",
-            case=cases.natural(PLACE),
+            case=cases.story,
         ),
         Step(
             title="The same picture after an attack",
@@ -60,7 +64,7 @@ LESSON = Lesson(
             look="part 3 again: the change is drawn amplified, grey means unchanged.",
             page="workbench",
             anchor="what-changed",
-            case=cases.attacked(PLACE),
+            case=cases.story_attacked,
             question=Question(
                 "How did the attack know which pixels to make brighter and which darker?",
                 (
@@ -76,8 +80,8 @@ LESSON = Lesson(
                         right=True,
                     ),
                     Choice(
-                        "It drew a faint {rival} over the picture",
-                        "Look at the amplified change: you will hardly recognise a {rival} in it. It was made for the "
+                        "It drew a faint *{rival}* over the picture",
+                        "Look at the amplified change: you will hardly recognise *{rival}* in it. It was made for the "
                         "network, not for the eye.",
                     ),
                 ),
@@ -90,8 +94,18 @@ LESSON = Lesson(
             look="*How strong must it be?*, far down the page: move the slider and watch what the picture is read as.",
             page="trajectories",
             anchor="how-strong",
-            case=cases.attacked(PLACE),
+            case=cases.story_attacked,
             question=Question("When does the answer change for good?", _turning_choices),
+        ),
+        Step(
+            title="Fewer classes to be mistaken for",
+            text="Among many classes a wrong one is never far. Now the network may answer with few of them only, and "
+            "the attack looks for the smallest change that does. {few}",
+            look="*With few classes to be mistaken for*, near the end of the page: can you see the change?",
+            page="feature_responses",
+            anchor=few_classes.ANCHOR,
+            case=cases.story,
+            view=lambda _: {few_classes.KEY: True},
         ),
         Step(
             title="Does anybody notice?",
@@ -102,7 +116,7 @@ LESSON = Lesson(
             "attacked one.",
             page="workbench",
             anchor="who-notices",
-            case=cases.attacked(PLACE),
+            case=cases.story_attacked,
             question=Question(
                 "The network gives its wrong answer {rival_confidence}. What is that figure worth as a warning?",
                 (

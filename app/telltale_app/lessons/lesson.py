@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Fact = Callable[[CaseAnalysis], str]
 Facts = Mapping[str, Fact]
+View = Mapping[str, str | bool]
 WORKBENCH = "workbench"
 
 
@@ -57,7 +58,7 @@ class Question:
         return self.choices(case) if callable(self.choices) else self.choices
 
 
-def _unchanged(_: Bundle) -> Mapping[str, str]:
+def _unchanged(_: Bundle) -> View:
     return {}
 
 
@@ -88,7 +89,7 @@ class Step:
     page: str
     case: Callable[[Bundle], Case]
     question: Question | None = None
-    view: Callable[[Bundle], Mapping[str, str]] = _unchanged
+    view: Callable[[Bundle], View] = _unchanged
     anchor: str = ""
 
     @property

@@ -50,7 +50,7 @@ LESSON = Lesson(
             title="What drives the network",
             text="The network's last features are sent back to the pixels. Strong colours mark the pixels that drove "
             "them when it read **{own}**.",
-            look="*Feature response*: compare the coloured pixels with the strokes of the digit.",
+            look="*Feature response*: compare the coloured pixels with the shapes on the sign.",
             page="feature_responses",
             anchor="feature-response",
             case=cases.natural(PLACE),
@@ -59,7 +59,8 @@ LESSON = Lesson(
                 (
                     Choice(
                         "That the pixel is bright in the picture",
-                        "A dark pixel can matter just as much: that *nothing* is drawn there tells a 3 from an 8.",
+                        "A plain part can matter just as much: that *nothing* stands in its middle tells *give way* "
+                        "from a warning.",
                     ),
                     Choice(
                         "That changing it would change the network's features much",

@@ -139,6 +139,7 @@ def show_papers() -> None:
 def show_licences() -> None:
     """Name where code and data come from."""
     st.markdown(
+        "The road signs are drawn by Telltale from their published geometry; none was photographed. "
         "The handwritten digits are those of scikit-learn (UCI Optical Recognition of Handwritten Digits, CC BY 4.0). "
         "CIFAR-10 was collected by A. Krizhevsky, V. Nair and G. Hinton (2009); what comes with Telltale was learned "
         "from it and holds none of its images. The photographs to try are those of scikit-image (public domain). "

@@ -200,6 +200,32 @@ class SweepPoint:
 
 
 @dataclass(frozen=True)
+class FewClasses:
+    """What it takes to fool a network that may answer with some of its classes only.
+
+    Attributes
+    ----------
+    classes : tuple of int
+        That it may answer with: the image's own, then those that it is likeliest to be mistaken for.
+    image : array of float32, shape (C, H, W)
+        After the attack, on the 8-bit grid.
+    label : int
+        What this network reads there.
+    fooled : bool
+        Whether that is another class than before.
+    l2, linf : float
+        Norms of the change, of pixels in [0, 1].
+    """
+
+    classes: tuple[int, ...]
+    image: FloatArray
+    label: int
+    fooled: bool
+    l2: float
+    linf: float
+
+
+@dataclass(frozen=True)
 class SavedReading:
     """How an attacked image is read after it was saved as a file and opened again.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from telltale.building.fitting import COMPANIONS, lacking_detectors
 from telltale.building.versions import Versions
 from telltale.bundle.bundle import (
     CALIBRATION_FILE,
+    DRAWN,
     MAPS_FILE,
     MISSING_DETECTORS,
     OWN,
     SCORES_FILE,
+    STORY,
     UNFINISHED,
     WEIGHTS_FILE,
 )
@@ -192,6 +194,8 @@ def _notes(built: Built) -> dict[str, object]:
         **({"missing": missing} if missing else {}),
         **({MISSING_DETECTORS: short} if short else {}),
         **({OWN: True} if built.plan.own else {}),
+        **({DRAWN: True} if built.plan.drawn else {}),
+        **({} if built.plan.story is None else {STORY: asdict(built.plan.story)}),
         **({} if built.plan.trained_on is None else {TRAINED_ON: built.plan.trained_on}),
         **({UNFINISHED: True} if built.plan.attacks and not built.attacked else {}),
     }

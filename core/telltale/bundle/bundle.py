@@ -29,7 +29,7 @@ from telltale.data.image_set import ImageSet
 from telltale.data.sources import KNOWN_SOURCES, find_image_set
 from telltale.data.splits import Splits
 from telltale.kinds.density import DENSITY_MAP_FILE
-from telltale.recipes import RECIPES
+from telltale.recipes import RECIPES, Story
 from telltale.scores.calibration import Calibration
 from telltale.scores.table import ATTACK, IMAGE_ID, PREDICTION, numbers
 
@@ -43,7 +43,7 @@ REFERENCE_FILE = "reference.safetensors"
 CALIBRATION_FILE = "calibration.safetensors"
 DETECTORS_FOLDER = "detectors"
 
-OWN, UNFINISHED = "own_classifier", "unfinished"  # notes of the manifest
+OWN, UNFINISHED, DRAWN, STORY = "own_classifier", "unfinished", "drawn", "story"  # notes of the manifest
 MISSING_DETECTORS = "missing_detectors"  # a note: sentences on detectors for which the references are too few, by name
 
 NEED_LABELS = (
@@ -130,6 +130,17 @@ class Bundle(Drawn):
     def own(self) -> bool:
         """Whether it was built around somebody's own classifier."""
         return bool(self.manifest.notes.get(OWN, False))
+
+    @property
+    def drawn(self) -> bool:
+        """Whether its images were drawn, not photographed."""
+        return bool(self.manifest.notes.get(DRAWN, False))
+
+    @property
+    def story(self) -> Story | None:
+        """Which attacked image a person sees first, where its plan says."""
+        noted = self.manifest.notes.get(STORY)
+        return Story(str(noted["label"]), str(noted["read_as"])) if isinstance(noted, dict) else None
 
     @property
     def trained_on(self) -> bool | None:

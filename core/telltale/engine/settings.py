@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from telltale.base.errors import InputError
 from telltale.base.remote.address import scheduler_address
 
+FIRST_BUNDLE = "signs"
 MEGABYTE = 1 << 20
 
 
@@ -35,7 +36,7 @@ class Settings:
 
     workers: int = 2
     scheduler: str | None = None
-    bundle: str = "digits"
+    bundle: str = FIRST_BUNDLE
     max_queue: int = 1000
     visitor_queue: int = 200
     cache_bytes: int = 256 * MEGABYTE
@@ -53,7 +54,7 @@ class Settings:
         return cls(
             workers=_whole_number("TELLTALE_WORKERS", 2, low=1),
             scheduler=scheduler_address(),
-            bundle=os.environ.get("TELLTALE_BUNDLE", "digits"),
+            bundle=os.environ.get("TELLTALE_BUNDLE", FIRST_BUNDLE),
             max_queue=_whole_number("TELLTALE_MAX_QUEUE", 1000, low=1),
             visitor_queue=_whole_number("TELLTALE_MAX_QUEUE_PER_VISITOR", 200, low=1),
             cache_bytes=_whole_number("TELLTALE_CACHE_MB", 256, low=0) * MEGABYTE,

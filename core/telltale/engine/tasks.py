@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from telltale.analysis.results import Analysis, LiveScores, SavedReading, SweepPoint
+    from telltale.analysis.results import Analysis, FewClasses, LiveScores, SavedReading, SweepPoint
     from telltale.attacks.base import AttackResult, RandomTarget
     from telltale.engine.checkpoint import Checkpoint
     from telltale.kinds.response import ResponseView
@@ -73,6 +73,13 @@ def survive(checkpoint: Checkpoint, bundle: str, attacked: Image, label: int, ta
 
     checkpoint(0.05, "saving the image and opening it again")
     return survival.survival(load(bundle), attacked, label, target)
+
+
+def few_classes(checkpoint: Checkpoint, bundle: str, image: Image) -> tuple[FewClasses, ...]:
+    """Return a `FewClasses` for two, three and all classes: what it takes to fool the model on one image (C, H, W)."""
+    from telltale.analysis import few_classes as few
+
+    return few.few_classes(load(bundle), image, checkpoint)
 
 
 def live(
@@ -153,19 +160,9 @@ def transfers(
 REGISTRY: Mapping[str, str] = {
     task.__name__: f"{task.__module__}:{task.__name__}"
     for task in (
-        *(analyse, attack, respond, sweep, survive, live),
+        *(analyse, attack, respond, sweep, survive, few_classes, live),
         *(explain_errors, suspicious_images, refit, changed_answers),
-        analyse,
-        attack,
-        respond,
-        sweep,
-        survive,
-        live,
-        explain_errors,
-        failure_slices,
-        suspicious_images,
-        two_answers,
-        transfers,
+        *(failure_slices, two_answers, transfers),
     )
 }
 

@@ -33,7 +33,7 @@ from telltale.recipes import Recipe, get_recipe
 CHECKSUM_KEY = "sha256"
 AT_ONCE = 2048
 OF_NETWORK = 0.85  # of the progress of a training that goes on with a twin, which is smaller
-AFTER_TRAINING = ("title", "attacks", "macro_attacks", "trained_on")
+AFTER_TRAINING = ("title", "attacks", "macro_attacks", "trained_on", "drawn", "story")
 
 
 def train(name: str, *, data: str | None = None, out: Path | None = None, progress: Progress) -> Path:
