@@ -45,7 +45,7 @@ def comparison(case: CaseAnalysis) -> None:
 
 def _reading(title: str, case: CaseAnalysis, analysis: Analysis, colour: str, key: str) -> None:
     prediction = analysis.prediction
-    st.markdown(f"**{title}**: read as **{prediction.name}**{_fused_badge(analysis)}")
+    st.markdown(f"**{title}**{_fused_badge(analysis)}  \nread as **{prediction.name}**")
     if said := catalogue.outside_words(case.bundle, prediction.label):
         st.caption(f":material/folder_off: {said}")
     pictures.show(
@@ -61,11 +61,11 @@ def _reading(title: str, case: CaseAnalysis, analysis: Analysis, colour: str, ke
 
 
 def _fused_badge(analysis: Analysis) -> str:
-    """Return the fused verdict in a line below, so that it stands at the picture; empty where there is none."""
+    """Return the fused verdict as it stands at the picture; empty where there is none."""
     if analysis.fused is None:
         return ""
     text, icon, colour = words.fused_words(analysis.fused.kind)
-    return f"  \n:{colour}-badge[{icon} {text}]"
+    return f" :{colour}-badge[{icon} {text}]"
 
 
 def _change(attack: AttackResult) -> None:
@@ -73,20 +73,18 @@ def _change(attack: AttackResult) -> None:
     change = changes.perturbation(attack.natural[0], attack.images[0])
     header = st.container()
     picture = st.container()
+    brighter = ("Brighter", "Darker") if len(change) == 1 else ("A colour stronger than grey", "A weaker one")
+    meaning = f"Grey: unchanged. {brighter[0]}: added. {brighter[1]}: taken away."
     gain = st.select_slider(
         "Gain",
         GAINS,
         value=changes.sensible_gain(linf, GAINS),
         format_func=lambda g: f"× {g}",
         key=f"gain-{linf:.4f}",
-        help="How many times the change is amplified for the eye.",
+        help=f"How many times the change is amplified for the eye. {meaning}",
     )
     pixels = f"{int(attack.l0[0]):,} pixels, by {round(255 * linf)}/255 at most"
-    header.markdown(f"**Change**: shown × {gain}  \n{words.aside(pixels)}")
-    if len(change) == 1:
-        st.caption("Grey: unchanged. Brighter: added. Darker: taken away.")
-    else:
-        st.caption("Grey: unchanged. A colour stronger than grey was added, a weaker one taken away.")
+    header.markdown(f"**Change**, shown × {gain}  \n{words.aside(pixels)}")
     with picture:
         pictures.show(
             changes.amplified(change, float(gain)),
@@ -107,9 +105,10 @@ def provenance(case: CaseAnalysis) -> None:
             for label, value, explanation in _facts(attack):
                 st.metric(label, value, border=True, help=explanation)
         _survival(case, attack)
-    with st.expander("Fingerprints and exact files", icon=":material/fingerprint:"):
-        _fingerprint("Natural", case.natural)
-        _fingerprint("Attacked", case.attacked)
+        st.markdown("**Fingerprints and exact files**")
+        for column, (name, analysis) in zip(st.columns(2), case.views(), strict=True):
+            with column:
+                _fingerprint(name.capitalize(), analysis)
 
 
 def _outcome(case: CaseAnalysis, attack: AttackResult) -> None:

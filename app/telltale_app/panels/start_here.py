@@ -36,14 +36,12 @@ def start_here(bundle: Bundle) -> None:
             if is_chosen := (now.image, now.attack or "") == (f"test-{sample.image_id}", sample.attack):
                 chosen = sample
             _tile(bundle, sample, is_chosen)
-    told = (
-        "Each teaches something." if chosen is None else f"**{TITLES[chosen.lesson]}.** {sample_words(bundle, chosen)}"
-    )
-    st.caption(
-        told,
-        help=f"Test images of the model, {catalogue.unseen_words(bundle)}, chosen by their stored scores at "
-        f"{words.percent(ALPHA)} false alarms.",
-    )
+    if chosen is not None:
+        st.caption(
+            f"**{TITLES[chosen.lesson]}.** {sample_words(bundle, chosen)}",
+            help=f"Test images of the model, {catalogue.unseen_words(bundle)}, chosen by their stored scores at "
+            f"{words.percent(ALPHA)} false alarms.",
+        )
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

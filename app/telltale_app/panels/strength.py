@@ -59,8 +59,8 @@ def show_strength(case: CaseAnalysis) -> None:
         "strength-frames",
     )
     st.caption(
-        f"Probability of every class that leads anywhere on the way. {sweep_words(points)} Drag, or press Play: the "
-        "picture is the image at that strength."
+        f"{sweep_words(points)} Drag, or press Play.",
+        help="The picture is the image at that strength; a line stands for every class that leads anywhere on the way.",
     )
 
 

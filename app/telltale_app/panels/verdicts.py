@@ -33,14 +33,7 @@ def panel(case: CaseAnalysis) -> None:
         if case.bundle.alone:
             st.caption(f"{words.UNCALIBRATED} Scores have no p-values. {case.bundle.data_problem}")
         if case.attacked is not None and calibrated:
-            false_alarms, _ = count_noticing(case.natural.verdicts)
-            st.caption(
-                "On the natural image: none, as it should be."
-                if false_alarms == 0
-                else f"On the natural image: {false_alarms} of {calibrated}. Each of these is a false alarm."
-            )
-            if not case.fooled:
-                st.caption("The attack failed, so this image is not adversarial: a notice here is a false alarm too.")
+            st.caption(_false_alarm_words(case, calibrated))
         if case.true_label is None and calibrated:
             st.caption(
                 f"The rate of false alarms holds for images like those of “{case.bundle.manifest.title}”. For any "
@@ -51,11 +44,23 @@ def panel(case: CaseAnalysis) -> None:
     if case.contradicted_label is not None:
         _misread_note()
     _card_and_chart(case)
+    _how_to_read(case)
     _evidence_links(shown)
     with st.expander("Words, scores and thresholds", icon=":material/table_rows:"):
         st.table(table(case), hide_index=True, alt="What every detector says of each image, with score and threshold")
     for name, reason in case.bundle.missing_detectors.items():
         st.caption(f"{words.UNCALIBRATED} {catalogue.detector_title(name)} is not available here. {reason}")
+
+
+def _false_alarm_words(case: CaseAnalysis, calibrated: int) -> str:
+    """Say how many detectors notice the natural image, and the attacked one where it is not adversarial."""
+    false_alarms, _ = count_noticing(case.natural.verdicts)
+    said = "On the natural image: none, as it should be."
+    if false_alarms:
+        said = f"On the natural image: {false_alarms} of {calibrated}. Each of these is a false alarm."
+    if case.fooled:
+        return said
+    return f"{said} The attack failed, so this image is not adversarial: a notice here is a false alarm too."
 
 
 def _card_and_chart(case: CaseAnalysis) -> None:
@@ -153,13 +158,19 @@ def _chart(case: CaseAnalysis) -> None:
     alt = f"p-values of every detector, α {words.percent(case.case.alpha)}: {'; '.join(said)}"
     others = pinned.lettered(case)
     layout.chart(verdict_rows(case.views(), others), alt + _pinned_words(case, others), "verdict-rows")
+
+
+def _how_to_read(case: CaseAnalysis) -> None:
+    """Say below the chart what its marks are; nothing where there is no chart."""
+    if all(verdict.p_value is None for _, analysis in case.views() for verdict in analysis.verdicts):
+        return
     last = case.views()[-1][0]
     moved = f" Bars: what moved the fused verdict on the {last} image, towards an attack (+) or away (−)."
     st.caption(
-        "p-value: the share of held-out natural images that look at least as suspicious. A mark on the band left of "
-        "the dotted line is an alarm."
+        "A mark on the band, left of α, is an alarm."
         + (moved if case.natural.fused else "")
-        + (" Letters: pinned cases, compared further down." if others else "")
+        + (" Letters: pinned cases, compared further down." if pinned.lettered(case) else ""),
+        help="p-value: the share of held-out natural images that look at least as suspicious.",
     )
 
 

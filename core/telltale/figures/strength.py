@@ -15,8 +15,9 @@ import plotly.graph_objects as go
 from telltale.figures import palette
 from telltale.figures.base import BARE, line, styled
 
-HEIGHT = 330  # pixels
+HEIGHT = 260  # pixels
 PICTURE_ENDS, PLOT_BEGINS = 0.22, 0.35  # shares of the figure's width
+PICTURE_TOP, PICTURE_HEIGHT = 1.4, 1.75  # shares of the plot's height: from beside the legend to above Play
 FRAME_MS = 180  # that Play asks for
 SLIDER_ROOM = 118  # pixels below the plot: axis title, slider and what it says
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -118,9 +119,9 @@ def _picture(frame: StrengthFrame) -> dict[str, object]:
         "xref": "paper",
         "yref": "paper",
         "x": 0.0,
-        "y": 1.0,
+        "y": PICTURE_TOP,
         "sizex": PICTURE_ENDS,
-        "sizey": 1.0,
+        "sizey": PICTURE_HEIGHT,
         "sizing": "contain",
         "xanchor": "left",
         "yanchor": "top",

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from telltale.figures import palette
 from telltale.figures.base import beside, styled
 
-ROW_HEIGHT, AROUND = 25, 130
+ROW_HEIGHT, AROUND = 21, 122
 TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0)
 MOVED_FROM = 0.8  # of the width: left of it the p-values, right of it what moved the fused verdict
 GAP = 0.04
