@@ -202,7 +202,7 @@ def test_cancelling_the_strengths_keeps_the_attack_and_its_verdicts(engine: Fake
     app.session_state["strength-stopped"] = app.session_state["case"]
     app.run()
     text = text_of(app)
-    assert "Following the change was cancelled." in text and "**Attacked**: read as" in text
+    assert "Following the change was cancelled." in text and "**Attacked** :" in text
     assert "this is the natural image" not in text
     app.button(key="again-strength").click().run()
     assert "Drag, or press Play" in text_of(app)
@@ -336,7 +336,7 @@ def test_page_opens_with_colour(
     app = open_app(page, attack="pgd~eps~0.1")
     assert not app.exception and not app.error and not app.warning
     assert app.query_params["image"].startswith("test-" if with_data else "chelsea-png-")
-    said = text_of(app).replace("The lessons are about the model 'digits', which is not on this machine.", "")
+    said = text_of(app).replace("The lessons are about the model 'signs', which is not on this machine.", "")
     assert ("not on this machine" in said) == (not with_data and page not in CALM_PAGES)
 
 

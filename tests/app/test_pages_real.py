@@ -78,7 +78,7 @@ def test_workbench_says_what_the_engine_answers(app: AppTest, image_id: int) -> 
     noticing, calibrated = count_noticing(attacked.verdicts)
     assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)
     assert f"**Natural**: read as **{natural.prediction.name}**" in text
-    assert f"**Attacked**: read as **{attacked.prediction.name}**" in text
+    assert "**Attacked** :" in text and f"read as **{attacked.prediction.name}**" in text
     assert attacked.image_sha256[:12] in text
     for verdict in attacked.verdicts:
         figures = f"score {verdict.score:.4g}, p = {verdict.p_value:.3f}, threshold {verdict.threshold:.4g}"
