@@ -126,7 +126,7 @@ def from_query(query: Mapping[str, str]) -> tuple[Case, tuple[str, ...]]:
     warnings : tuple of str
     """
     warnings: list[str] = []
-    default = catalogue.default_bundle()
+    default = catalogue.linked_bundle() if query.keys() & {"bundle", "image", "attack"} else catalogue.default_bundle()
     name = query.get("bundle", default)
     try:
         bundle = catalogue.bundle(name)

@@ -30,11 +30,21 @@ if TYPE_CHECKING:
     from telltale.detectors.base import Detector
 
 DEFAULT_ATTACK = "pgd"
+FIRST_IN_OLD_LINKS = "digits"
 
 
 def default_bundle() -> str:
     """Return the bundle that is shown first: the one that the workers load before they are ready."""
     return Settings.from_environment().bundle or FIRST_BUNDLE
+
+
+def linked_bundle() -> str:
+    """Return the bundle that a link means which names none: the first one, where the server's owner has chosen it.
+
+    Otherwise it is the digits, which came first when such links were written.
+    """
+    first = default_bundle()
+    return FIRST_IN_OLD_LINKS if first == FIRST_BUNDLE else first
 
 
 def bundle(name: str) -> Bundle:

@@ -98,16 +98,6 @@ LESSON = Lesson(
             question=Question("When does the answer change for good?", _turning_choices),
         ),
         Step(
-            title="Fewer classes to be mistaken for",
-            text="Among many classes a wrong one is never far. Now the network may answer with few of them only, and "
-            "the attack looks for the smallest change that does. {few}",
-            look="*With few classes to be mistaken for*, near the end of the page: can you see the change?",
-            page="feature_responses",
-            anchor=few_classes.ANCHOR,
-            case=cases.story,
-            view=lambda _: {few_classes.KEY: True},
-        ),
-        Step(
             title="Does anybody notice?",
             text="The network itself is sure of its wrong answer. The detectors look at what happens inside it: "
             "**{noticing}** notice the attacked picture, {noticing_natural} the natural one. All of them together "
@@ -133,6 +123,16 @@ LESSON = Lesson(
                     ),
                 ),
             ),
+        ),
+        Step(
+            title="Fewer classes to be mistaken for",
+            text="Among many classes a wrong one is never far. Now the network may answer with few of them only, and "
+            "the attack looks for the smallest change that does. {few}",
+            look="*With few classes to be mistaken for*, near the end of the page: can you see the change?",
+            page="feature_responses",
+            anchor=few_classes.ANCHOR,
+            case=cases.story,
+            view=lambda _: {few_classes.KEY: True},
         ),
     ),
 )
