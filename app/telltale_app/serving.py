@@ -23,6 +23,7 @@ from telltale.base.terminal import hold_every_character
 from telltale.engine import get_engine
 from telltale.engine.settings import Settings
 from telltale.models.decoders import decoders
+from telltale_app import components
 from telltale_app.compressed_files import CompressedFiles
 from telltale_app.contact import SecurityTxt, contact
 from telltale_app.login_return import LoginReturn
@@ -57,6 +58,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start engine, decoders and store beside the server, which serves from the first moment; end their processes."""
     hold_every_character()
     end_with_starter()
+    components.declare()
     engine = get_engine()
     await asyncio.to_thread(decoders().start)
     store = asyncio.create_task(asyncio.to_thread(prepare_store))

@@ -12,10 +12,12 @@ from telltale.attacks.base import AttackResult
 from telltale.base import changes
 from telltale.figures import palette
 from telltale.figures.bars import top_classes
+from telltale.figures.packed_picture import PackedPicture, change_of, picture_of
 from telltale.scores import titles
 from telltale_app import catalogue, engine_client, layout, pictures, words
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.link_images import image_words
+from telltale_app.panels import linked_pictures
 
 GAINS = (1, 2, 5, 10, 20, 50)
 SHOWN_CLASSES = 3
@@ -48,10 +50,11 @@ def _reading(title: str, case: CaseAnalysis, analysis: Analysis, colour: str, ke
     st.markdown(f"**{title}**{_fused_badge(analysis)}  \nread as **{prediction.name}**")
     if said := catalogue.outside_words(case.bundle, prediction.label):
         st.caption(f":material/folder_off: {said}")
-    pictures.show(
-        analysis.image,
-        alt=f"{title} image ({image_words(case.case.image)}), read as {prediction.name} "
+    _picture(
+        picture_of(analysis.image),
+        f"{title} image ({image_words(case.case.image)}), read as {prediction.name} "
         f"with {words.percent(prediction.confidence)}",
+        key,
     )
     likeliest = reading.top_classes(prediction, SHOWN_CLASSES)
     names = [case.bundle.class_names[c] for c, _ in likeliest]
@@ -70,10 +73,9 @@ def _fused_badge(analysis: Analysis) -> str:
 
 def _change(attack: AttackResult) -> None:
     linf = float(attack.linf[0])
-    change = changes.perturbation(attack.natural[0], attack.images[0])
     header = st.container()
     picture = st.container()
-    brighter = ("Brighter", "Darker") if len(change) == 1 else ("A colour stronger than grey", "A weaker one")
+    brighter = ("Brighter", "Darker") if len(attack.images[0]) == 1 else ("A colour stronger than grey", "A weaker one")
     meaning = f"Grey: unchanged. {brighter[0]}: added. {brighter[1]}: taken away."
     gain = st.select_slider(
         "Gain",
@@ -86,10 +88,18 @@ def _change(attack: AttackResult) -> None:
     pixels = f"{int(attack.l0[0]):,} pixels, by {round(255 * linf)}/255 at most"
     header.markdown(f"**Change**, shown × {gain}  \n{words.aside(pixels)}")
     with picture:
-        pictures.show(
-            changes.amplified(change, float(gain)),
-            alt=f"Signed change times {gain}; {int(attack.l0[0])} pixels changed, none by more than {linf:.3f}",
+        _picture(
+            change_of(attack.natural[0], attack.images[0], float(gain)),
+            f"Signed change times {gain}; {int(attack.l0[0])} pixels changed, none by more than {linf:.3f}",
+            "change",
         )
+
+
+def _picture(picture: PackedPicture, said: str, name: str) -> None:
+    """Show a picture as large as `pictures.show` does, one of those that are compared pixel by pixel."""
+    width = picture.shown.shape[1]
+    side = width if min(picture.shown.shape[:2]) >= pictures.LARGE_SIDE else None
+    linked_pictures.show(picture, said, "comparison", f"picture-{name}", side)
 
 
 def provenance(case: CaseAnalysis) -> None:
