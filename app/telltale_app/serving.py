@@ -33,6 +33,7 @@ from telltale_app.readiness import Readiness
 from telltale_app.security_headers import SecurityHeaders
 from telltale_app.server_address import ServerAddress
 from telltale_app.slash_redirects import SlashRedirects
+from telltale_app.thumbnails import Thumbnails
 
 MAIN = Path(__file__).with_name("main.py")
 EVERYWHERE_OR_HERE = {"", "0.0.0.0", "::", "127.0.0.1", "localhost"}
@@ -98,6 +99,6 @@ def address() -> str:
 
 LAYERS = (
     *(SecurityHeaders, CompressedFiles, OwnerOnly, Readiness),
-    *(SecurityTxt, SlashRedirects, ServerAddress, LoginReturn),
+    *(SecurityTxt, Thumbnails, SlashRedirects, ServerAddress, LoginReturn),
 )
 MIDDLEWARE = [Middleware(layer) for layer in LAYERS]

@@ -50,7 +50,7 @@ layout.unavailable_note(analysis, InfluenceView)
 with st.expander("All numbers as a table", icon=":material/table:"):
     neighbours.show_table(bundle, lists)
 st.header("Where they lie", anchor="where-they-lie")
-neighbours.show_map(current, lists, layer)
+neighbours.show_map(current, image or "natural", lists, layer)
 votes.show_votes(current, layer, int(k))
 if analysis.find(InfluenceView) is not None:
     influence_trust.show_trust(bundle)

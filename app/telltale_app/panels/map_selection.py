@@ -1,4 +1,4 @@
-"""Training images that were lassoed on the map of the neighbours page."""
+"""Training images that were chosen on the map of the neighbours page: listed below it, or opened."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from telltale.figures.points import Ids, positions_of
-from telltale_app import catalogue, words
+from telltale_app import catalogue, state, words
 from telltale_app.corrections import Pick
 from telltale_app.panels import selection
+from telltale_app.panels.canvas_map import Choice
 from telltale_app.panels.picking import pick_button, pick_many_button
 from telltale_app.panels.selection import Thumbnail
 from telltale_app.panels.training_images import TrainingImage
@@ -20,8 +21,27 @@ from telltale_app.panels.training_images import TrainingImage
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
-LASSO = "map-lasso"
+LASSO, OPENED = "map-lasso", "map-opened"
 _REASON = "inside a lasso on the map of training images"
+
+
+def take(choice: Choice, bundle: Bundle) -> None:
+    """Keep what was chosen on the map until the page has run; for its callback."""
+    if choice.rows is not None:
+        ids = bundle.splits.train[choice.rows]
+        st.session_state[LASSO] = {"scope": bundle.id, "ids": ids} if len(ids) else None
+    if choice.opened is not None:
+        st.session_state[OPENED] = choice.opened
+
+
+def open_chosen(bundle: Bundle) -> None:
+    """Open in the workbench what was chosen to be opened, if anything; a training image only where it can be seen."""
+    row = st.session_state.pop(OPENED, None)
+    if row is None or (row >= 0 and bundle.image_set is None):
+        return
+    if row >= 0:
+        state.pick_image(f"train-{bundle.splits.train[row]}")
+    st.switch_page("app_pages/workbench.py", query_params=state.current().to_query())
 
 
 def show_lassoed(bundle: Bundle, lists: Mapping[str, Sequence[TrainingImage]]) -> None:

@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 import streamlit as st
 
 from telltale.analysis.results import Analysis
 from telltale.bundle.summary import training_images
 from telltale.figures.base import MOST_CLASSES
-from telltale.figures.embedding import MOST_POINTS
+from telltale.figures.packed_map import MapPoints
 from telltale.figures.points import shared_ids
-from telltale.figures.results.neighbours import layer_map, listed_ids, marked_map
+from telltale.figures.results.neighbours import listed_ids
+from telltale.figures.results.neighbours_map import map_points, packed_neighbours
 from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
-from telltale_app import catalogue, words
+from telltale_app import catalogue, thumbnails, words
 from telltale_app.analyses import CaseAnalysis
-from telltale_app.panels import selection
-from telltale_app.panels.map_selection import LASSO, show_lassoed
+from telltale_app.panels import canvas_map, map_selection, selection
 from telltale_app.panels.training_images import ICONS, Head, TrainingImage, cards, class_words
 
 if TYPE_CHECKING:
@@ -36,6 +35,12 @@ MEANINGS = {
     "helpful": "without them the predicted class would lose support",
     "harmful": "without them the predicted class would gain support",
 }
+MAP = "training-map"
+HOW_TO = (
+    "Point at an image to see it; click it, or draw around several, to list them below. The wheel zooms, and close up "
+    "pictures stand in place of points; *Move*, or Shift, drags the map. By keyboard: arrows go through the marked "
+    "images, Enter opens one, + and − zoom, Esc takes a choice back."
+)
 
 
 Numbers = npt.NDArray[np.generic]
@@ -161,12 +166,12 @@ def show_table(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> N
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _base_map(_bundle: Bundle, bundle_id: str, method: str, layer: int) -> go.Figure:  # noqa: ARG001  # id is the key
-    return layer_map(_bundle, method, layer)
+def _points(_bundle: Bundle, bundle_id: str, method: str, layer: int) -> MapPoints:  # noqa: ARG001  # id is the key
+    return map_points(_bundle, method, layer)
 
 
-def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], layer: int) -> None:
-    """Show all training images of one layer with the current image and its three lists on top."""
+def show_map(case: CaseAnalysis, image: str, lists: dict[str, tuple[TrainingImage, ...]], layer: int) -> None:
+    """Show all training images of one layer with the current images on top, one of them connected to its lists."""
     bundle = case.bundle
     method = st.segmented_control(
         "Map",
@@ -177,38 +182,38 @@ def show_map(case: CaseAnalysis, lists: dict[str, tuple[TrainingImage, ...]], la
         key="map",
         bind="query-params",
     )
-    base = _base_map(bundle, bundle.id, method, layer)
+    points = _points(bundle, bundle.id, method, layer)
     ids = {kind: np.array([item.image_id for item in items], dtype=np.int64) for kind, items in lists.items()}
-    figure = marked_map(base, bundle, case.views(), ids, method, layer)
-    layer_name, drawn = bundle.layers[layer], min(len(bundle.splits.train), MOST_POINTS)
-    figure.update_layout(dragmode="lasso")
-    selection.selectable_map(
-        figure,
-        selection.Places(np.asarray(bundle.maps[method][layer]), bundle.splits.train),
-        f"{words.MAP_TITLES[method]} map of {drawn:,} {catalogue.reference_word(bundle)} images at {layer_name}, with "
-        f"this image and of them its {words.listed([KINDS[kind].lower() for kind in lists])} marked",
-        f"map-{method}-{layer}",
-        LASSO,
-        bundle.id,
-    )
+    chosen = [name for name, _ in case.views()].index(image)
+    word = catalogue.reference_word(bundle)
+    more = {
+        "thumbnails": thumbnails.address(bundle),
+        "selected": selection.selected(map_selection.LASSO, bundle.id) is not None,
+        "said": f"{words.MAP_TITLES[method]} map of {points.count:,} {word} images at {bundle.layers[layer]}, with "
+        f"this image connected to its {words.listed([KINDS[kind].lower() for kind in lists])} ones. Arrow keys go "
+        "through them, Enter opens one, plus and minus zoom, Escape takes a choice back.",
+    }
+    packed = packed_neighbours(points, bundle, case.views(), chosen, ids, method, layer, more)
+    canvas_map.show(packed, MAP, lambda: map_selection.take(canvas_map.choice(MAP, points.count), bundle))
     st.caption(
-        f"{selection.HOW_TO} {_shown_words(bundle, drawn)} {_class_words(bundle)} This image stands at the "
-        "weighted mean of its neighbours' places: distances on a flattened map are only a hint."
+        f"{HOW_TO} {_shown_words(bundle)} {_class_words(bundle)} This image stands at the weighted mean of its "
+        "neighbours' places: distances on a flattened map are only a hint."
     )
-    show_lassoed(bundle, lists)
+    map_selection.open_chosen(bundle)
+    map_selection.show_lassoed(bundle, lists)
 
 
 def _class_words(bundle: Bundle) -> str:
     if len(np.unique(bundle.training_labels)) > MOST_CLASSES:
-        return "Point at one to read its class."
-    return "Shapes and colours are classes."
+        return "Named classes are those of the marked images."
+    return "Shapes and colours are classes; those that are not involved are faint."
 
 
-def _shown_words(bundle: Bundle, shown: int) -> str:
+def _shown_words(bundle: Bundle) -> str:
     placed, word = len(bundle.splits.train), catalogue.reference_word(bundle)
-    if shown == placed == training_images(bundle):
+    if placed == training_images(bundle):
         return f"Every {word} image once."
-    return f"{shown:,} of {placed:,} {word} images are drawn; a line selects all of them that lie inside it."
+    return f"All {placed:,} {word} images that are kept."
 
 
 def reference_words(bundle: Bundle) -> str:

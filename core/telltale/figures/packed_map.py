@@ -1,0 +1,148 @@
+"""A map of training images as bytes: typed arrays that a browser draws as they come, behind a header in JSON.
+
+Layout, little-endian: uint32, the header's length in bytes; the header, padded with spaces to a multiple of four; n
+places as float32 (x, y); n data-set ids as int32; n positions in the header's list of classes as uint16.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from telltale.figures import palette
+from telltale.figures.base import MOST_CLASSES
+
+Points = npt.NDArray[np.floating]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PlacedImage:
+    """An image that is no training image, where it stands among them.
+
+    Attributes
+    ----------
+    name, colour, symbol : str
+        As in a legend; the colour as #RRGGBB, the symbol as Plotly calls it.
+    place : array, shape (2,)
+    """
+
+    name: str
+    colour: str
+    symbol: str
+    place: Points
+
+
+@dataclass(frozen=True)
+class MarkedRows:
+    """Training images that are marked together.
+
+    Attributes
+    ----------
+    name, colour, symbol : str
+    rows : array of int64
+        Their positions among the points.
+    """
+
+    name: str
+    colour: str
+    symbol: str
+    rows: Ids
+
+
+@dataclass(frozen=True)
+class MapPoints:
+    """The training images of one map, packed; the same for every image that is shown among them.
+
+    Attributes
+    ----------
+    count : int
+    body : bytes
+        Places, ids and classes, as the module's layout has them.
+    present : array of int64
+        The classes that occur, ascending; a point's class is a position in it.
+    names : tuple of str
+        Of these classes.
+    middles : array of float64, shape (len(present), 2)
+        The median of each class's points, coordinate by coordinate.
+    """
+
+    count: int
+    body: bytes
+    present: Ids
+    names: tuple[str, ...]
+    middles: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, points: Points, labels: Ids, ids: Ids, class_names: Sequence[str]) -> MapPoints:
+        """Pack the points of a map.
+
+        Parameters
+        ----------
+        points : array, shape (n, 2)
+        labels, ids : array of int64, shape (n,)
+            True classes and data-set ids.
+        class_names : sequence of str
+        """
+        present, positions = np.unique(labels, return_inverse=True)
+        arrays = (points.astype("<f4"), ids.astype("<i4"), positions.astype("<u2"))
+        middles = [np.median(points[positions == at], axis=0) for at in range(len(present))]
+        names = tuple(class_names[label] for label in present)
+        body = b"".join(array.tobytes() for array in arrays)
+        return cls(len(points), body, present, names, np.asarray(middles, np.float64).reshape(-1, 2))
+
+
+def pack(
+    points: MapPoints,
+    images: Sequence[PlacedImage],
+    lists: Sequence[MarkedRows],
+    involved: Collection[int],
+    more: Mapping[str, object],
+) -> bytes:
+    """Return a whole map as bytes.
+
+    Up to `MOST_CLASSES` classes have colours, shapes and a label in place each; the points of more are alike, and only
+    the classes that are involved are labelled.
+
+    Parameters
+    ----------
+    points : MapPoints
+    images : sequence of PlacedImage
+    lists : sequence of MarkedRows
+    involved : collection of int
+        Classes that are drawn in full; all others are muted.
+    more : mapping
+        What else the header carries, JSON.
+    """
+    alike = len(points.present) > MOST_CLASSES
+    looks = [
+        {
+            "name": name,
+            "colour": palette.OF_ANY_CLASS if alike else palette.class_colour(int(label)),
+            "symbol": "circle" if alike else palette.class_symbol(int(label)),
+            "place": middle.tolist(),
+            "involved": int(label) in involved,
+            "labelled": not alike or int(label) in involved,
+        }
+        for label, name, middle in zip(points.present, points.names, points.middles, strict=True)
+    ]
+    header = {
+        **more,
+        "count": points.count,
+        "looks": looks,
+        "images": [
+            {"name": image.name, "colour": image.colour, "symbol": image.symbol, "place": image.place.tolist()}
+            for image in images
+        ],
+        "lists": [
+            {"name": marked.name, "colour": marked.colour, "symbol": marked.symbol, "rows": marked.rows.tolist()}
+            for marked in lists
+        ],
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 4)
+    return np.array(len(text), "<u4").tobytes() + text + points.body
