@@ -56,6 +56,13 @@ class Choice:
     opened: int | None
 
 
+def declare() -> None:
+    """Let this server answer for the map's files, which the browser may ask of another process than the page's."""
+    manager = get_bidi_component_manager()
+    if manager.get_component_asset_root(f"{OWNER}.{COMPONENT}") is None:
+        manager.register_from_manifest(MANIFEST, PACKAGE)
+
+
 def show(packed: bytes, key: str, on_choice: Callable[[], None]) -> None:
     """Show a map.
 
@@ -69,11 +76,8 @@ def show(packed: bytes, key: str, on_choice: Callable[[], None]) -> None:
     on_choice : callable
         Called before the page runs because something was chosen; it asks `choice` for what.
     """
-    manager = get_bidi_component_manager()
-    name = f"{OWNER}.{COMPONENT}"
-    if manager.get_component_asset_root(name) is None:
-        manager.register_from_manifest(MANIFEST, PACKAGE)
-    component = st.components.v2.component(name, html=HTML, css=_style(), js="map.js")
+    declare()
+    component = st.components.v2.component(f"{OWNER}.{COMPONENT}", html=HTML, css=_style(), js="map.js")
     component(key=key, data=packed, on_rows_change=on_choice, on_opened_change=on_choice)
 
 

@@ -59,9 +59,8 @@ def show_lassoed(bundle: Bundle, lists: Mapping[str, Sequence[TrainingImage]]) -
         return
     frame = _frame(bundle, rows, lists)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f":material/gesture: **{len(frame):,} {catalogue.reference_word(bundle)} images** inside the lasso."
-        )
+        images = f"{catalogue.reference_word(bundle)} image{'' if len(frame) == 1 else 's'}"
+        st.markdown(f":material/gesture: **{len(frame):,} {images}** inside the lasso.")
         st.button("Clear", icon=":material/close:", key="map-clear", on_click=selection.clear, args=(LASSO,))
         pick_many_button(
             bundle,
