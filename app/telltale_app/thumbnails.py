@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 PLACE = "thumbnails"
-_ASKED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})/([0-9a-f]{64})/(\d{1,9})\.png")
+_ASKED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})/([0-9a-f]{64})/([0-9]{1,9})\.png")
 
 
 def address(bundle: Bundle) -> str:

@@ -73,18 +73,19 @@ def test_what_is_chosen_is_listed_below_the_map_until_it_is_taken_back(
     engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: dict[str, Any] = {}
-    monkeypatch.setattr(st, "session_state", kept)
-    map_selection.take(Choice(np.array([3, 13, 119]), None), bundle)  # type: ignore[arg-type]
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(st, "session_state", kept)
+        map_selection.take(Choice(np.array([3, 13, 119]), None), bundle)  # type: ignore[arg-type]
     assert kept[map_selection.LASSO]["scope"] == bundle.id
     assert kept[map_selection.LASSO]["ids"].tolist() == bundle.splits.train[[3, 13, 119]].tolist()
     app = open_app(PAGE)
     app.session_state[map_selection.LASSO] = kept[map_selection.LASSO]
     app.run()
     assert "3 training images** inside the lasso" in text_of(app) and sent(app)["selected"]
-    monkeypatch.setattr(st, "session_state", kept)
-    map_selection.take(Choice(np.array([], np.int64), None), bundle)  # type: ignore[arg-type]
-    map_selection.take(Choice(None, None), bundle)  # type: ignore[arg-type]
+    with monkeypatch.context() as patch:
+        patch.setattr(st, "session_state", kept)
+        map_selection.take(Choice(np.array([], np.int64), None), bundle)  # type: ignore[arg-type]
+        map_selection.take(Choice(None, None), bundle)  # type: ignore[arg-type]
     assert kept == {map_selection.LASSO: None}
 
 
@@ -95,7 +96,7 @@ def test_what_is_opened_is_the_case_of_the_workbench(row: int, engine: FakeEngin
     app.session_state[map_selection.OPENED] = row
     app.run()
     assert not app.exception and app.title[0].value == "Workbench"
-    assert app.query_params["image"] == (before if row < 0 else [f"train-{bundle.splits.train[row]}"])
+    assert app.query_params["image"] == (before if row < 0 else f"train-{bundle.splits.train[row]}")
 
 
 def test_before_the_login_nobody_is_told_where_pictures_lie(
