@@ -72,7 +72,8 @@ def main() -> int:
 
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "tests/benchmarks/map_server.py", "--server.port", str(port)]
-    server = subprocess.Popen([*command, "--server.headless", "true"], cwd=ROOT)
+    command += ["--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    server = subprocess.Popen(command, cwd=ROOT)
     try:
         wait_for(f"http://127.0.0.1:{port}/_stcore/health")
         with sync_playwright() as playwright:
@@ -99,14 +100,20 @@ def wait_for(address: str) -> None:
 
 
 def measure(browser: Any, address: str) -> dict[str, list[float]]:
-    """Return the milliseconds of every frame and of every picture."""
+    """Return the milliseconds of every frame and of every picture, and the page's processor time for one frame."""
     page = browser.new_context(viewport=WIDE).new_page()
     page.on("console", lambda message: print(console_line(message)))
     page.goto(address, timeout=PATIENCE)
     page.wait_for_selector('.map canvas[aria-label="A map"]', timeout=PATIENCE)
     page.wait_for_timeout(2_000)
     canvas, tip = page.query_selector('.map [data-part="over"]'), page.query_selector(".map .tip")
-    taken = {f"frame, {kind}": page.evaluate(MOVE, [canvas, kind, FRAMES]) for kind in ("pan", "zoom")}
+    asked = page.context.new_cdp_session(page)
+    asked.send("Performance.enable", {"timeDomain": "threadTicks"})
+    taken: dict[str, list[float]] = {}
+    for kind in ("pan", "zoom"):
+        before = processor_time(asked)
+        taken[f"frame, {kind}"] = page.evaluate(MOVE, [canvas, kind, FRAMES])
+        taken[f"processor time, {kind}"] = [(processor_time(asked) - before) / FRAMES]
     page.locator('.map [data-tool="all"]').click()
     draws = np.random.default_rng(1)
     box = canvas.bounding_box()
@@ -120,6 +127,12 @@ def measure(browser: Any, address: str) -> dict[str, list[float]]:
             break
         page.wait_for_timeout(20)
     return {**taken, "pointer to picture": pictures}
+
+
+def processor_time(asked: Any) -> float:
+    """Return the milliseconds of processor time that the page's thread has taken since a session asked first."""
+    found = {entry["name"]: entry["value"] for entry in asked.send("Performance.getMetrics")["metrics"]}
+    return float(1_000 * found["TaskDuration"])
 
 
 def report(taken: dict[str, list[float]]) -> int:

@@ -72,8 +72,10 @@ export class Dots {
     const scale = view.scale * ratio;
     const left = (view.width * ratio) / 2 - view.x * scale;
     const top = (view.height * ratio) / 2 + view.y * scale;
-    for (const row of this.order) {
-      const { reach, offsets, colours } = this.sprites[classes[row]];
+    const { order, sprites } = this;
+    for (let drawn = 0; drawn < order.length; drawn++) {
+      const row = order[drawn];
+      const { reach, offsets, colours } = sprites[classes[row]];
       const x = Math.round(left + places[2 * row] * scale);
       const y = Math.round(top - places[2 * row + 1] * scale);
       if (!(x >= reach && y >= reach && x < width - reach && y < height - reach)) continue;
