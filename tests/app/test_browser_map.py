@@ -131,8 +131,8 @@ def test_the_marked_images_are_reached_said_and_opened_by_keyboard(visit: Visit)
     page.keyboard.press("+")
     assert page.locator(".map .tip").inner_text() == words
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    ours = [rule["id"] for rule in found for node in rule["nodes"] if "map" in str(node["target"])]
-    assert not ours
+    inside = [rule["id"] for rule in found for node in rule["nodes"] if isinstance(node["target"][0], list)]
+    assert not inside, "a part of the map, which alone stands in a tree of its own"
     canvas.press("Enter")
     page.wait_for_url(f"**image=train-{first}*", timeout=PATIENCE)
     page.wait_for_selector("h1:has-text('Workbench')", timeout=PATIENCE)
