@@ -27,13 +27,13 @@ def sent(app: AppTest) -> dict[str, Any]:
     return dict(json.loads(packed[4 : 4 + int.from_bytes(packed[:4], "little")]))
 
 
-@pytest.mark.parametrize("query", [{}, ATTACKED], ids=["natural", "attacked"])
+@pytest.mark.parametrize("query", [{"image": ATTACKED["image"]}, ATTACKED], ids=["natural", "attacked"])
 def test_the_page_sends_every_point_and_says_what_it_shows(
     query: dict[str, str], engine: FakeEngine, bundle: FakeBundle
 ) -> None:
     header = sent(open_app(PAGE, **query))
     assert header["count"] == len(bundle.splits.train)
-    assert header["chosen"] == len(header["images"]) - 1 == len(query) // 3
+    assert header["chosen"] == len(header["images"]) - 1 == ("attack" in query)
     assert header["said"].startswith("UMAP map of 120 training images at hidden, with this image connected to")
     assert header["thumbnails"] == thumbnails.address(bundle) and not header["selected"]  # type: ignore[arg-type]
     assert header["map"] == f"{bundle.id}-umap-4"
