@@ -264,7 +264,9 @@ def test_every_lesson_has_its_steps_pages_and_cases() -> None:
 def without_picks(step: dict[str, Any]) -> dict[str, Any]:
     """Leave out which model the lessons are about, and what of it its scores, layers and budgets have picked."""
     view = {name: value for name, value in step["view"].items() if name not in ("detector", "layer")}
-    expected = {name: value for name, value in step["expected"].items() if name not in ("bundle", "image", "parameters")}
+    expected = {
+        name: value for name, value in step["expected"].items() if name not in ("bundle", "image", "parameters")
+    }
     return {**step, "view": view, "expected": expected}
 
 
