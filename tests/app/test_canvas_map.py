@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from support.fake_analysis import FakeBundle, FakeEngine
 from support.pages import ATTACKED, MAIN, open_app, text_of
-from telltale_app import thumbnails
-from telltale_app.panels import canvas_map, map_selection
+from telltale_app import components, thumbnails
+from telltale_app.panels import map_selection
 from telltale_app.panels.canvas_map import Choice, row_of, rows_of
 
 PAGE = "app_pages/neighbours.py"
@@ -43,7 +43,7 @@ def test_its_scripts_are_files_and_never_text_that_the_headers_would_refuse(engi
     (found,) = open_app(PAGE).get("bidi_component")
     assert found.proto.js_source_path == "map.js" and not found.proto.js_content
     assert "<script" not in found.proto.html_content and "<script" not in found.proto.css_content
-    assert {path.name for path in (canvas_map.PACKAGE / canvas_map.FOLDER).iterdir()} == {
+    assert {path.name for path in (components.PACKAGE / components.FOLDERS["map"]).iterdir()} == {
         *("map.js", "drawing.js", "places.js", "map.css")
     }
 

@@ -1,27 +1,18 @@
-"""The map that the browser draws itself: how it gets there, and what comes back of a person's choice.
-
-Its scripts lie in `telltale_app/canvas_map`. Streamlit would hand a script that is given as text to the browser under
-an address of the page's own making, which the server's headers refuse to run; given as files of a folder that the
-component declares, they come from this server like every other script.
-"""
+"""The map that the browser draws itself: how a page shows it, and what comes back of a person's choice."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
-from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
-from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
 
-PACKAGE = Path(__file__).resolve().parents[1]
-FOLDER = "canvas_map"
-OWNER, COMPONENT = "telltale", "map"
-MANIFEST = ComponentManifest(OWNER, "1", [ComponentConfig(COMPONENT, FOLDER)])
+from telltale_app import components
+
+COMPONENT = "map"
 TOOLS = (("lasso", "Lasso", ""), ("move", "Move", ""), ("in", "+", "Zoom in"), ("out", "−", "Zoom out"))
 HTML = (
     '<div class="map"><div class="head"><span data-part="legend" class="head"></span>'
@@ -56,13 +47,6 @@ class Choice:
     opened: int | None
 
 
-def declare() -> None:
-    """Let this server answer for the map's files, which the browser may ask of another process than the page's."""
-    manager = get_bidi_component_manager()
-    if manager.get_component_asset_root(f"{OWNER}.{COMPONENT}") is None:
-        manager.register_from_manifest(MANIFEST, PACKAGE)
-
-
 def show(packed: bytes, key: str, on_choice: Callable[[], None]) -> None:
     """Show a map.
 
@@ -76,8 +60,8 @@ def show(packed: bytes, key: str, on_choice: Callable[[], None]) -> None:
     on_choice : callable
         Called before the page runs because something was chosen; it asks `choice` for what.
     """
-    declare()
-    component = st.components.v2.component(f"{OWNER}.{COMPONENT}", html=HTML, css=_style(), js="map.js")
+    components.declare()
+    component = st.components.v2.component(f"{components.OWNER}.{COMPONENT}", html=HTML, css=_style(), js="map.js")
     component(key=key, data=packed, on_rows_change=on_choice, on_opened_change=on_choice)
 
 
@@ -103,4 +87,4 @@ def row_of(value: object, count: int) -> int | None:
 
 @cache
 def _style() -> str:
-    return (PACKAGE / FOLDER / "map.css").read_text(encoding="utf-8")
+    return (components.PACKAGE / components.FOLDERS[COMPONENT] / "map.css").read_text(encoding="utf-8")
