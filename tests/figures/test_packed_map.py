@@ -62,11 +62,14 @@ def test_a_class_is_labelled_at_the_median_of_its_points_and_muted_when_it_is_no
         assert look["labelled"] and look["involved"] == (label == 4)
 
 
-def test_of_more_classes_than_colours_tell_apart_only_the_involved_ones_are_labelled() -> None:
+def test_of_more_classes_than_colours_tell_apart_only_the_involved_ones_are_told_apart() -> None:
     labels = np.arange(3000) % 1000
     points = MapPoints.of(DRAWS.normal(size=(3000, 2)), labels, np.arange(3000), NAMES)
     header, *_ = read(pack(points, [], [], {3, 999}, {}))
-    assert {(look["colour"], look["symbol"]) for look in header["looks"]} == {(palette.OF_ANY_CLASS, "circle")}
+    alike = {(look["colour"], look["symbol"]) for look in header["looks"] if not look["labelled"]}
+    assert alike == {(palette.OF_ANY_CLASS, "circle")}
+    told = [(look["colour"], look["symbol"]) for look in header["looks"] if look["labelled"]]
+    assert told == [(palette.class_colour(place), palette.class_symbol(place)) for place in (0, 1)]
     assert [look["name"] for look in header["looks"] if look["labelled"]] == [NAMES[3], NAMES[999]]
 
 

@@ -105,8 +105,8 @@ def pack(
 ) -> bytes:
     """Return a whole map as bytes.
 
-    Up to `MOST_CLASSES` classes have colours, shapes and a label in place each; the points of more are alike, and only
-    the classes that are involved are labelled.
+    Up to `MOST_CLASSES` classes have colours, shapes and a label in place each; of more, only the classes that are
+    involved have, and the points of all others are alike.
 
     Parameters
     ----------
@@ -118,22 +118,10 @@ def pack(
     more : mapping
         What else the header carries, JSON.
     """
-    alike = len(points.present) > MOST_CLASSES
-    looks = [
-        {
-            "name": name,
-            "colour": palette.OF_ANY_CLASS if alike else palette.class_colour(int(label)),
-            "symbol": "circle" if alike else palette.class_symbol(int(label)),
-            "place": middle.tolist(),
-            "involved": int(label) in involved,
-            "labelled": not alike or int(label) in involved,
-        }
-        for label, name, middle in zip(points.present, points.names, points.middles, strict=True)
-    ]
     header = {
         **more,
         "count": points.count,
-        "looks": looks,
+        "looks": _looks(points, involved),
         "images": [
             {"name": image.name, "colour": image.colour, "symbol": image.symbol, "place": image.place.tolist()}
             for image in images
@@ -146,3 +134,22 @@ def pack(
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 4)
     return np.array(len(text), "<u4").tobytes() + text + points.body
+
+
+def _looks(points: MapPoints, involved: Collection[int]) -> list[dict[str, object]]:
+    """Return name, colour, shape and place of every class that occurs."""
+    labels = points.present.tolist()
+    many = len(labels) > MOST_CLASSES
+    coloured = sorted(involved) if many else labels
+    numbers = {label: place if many else label for place, label in enumerate(coloured)}
+    return [
+        {
+            "name": name,
+            "colour": palette.class_colour(numbers[label]) if label in numbers else palette.OF_ANY_CLASS,
+            "symbol": palette.class_symbol(numbers[label]) if label in numbers else "circle",
+            "place": middle.tolist(),
+            "involved": label in involved,
+            "labelled": label in numbers,
+        }
+        for label, name, middle in zip(labels, points.names, points.middles, strict=True)
+    ]
