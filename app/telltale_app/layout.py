@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from telltale.base.errors import InputError
-from telltale_app import catalogue, emphasis, state, words
+from telltale.figures.enlarging import enlarged
+from telltale_app import catalogue, emphasis, scripts, state, words
 from telltale_app.analyses import CaseAnalysis, analyse
 from telltale_app.link_images import image_words
 from telltale_app.papers import Paper
-from telltale_app.scripts import SCROLL_UP
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
 PAGE_STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding-block: 4rem 3rem; }
+[data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > span[hidden]:first-child) { display: none; }
 @media (max-width: 40rem) {
   .st-key-result-pictures [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]:nth-child(3) img) {
     flex-wrap: nowrap; gap: 0.5rem;
@@ -47,10 +49,11 @@ def opening(title: str, sentence: str) -> None:
 
 
 def chart(figure: Any, alt: str, key: str, movable: bool = False) -> None:
-    """Show a figure; `alt` states what it says."""
-    st.plotly_chart(
-        legible(figure, theme_colour("textColor")), alt=alt, key=key, config=MAP_CONFIG if movable else CHART_CONFIG
-    )
+    """Show a figure; `alt` states what it says. The presenter view shows it larger, as it does the type."""
+    drawn = legible(figure, theme_colour("textColor"))
+    if state.presenting():
+        drawn = enlarged(drawn, state.PRESENTER_SCALE)
+    st.plotly_chart(drawn, alt=alt, key=key, config=MAP_CONFIG if movable else CHART_CONFIG)
 
 
 def legible(figure: Any, colour: str) -> Any:
@@ -83,6 +86,26 @@ def theme_colour(name: str) -> str:
 def page_link(page: str, label: str, icon: str | None = None) -> None:
     """Link to another page, the case kept in its address."""
     st.page_link(page, label=label, icon=icon, query_params=state.current().to_query())
+
+
+def copy_link(key: str, link: str, said: str, label: str = "Copy link", hint: str | None = None) -> None:
+    """Copy a link at a click, and show it to whoever wants to see it, or whose browser does not copy.
+
+    Parameters
+    ----------
+    key : str
+        Begins with "copies-", by which the browser finds what to copy.
+    link, said : str
+        What is copied, and what it does.
+    label : str
+    hint : str, optional
+        Shown where the pointer rests.
+    """
+    with st.container(key=key):
+        st.html(f'<span hidden data-copy="{escape(link)}"></span>')
+        with st.popover(label, icon=":material/link:", help=hint):
+            st.markdown(said)
+            st.code(link, language=None, wrap_lines=True)
 
 
 def how_computed(method: str, paper: Paper | None, choices: str) -> None:
@@ -170,5 +193,5 @@ def start_at_top(url_path: str) -> None:
         st.session_state["page-visit"] = (url_path, visits)
     st.html(PAGE_STYLE)
     with st.sidebar:
-        visit = f'<span hidden data-visit="{visits}"></span>'
-        st.html(f"{visit}<script>{SCROLL_UP}</script>", unsafe_allow_javascript=True)
+        scripts.run(scripts.SCROLL_UP, visit=visits)
+        scripts.install()

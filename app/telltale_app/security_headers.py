@@ -17,8 +17,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Scope
 from streamlit import file_util
 
+from telltale_app import scripts
 from telltale_app.answer_headers import AnswerHeaders
-from telltale_app.scripts import SCROLL_UP
 from telltale_app.server_address import SCRIPT
 
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -65,7 +65,7 @@ def content_security_policy() -> str:
 
 
 def inline_scripts() -> Iterable[str]:
-    """Return the hashes of the scripts that stand in the page itself: Streamlit's, the server's address, the way up."""
+    """Return the hashes of the scripts that stand in the page itself: Streamlit's, the server's address, our own."""
     page = Path(file_util.get_static_dir(), "index.html").read_text(encoding="utf-8") + SCRIPT.decode()
-    texts = [*INLINE_SCRIPT.findall(page), SCROLL_UP]
+    texts = [*INLINE_SCRIPT.findall(page), *scripts.ALL]
     return [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts]

@@ -6,7 +6,7 @@ import streamlit as st
 
 from telltale.base.errors import InputError
 from telltale.cases.picture_store import GonePictureError
-from telltale_app import catalogue, corrections, pictures, state
+from telltale_app import catalogue, corrections, layout, pictures, state
 from telltale_app.link_images import image_words, read_image
 from telltale_app.panels.models import model_button, model_list
 from telltale_app.panels.save_case import save_button
@@ -32,9 +32,7 @@ def show_sidebar() -> None:
         st.markdown(f"{image_words(case.image)}, {attack}")
         if said := corrections.words(state.current_bundle()):
             st.markdown(f":material/edit: Training images: {said}")
-        with st.popover("Copy link", icon=":material/link:"):
-            st.markdown("This link opens the same case with the same numbers.")
-            st.code(state.link(), language=None, wrap_lines=True)
+        layout.copy_link("copies-case", state.link(), "This link opens the same case with the same numbers.")
         save_button()
     if asked:
         model_list(case.bundle)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SETTLING_SECONDS = 2.0
 UPLOAD = "Upload"
+PRESENTING = "lesson-presenting"
+PRESENTER_SCALE = 1.5
 
 
 def synchronise() -> None:
@@ -127,6 +129,11 @@ def widget_value(key: str, value: Any) -> dict[str, Any]:
         return {"value": value}
     st.session_state[key] = value
     return {}
+
+
+def presenting() -> bool:
+    """Return whether a lesson is shown to a room: type and charts are large."""
+    return bool(st.session_state.get(PRESENTING))
 
 
 def own_class() -> int | None:

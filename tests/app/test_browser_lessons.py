@@ -52,7 +52,7 @@ def step_of(visit: Visit, name: str, index: int) -> None:
     lesson = LESSONS[name]
     page = visit.page
     page.wait_for_selector(f"text=step {index + 1} of {len(lesson.steps)}", timeout=PATIENCE)
-    page.wait_for_selector(f'h3:has-text("{lesson.steps[index].title}")', timeout=PATIENCE)
+    page.wait_for_selector(f'.st-key-lesson-bar :text("{lesson.steps[index].title}")', timeout=PATIENCE)
     page.wait_for_url(f"**lesson={name}&step={index + 1}**", timeout=PATIENCE)
     visit.settle()
     visit.check()

@@ -30,6 +30,7 @@ from telltale_app.lessons.registry import LESSONS
 from telltale_app.link_images import true_label
 
 ROOT = Path(__file__).resolve().parents[2]
+WORDS_A_MINUTE, MOST_MINUTES = 130, 6  # read aloud
 NOT_MEASURED = (r"\{\w+\}", r"× [01]\b", r"0\.5", "of 1;", r"part \d")  # may stand in a text
 STEPS = [(lesson, index) for lesson in LESSONS.values() for index in range(len(lesson.steps))]
 
@@ -67,7 +68,7 @@ def text_of(app: AppTest) -> str:
 def assert_at(app: AppTest, lesson: Lesson, index: int) -> None:
     assert not app.exception and not app.error and not app.warning
     assert f"{lesson.title}** · step {index + 1} of {len(lesson.steps)}" in text_of(app)
-    assert app.subheader[0].value == lesson.steps[index].title
+    assert app.expander[0].label == f"**{lesson.steps[index].title}**"
     assert (app.query_params["lesson"], app.query_params["step"]) == (lesson.name, str(index + 1))
 
 
@@ -261,6 +262,23 @@ def test_texts_are_whole_and_exactly_one_answer_is_right(
         assert not re.search(r"\{|\bnan\b|not calibrated|unknown", said), said
         written = re.sub("|".join([*NOT_MEASURED, *map(re.escape, case.bundle.layers)]), "", text)
         assert not re.search(r"\d", written), written
+
+
+@pytest.mark.usefixtures("swept")
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=list(LESSONS))
+def test_a_lesson_is_read_aloud_in_the_minutes_that_its_card_promises(
+    real: dict[tuple[str, int], CaseAnalysis], lesson: Lesson
+) -> None:
+    said = [lesson.title, lesson.learns]
+    for index, step in enumerate(lesson.steps):
+        case = real[lesson.name, index]
+        texts = [step.title, step.text, step.look]
+        if step.question is not None:
+            texts.append(step.question.text)
+            texts += [part for choice in step.question.choices_for(case) for part in (choice.text, choice.feedback)]
+        said += [facts.filled(text, case, lesson.facts) for text in texts]
+    minutes = len(" ".join(said).split()) / WORDS_A_MINUTE
+    assert 1 < minutes <= min(lesson.minutes, MOST_MINUTES), minutes
 
 
 def test_every_case_is_what_its_step_says(real: dict[tuple[str, int], CaseAnalysis]) -> None:

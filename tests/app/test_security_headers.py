@@ -98,7 +98,7 @@ class Scripts(html.parser.HTMLParser):
 
 def test_every_inline_script_of_the_page_is_allowed_by_its_text() -> None:
     page = Path(file_util.get_static_dir(), "index.html").read_text() + SCRIPT.decode()
-    texts = [*Scripts(page).texts, scripts.SCROLL_UP]
+    texts = [*Scripts(page).texts, *scripts.ALL]
     assert len(texts) >= 3
     for text in texts:
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -113,7 +113,13 @@ def test_pages_run_no_other_script() -> None:
         if isinstance(node, ast.Call) and any(word.arg == "unsafe_allow_javascript" for word in node.keywords)
     ]
     (only,) = allowing
-    assert only[0] == "layout.py" and "<script>{SCROLL_UP}</script>" in only[1], "its text must not change"
+    assert only[0] == "scripts.py" and "<script>{script}</script>" in only[1], "nothing but the text that is allowed"
+    assert all(Scripts(f"<script>{text}</script>").texts == [text] for text in scripts.ALL), "whole, to a browser"
+
+
+def test_a_script_that_is_not_known_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(ValueError, match="not one of the scripts"):
+        scripts.run("alert(1)")
 
 
 @pytest.mark.parametrize(

@@ -30,5 +30,6 @@ for row in range(0, len(LESSONS), 2):
             lesson_card(lesson)
 st.caption(
     "In class: give everybody a lesson's link. It opens the same pictures with the same numbers for all, computed "
-    "once. *Presenter view* in the bar makes the type large."
+    "once. *More* in the bar holds the presenter view, with large type and charts, and a link that marks the answers "
+    "for all; *Sheet* is a lesson to print."
 )

@@ -14,8 +14,9 @@ from telltale_app.lessons.lesson import Lesson, Step, View
 from telltale_app.lessons.registry import LESSONS
 
 MODEL = "signs"  # a network small enough to answer at once, on pictures that everybody can read
-KEYS = ("lesson", "step", "present")
+KEYS = ("lesson", "step", "present", "reveal")
 PRESENTER_SWITCH = "presenter-view"
+ANSWERS_SWITCH = "show-answers"
 OWN_CASE = "case-before-lesson"
 
 
@@ -61,14 +62,29 @@ def current() -> Place | None:
     return place
 
 
-def presenting() -> bool:
-    """Return whether the type is large, for a room to read along."""
-    return bool(st.session_state.get("lesson-presenting"))
-
-
 def take_presenting() -> None:
     """Take the presenter view's switch into the session; for widget callbacks."""
-    st.session_state["lesson-presenting"] = st.session_state[PRESENTER_SWITCH]
+    st.session_state[state.PRESENTING] = st.session_state[PRESENTER_SWITCH]
+
+
+def revealing() -> bool:
+    """Return whether the right answers are marked."""
+    return bool(st.session_state.get("lesson-revealing"))
+
+
+def take_revealing() -> None:
+    """Take the switch of the answers into the session; for widget callbacks."""
+    st.session_state["lesson-revealing"] = st.session_state[ANSWERS_SWITCH]
+
+
+def link(place: Place) -> str:
+    """Return the whole link of a step for a room, with its answers marked where they are here."""
+    return state.link_to({**place.to_query(), "reveal": "true"} if revealing() else place.to_query())
+
+
+def moves() -> int:
+    """Return how often this session has gone to a step, so that pages know when to bring it in sight."""
+    return int(st.session_state.get("lesson-moves", 0))
 
 
 def synchronise() -> None:
@@ -83,7 +99,8 @@ def synchronise() -> None:
         _note_written(seen)
     if fresh or (seen and seen != st.session_state["lesson-query"] and _settled()):
         st.session_state["lesson-place"] = _place_of(seen)
-        st.session_state["lesson-presenting"] = seen.get("present") == "true"
+        st.session_state[state.PRESENTING] = seen.get("present") == "true"
+        st.session_state["lesson-revealing"] = seen.get("reveal") == "true"
     place = current()
     if fresh and place is not None and not any(key in st.query_params for key in cases.KEYS):
         go(place.lesson, place.index)
@@ -96,6 +113,7 @@ def go(lesson: Lesson, index: int) -> None:
     place = Place(lesson, index)
     if current() is None and "case" in st.session_state:
         st.session_state[OWN_CASE] = state.current()
+    st.session_state["lesson-moves"] = moves() + 1
     _take_place(place)
     _show_as(place.step.view(bundle))
     state.open_case(place.step.case(bundle))
@@ -114,7 +132,7 @@ def leave() -> None:
     if own is not None and place is not None and shown(place):
         state.open_case(own)
     _take_place(None)
-    st.session_state["lesson-presenting"] = False
+    st.session_state[state.PRESENTING] = st.session_state["lesson-revealing"] = False
 
 
 def forget(lesson: Lesson) -> None:
@@ -181,7 +199,8 @@ def _query() -> dict[str, str]:
     place = current()
     if place is None:
         return {}
-    return {**place.to_query(), "present": "true"} if presenting() else place.to_query()
+    switches = {"present": state.presenting(), "reveal": revealing()}
+    return {**place.to_query(), **{key: "true" for key, on in switches.items() if on}}
 
 
 def _write_address() -> None:

@@ -4,78 +4,75 @@ from __future__ import annotations
 
 import streamlit as st
 
-from telltale_app import catalogue, emphasis, layout, state
-from telltale_app.analyses import CaseAnalysis, analyse
-from telltale_app.lessons import course
+from telltale_app import catalogue, emphasis, scripts, state
+from telltale_app.analyses import analyse
+from telltale_app.lessons import bar_style, course
 from telltale_app.lessons.course import Place
 from telltale_app.lessons.facts import filled
-from telltale_app.lessons.lesson import Question
+from telltale_app.lessons.lesson_menu import lesson_menu
+from telltale_app.lessons.lesson_question import lesson_question
 from telltale_app.lessons.registry import number_of
-
-PRESENTER_STYLE = "<style>html { font-size: 150%; }</style>"
-"""Streamlit sets its sizes relative to the root's, and offers no other way to change them for one person."""
-IN_SIGHT_STYLE = """<style>
-@media (min-width: 40rem) {
-  [data-testid="stLayoutWrapper"]:has(> .st-key-lesson-controls) {
-    position: sticky; top: 3.75rem; z-index: 90; padding-block: 0.4rem; background: %s;
-  }
-  [data-testid="stMain"] { scroll-padding-top: 9rem; }
-}
-</style>"""
-"""Keeps the way on in sight while one reads the page below, above charts and chosen buttons, which Streamlit lifts; on
-narrow screens it would cover too much of the page."""
 
 
 def lesson_bar(url_path: str) -> None:
-    """Draw the bar above the page of this address; nothing outside lessons."""
+    """Draw the bar above the page of this address, where it stays; nothing outside lessons."""
     place = course.current()
     if place is None or url_path == "lessons":
         return
-    _controls(place)
-    with st.container(border=True, key="lesson-bar"):
-        astray = _astray(place, url_path)
+    st.html(bar_style.style(state.presenting()))
+    astray = _astray(place, url_path)
+    with st.container(key="lesson-bar", gap="xxsmall"):
+        scripts.run(scripts.BRING_IN_SIGHT, lesson_move=course.moves(), lesson_anchor=place.step.anchor)
+        if state.presenting():
+            _line(place, astray)
+        else:
+            _whole(place, astray)
+
+
+def _whole(place: Place, astray: str | None) -> None:
+    """Draw the bar of somebody alone: one row, and below it the step, which folds."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson-controls"):
+        st.markdown(
+            f":material/school: **Lesson {number_of(place.lesson)}: {place.lesson.title}** · {_standing(place)}",
+            width="stretch",
+        )
+        _buttons(place)
+    if astray is not None:
+        with st.container(border=True):
+            _way_back(place, astray)
+        return
+    with st.expander(f"**{place.step.title}**", expanded=True, key="lesson-step"):
+        _step(place)
+
+
+def _line(place: Place, astray: str | None) -> None:
+    """Draw the bar before a room: one row, from which the step opens over the page."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson-controls"):
+        st.markdown(f"**{place.step.title}** · {_standing(place)}", width="stretch")
+        shown = st.popover("Text and question", icon=":material/menu_book:", key="lesson-text")
+        _buttons(place)
+    with shown:
         if astray is None:
             _step(place)
         else:
             _way_back(place, astray)
 
 
-def _controls(place: Place) -> None:
+def _standing(place: Place) -> str:
+    return f"step {place.index + 1} of {len(place.lesson.steps)}"
+
+
+def _buttons(place: Place) -> None:
     lesson, index = place.lesson, place.index
-    st.html(IN_SIGHT_STYLE % layout.theme_colour("backgroundColor"))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson-controls"):
-        st.markdown(
-            f":material/school: **Lesson {number_of(lesson)}: {lesson.title}** · step {index + 1} of "
-            f"{len(lesson.steps)}",
-            width="stretch",
-        )
-        if st.button("Back", icon=":material/arrow_back:", key="lesson-back", disabled=index == 0):
-            course.go(lesson, index - 1)
-        if place.last:
-            if st.button("Finish", icon=":material/flag:", type=emphasis.filled(), key="lesson-finish"):
-                course.finish(lesson)
-                st.switch_page("app_pages/lessons.py", query_params=state.current().to_query())
-        elif st.button("Next", icon=":material/arrow_forward:", type=emphasis.filled(), key="lesson-next"):
-            course.go(lesson, index + 1)
-        if st.button("Reset", icon=":material/restart_alt:", key="lesson-reset", help="Start this lesson afresh"):
-            course.forget(lesson)
-            course.go(lesson, 0)
-        st.button(
-            "Leave",
-            icon=":material/close:",
-            key="lesson-leave",
-            help="End the lesson: your own case comes back, unless you have gone on with this one",
-            on_click=course.leave,
-        )
-        st.toggle(
-            "Presenter view",
-            **state.widget_value(course.PRESENTER_SWITCH, course.presenting()),
-            key=course.PRESENTER_SWITCH,
-            on_change=course.take_presenting,
-            help="Large type, for a room to read along",
-        )
-    if course.presenting():
-        st.html(PRESENTER_STYLE)
+    if st.button("Back", icon=":material/arrow_back:", key="lesson-back", disabled=index == 0):
+        course.go(lesson, index - 1)
+    if place.last:
+        if st.button("Finish", icon=":material/flag:", type=emphasis.filled(), key="lesson-finish"):
+            course.finish(lesson)
+            st.switch_page("app_pages/lessons.py", query_params=state.current().to_query())
+    elif st.button("Next", icon=":material/arrow_forward:", type=emphasis.filled(), key="lesson-next"):
+        course.go(lesson, index + 1)
+    lesson_menu(place)
 
 
 def _astray(place: Place, url_path: str) -> str | None:
@@ -98,40 +95,19 @@ def _way_back(place: Place, astray: str) -> None:
 
 
 def _step(place: Place) -> None:
-    step = place.step
+    step, own = place.step, place.lesson.facts
     waiting = st.empty()
-    with st.skeleton(height=180), waiting.container():
+    with st.skeleton(height=120), waiting.container():
         case = analyse(state.current(), announce=False)
     waiting.empty()  # else its rows leave a gap
-    st.subheader(step.title, anchor=False)
     if case.case.attack is not None and case.attack is None:
         st.info("This step shows an attacked picture, and the attack has been cancelled.", icon=":material/cancel:")
         return
-    st.markdown(filled(step.text, case, place.lesson.facts))
-    way = f" :material/arrow_downward: [Take me there](#{step.anchor})" if step.anchor else ""
-    st.markdown(f":material/visibility: **Look at** {filled(step.look, case, place.lesson.facts)}{way}")
-    if step.question is not None:
-        _question(place, step.question, case)
-
-
-def _question(place: Place, question: Question, case: CaseAnalysis) -> None:
-    choices = question.choices_for(case)
-    texts = [filled(choice.text, case, place.lesson.facts) for choice in choices]
-    chosen = st.radio(
-        f":material/help: **{filled(question.text, case, place.lesson.facts)}**",
-        range(len(choices)),
-        index=None,
-        format_func=texts.__getitem__,
-        key=course.answer_key(place),
-        persist_state="session",
-    )
-    if chosen is None:
-        return
-    choice = choices[chosen]
-    course.note_answer(place, choice.right)
-    said = filled(choice.feedback, case, place.lesson.facts)
-    with st.container(key=f"lesson-answer-{chosen}"):
-        if choice.right:
-            st.success(f"**Right.** {said}", icon=":material/check_circle:")
-        else:
-            st.info(f"**Not quite.** {said}", icon=":material/lightbulb:")
+    text, asked = st.columns(2, gap="medium") if step.question is not None else (st.container(), None)
+    with text:
+        st.markdown(filled(step.text, case, own))
+        way = f" :material/arrow_downward: [Take me there](#{step.anchor})" if step.anchor else ""
+        st.markdown(f":material/visibility: **Look at** {filled(step.look, case, own)}{way}")
+    if step.question is not None and asked is not None:
+        with asked:
+            lesson_question(place, step.question, case)

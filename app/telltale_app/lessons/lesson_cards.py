@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from telltale_app import emphasis, state
+from telltale_app import emphasis, layout, state
 from telltale_app.lessons import course
 from telltale_app.lessons.lesson import Lesson
 from telltale_app.lessons.registry import number_of
+from telltale_app.lessons.sheet_offer import sheet_popover
 
 
 def lesson_card(lesson: Lesson) -> None:
@@ -33,9 +34,14 @@ def lesson_card(lesson: Lesson) -> None:
                 if finished:
                     course.forget(lesson)
                 course.go(lesson, 0 if finished else max(reached, 0))
-            with st.popover("Link", icon=":material/link:", help=f"Link for a class: {lesson.title}"):
-                st.markdown("This link opens the lesson at its first step, for as many people as you like.")
-                st.code(state.link_to({"lesson": lesson.name}), language=None, wrap_lines=True)
+            layout.copy_link(
+                f"copies-{lesson.name}",
+                state.link_to({"lesson": lesson.name}),
+                "This link opens the lesson at its first step, for as many people as you like.",
+                "Link",
+                f"Link for a class: {lesson.title}",
+            )
+            sheet_popover(lesson)
 
 
 def progress_words(lesson: Lesson) -> str:
