@@ -5,17 +5,20 @@ from __future__ import annotations
 import streamlit as st
 
 from telltale_app import layout, state
-from telltale_app.panels import controls, picker, pinned, verdicts
+from telltale_app.panels import controls, hands, picker, pinned, verdicts
 from telltale_app.panels.comparison import comparison, provenance
 from telltale_app.panels.save_case import check_note
 from telltale_app.panels.strength import show_strength
 
-layout.opening(
-    "Workbench",
-    "Pick an image, let an attack change it, and see who notices: each row of the chart is one detector.",
-)
 case = state.current()
 bundle = state.current_bundle()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(width="stretch", key="workbench-opening"):
+        layout.opening(
+            "Workbench",
+            "Pick an image, let an attack change it, and see who notices: each row of the chart is one detector.",
+        )
+    hands.hands(bundle)
 with st.container(border=True):
     picker.image_picker(bundle, "1. Choose an image")
 attacking, changing = st.columns([2, 5], gap="medium")

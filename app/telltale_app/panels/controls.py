@@ -52,6 +52,7 @@ def attack_form(case: Case, class_names: Sequence[str], own: int | None) -> None
         type=emphasis.filled(),
         icon=":material/bolt:",
         width="stretch",
+        shortcut="A",
         on_click=_submit,
         args=(stamp, own),
     )

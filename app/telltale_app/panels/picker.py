@@ -32,6 +32,7 @@ ICONS = {
     "Camera": ":material/photo_camera:",
     "Link": ":material/link:",
 }
+UPLOAD_LABEL = "Image file: choose it, drop it, or paste one with Ctrl+V"
 THUMBNAIL_SIDE = 128
 FROM_THE_SET = ("Start here", "Test images")
 LONGEST_LINK = 40_000
@@ -62,7 +63,13 @@ def image_picker(bundle: Bundle, title: str) -> None:
     elif source == "Photographs":
         _photographs(bundle)
     elif source == state.UPLOAD:
-        _own("upload", bundle, st.file_uploader, "Image file", type=list(FILE_TYPES))
+        _own(
+            "upload",
+            bundle,
+            st.file_uploader,
+            UPLOAD_LABEL,
+            type=list(FILE_TYPES),
+        )
     elif source == "Camera":
         _own("camera", bundle, st.camera_input, "Photograph")
     else:

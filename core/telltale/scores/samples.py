@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from telltale.attacks.registry import ATTACKS
 from telltale.detectors.fusion import FUSED
@@ -94,6 +96,72 @@ def teaching_samples(bundle: Scored, alpha: float = ALPHA) -> tuple[Sample, ...]
     return tuple(chosen)
 
 
+def stories(bundle: Scored, alpha: float = ALPHA) -> tuple[Sample, ...]:
+    """Return every attack on a test image that teaches something, in the order of the stored scores.
+
+    It fooled the network, and no detector objects to the natural image. It is *missed* where the fused verdict does not
+    call the attacked image adversarial, or where there is none and no detector does; else *noticed*.
+
+    Parameters
+    ----------
+    bundle : Scored
+    alpha : float
+        False-positive rate at which the detectors judge.
+
+    Returns
+    -------
+    tuple of Sample
+    """
+    columns = _test_rows(bundle)
+    noticing, detectors = _noticing(bundle, columns, alpha)
+    judged = score_column(FUSED) in columns and bundle.calibration(FUSED) is not None
+    fused = _alarms(bundle, columns, FUSED, alpha) if judged else noticing > 0
+    return tuple(
+        _sample("noticed" if fused[row] else "missed", columns, int(row), int(noticing[row]), detectors)
+        for row in _fooled_rows(columns, noticing)
+    )
+
+
+def another_story(told: Sequence[Sample], image_id: int | None, chance: Random) -> Sample | None:
+    """Draw one story of another image; None where there is none.
+
+    Parameters
+    ----------
+    told : sequence of Sample
+        From `stories`.
+    image_id : int or None
+        The image that is shown now.
+    chance : Random
+    """
+    others = [sample for sample in told if sample.image_id != image_id]
+    return chance.choice(others) if others else None
+
+
+def image_beside(scores: pa.Table, image_id: int | None, step: int) -> int | None:
+    """Return the test image so many places on in the order of `natural_test_ids`, round its end; None without any.
+
+    Parameters
+    ----------
+    scores : pyarrow.Table
+    image_id : int or None
+        Where to start; from any other image, one enters at the first, or backwards at the last.
+    step : int
+    """
+    ids = natural_test_ids(scores).tolist()
+    if not ids:
+        return None
+    start = ids.index(image_id) if image_id in ids else (-1 if step > 0 else 0)
+    return int(ids[(start + step) % len(ids)])
+
+
+def _fooled_rows(columns: Columns, noticing: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the rows of attacks that fooled the network, on images to which no detector objects."""
+    kind, ids = columns[KIND], columns[IMAGE_ID]
+    calm = ids[(kind == NATURAL) & (noticing == 0)]
+    shown = np.isin(columns[ATTACK], list(ATTACKS)) & np.isin(ids, calm)
+    return np.flatnonzero((kind == ADVERSARIAL) & shown)
+
+
 def _rankings(
     bundle: Scored, columns: Columns, noticing: npt.NDArray[np.int64], fused: npt.NDArray[np.bool_]
 ) -> Iterator[tuple[Lesson, list[int]]]:
@@ -102,9 +170,7 @@ def _rankings(
     confidence = columns[CONFIDENCE].astype(np.float64)
     natural = np.flatnonzero(kind == NATURAL)
     errors = np.flatnonzero(kind == NATURAL_ERROR)
-    calm = set(ids[natural][noticing[natural] == 0].tolist())
-    shown = np.isin(columns[ATTACK], list(ATTACKS)) & np.isin(ids, list(calm))
-    fooled = np.flatnonzero((kind == ADVERSARIAL) & shown)
+    fooled = _fooled_rows(columns, noticing)
     usual = {int(image_id): place for place, image_id in enumerate(natural_test_ids(bundle.scores))}
     yield "sure", sorted(natural.tolist(), key=lambda row: usual[int(ids[row])])
     barely = natural[confidence[natural] < BARELY]
