@@ -9,7 +9,7 @@ import streamlit as st
 
 from telltale.base.errors import InputError
 from telltale.figures.enlarging import enlarged
-from telltale_app import catalogue, emphasis, scripts, state, words
+from telltale_app import catalogue, emphasis, figure_files, scripts, state, words
 from telltale_app.analyses import CaseAnalysis, analyse
 from telltale_app.link_images import image_words
 from telltale_app.papers import Paper
@@ -19,18 +19,26 @@ if TYPE_CHECKING:
 
     from telltale.analysis.results import Analysis
 
-CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
-PAGE_STYLE = """<style>
+# The bar of Plotly's own buttons is hidden: what saves a chart presses the one in it.
+CHART_CONFIG = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "displaylogo": False, "scrollZoom": False}
+PAGE_STYLE = (
+    f"<style>{figure_files.STYLE}</style>"
+    + """<style>
 [data-testid="stMainBlockContainer"] { padding-block: 4rem 3rem; }
 [data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > span[hidden]:first-child) { display: none; }
 @media (max-width: 40rem) {
+  .st-key-keys { display: none; }
+  [class*="st-key-test-image-"] button [data-testid="stMarkdownContainer"] {
+    position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+  }
   .st-key-result-pictures [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]:nth-child(3) img) {
     flex-wrap: nowrap; gap: 0.5rem;
     & > [data-testid="stColumn"] { min-width: 0; }
-    & [data-testid="stPlotlyChart"] { display: none; }
+    & [class*="st-key-chart-of-"] { display: none; }
   }
 }
 </style>"""
+)
 """Streamlit leaves 6rem above a page, of which its header takes less than 4, and 10rem below it; and on a telephone it
 puts pictures that are to be compared below each other. Side by side, their likeliest classes have no room."""
 MAP_CONFIG = {
@@ -53,7 +61,9 @@ def chart(figure: Any, alt: str, key: str, movable: bool = False) -> None:
     drawn = legible(figure, theme_colour("textColor"))
     if state.presenting():
         drawn = enlarged(drawn, state.PRESENTER_SCALE)
-    st.plotly_chart(drawn, alt=alt, key=key, config=MAP_CONFIG if movable else CHART_CONFIG)
+    with st.container(key=f"chart-of-{key}"):
+        st.plotly_chart(drawn, alt=alt, key=key, config=MAP_CONFIG if movable else CHART_CONFIG)
+        figure_files.save_button(drawn, alt, key)
 
 
 def legible(figure: Any, colour: str) -> Any:

@@ -112,12 +112,25 @@ KEYS = """window.telltaleKeys ??= (() => {
 })();"""
 """A question mark opens the sheet of keys; Streamlit's own shortcuts, which do the rest, know no punctuation."""
 
-ALL = (SCROLL_UP, BRING_IN_SIGHT, COPY, PASTE, KEYS)
+SAVE_CHART = """window.telltaleSaves ??= (() => {
+  document.addEventListener('click', event => {
+    const {saveAs: format, saveOf: key} = event.target.closest?.('[data-save-as]')?.dataset ?? {};
+    const chart = format && document.querySelector(`.st-key-${CSS.escape(key)} .js-plotly-plot`);
+    const button = chart?.querySelector('.modebar-btn[data-title^="Download plot"]');
+    if (!button) return;
+    chart._context.toImageButtonOptions = {format, filename: `telltale-${key}`, scale: format === 'png' ? 2 : 1};
+    button.click();
+  });
+  return true;
+})();"""
+"""Saves the chart that a button names, by what Plotly's own button of the chart does."""
+
+ALL = (SCROLL_UP, BRING_IN_SIGHT, COPY, PASTE, KEYS, SAVE_CHART)
 
 
 def install() -> None:
     """Let the browser listen, once for as long as the page is open, to what people copy, paste and press."""
-    for script in (COPY, PASTE, KEYS):
+    for script in (COPY, PASTE, KEYS, SAVE_CHART):
         run(script)
 
 
