@@ -35,7 +35,7 @@ def moved(visit: Visit, before: str) -> str:
 
 
 def test_copy_link_copies_and_says_so(open_tab: Any) -> None:
-    visit = open_tab("", WIDE)
+    visit = open_tab("?bundle=digits", WIDE)
     page = visit.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator(".st-key-copies-case button:visible").click()
@@ -47,7 +47,7 @@ def test_copy_link_copies_and_says_so(open_tab: Any) -> None:
 
 
 def test_a_pasted_image_becomes_the_upload_from_wherever_one_is(open_tab: Any) -> None:
-    visit = open_tab("", WIDE)
+    visit = open_tab("?bundle=digits", WIDE)
     page, before = visit.page, visit.page.url
     page.evaluate(PASTE, "#000")
     first = moved(visit, before)
@@ -59,7 +59,7 @@ def test_a_pasted_image_becomes_the_upload_from_wherever_one_is(open_tab: Any) -
 
 def test_keys_go_through_images_and_rest_while_somebody_writes(open_tab: Any) -> None:
     order = natural_test_ids(load_bundle("digits").scores).tolist()
-    visit = open_tab(f"?image=test-{order[0]}", WIDE)
+    visit = open_tab(f"?bundle=digits&image=test-{order[0]}", WIDE)
     page, before = visit.page, visit.page.url
     page.locator("h1").click()
     page.keyboard.press("n")

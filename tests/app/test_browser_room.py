@@ -16,9 +16,10 @@ BAR = """() => {
   return [box.top, box.height];
 }"""
 STANDS = """anchor => {
-  const bar = document.querySelector('[data-testid=stLayoutWrapper]:has(> .st-key-lesson-bar)').getBoundingClientRect();
-  const top = document.getElementById(anchor).getBoundingClientRect().top;
-  return top >= bar.bottom && top < bar.bottom + 40;
+  const box = found => found?.getBoundingClientRect();
+  const bar = box(document.querySelector('[data-testid=stLayoutWrapper]:has(> .st-key-lesson-bar)'));
+  const top = box(document.getElementById(anchor))?.top;
+  return Boolean(bar) && top >= bar.bottom && top < bar.bottom + 40;
 }"""
 CHART = "() => document.querySelector('.st-key-top-natural .js-plotly-plot')?._fullLayout?.height"
 
