@@ -27,11 +27,12 @@ PAGE_STYLE = (
 [data-testid="stMainBlockContainer"] { padding-block: 4rem 3rem; }
 [data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > span[hidden]:first-child) { display: none; }
 @media (max-width: 40rem) {
+  [data-testid="stMainBlockContainer"] { padding-block: 3.5rem 0.5rem; }
   .st-key-keys { display: none; }
   [class*="st-key-test-image-"] button [data-testid="stMarkdownContainer"] {
     position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   }
-  .st-key-result-pictures [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]:nth-child(3) img) {
+  .st-key-result-pictures [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]:nth-child(3) .st-key-picture-attacked) {
     flex-wrap: nowrap; gap: 0.5rem;
     & > [data-testid="stColumn"] { min-width: 0; }
     & [class*="st-key-chart-of-"] { display: none; }
