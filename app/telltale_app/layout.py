@@ -32,7 +32,7 @@ PAGE_STYLE = (
   [class*="st-key-test-image-"] button [data-testid="stMarkdownContainer"] {
     position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   }
-  .st-key-result-pictures [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]:nth-child(3) .st-key-picture-attacked) {
+  .st-key-result-pictures [data-testid="stHorizontalBlock"]:has(.st-key-picture-attacked) {
     flex-wrap: nowrap; gap: 0.5rem;
     & > [data-testid="stColumn"] { min-width: 0; }
     & [class*="st-key-chart-of-"] { display: none; }

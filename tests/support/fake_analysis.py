@@ -356,7 +356,9 @@ class FakeEngine:
         order = (own, *(label for label in range(10) if label != own))
         sizes = {2: 0.5, 3: 0.4, 10: 0.2}
         return tuple(
-            FewClasses(order[:count], np.clip(image + size, 0, 1), order[1], True, 10 * size, size)
+            FewClasses(
+                order[:count], np.clip(image + size, 0, 1), order[1], True, 10 * size, size, (8 * size, 12 * size), 5
+            )
             for count, size in sizes.items()
         )
 

@@ -127,7 +127,7 @@ LESSON = Lesson(
         Step(
             title="Fewer classes to be mistaken for",
             text="Among many classes a wrong one is never far. Now the network may answer with few of them only, and "
-            "the attack looks for the smallest change that does. {few}",
+            "the attack looks for the smallest change that turns one into another. {few}",
             look="*With few classes to be mistaken for*, near the end of the page: can you see the change?",
             page="feature_responses",
             anchor=few_classes.ANCHOR,

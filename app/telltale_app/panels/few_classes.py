@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -12,9 +13,10 @@ from telltale_app.analyses import CaseAnalysis
 
 KEY, ANCHOR = "few-classes", "few-classes"
 METHOD = (
-    "**With few classes**, DeepFool attacks the natural image while the network may answer only with its class and the "
-    "one or two that it is likeliest to be mistaken for; with all classes it is the usual attack. The paper trains "
-    "networks for two and for three classes (Figure 6); here one network's answers are restricted."
+    "**With few classes**, DeepFool attacks the natural image while the network may answer only with its class and one "
+    "or two others, drawn by lot; shown is the draw with the median change. The paper trains networks for two and for "
+    "three classes, and finds that fooling them takes a change that can be seen (Figure 6). Here one network's answers "
+    "are restricted, which moves no boundary and only takes the nearest ones away."
 )
 
 
@@ -25,10 +27,10 @@ def show(case: CaseAnalysis) -> None:
         "Fool it among two, three and all classes",
         key=KEY,
         bind="query-params",
-        help="DeepFool looks for the smallest change that does; three attacks.",
+        help="DeepFool looks for the smallest change that does, with other classes drawn by lot.",
     )
     if not asked:
-        st.caption("The fewer classes there are, the larger must be the change that turns one into another.")
+        st.caption("With fewer classes to be mistaken for, the nearest wrong one may lie farther away.")
         return
     found = engine_client.few_classes(case.case.bundle, case.image)
     st.markdown(sentence(found, case.bundle.class_names))
@@ -42,15 +44,24 @@ def show(case: CaseAnalysis) -> None:
 
 
 def sentence(found: Sequence[FewClasses], class_names: Sequence[str]) -> str:
-    """Say how much larger the change must be among the fewest classes than among all, and among which."""
-    fewest, every = found[0], found[-1]
-    if not (fewest.fooled and every.fooled) or every.l2 == 0.0:
-        few = words.listed([f"{len(one.classes)}" for one in found if not one.fooled])
-        return f"Among {few} classes no change was found that fools the model on this image."
-    names = words.listed([f"**{class_names[label]}**" for label in fewest.classes])
+    """Say how much larger the change must be among few classes than among all."""
+    every = found[-1]
+    told = [few for few in found[:-1] if few.fooled]
+    if not told or not every.fooled or every.l2 == 0.0:
+        return "Among few classes no change was found that fools the model on this image."
+    own = class_names[told[0].classes[0]]
+    said = words.listed([_times(few, every) for few in told])
     return (
-        f"With nothing but {names} to answer, the change must be **{fewest.l2 / every.l2:.3g} times** as large as "
-        f"among all {len(every.classes):,} classes (L2 {fewest.l2:.3g} instead of {every.l2:.3g})."
+        f"With nothing but **{own}** and others drawn by lot to answer, the change must be {said} as large as among "
+        f"all {len(every.classes):,} classes (L2 {every.l2:.3g})."
+    )
+
+
+def _times(few: FewClasses, every: FewClasses) -> str:
+    low, high = (f"{size / every.l2:.2g}" if math.isfinite(size) else "more" for size in few.range)
+    return (
+        f"**{few.l2 / every.l2:.2g} times** with {len(few.classes) - 1} "
+        f"{'other' if len(few.classes) == 2 else 'others'} ({low} to {high} in {few.draws} draws)"
     )
 
 

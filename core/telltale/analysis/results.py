@@ -201,12 +201,12 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class FewClasses:
-    """What it takes to fool a network that may answer with some of its classes only.
+    """What it takes to fool a network that may answer with some of its classes only, in the median of some draws.
 
     Attributes
     ----------
     classes : tuple of int
-        That it may answer with: the image's own, then those that it is likeliest to be mistaken for.
+        That it may answer with in that draw, the image's own first.
     image : array of float32, shape (C, H, W)
         After the attack, on the 8-bit grid.
     label : int
@@ -215,6 +215,9 @@ class FewClasses:
         Whether that is another class than before.
     l2, linf : float
         Norms of the change, of pixels in [0, 1].
+    range : (float, float)
+        Smallest and largest L2 norm over all draws; infinite where one did not fool it.
+    draws : int
     """
 
     classes: tuple[int, ...]
@@ -223,6 +226,8 @@ class FewClasses:
     fooled: bool
     l2: float
     linf: float
+    range: tuple[float, float]
+    draws: int
 
 
 @dataclass(frozen=True)
