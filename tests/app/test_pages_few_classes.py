@@ -31,8 +31,8 @@ def test_nothing_is_attacked_before_it_is_asked_for(engine: FakeEngine) -> None:
 def test_the_sentence_takes_its_side_from_the_figures() -> None:
     said = sentence((few(2, 3.0), few(3, 2.0), few(4, 0.5)), NAMES)
     assert said == (
-        "With nothing but **stop** and others drawn by lot to answer, the change must be **6 times** with 1 other (3 to "
-        "12 in 5 draws) and **4 times** with 2 others (2 to 8 in 5 draws) as large as among all 4 classes (L2 0.5)."
+        "With nothing but **stop** and others drawn by lot to answer, the change must be **6 times** with 1 other (3 "
+        "to 12 in 5 draws) and **4 times** with 2 others (2 to 8 in 5 draws) as large as among all 4 classes (L2 0.5)."
     )
     said = sentence((few(2, 0.0, fooled=False), few(3, 1.0), few(4, 0.5)), NAMES)
     assert "must be **2 times** with 2 others (1 to 4 in 5 draws) as large" in said
