@@ -31,7 +31,7 @@ COLOURS = 256  # of the palette: flat pages need no more, and the files become a
 PATIENCE = 180_000  # milliseconds
 SECONDS_TO_START = 180
 LOOKS = 20
-ATTACKED = "bundle=digits&attack=pgd~eps~0.1~seed~0&alpha=0.05"
+ATTACKED = "bundle=signs"  # the example on which that model opens
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class Shot:
 
 
 SHOTS = {
-    "workbench": Shot("", top="2. Attack it"),
+    "workbench": Shot(""),
     "feature-responses": Shot("feature-responses", top="Feature response"),
     "trajectories": Shot("trajectories"),
     "neighbours": Shot("neighbours"),
     "map": Shot("neighbours", top="Where they lie"),
     "detectors": Shot("detectors"),
-    "misclassifications": Shot("misclassifications", "bundle=digits"),
-    "lessons": Shot("lessons", "bundle=digits"),
+    "misclassifications": Shot("misclassifications"),
+    "lessons": Shot("lessons"),
 }
 
 
