@@ -133,8 +133,8 @@ def from_query(query: Mapping[str, str]) -> tuple[Case, tuple[str, ...]]:
     except InputError as error:
         if name == default:
             raise
-        warnings.append(f"{error} The link's model was replaced by the default one.")
         bundle = catalogue.bundle(default)
+        warnings.append(f"{error} “{bundle.manifest.title}” is shown in the place of the link's model.")
     if not query.keys() & {"image", "attack"}:
         alpha = float(_value_or_default(_ALPHA, query.get("alpha"), warnings))
         return replace(opening_case(bundle), alpha=alpha), tuple(warnings)

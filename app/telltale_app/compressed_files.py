@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from telltale_app.one_address import base_path
 
-SUFFIXES = (".js", ".css")
+TYPES = {".js": ("text/javascript", "application/javascript"), ".css": ("text/css",)}
 LEVEL = 6  # higher ones take three times as long for two hundredths less
 
 
@@ -27,7 +27,8 @@ class CompressedFiles:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        # Only what is served whole gets in here, so there are at most as many as Streamlit has such files.
+        # An address without a file is answered with the page itself, which is of another type: so there are at most as
+        # many in here as Streamlit has such files.
         self._kept: dict[tuple[str, str], bytes] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +43,7 @@ def _is_file(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
     path = str(scope["path"])
-    return path.startswith(f"{base_path()}/static/") and path.endswith(SUFFIXES)
+    return path.startswith(f"{base_path()}/static/") and path.endswith(tuple(TYPES))
 
 
 def _takes_gzip(asked: Headers) -> bool:
@@ -62,7 +63,7 @@ class _Compressing:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            if message["status"] == 200 and "content-encoding" not in Headers(raw=message["headers"]):
+            if message["status"] == 200 and self._is_script_or_style(Headers(raw=message["headers"])):
                 self.start = message
                 return
         elif message["type"] == "http.response.body" and self.start is not None:
@@ -71,6 +72,12 @@ class _Compressing:
                 await self._send_whole(self.start)
             return
         await self.send(message)
+
+    def _is_script_or_style(self, headers: Headers) -> bool:
+        kind = headers.get("content-type", "").partition(";")[0].strip()
+        return "content-encoding" not in headers and any(
+            self.path.endswith(suffix) and kind in kinds for suffix, kinds in TYPES.items()
+        )
 
     async def _send_whole(self, start: Message) -> None:
         headers = MutableHeaders(raw=start["headers"])

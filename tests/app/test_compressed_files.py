@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+from streamlit import file_util
+from streamlit.web.server.starlette.starlette_static_routes import create_streamlit_static_handler
 
 from telltale_app import compressed_files, one_address
 from telltale_app.compressed_files import CompressedFiles
@@ -21,7 +27,8 @@ class Served:
 
     def __init__(self, status: int = 200, body: bytes = TEXT, **headers: str) -> None:
         self.status, self.body = status, body
-        self.headers = {"etag": '"one"', "content-length": str(len(body)), **headers}
+        kind = {"content_type": "text/javascript; charset=utf-8"}
+        self.headers = {"etag": '"one"', "content-length": str(len(body)), **kind, **headers}
 
     async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
         raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in self.headers.items()]
@@ -44,9 +51,9 @@ def ask(layer: Any, path: str = FILE, method: str = "GET", asked: dict[str, str]
     return sent[0]["status"], headers, b"".join(part["body"] for part in sent[1:])
 
 
-@pytest.mark.parametrize("path", [FILE, "/static/css/index.css"])
-def test_a_file_comes_compressed_and_whole(path: str) -> None:
-    status, headers, body = ask(CompressedFiles(Served()), path)
+@pytest.mark.parametrize(("path", "kind"), [(FILE, "application/javascript"), ("/static/css/index.css", "text/css")])
+def test_a_file_comes_compressed_and_whole(path: str, kind: str) -> None:
+    status, headers, body = ask(CompressedFiles(Served(content_type=kind)), path)
     assert status == 200 and headers["content-encoding"] == "gzip" and "Accept-Encoding" in headers["vary"]
     assert gzip.decompress(body) == TEXT and int(headers["content-length"]) == len(body) < len(TEXT) / 10
     assert headers["etag"] == 'W/"one"'
@@ -91,6 +98,21 @@ def test_what_is_no_whole_file_goes_through_as_it_is(served: Served) -> None:
     status, headers, body = ask(CompressedFiles(served))
     assert (status, body) == (served.status, served.body)
     assert headers.get("content-encoding") == served.headers.get("content_encoding")
+
+
+def test_streamlits_own_files_are_kept_and_addresses_without_a_file_are_not() -> None:
+    static = Path(file_util.get_static_dir())
+    layer = CompressedFiles(Starlette(routes=[Mount("/", create_streamlit_static_handler(str(static), None))]))
+    name = min((static / "static" / "js").glob("index.*.js"), key=lambda file: file.stat().st_size).name
+    with TestClient(layer) as client:
+        found = client.get(f"/static/js/{name}")
+        assert found.headers["content-encoding"] == "gzip"
+        assert found.content == (static / "static" / "js" / name).read_bytes()
+        for number in range(3):
+            for suffix in (".js", ".css"):
+                missing = client.get(f"/static/nothing-{number}{suffix}")
+                assert missing.headers.get("content-encoding") is None
+    assert [path for path, _ in layer._kept] == [f"/static/js/{name}"]
 
 
 def test_files_lie_below_the_base_path(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from support.fake_analysis import DETECTORS, FakeBundle, FakeEngine, analyse
 from support.pages import ATTACKED, MAIN, PAGES, open_app, show, text_of, unopened
 from support.paper_cells import CELLS, RATES, TABLE, store
 from telltale.attacks.registry import ATTACKS
+from telltale.base.errors import InputError
 from telltale.bundle.summary import BundleSummary
 from telltale.figures.results.neighbours import layer_votes
 from telltale.kinds.neighbours import NeighboursView
@@ -739,3 +740,34 @@ def test_notes_end_in_one_full_stop() -> None:
 def test_a_share_is_written_with_no_more_digits_than_it_needs(share: float, said: str) -> None:
     assert titles.percent(share) == said
     assert words.percent(share) == said.replace(" %", "\u00a0%")
+
+
+@pytest.mark.parametrize(
+    ("owners", "query", "wanted"),
+    [
+        (None, {}, "signs"),
+        (None, {"image": "test-12"}, "digits"),
+        (None, {"bundle": "nosuch"}, "digits"),
+        ("signs", {"image": "test-12"}, "signs"),
+        ("cifar10", {"image": "test-12"}, "cifar10"),
+        ("cifar10", {}, "cifar10"),
+    ],
+)
+def test_which_model_a_link_means(
+    monkeypatch: pytest.MonkeyPatch, owners: str | None, query: dict[str, str], wanted: str
+) -> None:
+    monkeypatch.delenv("TELLTALE_BUNDLE", raising=False)
+    if owners is not None:
+        monkeypatch.setenv("TELLTALE_BUNDLE", owners)
+    asked: list[str] = []
+
+    def load(name: str) -> FakeBundle:
+        asked.append(name)
+        if name == "nosuch":
+            raise InputError("There is no such model.")
+        return FakeBundle()
+
+    monkeypatch.setattr(telltale.bundle, "list_bundles", lambda: ("signs", "digits", "cifar10", "nosuch"))
+    monkeypatch.setattr(telltale.bundle, "load_bundle", load)
+    from_query(query)
+    assert asked[-1] == wanted

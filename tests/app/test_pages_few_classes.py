@@ -37,7 +37,11 @@ def test_the_sentence_takes_its_side_from_the_figures() -> None:
     said = sentence((few(2, 0.0, fooled=False), few(3, 1.0), few(4, 0.5)), NAMES)
     assert "must be **2 times** with 2 others (1 to 4 in 5 draws) as large" in said
     said = sentence((few(2, 0.0, fooled=False), few(3, 0.0, fooled=False), few(4, 0.5)), NAMES)
-    assert said == "Among few classes no change was found that fools the model on this image."
+    assert said == (
+        "Among few classes no change was found that fools the model on this image; among all classes one was."
+    )
+    said = sentence((few(2, 3.0), few(4, 0.5, fooled=False)), NAMES)
+    assert said == "Even among all 4 classes no change was found that fools the model on this image."
 
 
 @pytest.mark.parametrize("fooled", [True, False])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -44,6 +46,21 @@ def test_a_random_story_opens_an_attack_and_says_what_it_teaches(engine: FakeEng
     assert not app.exception
 
 
+def test_what_a_story_teaches_is_said_of_its_own_case_only(engine: FakeEngine) -> None:
+    app = workbench()
+    app.button(key="story").click().run()
+    case, told = app.session_state["story-told"]
+    others = (replace(case, seed=1), replace(case, parameters=()), replace(case, bundle="another-model"))
+    for other in others:
+        app.session_state["story-told"] = other, told
+        app.run()
+        assert not [line.value for line in app.caption if line.value.startswith(":material/casino:")]
+    app.session_state["story-told"] = case, told
+    app.session_state["case"] = replace(case, alpha=0.2)
+    app.run()
+    assert [line.value for line in app.caption if line.value.startswith(":material/casino:")]
+
+
 def test_every_key_of_the_sheet_is_a_buttons(engine: FakeEngine) -> None:
     app = workbench()
     keys = {button.proto.shortcut.lower() for button in app.button if button.proto.shortcut}
@@ -57,3 +74,6 @@ def test_without_images_only_the_sheet_is_left(engine: FakeEngine, bundle: FakeB
     bundle.image_set = None  # type: ignore[assignment]
     app = workbench()
     assert key not in [button.key for button in app.button] and "keys" in [button.key for button in app.button]
+    app.button(key="keys").click().run()
+    sheet = "\n".join(str(m.value) for m in app.markdown)
+    assert "| `a` |" in sheet and "| `n` |" not in sheet

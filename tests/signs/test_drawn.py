@@ -92,6 +92,24 @@ def test_without_a_place_to_keep_them_they_are_drawn_all_the_same(tmp_path: Path
     pictures = DrawnPictures(folder)
     assert np.array_equal(pictures[5], render(0, "train", 5))
     assert len(pictures.missing()) == 12000
+    pictures.keep([5, 7], np.stack([render(0, "train", 5), render(0, "train", 7)]))
+    assert len(pictures.missing()) == 11998  # held in memory: what all cores have drawn is not drawn again
+    monkeypatch.setattr(drawn, "render", None)
+    assert pictures[[5, 7]].shape == (2, 3, 48, 48)
+
+
+def test_pictures_that_others_have_kept_are_read_where_nothing_can_be_written(tmp_path: Path, monkeypatch) -> None:
+    whole = DrawnPictures(tmp_path)[[3, 4]]
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda file, flags, *mode: _only_to_read(opened, file, flags, *mode))
+    monkeypatch.setattr(drawn, "render", None)
+    assert np.array_equal(DrawnPictures(tmp_path)[[3, 4]], whole)
+
+
+def _only_to_read(opened, file: Path, flags: int, *mode: int) -> int:
+    if flags & os.O_RDWR:
+        raise OSError(30, "Read-only file system")
+    return int(opened(file, flags, *mode))
 
 
 def test_pictures_that_others_drew_are_kept(tmp_path: Path, counted: list) -> None:

@@ -70,8 +70,9 @@ class TrainingMap {
   }
 
   take(bytes) {
-    const before = this.map?.map;
+    const [before, thumbnails] = [this.map?.map, this.map?.thumbnails];
     [this.bytes, this.map] = [bytes, unpack(bytes)];
+    if (thumbnails !== this.map.thumbnails) this.pictures.clear(); // other models have other images of the same ids
     this.dots.take(this.map);
     if (before !== this.map.map) {
       this.grid = new Grid(this.map.places);

@@ -18,8 +18,8 @@ export default function show({ data, parentElement }) {
 
 /** What the pictures of one name share: the marked pixel, and the part that is seen. */
 class Group {
-  constructor() {
-    [this.members, this.pixel] = [new Set(), null];
+  constructor(name) {
+    [this.name, this.members, this.pixel] = [name, new Set(), null];
     this.whole();
   }
 
@@ -54,6 +54,14 @@ class Group {
     this.draw();
   }
 
+  /** Move so far that the marked pixel is seen. */
+  reveal([x, y]) {
+    const { width, height } = this.members.values().next().value;
+    const [across, down] = [width / this.scale, height / this.scale];
+    this.left = Math.min(x, Math.max(this.left, x + 1 - across));
+    this.top = Math.min(y, Math.max(this.top, y + 1 - down));
+  }
+
   draw() {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.members.forEach((member) => member.draw()));
@@ -81,7 +89,7 @@ class Picture {
 
   close() {
     this.watcher.disconnect();
-    this.group.members.delete(this);
+    this.part();
     pictures.delete(this.root);
   }
 
@@ -104,9 +112,16 @@ class Picture {
     return ++this.turn;
   }
 
-  join(name) {
+  /** Leave the group, which ends with its last picture: another one begins whole. */
+  part() {
     this.group?.members.delete(this);
-    if (!groups.has(name)) groups.set(name, new Group());
+    if (this.group && !this.group.members.size) groups.delete(this.group.name);
+  }
+
+  join(name) {
+    if (this.group?.name === name) return;
+    this.part();
+    if (!groups.has(name)) groups.set(name, new Group(name));
     this.group = groups.get(name);
     this.group.members.add(this);
     this.group.keepInside();
@@ -188,7 +203,9 @@ class Picture {
     if (event.key in ARROWS) {
       const [right, down] = ARROWS[event.key];
       const next = this.group.pixel ? [x + right, y + down] : [x, y];
-      if (this.holds(next)) this.group.mark(next);
+      if (!this.holds(next)) return;
+      this.group.reveal(next);
+      this.group.mark(next);
     } else if (event.key === "+" || event.key === "-") {
       this.group.zoom(event.key === "+" ? STEP : 1 / STEP, [x, y]);
     } else if (event.key === "Escape" || event.key === "0") {

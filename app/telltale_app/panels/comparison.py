@@ -42,7 +42,7 @@ def comparison(case: CaseAnalysis) -> None:
         title = "Attacked" if case.fooled else "Best attempt"
         _reading(title, case, case.attacked, palette.ATTACKED, "attacked")
     with change:
-        _change(case.attack)
+        _change(case, case.attack)
 
 
 def _reading(title: str, case: CaseAnalysis, analysis: Analysis, colour: str, key: str) -> None:
@@ -55,6 +55,7 @@ def _reading(title: str, case: CaseAnalysis, analysis: Analysis, colour: str, ke
         f"{title} image ({image_words(case.case.image)}), read as {prediction.name} "
         f"with {words.percent(prediction.confidence)}",
         key,
+        case,
     )
     likeliest = reading.top_classes(prediction, SHOWN_CLASSES)
     names = [case.bundle.class_names[c] for c, _ in likeliest]
@@ -71,7 +72,7 @@ def _fused_badge(analysis: Analysis) -> str:
     return f" :{colour}-badge[{icon} {text}]"
 
 
-def _change(attack: AttackResult) -> None:
+def _change(case: CaseAnalysis, attack: AttackResult) -> None:
     linf = float(attack.linf[0])
     header = st.container()
     picture = st.container()
@@ -92,14 +93,15 @@ def _change(attack: AttackResult) -> None:
             change_of(attack.natural[0], attack.images[0], float(gain)),
             f"Signed change times {gain}; {int(attack.l0[0])} pixels changed, none by more than {linf:.3f}",
             "change",
+            case,
         )
 
 
-def _picture(picture: PackedPicture, said: str, name: str) -> None:
+def _picture(picture: PackedPicture, said: str, name: str, case: CaseAnalysis) -> None:
     """Show a picture as large as `pictures.show` does, one of those that are compared pixel by pixel."""
     width = picture.shown.shape[1]
     side = width if min(picture.shown.shape[:2]) >= pictures.LARGE_SIDE else None
-    linked_pictures.show(picture, said, "comparison", f"picture-{name}", side)
+    linked_pictures.show(picture, said, f"comparison-{case.natural.image_sha256}", f"picture-{name}", side)
 
 
 def provenance(case: CaseAnalysis) -> None:

@@ -12,6 +12,7 @@ from telltale_app import engine_client, pictures, words
 from telltale_app.analyses import CaseAnalysis
 
 KEY, ANCHOR = "few-classes", "few-classes"
+FEWEST = 2  # classes, of which none can be left out
 METHOD = (
     "**With few classes**, DeepFool attacks the natural image while the network may answer only with its class and one "
     "or two others, drawn by lot; shown is the draw with the median change. The paper trains networks for two and for "
@@ -22,6 +23,8 @@ METHOD = (
 
 def show(case: CaseAnalysis) -> None:
     """Offer the attack among two, three and all classes, and show its pictures once it is asked for."""
+    if len(case.bundle.class_names) <= FEWEST:
+        return
     st.header("With few classes to be mistaken for", anchor=ANCHOR)
     asked = st.toggle(
         "Fool it among two, three and all classes",
@@ -47,8 +50,10 @@ def sentence(found: Sequence[FewClasses], class_names: Sequence[str]) -> str:
     """Say how much larger the change must be among few classes than among all."""
     every = found[-1]
     told = [few for few in found[:-1] if few.fooled]
-    if not told or not every.fooled or every.l2 == 0.0:
-        return "Among few classes no change was found that fools the model on this image."
+    if not every.fooled or every.l2 == 0.0:
+        return f"Even among all {len(every.classes):,} classes no change was found that fools the model on this image."
+    if not told:
+        return "Among few classes no change was found that fools the model on this image; among all classes one was."
     own = class_names[told[0].classes[0]]
     said = words.listed([_times(few, every) for few in told])
     return (

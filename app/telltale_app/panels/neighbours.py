@@ -41,6 +41,10 @@ HOW_TO = (
     "pictures stand in place of points; *Move*, or Shift, drags the map. By keyboard: arrows go through the marked "
     "images, Enter opens one, + and − zoom, Esc takes a choice back."
 )
+HOW_TO_WITHOUT_IMAGES = (
+    "Point at an image for its class; click it, or draw around several, to list them below. The wheel zooms; *Move*, "
+    "or Shift, drags the map. By keyboard: arrows go through the marked images, + and − zoom, Esc takes a choice back."
+)
 
 
 Numbers = npt.NDArray[np.generic]
@@ -191,12 +195,14 @@ def show_map(case: CaseAnalysis, image: str, lists: dict[str, tuple[TrainingImag
         "selected": selection.selected(map_selection.LASSO, bundle.id) is not None,
         "said": f"{words.MAP_TITLES[method]} map of {points.count:,} {word} images at {bundle.layers[layer]}, with "
         f"this image connected to its {words.listed([KINDS[kind].lower() for kind in lists])} ones. Arrow keys go "
-        "through them, Enter opens one, plus and minus zoom, Escape takes a choice back.",
+        f"through them, {'' if bundle.image_set is None else 'Enter opens one, '}plus and minus zoom, Escape takes a "
+        "choice back.",
     }
     packed = packed_neighbours(points, bundle, case.views(), chosen, ids, method, layer, more)
     canvas_map.show(packed, MAP, lambda: map_selection.take(canvas_map.choice(MAP, points.count), bundle))
+    how_to = HOW_TO_WITHOUT_IMAGES if bundle.image_set is None else HOW_TO
     st.caption(
-        f"{HOW_TO} {_shown_words(bundle)} {_class_words(bundle)} This image stands at the weighted mean of its "
+        f"{how_to} {_shown_words(bundle)} {_class_words(bundle)} This image stands at the weighted mean of its "
         "neighbours' places: distances on a flattened map are only a hint."
     )
     map_selection.open_chosen(bundle)

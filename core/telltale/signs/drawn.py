@@ -49,7 +49,8 @@ class DrawnPictures:
     """All pictures of the set as rows of uint8, shape (N, 3, SIDE, SIDE); see `telltale.data.rows.Pixels`.
 
     A picture takes some ten milliseconds to draw, and is then kept in a file, with a checksum: one that was half
-    written, or changed, is drawn again. Without a folder, or on a full disk, it is drawn whenever it is asked for.
+    written, or changed, is drawn again. Without a folder, or on a full disk, it is drawn whenever it is asked for,
+    unless it was brought by `keep`: then it is held in memory.
 
     Parameters
     ----------
@@ -59,6 +60,7 @@ class DrawnPictures:
 
     def __init__(self, folder: Path | None) -> None:
         self._file = None if folder is None else folder / f"signs-{SEED}-{len(self)}.pictures"
+        self._held: dict[int, Pictures] = {}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,7 +77,7 @@ class DrawnPictures:
         with contextlib.ExitStack() as held:
             kept = self._opened(held)
             for place, number in enumerate(numbers.flat):
-                found[place] = _picture(int(number), kept)
+                found[place] = self._picture(int(number), kept)
         return found.reshape(*numbers.shape, *SHAPE)
 
     def __array__(self, dtype: Any = None, /) -> npt.NDArray[Any]:
@@ -85,37 +87,48 @@ class DrawnPictures:
         """Return the numbers of the pictures that were not kept yet."""
         with contextlib.ExitStack() as held:
             kept = self._opened(held)
-            return [number for number in range(len(self)) if kept is None or _kept(number, kept) is None]
+            return [number for number in range(len(self)) if self._found(number, kept) is None]
 
     def keep(self, numbers: Iterable[int], pictures: Pictures) -> None:
         """Keep pictures that were drawn elsewhere."""
         with contextlib.ExitStack() as held:
             kept = self._opened(held)
-            if kept is not None:
-                for number, picture in zip(numbers, pictures, strict=True):
-                    _keep(number, picture, kept)
+            for number, picture in zip(numbers, pictures, strict=True):
+                if kept is None or not _keep(number, picture, kept):
+                    self._held[number] = picture
+
+    def _found(self, number: int, kept: int | None) -> Pictures | None:
+        found = self._held.get(number)
+        return _kept(number, kept) if found is None and kept is not None else found
+
+    def _picture(self, number: int, kept: int | None) -> Pictures:
+        found = self._found(number, kept)
+        if found is not None:
+            return found
+        drawn = render(SEED, *place_of(number))
+        if kept is not None:
+            _keep(number, drawn, kept)
+        return drawn
 
     def _opened(self, held: contextlib.ExitStack) -> int | None:
         """Return the file in which pictures are kept, until `held` closes it; None where there can be none."""
         if self._file is None:
             return None
-        try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            opened = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
+        opened = _open(self._file)
+        if opened is None:
             return None
         held.callback(os.close, opened)
         return opened
 
 
-def _picture(number: int, kept: int | None) -> Pictures:
-    found = None if kept is None else _kept(number, kept)
-    if found is not None:
-        return found
-    drawn = render(SEED, *place_of(number))
-    if kept is not None:
-        _keep(number, drawn, kept)
-    return drawn
+def _open(file: Path) -> int | None:
+    """Open a file to read and to write, or one that others have filled to read; None where neither can be done."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(OSError):
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    return None
 
 
 def _kept(number: int, file: int) -> Pictures | None:
@@ -129,10 +142,14 @@ def _kept(number: int, file: int) -> Pictures | None:
     return np.frombuffer(pixels, np.uint8).reshape(SHAPE)
 
 
-def _keep(number: int, picture: Pictures, file: int) -> None:
+def _keep(number: int, picture: Pictures, file: int) -> bool:
+    """Keep a picture, and return whether that was possible: a disk may be full, or a file there to read only."""
     pixels = picture.tobytes()
-    with contextlib.suppress(OSError):  # a full disk: then it is drawn again
-        os.pwrite(file, _checksum(number, pixels) + pixels, number * (_CHECK + _BYTES))
+    row = _checksum(number, pixels) + pixels
+    try:
+        return os.pwrite(file, row, number * (_CHECK + _BYTES)) == len(row)
+    except OSError:
+        return False
 
 
 def _checksum(number: int, pixels: bytes) -> bytes:
