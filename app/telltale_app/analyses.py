@@ -38,7 +38,7 @@ class CaseAnalysis:
         The data set's own label, where the image comes from it.
     natural : Analysis
     attack : AttackResult or None
-        Of one image; None where the case has no attack.
+        Of one image; None where the case has no attack, or it was cancelled or refused.
     attacked : Analysis or None
         Of the attacked image, also where the attack failed (its best attempt).
     """
@@ -55,6 +55,11 @@ class CaseAnalysis:
     def fooled(self) -> bool:
         """Whether the attack reached its aim."""
         return self.attack is not None and bool(self.attack.success[0])
+
+    @property
+    def attack_missing(self) -> bool:
+        """Whether the case has an attack that was cancelled or refused."""
+        return self.case.attack is not None and self.attack is None
 
     @property
     def contradicted_label(self) -> int | None:

@@ -13,8 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from support.fake_analysis import FakeEngine
 from support.pages import MAIN
+from telltale_app import engine_client
 from telltale_app.analyses import CaseAnalysis
-from telltale_app.lessons import course
+from telltale_app.lessons import course, sheet_offer
 from telltale_app.lessons.lesson import Choice, Lesson, Question, Step
 from telltale_app.lessons.registry import LESSONS
 from telltale_app.lessons.sheet import lesson_sheet
@@ -142,6 +143,20 @@ def test_a_sheet_is_made_on_demand_and_holds_the_whole_lesson(engine: FakeEngine
     assert answers.count("✓ right") == lesson.questions and "✓" not in body
     natural = sum(step.case(app_bundle()).attack is None for step in lesson.steps)
     assert sheet.tags.count("img") == 3 * len(lesson.steps) - 2 * natural
+
+
+def test_a_sheet_whose_attack_is_cancelled_or_refused_says_so(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_app()
+    app.switch_page("app_pages/lessons.py").run()
+    with monkeypatch.context() as cancelled:
+        cancelled.setattr(engine_client, "wait_attack", lambda *_: None)
+        app.button(key="make-sheet-fooling").click().run()
+    assert not app.exception and not app.get("download_button")
+    assert [info.value for info in app.info] == [sheet_offer.UNFINISHED]
+    app.button(key="make-sheet-fooling").click().run()
+    assert not app.exception and len(app.get("download_button")) == 1
 
 
 def app_bundle() -> Any:

@@ -100,7 +100,7 @@ def _step(place: Place) -> None:
     with st.skeleton(height=120), waiting.container():
         case = analyse(state.current(), announce=False)
     waiting.empty()  # else its rows leave a gap
-    if case.case.attack is not None and case.attack is None:
+    if case.attack_missing:
         st.info("This step shows an attacked picture, and the attack has been cancelled.", icon=":material/cancel:")
         return
     text, asked = st.columns(2, gap="medium") if step.question is not None else (st.container(), None)

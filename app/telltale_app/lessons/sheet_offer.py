@@ -10,6 +10,10 @@ from telltale_app.lessons import course
 from telltale_app.lessons.lesson import Lesson
 from telltale_app.lessons.sheet import lesson_sheet
 
+UNFINISHED = (
+    "No sheet was made: it shows attacked pictures, and an attack was cancelled or refused. *Make it* starts again."
+)
+
 
 def sheet_popover(lesson: Lesson) -> None:
     """Offer one lesson to print, made on demand and kept for the session."""
@@ -21,8 +25,12 @@ def sheet_popover(lesson: Lesson) -> None:
         made: dict[tuple[str, str], str] = st.session_state.setdefault("lesson-sheets", {})
         key = (catalogue.bundle(course.MODEL).id, lesson.name)
         if key not in made and st.button("Make it", icon=":material/print:", key=f"make-sheet-{lesson.name}"):
-            made[key] = _made(lesson)
-            st.rerun()
+            sheet = _made(lesson)
+            if sheet is None:
+                st.info(UNFINISHED, icon=":material/cancel:")
+            else:
+                made[key] = sheet
+                st.rerun()
         if key in made:
             st.download_button(
                 "Download the sheet",
@@ -36,7 +44,14 @@ def sheet_popover(lesson: Lesson) -> None:
             )
 
 
-def _made(lesson: Lesson) -> str:
+def _made(lesson: Lesson) -> str | None:
+    """Return the sheet; None where a step's attack was cancelled or refused, as the texts speak of what it does."""
     state.open_case(state.current())  # a case that was cancelled is not to spoil the lesson's own
     bundle = catalogue.bundle(course.MODEL)
-    return lesson_sheet(lesson, [analyse(step.case(bundle)) for step in lesson.steps])
+    cases = []
+    for step in lesson.steps:
+        case = analyse(step.case(bundle))
+        if case.attack_missing:
+            return None
+        cases.append(case)
+    return lesson_sheet(lesson, cases)
