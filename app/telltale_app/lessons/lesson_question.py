@@ -10,20 +10,24 @@ from telltale_app.lessons.course import Place
 from telltale_app.lessons.facts import filled
 from telltale_app.lessons.lesson import Choice, Question
 
-MARKED = ":green[:material/check_circle:] **{}**"
+MARK = ":green[:material/check_circle: the right answer]"
 
 
 def lesson_question(place: Place, question: Question, case: CaseAnalysis) -> None:
-    """Ask; the right answer is marked for whoever came by a link that reveals it."""
+    """Ask; the right answer is marked for whoever came by a link that reveals it.
+
+    The mark stands below the answer: a radio knows what was chosen by its text, and would forget it if that changed.
+    """
     own, revealing = place.lesson.facts, course.revealing()
     choices = question.choices_for(case)
-    texts = [_offered(filled(choice.text, case, own), choice.right and revealing) for choice in choices]
+    texts = [filled(choice.text, case, own) for choice in choices]
     chosen = st.radio(
         f":material/help: **{filled(question.text, case, own)}**",
         range(len(choices)),
         index=None,
         format_func=texts.__getitem__,
         key=course.answer_key(place),
+        captions=[MARK if choice.right else "" for choice in choices] if revealing else None,
         persist_state="session",
     )
     if chosen is not None:
@@ -35,10 +39,6 @@ def lesson_question(place: Place, question: Question, case: CaseAnalysis) -> Non
         for choice in choices:
             if choice.right:
                 st.success(f"**The answer.** {filled(choice.feedback, case, own)}", icon=":material/check_circle:")
-
-
-def _offered(text: str, marked: bool) -> str:
-    return MARKED.format(text.replace("**", "")) if marked else text
 
 
 def _said(choice: Choice, feedback: str) -> None:
