@@ -89,6 +89,18 @@ def run_in_browser(app: AppTest, clicked: str) -> None:
     app._run(held)
 
 
+@pytest.mark.parametrize("query", [{}, {"lesson": "fuling"}])
+def test_without_a_lesson_a_link_neither_presents_nor_reveals(engine: FakeEngine, query: dict[str, str]) -> None:
+    app = open_app(present="true", reveal="true", **query)
+    assert not app.exception and not {"present", "reveal"} & set(app.query_params)
+    assert '[data-testid="stSidebar"]' not in styles(app)
+    app.switch_page("app_pages/lessons.py").run()
+    app.button(key="begin-fooling").click().run()
+    app.switch_page(LESSONS["fooling"].steps[0].script).run()
+    assert app.query_params["lesson"] == "fooling" and not {"present", "reveal"} & set(app.query_params)
+    assert not app.toggle(key="presenter-view").value and not app.toggle(key="show-answers").value
+
+
 def test_the_presenters_link_carries_the_answers_once_they_are_shown(engine: FakeEngine) -> None:
     app = open_app(lesson="fooling", step="2", present="true")
     assert [code.value for code in app.code if code.value.endswith("?lesson=fooling&step=2")]

@@ -98,9 +98,10 @@ def synchronise() -> None:
     if fresh:
         _note_written(seen)
     if fresh or (seen and seen != st.session_state["lesson-query"] and _settled()):
-        st.session_state["lesson-place"] = _place_of(seen)
-        st.session_state[state.PRESENTING] = seen.get("present") == "true"
-        st.session_state["lesson-revealing"] = seen.get("reveal") == "true"
+        found = _place_of(seen)
+        st.session_state["lesson-place"] = found
+        for switch, key in ((state.PRESENTING, "present"), ("lesson-revealing", "reveal")):
+            st.session_state[switch] = found is not None and seen.get(key) == "true"  # switched off in a lesson's bar
     place = current()
     if fresh and place is not None and not any(key in st.query_params for key in cases.KEYS):
         go(place.lesson, place.index)
