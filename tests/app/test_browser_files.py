@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 DRAWN = """() => {
   const none = value => value === null || Number.isNaN(value);
   return document.querySelector('.st-key-verdict-rows .js-plotly-plot').data
-    .map(trace => Array.from(trace.x).filter((x, place) => !none(x) || !none(trace.y[place])).length)
+    .map(trace => Array.from(trace.x).filter((x, place) => !none(x) && !none(trace.y[place])).length)
     .reduce((sum, count) => sum + count);
 }"""
 

@@ -14,6 +14,7 @@ import pytest
 from telltale.figures.bars import top_classes
 from telltale.figures.drawn_data import COLUMNS, drawn_csv, drawn_data
 from telltale.figures.roc import roc_curves
+from telltale.figures.scores import Score, score_lines
 
 HOSTILE = ["=1+1", "+cmd", "-a", "@x", "\tx"]
 
@@ -50,7 +51,7 @@ def test_every_point_of_every_trace_is_a_row(name: str) -> None:
         (number, x, y)
         for number, trace in enumerate(described(figure))
         for x, y in zip(trace["x"], trace["y"], strict=True)
-        if x is not None or y is not None
+        if x is not None and y is not None
     ]
     rows = drawn_data(figure)
     assert [(row["trace"], row["x"], row["y"]) for row in rows] == meant and meant
@@ -64,16 +65,52 @@ def test_every_cell_of_a_heatmap_is_a_row() -> None:
     assert rows == {(x, y): (values[y, i], "pqrstu"[3 * y + i]) for i, x in enumerate("abc") for y in range(2)}
 
 
-def test_errors_text_and_places_that_are_counted() -> None:
-    figure = go.Figure(go.Bar(y=[1.0, 2.0], text="t", error_y={"array": [0.1, 0.2], "arrayminus": [0.3, 0.4]}))
-    figure.add_scatter(x=[None], y=[None], name="entry of a legend alone")
-    figure.add_scatter(x=[1.0, 2.0], y=[float("nan"), 5.0])
-    rows = drawn_data(figure)
-    assert [(row["x"], row["y"], row["y_error"], row["y_error_minus"], row["text"]) for row in rows[:2]] == [
-        (0, 1.0, 0.1, 0.3, "t"),
-        (1, 2.0, 0.2, 0.4, "t"),
+def test_text_and_places_that_are_counted() -> None:
+    rows = drawn_data(go.Figure(go.Bar(y=[1.0, 2.0], text="t")))
+    assert [(row["x"], row["y"], row["text"]) for row in rows] == [(0, 1.0, "t"), (1, 2.0, "t")]
+    assert all(row[name] is None for row in rows for name in ("x_low", "x_high", "y_low", "y_high"))
+
+
+NONE = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("spread", "ends"),
+    [
+        ({"array": [0.25, 0.5], "arrayminus": [0.125, 1.0]}, [(0.875, 1.25), (1.0, 2.5)]),
+        ({"array": [0.25, 0.5]}, [(0.75, 1.25), (1.5, 2.5)]),
+        ({"array": [0.25, 0.5], "arrayminus": [9, 9], "symmetric": True}, [(0.75, 1.25), (1.5, 2.5)]),
+        ({"array": np.array([0.25, NONE])}, [(0.75, 1.25), (None, None)]),
+        ({"array": [None, 0.5], "arrayminus": [0.125, None]}, [(0.875, 1.0), (2.0, 2.5)]),
+    ],
+    ids=["both given", "one is both", "said to be both", "none", "one side"],
+)
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_error_bars_are_written_as_where_they_end(axis: str, spread: dict[str, Any], ends: list[Any]) -> None:
+    values = {axis: [1.0, 2.0], "y" if axis == "x" else "x": ["a", "b"], f"error_{axis}": spread}
+    rows = drawn_data(go.Figure(go.Scatter(**values)))
+    assert [(row[f"{axis}_low"], row[f"{axis}_high"]) for row in rows] == ends
+
+
+def test_the_ends_are_the_interval_that_a_figure_was_given() -> None:
+    figure = score_lines([Score("a", 0.5, 0.25, 0.875), Score("b", 0.0, -0.25, 0.5)], "score")
+    assert [(row["x_low"], row["x"], row["x_high"]) for row in drawn_data(figure)] == [
+        (0.25, 0.5, 0.875),
+        (-0.25, 0.0, 0.5),
     ]
-    assert [(row["trace"], row["x"], row["y"]) for row in rows[2:]] == [(2, 1.0, None), (2, 2.0, 5.0)]
+
+
+def test_what_plotly_does_not_draw_is_no_row() -> None:
+    figure = go.Figure(go.Scatter(x=[None], y=[None], name="entry of a legend alone"))
+    figure.add_scatter(x=[1.0, 2.0, None, 4.0], y=[NONE, 5.0, 6.0, float("inf")])
+    figure.add_bar(x=["a", "b"], y=[None, 1.0])
+    figure.add_heatmap(z=[[1.0, None], [NONE, 4.0]])
+    assert [(row["trace"], row["x"], row["y"], row["z"]) for row in drawn_data(figure)] == [
+        (1, 2.0, 5.0, None),
+        (2, "b", 1.0, None),
+        (3, 0, 0, 1.0),
+        (3, 1, 1, 4.0),
+    ]
 
 
 def test_the_file_holds_the_same_and_runs_nothing_in_a_spreadsheet() -> None:

@@ -13,8 +13,7 @@ import plotly.graph_objects as go
 
 from telltale.base.csv_cells import as_text
 
-COLUMNS = ("trace", "name", "kind", "x", "y", "z", "x_error", "x_error_minus", "y_error", "y_error_minus", "text")
-SPREADS = ("error_x", "error_y")
+COLUMNS = ("trace", "name", "kind", "x", "y", "z", "x_low", "x_high", "y_low", "y_high", "text")
 BREAK, MARKUP = re.compile(r"<br ?/?>"), re.compile(r"</?(?:b|i|em|sub|sup|span)(?: [^<>]*)?>")
 
 
@@ -31,8 +30,9 @@ def drawn_data(figure: go.Figure) -> list[dict[str, object]]:
     -------
     list of dict
         With `COLUMNS`: the trace's number from 0, its name and kind, its coordinates as they are drawn, the ends of its
-        error bars, and its text, without Plotly's own marks for bold and the like. What a trace does not have is None.
-        Points without coordinates, which only make an entry of a legend, are left out.
+        error bars on the same axes, and its text, without Plotly's own marks for bold and the like. What a trace does
+        not have is None. What Plotly does not draw is left out: a point that lacks a coordinate or has one that is not
+        finite, such as those that only make an entry of a legend, and a cell without a value.
 
     Examples
     --------
@@ -66,13 +66,30 @@ def _points(trace: Any) -> Iterator[dict[str, object]]:
     count = max(len(across), len(up))
     across, up = across or list(range(count)), up or list(range(count))  # as Plotly counts what has no place
     columns: dict[str, Sequence[object]] = {"x": across, "y": up, "text": _each(trace.text, count)}
-    for axis, name in zip("xy", SPREADS, strict=True):
-        spread = trace[name]
-        columns[f"{axis}_error"] = _each(spread.array, count)
-        columns[f"{axis}_error_minus"] = _each(spread.arrayminus, count)
+    for axis, values, spread in (("x", across, trace.error_x), ("y", up, trace.error_y)):
+        ends = _ends(values, spread)
+        columns[f"{axis}_low"], columns[f"{axis}_high"] = [low for low, _ in ends], [high for _, high in ends]
     for index in range(min(len(across), len(up))):
-        if across[index] is not None or up[index] is not None:
+        if across[index] is not None and up[index] is not None:
             yield {name: values[index] for name, values in columns.items()}
+
+
+def _ends(values: Sequence[object], spread: Any) -> list[tuple[object, object]]:
+    """Return where each error bar ends; Plotly holds lengths, of which one alone is that of both sides."""
+    above = _each(spread.array, len(values))
+    below = above if spread.arrayminus is None or spread.symmetric else _each(spread.arrayminus, len(values))
+    return [_ends_of(*point) for point in zip(values, below, above, strict=False)]
+
+
+def _ends_of(value: object, below: object, above: object) -> tuple[object, object]:
+    """Return both ends of one error bar; a length that is missing beside the other is none, as Plotly draws it."""
+    if not isinstance(value, (int, float)) or (below is None and above is None):
+        return None, None
+    return value - _length(below), value + _length(above)
+
+
+def _length(given: object) -> float:
+    return given if isinstance(given, (int, float)) else 0.0
 
 
 def _cells(trace: Any) -> Iterator[dict[str, object]]:
@@ -82,7 +99,8 @@ def _cells(trace: Any) -> Iterator[dict[str, object]]:
     words = None if trace.text is None else [_listed(row) for row in trace.text]
     for j, row in enumerate(cells):
         for i, value in enumerate(row):
-            yield {"x": across[i], "y": up[j], "z": value, "text": None if words is None else words[j][i]}
+            if value is not None:
+                yield {"x": across[i], "y": up[j], "z": value, "text": None if words is None else words[j][i]}
 
 
 def _plain(value: object) -> object:
@@ -90,11 +108,11 @@ def _plain(value: object) -> object:
 
 
 def _listed(values: Any) -> list[object]:
-    """Return values as Python's own; what is not a number is None, as Plotly draws nothing there."""
+    """Return values as Python's own; what is not finite is None, as Plotly draws nothing there."""
     if values is None:
         return []
     own = [value.item() if isinstance(value, np.generic) else value for value in values]
-    return [None if isinstance(value, float) and np.isnan(value) else value for value in own]
+    return [None if isinstance(value, float) and not np.isfinite(value) else value for value in own]
 
 
 def _each(values: Any, count: int) -> list[object]:
