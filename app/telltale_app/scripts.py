@@ -21,8 +21,10 @@ BRING_IN_SIGHT = """{
   const started = Date.now();
   let settled = 0, held = false;
   const hold = () => { held = true; };
+  window.telltaleStep?.abort();
+  const {signal} = window.telltaleStep = new AbortController();
   ['wheel', 'touchmove', 'keydown', 'pointerdown'].forEach(
-    kind => addEventListener(kind, hold, {once: true, passive: true}));
+    kind => addEventListener(kind, hold, {once: true, passive: true, signal}));
   const drawn = () => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
     && !document.querySelector('[data-testid=stSkeleton]');
   const look = () => {
@@ -38,10 +40,13 @@ BRING_IN_SIGHT = """{
   };
   look();
   const measure = () => main.style.setProperty('--lesson-bar', `${covered() + 8}px`);
-  new ResizeObserver(measure).observe(bar() ?? main);
+  const observer = new ResizeObserver(measure);
+  observer.observe(bar() ?? main);
+  signal.addEventListener('abort', () => observer.disconnect());
 }"""
 """After a step of a lesson: what is to be looked at stands right below the bar once the page is drawn, charts included,
-unless the person has taken over. What a link or the focus leads to is never below the bar."""
+unless the person has taken over. What a link or the focus leads to is never below the bar. Each step ends what the step
+before listens to and observes."""
 
 COPY = """window.telltaleCopies ??= (() => {
   const said = document.createElement('div');
