@@ -11,6 +11,7 @@ import pytest
 
 from telltale.figures.base import legend_below, line, styled
 from telltale.figures.enlarging import USUAL_FONT, enlarged
+from telltale.figures.maps import distributions
 from telltale.figures.roc import roc_curves
 
 
@@ -40,6 +41,27 @@ def test_pixels_grow_and_data_stay() -> None:
     for old, new in zip(before.data, after.data, strict=True):
         for name in ("x", "y", "z", "name"):
             assert np.array_equal(getattr(old, name, None), getattr(new, name, None)), name
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_sizes_that_points_have_of_their_own_grow_as_well(kind: Any) -> None:
+    values = {"size": kind([0, 13]), "line": {"width": kind([1.0, 2.0])}, "color": kind([4, 5])}
+    after = enlarged(go.Figure(go.Scatter(x=[1, 1], y=[0, 2], marker=values)), 1.5).data[0].marker
+    assert list(after.size) == [0, 19.5] and list(after.line.width) == [1.5, 3.0] and list(after.color) == [4, 5]
+
+
+def test_a_mark_among_densities_grows() -> None:
+    figure = distributions([], [("attacked", 0.5, "#123456", "circle")], "score")
+    assert list(enlarged(figure, 1.5).data[0].marker.size) == [0, 19.5]
+
+
+def test_the_steps_of_an_animation_are_as_large_as_what_they_replace() -> None:
+    figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1], line={"width": 2}))
+    figure.frames = [go.Frame(name="a", data=[go.Scatter(x=[1, 2], y=[0, 1], line={"width": 2})], traces=[0])]
+    large = enlarged(figure, 1.5)
+    (frame,) = large.frames
+    assert frame.data[0].line.width == large.data[0].line.width == 3.0
+    assert (frame.name, frame.traces, list(frame.data[0].x)) == ("a", (0,), [1, 2])
 
 
 def test_the_figure_itself_is_left_as_it_is() -> None:

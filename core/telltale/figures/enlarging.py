@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 USUAL_FONT = 12.0  # pixels, where a figure leaves the size of its letters to what draws it
@@ -35,12 +36,18 @@ def enlarged(figure: go.Figure, factor: float) -> go.Figure:
     >>> enlarged(go.Figure(layout={"height": 200}), 1.5).layout.height
     300.0
     """
-    content = figure.to_plotly_json()
-    layout = _grown(content["layout"], factor, ())
-    large = go.Figure({"data": [_trace(trace, factor) for trace in content["data"]], "layout": layout})
-    large.frames = figure.frames
+    large = go.Figure(
+        data=[_trace(trace.to_plotly_json(), factor) for trace in figure.data],
+        layout=_grown(figure.layout.to_plotly_json(), factor, ()),
+        frames=[_frame(frame.to_plotly_json(), factor) for frame in figure.frames],
+    )
     _letters(large, factor)
     return large
+
+
+def _frame(frame: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Return a step of an animation whose traces are as large as those that it replaces."""
+    return {**frame, "data": [_trace(trace, factor) for trace in frame.get("data") or ()]}
 
 
 def _trace(trace: Mapping[str, Any], factor: float) -> dict[str, Any]:
@@ -57,9 +64,18 @@ def _grown(part: Any, factor: float, path: tuple[str, ...]) -> Any:
         }
     if isinstance(part, (list, tuple)) and path and any(isinstance(item, Mapping) for item in part):
         return [_grown(item, factor, path) for item in part]
-    if path and path[-1] in IN_PIXELS and isinstance(part, (int, float)) and not isinstance(part, bool):
-        return part * factor
+    if path and path[-1] in IN_PIXELS:
+        return _larger(part, factor)
     return part
+
+
+def _larger(pixels: Any, factor: float) -> Any:
+    """Return a number, or one for each point, so many times larger; what is no number as it is."""
+    if isinstance(pixels, (list, tuple, np.ndarray)):
+        return [_larger(each, factor) for each in pixels]
+    if isinstance(pixels, (int, float, np.number)) and not isinstance(pixels, bool):
+        return float(pixels) * factor
+    return pixels
 
 
 def _letters(figure: go.Figure, factor: float) -> None:
