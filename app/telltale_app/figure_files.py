@@ -13,6 +13,7 @@ PICTURES = {"png": "PNG", "svg": "SVG"}
 STYLE = """
 [class*="st-key-chart-of-"] { position: relative; }
 [class*="st-key-chart-of-"] .modebar:not(:has([data-attr="zoom"])) { display: none; }
+[class*="st-key-chart-of-"] .modebar:has([data-attr="zoom"]) { right: 2rem !important; }
 [class*="st-key-save-chart-"] { position: absolute; top: 0; right: 0; width: auto; z-index: 2; opacity: 0.6; }
 [class*="st-key-save-chart-"]:is(:hover, :focus-within) { opacity: 1; }
 [class*="st-key-save-chart-"] button { min-height: 1.5rem; padding: 0.1rem; }
@@ -25,7 +26,8 @@ STYLE = """
   cursor: pointer;
 }
 """
-"""The button lies over the corner of its chart and takes no room; its words are there for who cannot see the icon."""
+"""The button lies over the corner of its chart and takes no room; its words are there for who cannot see the icon.
+Plotly's own buttons, where a chart has them, stand beside it."""
 
 
 def save_button(figure: Any, alt: str, key: str) -> None:

@@ -58,12 +58,25 @@ def opening(title: str, sentence: str) -> None:
 
 
 def chart(figure: Any, alt: str, key: str, movable: bool = False) -> None:
-    """Show a figure; `alt` states what it says. The presenter view shows it larger, as it does the type."""
-    drawn = legible(figure, theme_colour("textColor"))
-    if state.presenting():
-        drawn = enlarged(drawn, state.PRESENTER_SCALE)
+    """Show a figure in the page's own text colour; `alt` states what it says."""
+    placed(legible(figure, theme_colour("textColor")), alt, key, MAP_CONFIG if movable else CHART_CONFIG)
+
+
+def placed(figure: Any, alt: str, key: str, config: dict[str, Any], **selecting: Any) -> None:
+    """Show a figure as it is, with the button that saves it; the presenter view shows it larger, as it does the type.
+
+    Parameters
+    ----------
+    figure : Figure
+    alt, key : str
+    config : dict
+        Plotly's own.
+    **selecting : object
+        What `st.plotly_chart` is told of points that can be chosen.
+    """
+    drawn = enlarged(figure, state.PRESENTER_SCALE) if state.presenting() else figure
     with st.container(key=f"chart-of-{key}"):
-        st.plotly_chart(drawn, alt=alt, key=key, config=MAP_CONFIG if movable else CHART_CONFIG)
+        st.plotly_chart(drawn, alt=alt, key=key, config=config, **selecting)
         figure_files.save_button(drawn, alt, key)
 
 

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 import telltale.bundle
 from support.fake_analysis import LAYERS, FakeBundle, FakeEngine
-from support.pages import open_app, show, text_of, unopened
+from support.pages import chart_heights, open_app, show, text_of, unopened
 from telltale.analysis.opened import load_reference
 from telltale.figures.embedding import MOST_POINTS
 from telltale.figures.errors import confusion_matrix, errors_map
@@ -25,6 +25,7 @@ from telltale.model_errors.reasons import ErrorReasons
 from telltale.model_errors.slices import FailureSlices, Slice
 from telltale.model_errors.suspicious import SuspiciousImages, suspicious_images
 from telltale.scores.rates import Rate
+from telltale_app import state
 from telltale_app.panels import bars, error_choice, error_tiles, selection
 
 PAGE = "app_pages/misclassifications.py"
@@ -404,6 +405,15 @@ def test_all_errors_are_on_the_map_and_few_of_many_training_images() -> None:
     assert sum(len(trace.customdata) for trace in figure.data[:-1]) == MOST_POINTS
     assert figure.data[-1].customdata.tolist() == [7, 5, 6, 9]
     np.testing.assert_array_equal(np.stack([figure.data[-1].x, figure.data[-1].y], axis=1), places)
+
+
+def test_matrix_and_map_are_saved_and_enlarged_as_every_chart_is(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = chart_heights(open_app(PAGE))
+    monkeypatch.setattr(state, "presenting", lambda: True)
+    assert {name.split()[3] for name in plain} >= {"Confusion", "UMAP"}
+    assert chart_heights(open_app(PAGE)) == {name: 1.5 * height for name, height in plain.items()}
 
 
 def test_the_confusion_matrix_is_kept_once_for_each_theme(bundle: FakeBundle) -> None:

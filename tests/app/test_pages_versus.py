@@ -11,13 +11,13 @@ from streamlit.testing.v1 import AppTest
 import telltale.bundle
 import telltale.bundle.summary
 from support.fake_analysis import LAYERS, FakeBundle, FakeEngine
-from support.pages import ATTACKED, open_app, text_of, unopened
+from support.pages import ATTACKED, chart_heights, open_app, text_of, unopened
 from telltale.bundle.summary import BundleSummary
 from telltale.model_errors.evaluated import evaluated_images
 from telltale.model_errors.versus import TwoAnswers
 from telltale.model_errors.versus_attacks import Crossing, Transfers
 from telltale.scores.rates import Rate
-from telltale_app import catalogue
+from telltale_app import catalogue, state
 
 PAGE = "app_pages/versus.py"
 ATTACKS_TAB, PATHS_TAB = "Whose attack fools whom", "One image in both"
@@ -86,6 +86,13 @@ def test_answers_are_said_and_differing_images_shown(engine: FakeEngine, bundle:
     assert f"**{expected}** images" in text_of(app)
     app.button(key="versus-clear").click().run()
     assert "**4** images" in text_of(app)
+
+
+def test_the_matrix_of_answers_is_saved_and_enlarged_as_every_chart_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = chart_heights(open_app(PAGE))
+    monkeypatch.setattr(state, "presenting", lambda: True)
+    assert len(plain) == 1
+    assert chart_heights(open_app(PAGE)) == {name: 1.5 * height for name, height in plain.items()}
 
 
 def test_attacks_start_when_asked_and_are_said_with_interval_and_control(engine: FakeEngine) -> None:

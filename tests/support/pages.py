@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,11 @@ def show(monkeypatch: pytest.MonkeyPatch, bundle: FakeBundle) -> None:
     monkeypatch.setattr(telltale.bundle, "list_bundles", lambda: (bundle.name,))
     monkeypatch.setattr(telltale.bundle.summary, "load_bundle", lambda _: bundle)
     monkeypatch.setenv("TELLTALE_BUNDLE", bundle.name)
+
+
+def chart_heights(app: AppTest) -> dict[str, float]:
+    """Return how high every chart of a page is, by the name that its button to save it says."""
+    charts = [json.loads(chart.proto.spec)["layout"]["height"] for chart in app.get("plotly_chart")]
+    saved = [button.label for button in app.button if button.label.startswith("Save the chart: ")]
+    assert len(set(saved)) == len(charts), "every chart can be saved"
+    return dict(zip(saved, charts, strict=True))

@@ -79,11 +79,11 @@ def selectable_map(figure: Any, places: Places, alt: str, key: str, name: str, s
     name, scope : str
         Where the session keeps the selection, and for what it holds; see `selected`.
     """
-    st.plotly_chart(
+    layout.placed(
         figure,
-        alt=alt,
-        key=key,
-        config=LASSO_CONFIG,
+        alt,
+        key,
+        LASSO_CONFIG,
         on_select=lambda: _take_inside(key, name, scope, places),
         selection_mode=("points", "box", "lasso"),
     )
@@ -91,11 +91,11 @@ def selectable_map(figure: Any, places: Places, alt: str, key: str, name: str, s
 
 def selectable_cells(figure: Any, alt: str, key: str, name: str, scope: str) -> None:
     """Show a figure of which one point at a time can be chosen; its `customdata` is what `selected` returns."""
-    st.plotly_chart(
+    layout.placed(
         figure,
-        alt=alt,
-        key=key,
-        config=POINT_CONFIG,
+        alt,
+        key,
+        POINT_CONFIG,
         on_select=lambda: _take(key, name, scope),
         selection_mode="points",
     )
