@@ -120,8 +120,8 @@ def assert_says_what_core_says(visit: Visit, image_id: int) -> None:
     text = visit.text()
     noticing, calibrated = count_noticing(attacked.verdicts)
     assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)
-    assert f"Natural: read as {natural.prediction.name}" in text
-    assert f"Attacked: read as {attacked.prediction.name}" in text
+    assert f"read as {natural.prediction.name}" in text
+    assert f"read as {attacked.prediction.name}" in text
     for reading in readings(natural) + readings(attacked):
         assert reading in text, reading
     linf = float(np.abs(attacked.image - natural.image).max())
