@@ -77,7 +77,7 @@ def test_workbench_says_what_the_engine_answers(app: AppTest, image_id: int) -> 
     text = said(app)
     noticing, calibrated = count_noticing(attacked.verdicts)
     assert re.search(rf"{noticing} of {calibrated} detectors notices? the attacked image, at 5 % false alarms\.", text)
-    assert f"**Natural**: read as **{natural.prediction.name}**" in text
+    assert "**Natural** :" in text and f"read as **{natural.prediction.name}**" in text
     assert "**Attacked** :" in text and f"read as **{attacked.prediction.name}**" in text
     assert attacked.image_sha256[:12] in text
     for verdict in attacked.verdicts:
@@ -108,7 +108,7 @@ def test_an_image_that_is_misread_by_itself_is_said_to_be_so_and_no_other(app: A
     misread.query_params["image"] = f"test-{wrong.ids[row]}"
     text = said(misread.run())
     assert f"The data set says {label}: the model errs on this image" in text
-    assert f"**Natural**: read as **{read}**" in text
+    assert f"read as **{read}**" in text
     assert "The model misreads this image by itself." in text
     misread.switch_page("app_pages/trajectories.py").run()
     assert f"wrongly: the label says {label}" in said(misread)
