@@ -143,6 +143,7 @@ def test_the_commands_answer_in_another_folder(installed: Installed) -> None:
         "cifar10",
         "digits",
         "imagenet",
+        "signs",
     }
     record = json.loads(installed.telltale("analyse", "image.png", "--json"))
     assert record["prediction"]["label"] == "6" and record["verdicts"] and record["fused"]
