@@ -214,7 +214,7 @@ def test_a_figure_that_is_marked_in_a_paper_table_shows_what_lies_behind_it(
 
 
 def test_an_image_is_drawn_soon_after_the_click(open_tab: Any, record_property: Any) -> None:
-    visit = open_tab("", WIDE)
+    visit = open_tab("?bundle=digits&attack=none", WIDE)
     show_test_images(visit)
     visit.unfold(WORDS)
     taken = []
