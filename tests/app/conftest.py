@@ -12,6 +12,7 @@ from support.browser import ARGUMENTS, NOT_OURS, PATIENCE, Visit, chromium, cons
 from support.fake_analysis import FakeBundle, FakeEngine
 from support.fake_app import fake_app
 from support.running_app import running_app
+from telltale_app.lessons import course
 
 
 @pytest.fixture
@@ -22,6 +23,13 @@ def bundle() -> FakeBundle:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, bundle: FakeBundle) -> FakeEngine:
     return fake_app(monkeypatch, bundle)
+
+
+@pytest.fixture
+def lesson_engine(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Let the lessons be about the one model that there is when nothing is behind the pages."""
+    monkeypatch.setattr(course, "MODEL", "digits")
+    return engine
 
 
 @pytest.fixture(scope="session")

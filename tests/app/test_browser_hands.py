@@ -46,13 +46,13 @@ def test_copy_link_copies_and_says_so(open_tab: Any) -> None:
     page.wait_for_selector('[role="status"]:has-text("Link copied")', state="hidden", timeout=PATIENCE)
 
 
-@pytest.mark.xfail(
-    reason="Since the workbench opens on an example, a pasted image is not taken; not yet found out why."
-)
 def test_a_pasted_image_becomes_the_upload_from_wherever_one_is(open_tab: Any) -> None:
     start = natural_test_ids(load_bundle("digits").scores)[0]
     visit = open_tab(f"?bundle=digits&image=test-{start}&attack=none&alpha=0.05", WIDE)
     page, before = visit.page, visit.page.url
+    page.wait_for_function(
+        "() => window.telltalePastes", timeout=PATIENCE
+    )  # the page listens a moment after it is drawn
     page.evaluate(PASTE, "#000")
     first = moved(visit, before)
     assert "image=png-" in first and "image.png" in page.locator(".st-key-upload").inner_text()

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 import telltale.bundle
 import telltale.engine
 from support.fake_analysis import FakeBundle, FakeEngine
-from support.pages import MAIN
+from support.pages import open_link
 from support.shipped import shipped
 from telltale.analysis.analyse import analyse_image, attack_image, sweep
 from telltale.analysis.few_classes import few_classes
@@ -33,20 +33,6 @@ ROOT = Path(__file__).resolve().parents[2]
 WORDS_A_MINUTE, MOST_MINUTES = 130, 6  # read aloud
 NOT_MEASURED = (r"\{\w+\}", r"× [01]\b", r"0\.5", "of 1;", r"part \d")  # may stand in a text
 STEPS = [(lesson, index) for lesson in LESSONS.values() for index in range(len(lesson.steps))]
-
-
-@pytest.fixture
-def engine(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    """Let the lessons be about the one model that there is when nothing is behind the pages."""
-    monkeypatch.setattr(course, "MODEL", "digits")
-    return engine
-
-
-def open_app(**query: str) -> AppTest:
-    app = AppTest.from_file(MAIN, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.run()
 
 
 def press(app: AppTest, key: str, page: str) -> AppTest:
@@ -73,8 +59,8 @@ def assert_at(app: AppTest, lesson: Lesson, index: int) -> None:
 
 
 @pytest.mark.parametrize("lesson", LESSONS.values(), ids=list(LESSONS))
-def test_a_lesson_is_gone_through_from_its_card_to_its_end(engine: FakeEngine, lesson: Lesson) -> None:
-    app = open_app()
+def test_a_lesson_is_gone_through_from_its_card_to_its_end(lesson_engine: FakeEngine, lesson: Lesson) -> None:
+    app = open_link()
     app.switch_page("app_pages/lessons.py").run()
     press(app, f"begin-{lesson.name}", lesson.steps[0].script)
     for index, step in enumerate(lesson.steps):
@@ -94,9 +80,9 @@ def test_a_lesson_is_gone_through_from_its_card_to_its_end(engine: FakeEngine, l
     assert app.button(key=f"begin-{lesson.name}").label == "Again"
 
 
-def test_answers_and_the_way_back_survive_wandering_off_and_reset_forgets_them(engine: FakeEngine) -> None:
+def test_answers_and_the_way_back_survive_wandering_off_and_reset_forgets_them(lesson_engine: FakeEngine) -> None:
     lesson = LESSONS["departing"]
-    app = open_app(lesson="departing").switch_page(lesson.steps[0].script)
+    app = open_link(lesson="departing").switch_page(lesson.steps[0].script)
     app.radio[0].set_value(0).run()
     app.switch_page("app_pages/about.py").run()
     assert "You have gone to another page" in text_of(app)
@@ -116,8 +102,8 @@ def test_answers_and_the_way_back_survive_wandering_off_and_reset_forgets_them(e
     assert app.radio[0].value is None
 
 
-def test_leaving_keeps_the_case_and_the_card_knows_how_far_one_came(engine: FakeEngine) -> None:
-    app = open_app(lesson="departing", step="2").switch_page("app_pages/trajectories.py")
+def test_leaving_keeps_the_case_and_the_card_knows_how_far_one_came(lesson_engine: FakeEngine) -> None:
+    app = open_link(lesson="departing", step="2").switch_page("app_pages/trajectories.py")
     assert_at(app, LESSONS["departing"], 1)
     image = app.query_params["image"]
     app.button(key="lesson-leave").click().run()
@@ -130,8 +116,10 @@ def test_leaving_keeps_the_case_and_the_card_knows_how_far_one_came(engine: Fake
 
 
 @pytest.mark.parametrize("gone_on", [False, True])
-def test_leaving_brings_back_the_case_from_before_unless_one_has_gone_on(engine: FakeEngine, gone_on: bool) -> None:
-    app = open_app(image="test-1", attack="pgd~eps~0.2~seed~3").switch_page("app_pages/lessons.py").run()
+def test_leaving_brings_back_the_case_from_before_unless_one_has_gone_on(
+    lesson_engine: FakeEngine, gone_on: bool
+) -> None:
+    app = open_link(image="test-1", attack="pgd~eps~0.2~seed~3").switch_page("app_pages/lessons.py").run()
     own = app.query_params["image"], app.query_params["attack"]
     press(app, "begin-looking", LESSONS["looking"].steps[0].script).run()
     assert (app.query_params["image"], app.query_params["attack"]) != own
@@ -144,8 +132,10 @@ def test_leaving_brings_back_the_case_from_before_unless_one_has_gone_on(engine:
 
 
 @pytest.mark.parametrize(("lesson", "index"), STEPS, ids=[f"{lesson.name}-{index + 1}" for lesson, index in STEPS])
-def test_a_short_link_opens_the_step_with_its_case_on_its_page(engine: FakeEngine, lesson: Lesson, index: int) -> None:
-    app = open_app(lesson=lesson.name, step=str(index + 1))
+def test_a_short_link_opens_the_step_with_its_case_on_its_page(
+    lesson_engine: FakeEngine, lesson: Lesson, index: int
+) -> None:
+    app = open_link(lesson=lesson.name, step=str(index + 1))
     assert_at(app, lesson, index)
     step = lesson.steps[index]
     if step.anchor:
@@ -161,9 +151,9 @@ def test_a_short_link_opens_the_step_with_its_case_on_its_page(engine: FakeEngin
     [({"lesson": "fooling", "step": "99"}, 0), ({"lesson": "fooling", "step": "-1"}, 0), ({"lesson": "../etc"}, None)],
 )
 def test_a_forged_link_opens_the_first_step_or_no_lesson(
-    engine: FakeEngine, query: dict[str, str], index: int | None
+    lesson_engine: FakeEngine, query: dict[str, str], index: int | None
 ) -> None:
-    app = open_app(**query)
+    app = open_link(**query)
     assert not app.exception and not app.error
     if index is None:
         assert "lesson" not in app.query_params
@@ -171,8 +161,8 @@ def test_a_forged_link_opens_the_first_step_or_no_lesson(
         assert_at(app, LESSONS["fooling"], index)
 
 
-def test_presenter_view_is_one_toggle_and_travels_in_the_link(engine: FakeEngine) -> None:
-    app = open_app(lesson="fooling")
+def test_presenter_view_is_one_toggle_and_travels_in_the_link(lesson_engine: FakeEngine) -> None:
+    app = open_link(lesson="fooling")
     assert not [html for html in app.get("html") if "font-size" in html.proto.body]
     app.toggle(key="presenter-view").set_value(True).run()
     assert app.query_params["present"] == "true"
@@ -182,15 +172,15 @@ def test_presenter_view_is_one_toggle_and_travels_in_the_link(engine: FakeEngine
     assert app.toggle(key="presenter-view").value and app.query_params["present"] == "true"
     app.button(key="lesson-leave").click().run()
     assert "present" not in app.query_params
-    assert open_app(lesson="fooling", present="true").toggle(key="presenter-view").value
+    assert open_link(lesson="fooling", present="true").toggle(key="presenter-view").value
 
 
-def test_without_the_lessons_model_the_page_says_so(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_lessons_model_the_page_says_so(lesson_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     colour = FakeBundle(colour=True)
     monkeypatch.setattr(telltale.bundle, "load_bundle", lambda _: colour)
     monkeypatch.setattr(telltale.bundle, "list_bundles", lambda: ("cifar10",))
     monkeypatch.setenv("TELLTALE_BUNDLE", "cifar10")
-    app = open_app(lesson="fooling")
+    app = open_link(lesson="fooling")
     assert not app.exception and "lesson" not in app.query_params
     app.switch_page("app_pages/lessons.py").run()
     assert [info.value for info in app.info] == [
@@ -198,11 +188,11 @@ def test_without_the_lessons_model_the_page_says_so(engine: FakeEngine, monkeypa
     ]
 
 
-def test_another_model_is_named_as_such(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_model_is_named_as_such(lesson_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     bundles = {"digits": FakeBundle(), "cifar10": FakeBundle(colour=True)}
     monkeypatch.setattr(telltale.bundle, "load_bundle", bundles.__getitem__)
     monkeypatch.setattr(telltale.bundle, "list_bundles", lambda: tuple(bundles))
-    app = open_app(bundle="cifar10", lesson="fooling", image="test-160")
+    app = open_link(bundle="cifar10", lesson="fooling", image="test-160")
     assert "You have chosen another model" in text_of(app)
     app.switch_page("app_pages/lessons.py").run()
     assert "The lessons are about drawn road signs" in text_of(app)

@@ -12,29 +12,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.fake_analysis import FakeEngine
-from support.pages import MAIN
+from support.pages import open_link
 from telltale_app import engine_client
 from telltale_app.analyses import CaseAnalysis
-from telltale_app.lessons import course, sheet_offer
+from telltale_app.lessons import sheet_offer
 from telltale_app.lessons.lesson import Choice, Lesson, Question, Step
 from telltale_app.lessons.registry import LESSONS
 from telltale_app.lessons.sheet import lesson_sheet
 
 HOSTILE = '<script>alert(1)</script> & "x"'
-
-
-@pytest.fixture
-def engine(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    """Let the lessons be about the one model that there is when nothing is behind the pages."""
-    monkeypatch.setattr(course, "MODEL", "digits")
-    return engine
-
-
-def open_app(**query: str) -> AppTest:
-    app = AppTest.from_file(MAIN, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.run()
 
 
 def marks(app: AppTest) -> list[bool]:
@@ -50,9 +36,9 @@ def styles(app: AppTest) -> str:
     return "\n".join(element.proto.body for element in app.get("html"))
 
 
-def test_a_link_reveals_the_answers_to_whoever_opens_it(engine: FakeEngine) -> None:
-    closed = open_app(lesson="fooling", step="2")
-    opened = open_app(lesson="fooling", step="2", reveal="true")
+def test_a_link_reveals_the_answers_to_whoever_opens_it(lesson_engine: FakeEngine) -> None:
+    closed = open_link(lesson="fooling", step="2")
+    opened = open_link(lesson="fooling", step="2", reveal="true")
     question = LESSONS["fooling"].steps[1].question
     assert question is not None and not callable(question.choices)
     right = [choice.right for choice in question.choices]
@@ -63,14 +49,14 @@ def test_a_link_reveals_the_answers_to_whoever_opens_it(engine: FakeEngine) -> N
 
 
 @pytest.mark.parametrize("value", ["1", "TRUE"])
-def test_no_other_value_reveals_anything(engine: FakeEngine, value: str) -> None:
-    app = open_app(lesson="fooling", step="2", reveal=value)
+def test_no_other_value_reveals_anything(lesson_engine: FakeEngine, value: str) -> None:
+    app = open_link(lesson="fooling", step="2", reveal=value)
     assert not marks(app) and not answers_said(app)
 
 
 @pytest.mark.parametrize("chosen", [1, 2])
-def test_an_answer_stays_when_the_right_one_is_shown_and_hidden(engine: FakeEngine, chosen: int) -> None:
-    app = open_app(lesson="fooling", step="2")
+def test_an_answer_stays_when_the_right_one_is_shown_and_hidden(lesson_engine: FakeEngine, chosen: int) -> None:
+    app = open_link(lesson="fooling", step="2")
     app.radio[0].set_value(chosen).run()
     clicked = app.radio[0].options[chosen]
     for shown in (True, False):
@@ -90,8 +76,8 @@ def run_in_browser(app: AppTest, clicked: str) -> None:
 
 
 @pytest.mark.parametrize("query", [{}, {"lesson": "fuling"}])
-def test_without_a_lesson_a_link_neither_presents_nor_reveals(engine: FakeEngine, query: dict[str, str]) -> None:
-    app = open_app(present="true", reveal="true", **query)
+def test_without_a_lesson_a_link_neither_presents_nor_reveals(lesson_engine: FakeEngine, query: dict[str, str]) -> None:
+    app = open_link(present="true", reveal="true", **query)
     assert not app.exception and not {"present", "reveal"} & set(app.query_params)
     assert '[data-testid="stSidebar"]' not in styles(app)
     app.switch_page("app_pages/lessons.py").run()
@@ -101,8 +87,8 @@ def test_without_a_lesson_a_link_neither_presents_nor_reveals(engine: FakeEngine
     assert not app.toggle(key="presenter-view").value and not app.toggle(key="show-answers").value
 
 
-def test_the_presenters_link_carries_the_answers_once_they_are_shown(engine: FakeEngine) -> None:
-    app = open_app(lesson="fooling", step="2", present="true")
+def test_the_presenters_link_carries_the_answers_once_they_are_shown(lesson_engine: FakeEngine) -> None:
+    app = open_link(lesson="fooling", step="2", present="true")
     assert [code.value for code in app.code if code.value.endswith("?lesson=fooling&step=2")]
     assert not [code.value for code in app.code if "reveal" in code.value]
     app.toggle(key="show-answers").set_value(True).run()
@@ -112,8 +98,8 @@ def test_the_presenters_link_carries_the_answers_once_they_are_shown(engine: Fak
     assert not {"lesson", "present", "reveal"} & set(app.query_params)
 
 
-def test_a_room_sees_no_sidebar_and_larger_charts(engine: FakeEngine) -> None:
-    seen = [open_app(lesson="fooling", step="2", **more) for more in ({}, {"present": "true"})]
+def test_a_room_sees_no_sidebar_and_larger_charts(lesson_engine: FakeEngine) -> None:
+    seen = [open_link(lesson="fooling", step="2", **more) for more in ({}, {"present": "true"})]
     hidden = ['[data-testid="stSidebar"]' in styles(app) for app in seen]
     assert hidden == [False, True]
     plain, large = ([heights(element) for element in app.get("plotly_chart")] for app in seen)
@@ -126,8 +112,8 @@ def heights(element: Any) -> float:
     return float(json.loads(element.proto.spec)["layout"]["height"])
 
 
-def test_in_the_presenter_view_the_step_opens_from_the_bar(engine: FakeEngine) -> None:
-    app = open_app(lesson="fooling", step="2", present="true")
+def test_in_the_presenter_view_the_step_opens_from_the_bar(lesson_engine: FakeEngine) -> None:
+    app = open_link(lesson="fooling", step="2", present="true")
     assert not [fold for fold in app.expander if LESSONS["fooling"].steps[1].title in fold.label]
     text = "\n".join(str(block.value) for block in app.markdown)
     assert f"**{LESSONS['fooling'].steps[1].title}** · step 2 of {len(LESSONS['fooling'].steps)}" in text
@@ -155,8 +141,8 @@ class Sheet(HTMLParser):
         self.text += data
 
 
-def test_a_sheet_is_made_on_demand_and_holds_the_whole_lesson(engine: FakeEngine) -> None:
-    app = open_app()
+def test_a_sheet_is_made_on_demand_and_holds_the_whole_lesson(lesson_engine: FakeEngine) -> None:
+    app = open_link()
     app.switch_page("app_pages/lessons.py").run()
     assert not app.get("download_button")
     app.button(key="make-sheet-fooling").click().run()
@@ -180,9 +166,9 @@ def test_a_sheet_is_made_on_demand_and_holds_the_whole_lesson(engine: FakeEngine
 
 
 def test_a_sheet_whose_attack_is_cancelled_or_refused_says_so(
-    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    lesson_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_app()
+    app = open_link()
     app.switch_page("app_pages/lessons.py").run()
     with monkeypatch.context() as cancelled:
         cancelled.setattr(engine_client, "wait_attack", lambda *_: None)

@@ -5,25 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from support.fake_analysis import FakeBundle, FakeEngine
-from support.pages import MAIN
+from support.pages import open_link
 from telltale.scores.samples import stories
 from telltale.scores.table import natural_test_ids
 from telltale_app.panels.hands import KEYS
 
 
-def workbench(**query: str) -> AppTest:
-    app = AppTest.from_file(MAIN, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.run()
-
-
 def test_next_and_previous_walk_through_the_test_images(engine: FakeEngine, bundle: FakeBundle) -> None:
     order = natural_test_ids(bundle.scores).tolist()
-    app = workbench(image=f"test-{order[0]}", attack="pgd")
+    app = open_link(image=f"test-{order[0]}", attack="pgd")
     app.button(key="test-image-next").click().run()
     assert (app.query_params["image"], app.query_params["attack"]) == (f"test-{order[1]}", "none")
     app.button(key="test-image-previous").click().run()
@@ -34,7 +26,7 @@ def test_next_and_previous_walk_through_the_test_images(engine: FakeEngine, bund
 
 def test_a_random_story_opens_an_attack_and_says_what_it_teaches(engine: FakeEngine, bundle: FakeBundle) -> None:
     told = {(f"test-{sample.image_id}", sample.attack) for sample in stories(bundle)}
-    app = workbench()
+    app = open_link()
     for _ in range(2):
         before = app.query_params["image"]
         app.button(key="story").click().run()
@@ -47,7 +39,7 @@ def test_a_random_story_opens_an_attack_and_says_what_it_teaches(engine: FakeEng
 
 
 def test_what_a_story_teaches_is_said_of_its_own_case_only(engine: FakeEngine) -> None:
-    app = workbench()
+    app = open_link()
     app.button(key="story").click().run()
     case, told = app.session_state["story-told"]
     others = (replace(case, seed=1), replace(case, parameters=()), replace(case, bundle="another-model"))
@@ -62,7 +54,7 @@ def test_what_a_story_teaches_is_said_of_its_own_case_only(engine: FakeEngine) -
 
 
 def test_every_key_of_the_sheet_is_a_buttons(engine: FakeEngine) -> None:
-    app = workbench()
+    app = open_link()
     keys = {button.proto.shortcut.lower() for button in app.button if button.proto.shortcut}
     assert keys == {key for key, _ in KEYS if len(key) == 1 and key != "?"}
     app.button(key="keys").click().run()
@@ -72,7 +64,7 @@ def test_every_key_of_the_sheet_is_a_buttons(engine: FakeEngine) -> None:
 @pytest.mark.parametrize("key", ["story", "test-image-next"])
 def test_without_images_only_the_sheet_is_left(engine: FakeEngine, bundle: FakeBundle, key: str) -> None:
     bundle.image_set = None  # type: ignore[assignment]
-    app = workbench()
+    app = open_link()
     assert key not in [button.key for button in app.button] and "keys" in [button.key for button in app.button]
     app.button(key="keys").click().run()
     sheet = "\n".join(str(m.value) for m in app.markdown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from scipy.stats import betabinom, binomtest
 from sklearn.metrics import roc_auc_score
 
-from support.shipped import WITH_TWIN
+from support.shipped import WITH_TWIN, columns, rows
 from telltale.analysis.opened import LoadedBundle, open_bundle
 from telltale.attacks.attack import attack_images
 from telltale.base.places import PRECOMPUTED
@@ -30,16 +29,6 @@ LARGEST_WEIGHTS = 10_000_000
 REFERENCES, TRAINING_IMAGES = 10_000, 45_000
 ALPHA = 0.05
 SAMPLE = 40
-
-
-@functools.cache
-def stored() -> dict[str, np.ndarray]:
-    table = load_bundle(str(FOLDER)).scores
-    return {name: np.asarray(table[name].to_pylist()) for name in table.column_names}
-
-
-def rows(**wanted: str) -> np.ndarray:
-    return np.logical_and.reduce([stored()[name] == value for name, value in wanted.items()])
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +77,8 @@ def test_it_keeps_ten_thousand_references_in_half_precision_every_class_in_its_s
 def test_test_images_are_the_datas_own_and_the_classifier_reads_90_of_100() -> None:
     bundle = load_bundle(str(FOLDER))
     np.testing.assert_array_equal(bundle.splits.test, np.arange(50_000, 60_000))
-    natural = rows(split="test", attack="")
-    right = stored()["prediction"][natural] == stored()["label"][natural]
+    natural = rows("cifar10", split="test", attack="")
+    right = columns("cifar10")["prediction"][natural] == columns("cifar10")["label"][natural]
     assert natural.sum() == 10_000
     assert right.mean() == pytest.approx(bundle.manifest.accuracies["test"], abs=1e-12)
     assert right.mean() >= 0.90
@@ -103,7 +92,7 @@ def test_the_stated_false_positive_rate_holds_as_well_as_so_few_calibration_imag
     calibration = load_bundle(str(FOLDER)).calibration(detector)
     assert calibration is not None
     column = detector if detector == ERROR_SCORE else f"score_{detector}"
-    scores = stored()[column][rows(split="test", kind="natural")]
+    scores = columns("cifar10")[column][rows("cifar10", split="test", kind="natural")]
     # Of n calibration scores the threshold is the k-th largest; over draws of them the rate is Beta(k, n + 1 - k).
     n = len(calibration.scores)
     k = int(np.floor(ALPHA * (n + 1)))
@@ -116,20 +105,23 @@ def test_the_stated_false_positive_rate_holds_as_well_as_so_few_calibration_imag
 
 @pytest.mark.parametrize("attack", ["fgsm", "pgd", "deepfool", "cw"])
 def test_no_detector_looks_the_wrong_way(attack: str) -> None:
-    natural, adversarial = rows(split="test", kind="natural"), rows(split="test", kind="adversarial", attack=attack)
+    natural, adversarial = (
+        rows("cifar10", split="test", kind="natural"),
+        rows("cifar10", split="test", kind="adversarial", attack=attack),
+    )
     truth = np.r_[np.zeros(natural.sum()), np.ones(adversarial.sum())]
     for name in WITH_TWIN:
-        column = stored()[f"score_{name}"]
+        column = columns("cifar10")[f"score_{name}"]
         assert roc_auc_score(truth, np.r_[column[natural], column[adversarial]]) >= 0.5, name
 
 
 def test_the_fused_verdict_is_better_than_every_detector() -> None:
-    natural, macro = rows(split="test", kind="natural"), {}
+    natural, macro = rows("cifar10", split="test", kind="natural"), {}
     for name in (*WITH_TWIN, FUSED):
-        column = stored()[f"score_{name}"]
+        column = columns("cifar10")[f"score_{name}"]
         aucs = []
         for attack in CIFAR10.macro_attacks:
-            adversarial = rows(split="test", kind="adversarial", attack=attack)
+            adversarial = rows("cifar10", split="test", kind="adversarial", attack=attack)
             truth = np.r_[np.zeros(natural.sum()), np.ones(adversarial.sum())]
             aucs.append(roc_auc_score(truth, np.r_[column[natural], column[adversarial]]))
         macro[name] = float(np.mean(aucs))
@@ -137,14 +129,14 @@ def test_the_fused_verdict_is_better_than_every_detector() -> None:
 
 
 def test_misread_natural_images_stand_out_by_the_error_score() -> None:
-    wrong, right = rows(split="test", kind="natural_error"), rows(split="test", kind="natural")
-    scores = np.r_[stored()[ERROR_SCORE][right], stored()[ERROR_SCORE][wrong]]
+    wrong, right = rows("cifar10", split="test", kind="natural_error"), rows("cifar10", split="test", kind="natural")
+    scores = np.r_[columns("cifar10")[ERROR_SCORE][right], columns("cifar10")[ERROR_SCORE][wrong]]
     assert roc_auc_score(np.r_[np.zeros(right.sum()), np.ones(wrong.sum())], scores) >= 0.8
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "bim", "pgd", "mifgsm"])
 def test_bounded_attacks_stay_within_eight_grey_levels(attack: str) -> None:
-    assert stored()["linf"][rows(attack=attack)].max() <= 8 / 255 + 1e-9
+    assert columns("cifar10")["linf"][rows("cifar10", attack=attack)].max() <= 8 / 255 + 1e-9
 
 
 @pytest.mark.slow  # sixty thousand photographs are decoded
@@ -166,42 +158,42 @@ def test_references_are_the_classifiers_own_activations(loaded: LoadedBundle, ph
 
 @pytest.mark.slow  # sixty thousand photographs are decoded
 def test_stored_scores_are_recomputed_from_the_images(loaded: LoadedBundle, photographs: ImageSet) -> None:
-    chosen = np.flatnonzero(rows(split="test", attack=""))[:: 10_000 // SAMPLE]
-    assert_stored(loaded, photographs.images(stored()["image_id"][chosen]), chosen)
+    chosen = np.flatnonzero(rows("cifar10", split="test", attack=""))[:: 10_000 // SAMPLE]
+    assert_stored(loaded, photographs.images(columns("cifar10")["image_id"][chosen]), chosen)
 
 
 @pytest.mark.slow  # sixty thousand photographs are decoded
 def test_an_attack_done_again_ends_in_the_stored_scores(loaded: LoadedBundle, photographs: ImageSet) -> None:
-    chosen = np.flatnonzero(rows(split="test", attack="pgd"))[:SAMPLE]
+    chosen = np.flatnonzero(rows("cifar10", split="test", attack="pgd"))[:SAMPLE]
     parameters = loaded.bundle.attack_parameters("pgd")
-    images, labels = photographs.images(stored()["image_id"][chosen]), stored()["label"][chosen]
+    images, labels = photographs.images(columns("cifar10")["image_id"][chosen]), columns("cifar10")["label"][chosen]
     result = attack_images(loaded.classifier, images, "pgd", parameters, labels=labels, batch_size=SAMPLE)
-    assert (result.success == (stored()["kind"][chosen] == "adversarial")).mean() >= 0.95
-    won = np.flatnonzero(result.success & (stored()["kind"][chosen] == "adversarial"))
+    assert (result.success == (columns("cifar10")["kind"][chosen] == "adversarial")).mean() >= 0.95
+    won = np.flatnonzero(result.success & (columns("cifar10")["kind"][chosen] == "adversarial"))
     evidence = loaded.evidence(result.images[won])
     # Other batches and processors round otherwise, and a sign that flips moves a pixel by a whole step.
     for name, detector in loaded.detectors.items():
-        now, then = detector.score(evidence), stored()[f"score_{name}"][chosen[won]]
-        spread = stored()[f"score_{name}"][rows(split="test", attack="pgd")].std()
+        now, then = detector.score(evidence), columns("cifar10")[f"score_{name}"][chosen[won]]
+        spread = columns("cifar10")[f"score_{name}"][rows("cifar10", split="test", attack="pgd")].std()
         assert np.median(np.abs(now - then)) <= 0.1 * spread, name
 
 
 def assert_stored(loaded: LoadedBundle, images: np.ndarray, chosen: np.ndarray) -> None:
     """Compare stored scores with those of the images now; other processors round a few of them otherwise."""
     evidence = loaded.evidence(images)
-    np.testing.assert_array_equal(evidence.predictions, stored()["prediction"][chosen])
+    np.testing.assert_array_equal(evidence.predictions, columns("cifar10")["prediction"][chosen])
     for name, detector in loaded.detectors.items():
-        then = stored()[f"score_{name}"][chosen]
+        then = columns("cifar10")[f"score_{name}"][chosen]
         close = np.abs(detector.score(evidence) - then) <= 1e-3 * (1 + np.abs(then))
         assert close.mean() >= 0.9, name
 
 
 def test_the_calibration_scores_are_the_stored_ones() -> None:
     bundle = load_bundle(str(FOLDER))
-    chosen = rows(split="calibration", kind="natural")
+    chosen = rows("cifar10", split="calibration", kind="natural")
     for name in (*WITH_TWIN, FUSED):
         calibration = bundle.calibration(name)
         assert calibration is not None and len(calibration.scores) == bundle.manifest.notes["calibration_images"]
-        np.testing.assert_array_equal(calibration.scores, np.sort(stored()[f"score_{name}"][chosen]))
+        np.testing.assert_array_equal(calibration.scores, np.sort(columns("cifar10")[f"score_{name}"][chosen]))
         low, high = binomtest(int(chosen.sum()), CIFAR10.sizes.calibration).proportion_ci(0.999)
         assert low <= bundle.manifest.accuracies["calibration"] <= high

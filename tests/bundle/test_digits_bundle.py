@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import betabinom, binom
 from sklearn.metrics import roc_auc_score
 
-from support.shipped import SHIPPED_DETECTORS, columns, images_of, shipped
+from support.shipped import SHIPPED_DETECTORS, columns, images_of, rows, shipped
 from telltale.attacks.attack import attack_images
 from telltale.attacks.registry import get_attack
 from telltale.base.parameters import validate_parameters
@@ -30,14 +30,8 @@ def evaluation() -> Evaluation:
     return evaluate_stored(shipped().bundle)
 
 
-def rows(**wanted: str) -> np.ndarray:
-    """Return which stored rows have these values."""
-    stored = columns()
-    return np.logical_and.reduce([stored[name] == value for name, value in wanted.items()])
-
-
 def scores_of(detector: str, **wanted: str) -> np.ndarray:
-    return columns()[f"score_{detector}"][rows(**wanted)]
+    return columns()[f"score_{detector}"][rows("digits", **wanted)]
 
 
 def test_every_file_is_as_it_was_built_and_small() -> None:
@@ -73,8 +67,8 @@ def test_the_manifest_tells_what_each_attack_was_given_and_achieved() -> None:
         spec = get_attack(plan.name)
         assert entry["parameters"] == validate_parameters(spec.parameters, plan.parameters, plan.name)
         for split in ("fit", "test"):
-            tried = rows(split=split, attack=plan.name)
-            won = rows(split=split, attack=plan.name, kind="adversarial")
+            tried = rows("digits", split=split, attack=plan.name)
+            won = rows("digits", split=split, attack=plan.name, kind="adversarial")
             assert entry[split]["images"] == tried.sum() <= getattr(plan, split)
             assert entry[split]["success_rate"] == pytest.approx(won.sum() / tried.sum(), abs=1e-12)
 
@@ -94,8 +88,8 @@ def test_stored_rows_come_from_their_own_split() -> None:
     stored = columns()
     for split in ("fit", "calibration", "test"):
         ids = getattr(shipped().bundle.splits, split)
-        assert np.isin(stored["image_id"][rows(split=split)], ids).all()
-        np.testing.assert_array_equal(stored["image_id"][rows(split=split, attack="")], ids)
+        assert np.isin(stored["image_id"][rows("digits", split=split)], ids).all()
+        np.testing.assert_array_equal(stored["image_id"][rows("digits", split=split, attack="")], ids)
     # Some attacks aim at a class of their own choice: one that ends in a third class has failed.
     right = stored["prediction"] == stored["label"]
     assert right[stored["kind"] == "natural"].all()
@@ -139,13 +133,13 @@ def assert_same(now: np.ndarray, stored: np.ndarray, name: str, worst: float) ->
 
 
 def test_stored_scores_of_natural_images_are_recomputed() -> None:
-    chosen = np.flatnonzero(rows(split="test", attack=""))[::7]
+    chosen = np.flatnonzero(rows("digits", split="test", attack=""))[::7]
     assert_stored(images_of(columns()["image_id"][chosen]), chosen)
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "deepfool"])
 def test_stored_scores_of_attacked_images_are_recomputed(attack: str) -> None:
-    chosen = np.flatnonzero(rows(split="test", attack=attack))[::25]
+    chosen = np.flatnonzero(rows("digits", split="test", attack=attack))[::25]
     stored = columns()
     labels = stored["label"][chosen]
     images = images_of(stored["image_id"][chosen])
@@ -159,7 +153,7 @@ def test_stored_scores_of_attacked_images_are_recomputed(attack: str) -> None:
 
 def test_calibration_scores_are_those_of_the_calibration_images() -> None:
     loaded, stored = shipped(), columns()
-    chosen = rows(split="calibration", kind="natural")
+    chosen = rows("digits", split="calibration", kind="natural")
     assert_stored(images_of(stored["image_id"][chosen]), np.flatnonzero(chosen))
     assert loaded.calibrations[ERROR_SCORE] is None, "this network errs too rarely"
     for name in (*SHIPPED_DETECTORS, FUSED):
@@ -187,7 +181,10 @@ def test_macro_auc_reaches_its_floor(detector: str) -> None:
 @pytest.mark.parametrize("attack", GRADIENT_ATTACKS)
 def test_gradient_attacks_succeed(attack: str) -> None:
     summary = next(a for a in evaluation().attacks if a.attack == attack)
-    won, tried = rows(split="test", attack=attack, kind="adversarial").sum(), rows(split="test", attack=attack).sum()
+    won, tried = (
+        rows("digits", split="test", attack=attack, kind="adversarial").sum(),
+        rows("digits", split="test", attack=attack).sum(),
+    )
     assert summary.success_rate == pytest.approx(won / tried, abs=1e-12)
     assert summary.success_rate >= 0.95
 
@@ -225,7 +222,7 @@ def test_bounded_attacks_stay_within_their_bound(attack: str) -> None:
     parameters = next(a["parameters"] for a in shipped().bundle.manifest.attacks if a["name"] == attack)
     bound = parameters[str(get_attack(attack).budget)]
     assert bound == 0.1
-    reached = columns()["linf"][rows(attack=attack)].max()
+    reached = columns()["linf"][rows("digits", attack=attack)].max()
     assert bound - 1 / 255 < reached <= bound + 1e-9, "used in full, but for the grey levels, and never exceeded"
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 from scipy.stats import betabinom, binomtest
 from sklearn.metrics import roc_auc_score
 
-from support.shipped import WITH_TWIN, shipped
+from support.shipped import WITH_TWIN, columns, rows, shipped
 from telltale.attacks.attack import attack_images
 from telltale.attacks.registry import get_attack
 from telltale.base.parameters import validate_parameters
 from telltale.base.places import PRECOMPUTED
-from telltale.bundle import load_bundle, verify_bundle
+from telltale.bundle import verify_bundle
 from telltale.data.splits import SPLIT_NAMES, Splits
 from telltale.detectors.fusion import FUSED
 from telltale.recipes import SIGNS
@@ -27,16 +25,6 @@ FOLDER = PRECOMPUTED / "signs"
 LARGEST_BYTES = 25_000_000
 SAMPLE = 12  # images that are drawn for one comparison
 ROUNDED = 0.15  # what half precision of the references may change in a score
-
-
-@functools.cache
-def stored() -> dict[str, np.ndarray]:
-    table = load_bundle(str(FOLDER)).scores
-    return {name: np.asarray(table[name].to_pylist()) for name in table.column_names}
-
-
-def rows(**wanted: str) -> np.ndarray:
-    return np.logical_and.reduce([stored()[name] == value for name, value in wanted.items()])
 
 
 def drawn(ids: np.ndarray) -> np.ndarray:
@@ -63,7 +51,7 @@ def test_it_is_the_recipes_bundle_of_drawn_pictures() -> None:
     assert {name: {place_of(int(i))[0] for i in getattr(bundle.splits, name)} for name in SPLIT_NAMES} == {
         "train": {"train"}, "fit": {"validation"}, "calibration": {"validation"}, "test": {"test"}
     }  # fmt: skip
-    stored_labels, ids = stored()["label"], stored()["image_id"]
+    stored_labels, ids = columns("signs")["label"], columns("signs")["image_id"]
     assert all(kind_of(place_of(int(i))[1]) == label for i, label in zip(ids[::97], stored_labels[::97], strict=True))
 
 
@@ -74,15 +62,15 @@ def test_every_attack_of_the_recipe_was_run_as_it_says() -> None:
         assert entries[plan.name]["parameters"] == validate_parameters(
             get_attack(plan.name).parameters, plan.parameters, plan.name
         )
-        tried = rows(split="test", attack=plan.name)
-        won = rows(split="test", attack=plan.name, kind="adversarial")
+        tried = rows("signs", split="test", attack=plan.name)
+        won = rows("signs", split="test", attack=plan.name, kind="adversarial")
         assert entries[plan.name]["test"]["success_rate"] == pytest.approx(won.sum() / tried.sum(), abs=1e-12)
 
 
 def test_the_classifier_reads_more_than_97_of_100_test_pictures() -> None:
     bundle = shipped("signs").bundle
-    natural = rows(split="test", attack="")
-    right = stored()["prediction"][natural] == stored()["label"][natural]
+    natural = rows("signs", split="test", attack="")
+    right = columns("signs")["prediction"][natural] == columns("signs")["label"][natural]
     assert len(right) == 2000 and right.mean() == pytest.approx(bundle.manifest.accuracies["test"], abs=1e-12)
     assert right.mean() >= 0.97
 
@@ -90,34 +78,34 @@ def test_the_classifier_reads_more_than_97_of_100_test_pictures() -> None:
 def assert_stored(images: np.ndarray, chosen: np.ndarray) -> None:
     loaded = shipped("signs")
     evidence = loaded.evidence(images)
-    np.testing.assert_array_equal(evidence.predictions, stored()["prediction"][chosen])
+    np.testing.assert_array_equal(evidence.predictions, columns("signs")["prediction"][chosen])
     for name, scores in loaded.fitted.score_all(evidence).items():
-        before = stored()[f"score_{name}"][chosen]
-        spread = np.ptp(stored()[f"score_{name}"][rows(split="test", kind="natural")])
+        before = columns("signs")[f"score_{name}"][chosen]
+        spread = np.ptp(columns("signs")[f"score_{name}"][rows("signs", split="test", kind="natural")])
         assert np.abs(scores - before).max() <= ROUNDED * max(spread, 1e-6), name
 
 
 def test_stored_scores_of_natural_pictures_are_recomputed() -> None:
-    chosen = np.flatnonzero(rows(split="test", attack=""))[:: 2000 // SAMPLE]
-    assert_stored(drawn(stored()["image_id"][chosen]), chosen)
+    chosen = np.flatnonzero(rows("signs", split="test", attack=""))[:: 2000 // SAMPLE]
+    assert_stored(drawn(columns("signs")["image_id"][chosen]), chosen)
 
 
 @pytest.mark.parametrize("attack", ["pgd", "deepfool"])
 def test_stored_scores_of_attacked_pictures_are_recomputed(attack: str) -> None:
-    chosen = np.flatnonzero(rows(split="test", attack=attack, kind="adversarial"))[:SAMPLE]
+    chosen = np.flatnonzero(rows("signs", split="test", attack=attack, kind="adversarial"))[:SAMPLE]
     parameters = shipped("signs").bundle.attack_parameters(attack)
-    images, labels = drawn(stored()["image_id"][chosen]), stored()["label"][chosen]
+    images, labels = drawn(columns("signs")["image_id"][chosen]), columns("signs")["label"][chosen]
     result = attack_images(shipped("signs").classifier, images, attack, parameters, labels=labels, seed=SIGNS.seed)
     assert result.success.all()
-    np.testing.assert_allclose(result.l2, stored()["l2"][chosen], rtol=0.02)
+    np.testing.assert_allclose(result.l2, columns("signs")["l2"][chosen], rtol=0.02)
 
 
 def test_the_fused_verdict_is_what_its_scores_make_of_it() -> None:
-    natural = stored()[f"score_{FUSED}"][rows(split="test", kind="natural")]
+    natural = columns("signs")[f"score_{FUSED}"][rows("signs", split="test", kind="natural")]
     told = evaluate_stored(shipped("signs").bundle)
     aucs = {}
     for attack in SIGNS.macro_attacks:
-        adversarial = stored()[f"score_{FUSED}"][rows(split="test", kind="adversarial", attack=attack)]
+        adversarial = columns("signs")[f"score_{FUSED}"][rows("signs", split="test", kind="adversarial", attack=attack)]
         truth = np.r_[np.zeros(len(natural)), np.ones(len(adversarial))]
         aucs[attack] = roc_auc_score(truth, np.r_[natural, adversarial])
     assert told.macro_auc[FUSED] == pytest.approx(float(np.mean(list(aucs.values()))), abs=1e-12)
@@ -127,7 +115,7 @@ def test_the_fused_verdict_is_what_its_scores_make_of_it() -> None:
 def test_the_fused_verdicts_rate_of_false_alarms_holds(alpha: float) -> None:
     calibration = shipped("signs").calibrations[FUSED]
     assert calibration is not None and len(calibration.scores) >= 1150
-    scores = stored()[f"score_{FUSED}"][rows(split="test", kind="natural")]
+    scores = columns("signs")[f"score_{FUSED}"][rows("signs", split="test", kind="natural")]
     alarms = int((scores >= calibration.threshold(alpha)).sum())
     n = len(calibration.scores)
     k = int(np.floor(alpha * (n + 1)))

@@ -32,6 +32,14 @@ PAGES = (
 ATTACKED = {"attack": "pgd~eps~0.2~seed~3", "alpha": "0.1", "image": "test-167"}
 
 
+def open_link(**query: str) -> AppTest:
+    """Open the app by a link, at its first page."""
+    app = AppTest.from_file(MAIN, default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.run()
+
+
 def open_app(page: str = PAGES[0], **query: str) -> AppTest:
     """Open a page as a link to it does: no other page runs before it."""
     return unopened(page, **query).run()

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from telltale.analysis.opened import LoadedBundle, open_bundle
 from telltale.base.images import FloatImages
 from telltale.base.processes import use_one_thread
+from telltale.bundle import load_bundle
 
-# What both bundles were built with, in the order of the registry.
+# What all trained bundles were built with, in the order of the registry.
 SHIPPED_DETECTORS = (
     "knn_score",
     "trajectory",
@@ -27,7 +28,7 @@ SHIPPED_DETECTORS = (
     "stability",
     "multi_lid",
 )
-WITH_TWIN = (*SHIPPED_DETECTORS, "twin")  # the photographs' classifier has one
+WITH_TWIN = (*SHIPPED_DETECTORS, "twin")  # the classifiers of photographs and of signs have one
 
 
 @functools.cache
@@ -38,10 +39,16 @@ def shipped(name: str = "digits") -> LoadedBundle:
 
 
 @functools.cache
-def columns() -> dict[str, npt.NDArray[np.generic]]:
-    """Return the stored scores, one array per column."""
-    table = shipped().bundle.scores
-    return {name: np.asarray(table[name].to_pylist()) for name in table.column_names}
+def columns(name: str = "digits") -> dict[str, npt.NDArray[np.generic]]:
+    """Return a bundle's stored scores, one array per column."""
+    table = load_bundle(name).scores
+    return {column: np.asarray(table[column].to_pylist()) for column in table.column_names}
+
+
+def rows(name: str, /, **wanted: str) -> npt.NDArray[np.bool_]:
+    """Return which stored rows of a bundle have these values."""
+    stored = columns(name)
+    return np.asarray(np.logical_and.reduce([stored[column] == value for column, value in wanted.items()]))
 
 
 def images_of(ids: npt.ArrayLike) -> FloatImages:

@@ -15,6 +15,8 @@ from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
 from telltale_app.panels import controls, pinned
 
+Others = Sequence[tuple[str, str, Analysis]]  # pinned cases: letter, name, analysis
+
 SHOWN_CONTRIBUTIONS = 3
 WHAT_CHANGED, WHO_NOTICES = "what-changed", "who-notices"  # anchors on the workbench
 
@@ -43,8 +45,9 @@ def panel(case: CaseAnalysis) -> None:
         controls.alpha_slider()
     if case.contradicted_label is not None:
         _misread_note()
-    _card_and_chart(case)
-    _how_to_read(case)
+    others = pinned.lettered(case)
+    _card_and_chart(case, others)
+    _how_to_read(case, bool(others))
     _evidence_links(shown)
     with st.expander("Words, scores and thresholds", icon=":material/table_rows:"):
         st.table(table(case), hide_index=True, alt="What every detector says of each image, with score and threshold")
@@ -63,16 +66,16 @@ def _false_alarm_words(case: CaseAnalysis, calibrated: int) -> str:
     return f"{said} The attack failed, so this image is not adversarial: a notice here is a false alarm too."
 
 
-def _card_and_chart(case: CaseAnalysis) -> None:
+def _card_and_chart(case: CaseAnalysis, others: Others) -> None:
     """Show the fused verdict's card and the chart of all rows, beside each other where both are there."""
     if case.views()[-1][1].fused is None:
-        _chart(case)
+        _chart(case, others)
         return
     card, rows = st.columns([3, 7], gap="small")
     with card:
         _fused_card(case)
     with rows:
-        _chart(case)
+        _chart(case, others)
 
 
 def _misread_note() -> None:
@@ -146,7 +149,7 @@ def _contribution_words(fused: FusedVerdict) -> str:
     return " ".join(f"{side}: {words.listed(names)}." for side, names in sides.items() if names)
 
 
-def _chart(case: CaseAnalysis) -> None:
+def _chart(case: CaseAnalysis, others: Others) -> None:
     """Draw every detector's p-value on one axis, and beside them what moved the fused verdict."""
     if all(verdict.p_value is None for _, analysis in case.views() for verdict in analysis.verdicts):
         return
@@ -156,11 +159,10 @@ def _chart(case: CaseAnalysis) -> None:
         for name in _row_names(case)
     ]
     alt = f"p-values of every detector, α {words.percent(case.case.alpha)}: {'; '.join(said)}"
-    others = pinned.lettered(case)
     layout.chart(verdict_rows(case.views(), others), alt + _pinned_words(case, others), "verdict-rows")
 
 
-def _how_to_read(case: CaseAnalysis) -> None:
+def _how_to_read(case: CaseAnalysis, with_letters: bool) -> None:
     """Say below the chart what its marks are; nothing where there is no chart."""
     if all(verdict.p_value is None for _, analysis in case.views() for verdict in analysis.verdicts):
         return
@@ -169,12 +171,12 @@ def _how_to_read(case: CaseAnalysis) -> None:
     st.caption(
         "A mark on the band, left of α, is an alarm."
         + (moved if case.natural.fused else "")
-        + (" Letters: pinned cases, compared further down." if pinned.lettered(case) else ""),
+        + (" Letters: pinned cases, compared further down." if with_letters else ""),
         help="p-value: the share of held-out natural images that look at least as suspicious.",
     )
 
 
-def _pinned_words(case: CaseAnalysis, others: Sequence[tuple[str, str, Analysis]]) -> str:
+def _pinned_words(case: CaseAnalysis, others: Others) -> str:
     """Return what the letters say, for those who cannot see them."""
     said = []
     for letter, name, analysis in others:

@@ -27,26 +27,34 @@ AT_ONCE = 250  # pictures of one job: some seconds
 
 def look() -> ImageSet:
     """Return the signs, shape (12000, 3, 48, 48); a picture is drawn when it is first asked for."""
+    return _image_set(DrawnPictures(_folder()))
+
+
+def load(progress: Progress) -> ImageSet:
+    """Return the signs after drawing, on all cores, what was not drawn before.
+
+    Parameters
+    ----------
+    progress : callable
+        Told the done share and what is being done; may raise to stop.
+    """
+    pictures = DrawnPictures(_folder())
+    missing = pictures.missing()
+    if missing:
+        _draw(pictures, missing, progress)
+    return _image_set(pictures)
+
+
+def _image_set(pictures: DrawnPictures) -> ImageSet:
     return ImageSet(
         "signs",
-        DrawnPictures(_folder()),
+        pictures,
         drawn.labels(),
         NAMES,
         own_test=drawn.count_of("test"),
         known_fingerprint=FINGERPRINT,
         own_validation=drawn.count_of("validation"),
     )
-
-
-def load(progress: Progress) -> ImageSet:
-    """Return the signs after drawing, on all cores, what was not drawn before."""
-    image_set = look()
-    pictures = image_set.pixels
-    assert isinstance(pictures, DrawnPictures)
-    missing = pictures.missing()
-    if missing:
-        _draw(pictures, missing, progress)
-    return image_set
 
 
 def state() -> list[str]:

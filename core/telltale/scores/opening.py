@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from telltale.attacks.registry import ATTACKS
 from telltale.recipes import Story
@@ -64,17 +65,19 @@ def opening(scores: pa.Table, attack: str, class_names: Sequence[str], story: St
 
 
 def _told(scores: pa.Table, attack: str, class_names: Sequence[str], story: Story) -> Opening | None:
-    columns = scores.select([SPLIT, KIND, ATTACK, IMAGE_ID, LABEL, PREDICTION, CONFIDENCE]).to_pydict()
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    told = [
-        row
-        for row in rows
-        if (row[SPLIT], row[KIND]) == ("test", ADVERSARIAL)
-        and row[ATTACK] in ATTACKS
-        and class_names[row[LABEL]] == story.label
-        and class_names[row[PREDICTION]].startswith(story.read_as)
-    ]
-    if not told:
+    if story.label not in class_names:
         return None
-    best = max(told, key=lambda row: (row[ATTACK] == attack, np.nan_to_num(row[CONFIDENCE]), -row[IMAGE_ID]))
+    reached = [label for label, name in enumerate(class_names) if name.startswith(story.read_as)]
+    told = scores.filter(
+        (pc.field(SPLIT) == "test")
+        & (pc.field(KIND) == ADVERSARIAL)
+        & (pc.field(LABEL) == list(class_names).index(story.label))
+        & pc.field(PREDICTION).isin(reached)
+        & pc.field(ATTACK).isin(list(ATTACKS))
+    ).select([ATTACK, IMAGE_ID, CONFIDENCE])
+    if not told.num_rows:
+        return None
+    best = max(
+        told.to_pylist(), key=lambda row: (row[ATTACK] == attack, np.nan_to_num(row[CONFIDENCE]), -row[IMAGE_ID])
+    )
     return Opening(int(best[IMAGE_ID]), best[ATTACK])
