@@ -29,12 +29,14 @@ def synchronise() -> None:
 
     A fresh session takes its case from the address. Later, the session leads and the address follows, except after
     "back" or "forward", which are recognised by an address that names another case than the one written last. The
-    browser answers a change of address with a delay, so nothing is taken from it shortly after a change.
+    browser answers a change of address with a delay, so nothing is taken from it shortly after a change, and nothing
+    at all in the run that a change on a page began, however long that took to get here.
     """
     seen = {key: str(value) for key, value in st.query_params.items() if key in KEYS}
     state = st.session_state
     settled = time.monotonic() - state.get("case_written_at", 0.0) > SETTLING_SECONDS
-    if "case" not in state or (seen and seen != state.get("case_query") and settled):
+    leads = state.pop("case_leads", False)
+    if "case" not in state or (seen and seen != state.get("case_query") and settled and not leads):
         state.case, state.case_warnings = from_query(seen)
     write_address()
 
@@ -82,7 +84,7 @@ def _lead_with(case: Case) -> None:
     """Take a case that was chosen on a page; the address that came with that click is the one before."""
     st.session_state.case = case
     st.session_state.case_warnings = ()
-    st.session_state.case_written_at = time.monotonic()
+    st.session_state.case_leads = True
 
 
 def pick_image(reference: str) -> None:

@@ -46,19 +46,26 @@ def test_copy_link_copies_and_says_so(open_tab: Any) -> None:
     page.wait_for_selector('[role="status"]:has-text("Link copied")', state="hidden", timeout=PATIENCE)
 
 
-def test_a_pasted_image_becomes_the_upload_from_wherever_one_is(open_tab: Any) -> None:
+def pasted_once(open_tab: Any) -> tuple[Visit, str]:
+    """Paste a picture on a workbench that shows a test image; return the visit and its address then."""
     start = natural_test_ids(load_bundle("digits").scores)[0]
     visit = open_tab(f"?bundle=digits&image=test-{start}&attack=none&alpha=0.05", WIDE)
-    page, before = visit.page, visit.page.url
-    page.wait_for_function(
-        "() => window.telltalePastes", timeout=PATIENCE
-    )  # the page listens a moment after it is drawn
-    page.evaluate(PASTE, "#000")
-    first = moved(visit, before)
-    assert "image=png-" in first and "image.png" in page.locator(".st-key-upload").inner_text()
-    page.evaluate(PASTE, "#333")
-    assert "image=png-" in moved(visit, first), "another one takes its place"
+    before = visit.page.url
+    visit.page.wait_for_function("() => window.telltalePastes", timeout=PATIENCE)  # a moment after it is drawn
+    visit.page.evaluate(PASTE, "#000")
+    return visit, moved(visit, before)
+
+
+def test_a_pasted_image_becomes_the_upload_from_wherever_one_is(open_tab: Any) -> None:
+    visit, first = pasted_once(open_tab)
+    assert "image=png-" in first and "image.png" in visit.page.locator(".st-key-upload").inner_text()
     visit.check()
+
+
+def test_another_pasted_image_takes_its_place(open_tab: Any) -> None:
+    visit, first = pasted_once(open_tab)
+    visit.page.evaluate(PASTE, "#333")
+    assert "image=png-" in moved(visit, first)
 
 
 def test_keys_go_through_images_and_rest_while_somebody_writes(open_tab: Any) -> None:

@@ -73,5 +73,6 @@ def test_a_room_sees_a_slim_bar_no_sidebar_and_larger_charts(open_tab: Any) -> N
     room.page.locator(".st-key-lesson-text button:visible").click()
     room.page.wait_for_selector("text=The answer.", timeout=PATIENCE)
     marked = room.page.locator('[data-testid="stRadioCaption"]').filter(has_text="the right answer")
+    marked.first.wait_for(timeout=PATIENCE)
     assert marked.count() == 1 and "gradient" in marked.locator("xpath=..").inner_text(), "below the answer"
     room.check()

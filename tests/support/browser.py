@@ -44,6 +44,7 @@ PATIENCE = 60_000
 NOT_OURS = {
     r"404 .*/media/[0-9a-f]+\.png$": "A picture gave way to the next one before the browser had asked for it.",
     r"net::ERR_ABORTED .*/media/[0-9a-f]+\.png$": "The page was left before its pictures had come.",
+    r"net::ERR_ABORTED .*/_stcore/bidi-components/": "The page was left before a component's script had come.",
     r"Image source error - .*/media/[0-9a-f]+\.png at ": "Streamlit's own words for the same.",
 }
 

@@ -191,15 +191,32 @@ def _controls(photo: Photo, bundle: Bundle, size: tuple[int, int], crop: Crop) -
         st.toggle(
             "Dark ink on light paper",
             key=INVERT,
-            on_change=take,
-            args=(photo, bundle, crop.square),
+            on_change=_exchange_ink,
+            args=(photo, bundle),
             help="Exchanges black and white: this model learned light strokes on a dark ground.",
             persist_state="session",
         )
 
 
+def _gone_on(photo: Photo) -> bool:
+    """Return whether another picture was taken since this one's controls were drawn.
+
+    The browser goes on sending what such controls held until it has drawn the page anew, and Streamlit, which has
+    forgotten them, takes that for a change.
+    """
+    crop: Crop | None = st.session_state.get("crop")
+    return crop is not None and crop.photo != photo.key
+
+
+def _exchange_ink(photo: Photo, bundle: Bundle) -> None:
+    if not _gone_on(photo):
+        take(photo, bundle, _crop_of(photo, bundle).square)
+
+
 def _move(photo: Photo, bundle: Bundle, name: str, key: str) -> None:
     """Take the square that a slider asks for; a new side keeps the centre."""
+    if _gone_on(photo):
+        return
     if state.current().attack is not None:
         st.toast("The attack was on the square before. Attack this one again.", icon=":material/crop:")
     value, crop = int(st.session_state[key]), _crop_of(photo, bundle)
