@@ -20,6 +20,7 @@ STEP_PATIENCE = 180.0
 LIVE_IMAGES = "12"
 LIVE_POLL_SECONDS = 1.0
 HOSTILE_PICTURES = ("truncated png", "rubbish", "png header of 30000 x 30000", "gif of 500,000 frames")
+TAKEN = "Your image, not attacked"
 REFUSED = "The image chosen before stays."
 SOURCE, UPLOAD = "image-source-digits", ":material/upload: Upload"
 
@@ -52,7 +53,7 @@ def errands(cases: Sequence[KnownCase]) -> list[Errand]:
         attack = case.query["attack"].partition("~")[0]
         found.append(Errand(f"case {case.query['image']}, {attack}", _open(case, turn), case.attacked.digest))
     found.append(Errand("live run", _live(cases[0]), f"Finished. {LIVE_IMAGES} of {LIVE_IMAGES} images attacked"))
-    found += [Errand(f"upload {side}", _upload(f"{side}.png", _picture(side)), "(Your image)") for side in (32, 300)]
+    found += [Errand(f"upload {side}", _upload(f"{side}.png", _picture(side)), TAKEN) for side in (32, 300)]
     found += [Errand(f"upload {name}", _upload("picture.png", HOSTILE[name]()), REFUSED) for name in HOSTILE_PICTURES]
     return found
 
