@@ -95,6 +95,11 @@ def submit_sweep(bundle: str, natural: Image, attacked: Image, strengths: Sequen
     return submit("sweep", bundle=bundle, natural=natural, attacked=attacked, strengths=tuple(strengths))
 
 
+def submit_verdicts_along(bundle: str, natural: Image, attacked: Image, strengths: Sequence[float]) -> Job:
+    """Start asking for the fused verdict at several strengths of one perturbation."""
+    return submit("verdicts_along", bundle=bundle, natural=natural, attacked=attacked, strengths=tuple(strengths))
+
+
 def survive(bundle: str, attacked: Image, label: int, target: int) -> Sequence[SavedReading]:
     """Return how an attacked image is read after it was saved in each file format."""
     job = submit("survive", bundle=bundle, attacked=attacked, label=label, target=target)

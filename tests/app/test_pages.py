@@ -209,6 +209,15 @@ def test_cancelling_the_strengths_keeps_the_attack_and_its_verdicts(engine: Fake
     assert "Drag, or press Play" in text_of(app)
 
 
+def test_the_verdict_follows_the_strength_and_alpha(engine: FakeEngine) -> None:
+    app = open_app(**ATTACKED)
+    assert "The fused verdict calls it adversarial at × 1 to × 1.5." in text_of(app)
+    app.slider(key="alpha-slider").set_value(1).run()
+    assert "The fused verdict calls it" not in text_of(app), "20 calibration images are too few for 1 %"
+    asked = [arguments for task, arguments in engine.submitted if task == "verdicts_along"]
+    assert all("alpha" not in arguments for arguments in asked), "another rate needs no other look"
+
+
 def test_without_an_attack_nothing_is_dimmed(engine: FakeEngine) -> None:
     app = open_app(attack="none")
     next(box for box in app.selectbox if box.label == "Attack").select("deepfool")

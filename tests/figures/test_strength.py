@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from telltale.figures import palette
-from telltale.figures.strength import StrengthFrame, along_strength, leading_classes
+from telltale.figures.strength import StrengthFrame, StrengthVerdict, along_strength, leading_classes
 
 STRENGTHS = [0.0, 0.5, 1.0, 1.5]
 PROBABILITIES = np.array([[0.9, 0.1, 0.0, 0.0], [0.3, 0.2, 0.5, 0.0], [0.1, 0.8, 0.1, 0.0], [0.0, 0.2, 0.1, 0.7]])
@@ -49,3 +49,18 @@ def test_lines_are_the_probabilities_that_were_given_and_the_flip_is_marked() ->
     assert len({trace.line.dash for trace in figure.data[:3]}) == 3
     assert [shape.x0 for shape in figure.layout.shapes] == [0.5]
     assert not along_strength(STRENGTHS, [], FRAMES, 0, None).layout.shapes
+
+
+def test_the_fused_verdict_stands_above_the_lines_at_every_strength() -> None:
+    kinds = ("natural", "error", "adversarial", "adversarial")
+    verdicts = [StrengthVerdict(s, kind, f"p = {s}") for s, kind in zip(STRENGTHS, kinds, strict=True)]
+    figure = along_strength(STRENGTHS, [], FRAMES, 0, 0.5, verdicts)
+    (band,) = [trace for trace in figure.data if trace.yaxis == "y2"]
+    assert list(band.x) == STRENGTHS
+    assert list(band.marker.color) == [palette.NATURAL, palette.MISREAD, palette.ATTACKED, palette.ATTACKED]
+    assert list(band.marker.symbol) == ["circle", "square", "diamond", "diamond"], "shapes tell them apart, too"
+    assert [text.rpartition(", ")[2] for text in band.customdata] == [verdict.said for verdict in verdicts]
+    assert figure.layout.yaxis.domain[1] < figure.layout.yaxis2.domain[0]
+    (moved,) = figure.frames[0].traces
+    assert figure.data[moved].yaxis != "y2", "dragging moves the line, not the verdicts"
+    assert all(trace.yaxis != "y2" for trace in drawn().data), "no row without verdicts"

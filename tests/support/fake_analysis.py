@@ -251,6 +251,11 @@ def analyse(image: np.ndarray, alpha: float, scores: dict[str, float]) -> Analys
     )
 
 
+def line(natural: np.ndarray, attacked: np.ndarray, strengths: tuple[float, ...]) -> list[np.ndarray]:
+    """Return the images at these strengths of a change."""
+    return [round_to_8_bits(np.clip(natural + np.float32(s) * (attacked - natural), 0, 1)) for s in strengths]
+
+
 def fuse(scores: dict[str, float], alpha: float) -> FusedVerdict:
     """Return the mean score as the fused one; an image in between is probably wrong."""
     score = float(np.mean(list(scores.values())))
@@ -363,11 +368,15 @@ class FakeEngine:
         )
 
     def _sweep(self, bundle: str, natural: np.ndarray, attacked: np.ndarray, strengths: tuple[float, ...]) -> Any:
-        images = [round_to_8_bits(np.clip(natural + np.float32(s) * (attacked - natural), 0, 1)) for s in strengths]
         return tuple(
             SweepPoint(s, 0.1 * s, predict(image), {"trajectory": trajectory(image)})
-            for s, image in zip(strengths, images, strict=True)
+            for s, image in zip(strengths, line(natural, attacked, strengths), strict=True)
         )
+
+    def _verdicts_along(
+        self, bundle: str, natural: np.ndarray, attacked: np.ndarray, strengths: tuple[float, ...]
+    ) -> tuple[FusedVerdict, ...]:
+        return tuple(fuse(self.scores_of(image), 0.05) for image in line(natural, attacked, strengths))
 
     def _survive(self, bundle: str, attacked: np.ndarray, label: int, target: int) -> tuple[SavedReading, ...]:
         lost = predict(np.zeros_like(attacked))

@@ -71,7 +71,7 @@ def analyse_image(
     with clock.timed("verdicts"):
         scores = loaded.fitted.score(evidence)
         verdicts = tuple(_verdict(loaded, name, float(values[0]), alpha) for name, values in scores.items())
-        fused = _fused_verdict(loaded, scores, observed.trace, alpha)
+        fused = next(iter(fused_verdicts(loaded, scores, observed.trace, alpha)), None)
     return Analysis(
         bundle=loaded.bundle.name,
         bundle_id=loaded.bundle.id,
@@ -137,20 +137,33 @@ def sweep(
     InputError
         If an image or a strength is not accepted.
     """
-    if not strengths or not all(0.0 <= s <= MAX_STRENGTH for s in strengths):
-        raise InputError(f"strengths must be numbers in [0, {MAX_STRENGTH:g}], got {tuple(strengths)}.")
-    start, end = batch_of(loaded.classifier, natural), batch_of(loaded.classifier, attacked)
+    images = line_of(loaded, natural, attacked, strengths)
+    start = batch_of(loaded.classifier, natural)
     points = []
     for done, strength in enumerate(strengths):
         if checkpoint is not None:
             checkpoint(done / len(strengths), f"strength {strength:g}")
-        images = round_to_8_bits(np.clip(start + np.float32(strength) * (end - start), 0.0, 1.0))
-        trace = loaded.classifier.trace(images)
+        trace = loaded.classifier.trace(images[done : done + 1])
         evidence = loaded.evidence_of(trace)
-        linf = float(np.abs(images - start).max())
+        linf = float(np.abs(images[done] - start[0]).max())
         views = {kind.name: kind.view(loaded.seen(kind, evidence)) for kind in loaded.available if kind.followed}
         points.append(SweepPoint(strength, linf, _prediction(loaded, trace), views))
     return tuple(points)
+
+
+def line_of(loaded: LoadedBundle, natural: Image, attacked: Image, strengths: Sequence[float]) -> Image:
+    """Return the images at these strengths, on the 8-bit grid, as an array of shape (strengths, C, H, W).
+
+    Raises
+    ------
+    InputError
+        If an image or a strength is not accepted.
+    """
+    if not strengths or not all(0.0 <= s <= MAX_STRENGTH for s in strengths):
+        raise InputError(f"strengths must be numbers in [0, {MAX_STRENGTH:g}], got {tuple(strengths)}.")
+    start, end = batch_of(loaded.classifier, natural), batch_of(loaded.classifier, attacked)
+    factors = np.asarray(strengths, dtype=np.float32)[:, None, None, None]
+    return round_to_8_bits(np.clip(start + factors * (end - start), 0.0, 1.0))
 
 
 def live_scores(
@@ -236,16 +249,20 @@ def _verdict(loaded: LoadedBundle, name: str, score: float, alpha: float) -> Ver
     return uncalibrated_verdict(name, score, alpha) if calibration is None else calibration.verdict(name, score, alpha)
 
 
-def _fused_verdict(
+def fused_verdicts(
     loaded: LoadedBundle, scores: Mapping[str, npt.NDArray[np.float64]], trace: Trace, alpha: float
-) -> FusedVerdict | None:
+) -> list[FusedVerdict]:
+    """Return the fused verdict on each of n images, from every detector's n scores; none without a fusion."""
     fused = loaded.fitted.fuse(scores, trace)
     if fused is None:
-        return None
-    attack = _verdict(loaded, FUSED, float(fused.attack[0]), alpha)
-    error = None if fused.error is None else _verdict(loaded, ERROR_SCORE, float(fused.error[0]), alpha)
-    contributions = dict(zip(scores, fused.contributions[0].tolist(), strict=True))
-    return FusedVerdict(fused_kind(attack, error), attack, error, contributions)
+        return []
+    found = []
+    for index, score in enumerate(fused.attack):
+        attack = _verdict(loaded, FUSED, float(score), alpha)
+        error = None if fused.error is None else _verdict(loaded, ERROR_SCORE, float(fused.error[index]), alpha)
+        contributions = dict(zip(scores, fused.contributions[index].tolist(), strict=True))
+        found.append(FusedVerdict(fused_kind(attack, error), attack, error, contributions))
+    return found
 
 
 def _prediction(loaded: LoadedBundle, trace: Trace) -> Prediction:

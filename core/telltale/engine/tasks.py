@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from telltale.model_errors.suspicious import SuspiciousImages
     from telltale.model_errors.versus import TwoAnswers
     from telltale.model_errors.versus_attacks import Transfers
+    from telltale.scores.verdicts import FusedVerdict
 
     Image = npt.NDArray[np.float32]
     Ids = npt.NDArray[np.int64]
@@ -65,6 +66,15 @@ def sweep(
     from telltale.analysis import analyse as analysis
 
     return analysis.sweep(load(bundle), natural, attacked, strengths, checkpoint)
+
+
+def verdicts_along(
+    checkpoint: Checkpoint, bundle: str, natural: Image, attacked: Image, strengths: tuple[float, ...]
+) -> tuple[FusedVerdict, ...]:
+    """Return one `FusedVerdict` per strength on the line from the natural to the attacked image."""
+    from telltale.analysis import along
+
+    return along.verdicts_along(load(bundle), natural, attacked, strengths, checkpoint)
 
 
 def survive(checkpoint: Checkpoint, bundle: str, attacked: Image, label: int, target: int) -> tuple[SavedReading, ...]:
@@ -160,7 +170,7 @@ def transfers(
 REGISTRY: Mapping[str, str] = {
     task.__name__: f"{task.__module__}:{task.__name__}"
     for task in (
-        *(analyse, attack, respond, sweep, survive, few_classes, live),
+        *(analyse, attack, respond, sweep, verdicts_along, survive, few_classes, live),
         *(explain_errors, suspicious_images, refit, changed_answers),
         *(failure_slices, two_answers, transfers),
     )

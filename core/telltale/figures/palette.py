@@ -8,6 +8,7 @@ NATURAL = "#0072B2"
 ATTACKED = "#D55E00"
 HELPFUL = "#009E73"
 HARMFUL = "#CC79A7"
+MISREAD = "#832DB6"
 NEUTRAL = "#808080"
 IMAGE_COLOURS = {"natural": NATURAL, "attacked": ATTACKED, "image": NATURAL}
 IMAGE_SYMBOLS = {"natural": "circle", "attacked": "diamond", "image": "circle"}

@@ -1,4 +1,4 @@
-"""An attacked image at every strength of its change: the picture, and every class that leads anywhere on the way.
+"""An attacked image at every strength of its change: the picture, what it is read as, and the fused verdict.
 
 The figure carries all of its pictures, so that a browser moves through them without asking the server.
 """
@@ -14,12 +14,21 @@ import plotly.graph_objects as go
 
 from telltale.figures import palette
 from telltale.figures.base import BARE, line, styled
+from telltale.scores.titles import kind_title
+from telltale.scores.verdicts import FusedKind
 
-HEIGHT = 260  # pixels
+HEIGHT = 272  # pixels
 PICTURE_ENDS, PLOT_BEGINS = 0.22, 0.35  # shares of the figure's width
 PICTURE_TOP, PICTURE_HEIGHT = 1.4, 1.75  # shares of the plot's height: from beside the legend to above Play
 FRAME_MS = 180  # that Play asks for
 SLIDER_ROOM = 118  # pixels below the plot: axis title, slider and what it says
+PLOT_TOP, BAND_BEGINS = 0.83, 0.92  # shares of the plot's height, where verdicts stand above the lines
+MARKS: dict[FusedKind, tuple[str, str]] = {
+    "natural": (palette.NATURAL, "circle"),
+    "error": (palette.MISREAD, "square"),
+    "adversarial": (palette.ATTACKED, "diamond"),
+    "uncalibrated": (palette.NEUTRAL, "circle-open"),
+}
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -42,6 +51,23 @@ class StrengthFrame:
     said: str
 
 
+@dataclass(frozen=True)
+class StrengthVerdict:
+    """What the fused verdict takes the image for at one strength.
+
+    Attributes
+    ----------
+    strength : float
+    kind : {"natural", "error", "adversarial", "uncalibrated"}
+    said : str
+        For whoever points at it.
+    """
+
+    strength: float
+    kind: FusedKind
+    said: str
+
+
 def leading_classes(probabilities: npt.NDArray[np.floating], always: Sequence[int] = ()) -> list[int]:
     """Return the classes of `always`, then every other one that has the largest probability at some strength.
 
@@ -59,8 +85,11 @@ def along_strength(
     frames: Sequence[StrengthFrame],
     shown: int,
     changes_at: float | None,
+    verdicts: Sequence[StrengthVerdict] = (),
 ) -> go.Figure:
     """Return probabilities against the strength of a change, beside the picture at one strength, with slider and Play.
+
+    The fused verdict at every strength, where there is one, stands in a row above the lines.
 
     Parameters
     ----------
@@ -73,15 +102,20 @@ def along_strength(
         Index of the frame that is shown at first.
     changes_at : float or None
         Strength from which the class stays another; None where it does not.
+    verdicts : sequence of StrengthVerdict
     """
     figure = go.Figure()
     for index, (name, values, colour) in enumerate(probabilities):
         trace = line(name, list(strengths), list(values), colour, DASHES[index % len(DASHES)])
         trace.update(hovertemplate="× %{x}: %{y:.1%}<extra>" + name + "</extra>")
         figure.add_trace(trace)
+    if verdicts:
+        figure.add_trace(_band(verdicts))
     figure.add_trace(_here(frames[shown].strength))
     styled(figure, HEIGHT, x="strength of the change (1 = the attack)", left=BARE, bottom=SLIDER_ROOM)
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
+    if verdicts:
+        _make_room(figure)
     figure.update_xaxes(domain=[PLOT_BEGINS, 1.0], range=[min(strengths) - 0.02, max(strengths) + 0.02])
     figure.layout.legend.x = PLOT_BEGINS
     figure.layout.images = [_picture(frames[shown])]
@@ -100,6 +134,39 @@ def along_strength(
     figure.layout.sliders = [_slider(frames, shown)]
     figure.layout.updatemenus = [_play()]
     return figure
+
+
+def _band(verdicts: Sequence[StrengthVerdict]) -> go.Scatter:
+    return go.Scatter(
+        x=[verdict.strength for verdict in verdicts],
+        y=[0.0] * len(verdicts),
+        yaxis="y2",
+        mode="markers",
+        marker={
+            "color": [MARKS[verdict.kind][0] for verdict in verdicts],
+            "symbol": [MARKS[verdict.kind][1] for verdict in verdicts],
+            "size": 10,
+        },
+        customdata=[f"{kind_title(verdict.kind)}, {verdict.said}" for verdict in verdicts],
+        hovertemplate="× %{x}: %{customdata}<extra></extra>",
+        showlegend=False,
+        cliponaxis=False,  # the row is lower than a mark
+    )
+
+
+def _make_room(figure: go.Figure) -> None:
+    """Let the lines end below the row of verdicts."""
+    figure.update_layout(
+        yaxis={"domain": [0.0, PLOT_TOP]},
+        yaxis2={
+            "domain": [BAND_BEGINS, 1.0],
+            "range": [-1.0, 1.0],
+            "tickvals": [0.0],
+            "ticktext": ["verdict"],
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
 
 
 def _here(strength: float) -> go.Scatter:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 from telltale.base.errors import InputError
-from telltale.scores.verdicts import Verdict
+from telltale.scores.verdicts import FusedKind, FusedVerdict, Verdict
 
 LEVEL = 0.95
 
@@ -181,7 +180,7 @@ def uncalibrated_verdict(detector: str, score: float, alpha: float) -> Verdict:
     return Verdict(detector, float(score), None, None, None, check_alpha(alpha), 0)
 
 
-def fused_kind(attack: Verdict, error: Verdict | None) -> Literal["natural", "error", "adversarial", "uncalibrated"]:
+def fused_kind(attack: Verdict, error: Verdict | None) -> FusedKind:
     """Name what an image probably is.
 
     Both verdicts are on log odds against a correctly classified natural image. Where both raise an alarm the larger
@@ -193,6 +192,25 @@ def fused_kind(attack: Verdict, error: Verdict | None) -> Literal["natural", "er
     if attack.adversarial and not (wrong and error is not None and error.score > attack.score):
         return "adversarial"
     return "error" if wrong else "natural"
+
+
+def fused_kind_at(fused: FusedVerdict, alpha: float) -> FusedKind:
+    """Name what an image probably is at another false-positive rate, from the p-values alone.
+
+    Raises
+    ------
+    InputError
+        If alpha is outside (0, 1).
+    """
+    return fused_kind(_at(fused.attack, alpha), None if fused.error is None else _at(fused.error, alpha))
+
+
+def _at(verdict: Verdict, alpha: float) -> Verdict:
+    """Return a verdict at another rate; its threshold, which the p-value does not tell, is left as it was."""
+    if verdict.p_value is None:
+        return verdict
+    supported = verdict.n_calibration >= fewest_images(alpha)
+    return replace(verdict, alpha=alpha, adversarial=verdict.p_value <= alpha if supported else None)
 
 
 def check_alpha(alpha: float) -> float:

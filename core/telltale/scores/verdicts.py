@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+FusedKind = Literal["natural", "error", "adversarial", "uncalibrated"]
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -68,7 +70,7 @@ class FusedVerdict:
         What each detector adds to the fused score, which is a log odds, beside an average natural image.
     """
 
-    kind: Literal["natural", "error", "adversarial", "uncalibrated"]
+    kind: FusedKind
     attack: Verdict
     error: Verdict | None
     contributions: Mapping[str, float]
