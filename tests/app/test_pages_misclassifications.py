@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import telltale.bundle
 from support.fake_analysis import LAYERS, FakeBundle, FakeEngine
 from support.pages import chart_heights, open_app, show, text_of, unopened
 from telltale.analysis.opened import load_reference
-from telltale.figures.embedding import MOST_POINTS
-from telltale.figures.errors import confusion_matrix, errors_map
+from telltale.figures.errors import confusion_matrix
 from telltale.model_errors.evaluated import evaluated_images
 from telltale.model_errors.reasons import ErrorReasons
 from telltale.model_errors.slices import FailureSlices, Slice
 from telltale.model_errors.suspicious import SuspiciousImages, suspicious_images
 from telltale.scores.rates import Rate
 from telltale_app import state
-from telltale_app.panels import bars, error_choice, error_tiles, selection
+from telltale_app.panels import bars, error_choice, error_map, error_selection, error_tiles, selection, tiles
+from telltale_app.panels.canvas_map import Choice
+from telltale_app.panels.errors import Errors, errors_of
 
 PAGE = "app_pages/misclassifications.py"
 LABELS_TAB = "Suspicious training images"
@@ -226,37 +229,131 @@ def test_what_a_chart_reports_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     session: dict[str, Any] = {"chart": {"selection": {"points": points}}}
     monkeypatch.setattr(selection.st, "session_state", session)
-    selection._take("chart", "kept", "scope")
+    selection.take("chart", "kept", "scope")
     assert selection.selected("kept", "scope").tolist() == [7, 5, 3, 4]
     assert selection.selected("kept", "another") is None
-    places = selection.Places(np.zeros((3, 2)), np.array([3, 5, 9]))
-    selection._take_inside("chart", "kept", "scope", places)
-    assert selection.selected("kept", "scope").tolist() == [3, 5], "a click selects nothing but what has a place"
     session["chart"] = {"selection": {"points": []}}
-    for take in (lambda *name: selection._take(*name), lambda *name: selection._take_inside(*name, places)):
-        take("chart", "kept", "scope")
-        assert selection.selected("kept", "scope") is None
+    selection.take("chart", "kept", "scope")
+    assert selection.selected("kept", "scope") is None
 
 
-def test_an_outline_selects_all_that_lie_inside_it_drawn_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
-    places = selection.Places(points, np.arange(1000, 1500))
-    angles = np.linspace(0, 2 * np.pi, 400)
-    lasso = {"x": np.cos(angles).tolist(), "y": np.sin(angles).tolist()}
-    drawn = [{"curve_number": 0, "customdata": 1003}]
-    session: dict[str, Any] = {"chart": {"selection": {"points": drawn, "lasso": [lasso], "box": []}}}
-    monkeypatch.setattr(selection.st, "session_state", session)
-    selection._take_inside("chart", "kept", "scope", places)
-    radii = np.linalg.norm(points, axis=1)
-    assert not ((radii > 0.999) & (radii < 1.001)).any(), "none lies between the circle and its polygon"
-    assert selection.selected("kept", "scope").tolist() == (1000 + np.flatnonzero(radii < 1)).tolist()
-    session["chart"]["selection"] = {"points": [], "lasso": [], "box": [{"x": [0.5, -1], "y": [0, 2]}]}
-    selection._take_inside("chart", "kept", "scope", places)
-    in_box = (points[:, 0] > -1) & (points[:, 0] < 0.5) & (points[:, 1] > 0) & (points[:, 1] < 2)
-    assert selection.selected("kept", "scope").tolist() == (1000 + np.flatnonzero(in_box)).tolist()
-    session["chart"]["selection"]["box"] = [{"x": [50, 51], "y": [0, 2]}]
-    selection._take_inside("chart", "kept", "scope", places)
-    assert selection.selected("kept", "scope").tolist() == [], "nothing inside is not the same as no outline"
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Let callbacks be called without a page."""
+    kept: dict[str, Any] = {}
+    monkeypatch.setattr(st, "session_state", kept)
+    return kept
+
+
+def click(errors: Errors, session: dict[str, Any], true: int, read: int) -> None:
+    session["chart"] = {"selection": {"points": [{"customdata": [true, read]}]}}
+    error_selection.take_cell(errors, "chart")
+
+
+def test_a_cell_a_point_and_a_tile_are_one_selection(bundle: FakeBundle, session: dict[str, Any]) -> None:
+    errors = errors_of(bundle)  # type: ignore[arg-type]
+    is_three = errors.wrong.labels == 3
+    three, four = (int(np.flatnonzero(mask)[0]) for mask in (is_three, ~is_three))
+    error_selection.choose(errors, three)
+    assert error_selection.chosen_row(errors) == three
+    assert error_selection.marked_cell(errors) == (3, 4) and error_selection.chosen_cell(errors) is None
+    click(errors, session, 3, 4)
+    assert error_selection.chosen_row(errors) == three, "it lies in the cell"
+    click(errors, session, 3, 4)
+    assert error_selection.chosen_cell(errors) is None, "the same cell again takes it back"
+    click(errors, session, 4, 5)
+    assert error_selection.chosen_row(errors) is None, "it is not in this cell"
+    assert error_selection.in_cell(errors, (4, 5)).tolist() == (~is_three).tolist()
+    error_selection.choose(errors, three)
+    assert error_selection.chosen_cell(errors) is None, "the cell left it out"
+    error_selection.take_points(errors, np.flatnonzero(~is_three))
+    assert error_selection.chosen_row(errors) is None
+    assert session[error_selection.LASSO]["ids"].tolist() == errors.wrong.ids[~is_three].tolist()
+    error_selection.choose(errors, four)
+    assert session[error_selection.LASSO] is not None, "it is inside the lasso"
+    error_selection.choose(errors, three)
+    assert error_selection.LASSO not in session
+    error_selection.take_points(errors, np.array([], np.int64))
+    assert session[error_selection.LASSO] is None and error_selection.chosen_row(errors) is None
+
+
+def test_a_chosen_image_drops_the_group_that_leaves_it_out(bundle: FakeBundle, session: dict[str, Any]) -> None:
+    errors = errors_of(bundle)  # type: ignore[arg-type]
+    for rows, kept in ((slice(None), True), (slice(1, None), False)):
+        session["errors-slice"] = {"scope": bundle.id, "name": "group", "ids": errors.wrong.ids[rows]}
+        error_selection.choose(errors, 0)
+        assert ("errors-slice" in session) == kept
+
+
+def test_only_errors_are_chosen_on_the_map_and_training_images_opened(
+    bundle: FakeBundle, session: dict[str, Any]
+) -> None:
+    errors = errors_of(bundle)  # type: ignore[arg-type]
+    error_map.take(Choice(np.array([3, 119, 121]), None), errors)
+    assert error_selection.chosen_row(errors) == 1, "the second behind 120 training images"
+    error_map.take(Choice(None, 123), errors)
+    assert error_selection.chosen_row(errors) == 3 and error_map.OPENED not in session
+    for opened in (-1, 7):
+        error_map.take(Choice(None, opened), errors)
+        assert session[error_map.OPENED] == opened and error_selection.chosen_row(errors) == 3
+
+
+def sent(app: AppTest) -> dict[str, Any]:
+    """Return the header of the map on the page."""
+    (found,) = app.get("bidi_component")
+    packed = found.proto.bytes
+    return dict(json.loads(packed[4 : 4 + int.from_bytes(packed[:4], "little")]))
+
+
+def test_a_cell_filters_the_map_beside_the_matrix(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_app(PAGE)
+    errors = evaluated_images(bundle.scores).errors()
+    header = sent(app)
+    assert (header["first"], header["count"]) == (120, 120 + len(errors)) and not header["selected"]
+    (strong,) = header["lists"]
+    assert sorted(strong["rows"]) == list(range(120, header["count"])) and not strong["joined"]
+    assert not any(look["involved"] for look in header["looks"])
+    app.session_state[error_selection.CELL] = {"scope": bundle.id, "ids": [3, 4]}
+    app.run()
+    header = sent(app)
+    (strong,) = header["lists"]
+    assert sorted(row - 120 for row in strong["rows"]) == np.flatnonzero(errors.labels == 3).tolist()
+    assert [look["name"] for look in header["looks"] if look["involved"]] == ["3", "4"]
+    assert f"{len(strong['rows'])} of them shown" in header["said"]
+    assert '"shapes"' in app.get("plotly_chart")[0].proto.spec, "the cell is framed"
+
+
+def test_a_chosen_tile_is_marked_on_the_map_in_the_matrix_and_in_words(engine: FakeEngine, bundle: FakeBundle) -> None:
+    app = open_app(PAGE)
+    errors = evaluated_images(bundle.scores).errors()
+    row = int(np.flatnonzero(errors.labels == 4)[-1])
+    reference = f"{errors.splits[row]}-{errors.ids[row]}"
+    app.button(key=f"errors-choose-{reference}").click().run()
+    assert not app.exception
+    said = text_of(app)
+    assert f"**Image {errors.ids[row]}.**" in said and said.count("**Chosen**") == 1
+    header = sent(app)
+    assert header["selected"] and header["words"][row] == f"image {errors.ids[row]}: 4, read as 5"
+    (image,) = header["images"]
+    assert image["place"] == [0.0, 0.0] and image["name"] == "chosen image"
+    harmful = header["lists"][-1]
+    assert harmful["joined"] and harmful["rows"] == reasons_of(bundle)["harmful_ids"][row].tolist()
+    assert '"shapes"' in app.get("plotly_chart")[0].proto.spec
+    assert len(header["lists"][0]["rows"]) == len(errors), "one chosen image hides no other"
+
+
+def test_the_tile_of_the_chosen_image_is_turned_to_once(
+    engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "PICTURES", 2)
+    app = open_app(PAGE)
+    ids = table_of(app)["image"].tolist()
+    app.session_state[error_selection.CHOSEN] = {"scope": bundle.id, "ids": [ids[-1]]}
+    app.run()
+    assert app.session_state["errors-page"] == len(ids) / 2 and text_of(app).count("**Chosen**") == 1
+    app.session_state["errors-page"] = 1
+    app.run()
+    assert app.session_state["errors-page"] == 1
 
 
 def test_one_click_opens_an_error_in_the_workbench(engine: FakeEngine, bundle: FakeBundle) -> None:
@@ -288,14 +385,22 @@ def test_the_current_case_says_why_where_it_is_one_of_the_errors(engine: FakeEng
 
 
 @pytest.mark.parametrize(
-    "clicked", [{"rows": [1], "columns": [], "cells": []}, {"rows": [], "columns": [], "cells": [(1, "confidence")]}]
+    "clicked",
+    [
+        {"rows": [1], "columns": [], "cells": []},
+        {"rows": [], "columns": [], "cells": [(1, "confidence")]},
+        {"rows": [], "columns": [], "cells": []},
+        {"rows": [9], "columns": [], "cells": []},
+    ],
 )
-def test_a_click_anywhere_in_a_row_says_why(engine: FakeEngine, bundle: FakeBundle, clicked: dict[str, list]) -> None:
-    app = open_app(PAGE)
-    app.session_state["errors-table-digits"] = {"selection": clicked}
-    app.run()
-    second = table_of(app)["image"].iloc[1]
-    assert f"**Image {second}.**" in text_of(app)
+def test_a_click_anywhere_in_a_row_chooses_it(monkeypatch: pytest.MonkeyPatch, clicked: dict[str, list]) -> None:
+    given: dict[str, Any] = {}
+    chosen: list[int] = []
+    monkeypatch.setattr(st, "session_state", {"table": {"selection": clicked}})
+    monkeypatch.setattr(st, "dataframe", lambda *_, **options: given.update(options))
+    selection.choosable_table(pd.DataFrame({"image": [5, 7, 9]}), "three images", "table", {}, chosen.append)
+    given["on_select"]()
+    assert chosen == ([1] if clicked["rows"] == [1] or clicked["cells"] else [])
 
 
 def test_cancelled_work_leaves_the_rest_and_starts_only_when_asked(engine: FakeEngine, bundle: FakeBundle) -> None:
@@ -397,29 +502,33 @@ def test_a_matrix_cell_knows_its_classes_and_numbers_stand_where_they_belong() -
     assert written == {(r, c): counts[r, c] for r in range(3) for c in range(3) if counts[r, c]}
 
 
-def test_all_errors_are_on_the_map_and_few_of_many_training_images() -> None:
-    draws = np.random.default_rng(0)
-    training = (draws.normal(size=(5000, 2)), np.arange(5000) % 2, np.arange(5000))
-    places = draws.normal(size=(4, 2))
-    figure = errors_map(training, (places, np.array([7, 5, 6, 9])), ["a"] * 4, ["cat", "dog"])
-    assert sum(len(trace.customdata) for trace in figure.data[:-1]) == MOST_POINTS
-    assert figure.data[-1].customdata.tolist() == [7, 5, 6, 9]
-    np.testing.assert_array_equal(np.stack([figure.data[-1].x, figure.data[-1].y], axis=1), places)
+@pytest.mark.parametrize("labels", [None, (4, 7, 9)])
+def test_a_marked_cell_has_a_frame_around_its_number(labels: tuple[int, ...] | None) -> None:
+    counts, names = np.array([[50, 2, 0], [7, 60, 1], [0, 0, 70]]), ["cat", "dog", "frog"]
+    true, read = (labels or (0, 1, 2))[1], (labels or (0, 1, 2))[2]
+    figure = confusion_matrix(counts, names, labels=labels, marked=(true, read))
+    (frame,) = figure.layout.shapes
+    (number,) = (
+        note for note in figure.layout.annotations if frame.x0 < note.x < frame.x1 and frame.y0 < note.y < frame.y1
+    )
+    assert number.text == "1"
+    assert not confusion_matrix(counts, names, labels=labels, marked=(true, 55)).layout.shapes
+    assert not confusion_matrix(counts, names, labels=labels).layout.shapes
 
 
-def test_matrix_and_map_are_saved_and_enlarged_as_every_chart_is(
+def test_the_matrix_is_saved_and_enlarged_as_every_chart_is(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = chart_heights(open_app(PAGE))
     monkeypatch.setattr(state, "presenting", lambda: True)
-    assert {name.split()[3] for name in plain} >= {"Confusion", "UMAP"}
+    assert "Confusion" in {name.split()[3] for name in plain}
     assert chart_heights(open_app(PAGE)) == {name: 1.5 * height for name, height in plain.items()}
 
 
 def test_the_confusion_matrix_is_kept_once_for_each_theme(bundle: FakeBundle) -> None:
     evaluated = evaluated_images(bundle.scores)
     for colour in ("#0c1519", "#e8eef0", "#0c1519"):
-        figure = error_choice._confusion(evaluated, bundle, bundle.id, colour)
+        figure = error_choice._confusion(evaluated, bundle, bundle.id, colour, None)
         assert {note.font.color for note in figure.layout.annotations} == {colour}
         assert figure.layout.xaxis.tickfont.color == figure.layout.yaxis.title.font.color == colour
 

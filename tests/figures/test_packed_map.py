@@ -13,7 +13,8 @@ import pytest
 from support.fake_analysis import FakeBundle, analyse
 from telltale.figures import palette
 from telltale.figures.base import MOST_CLASSES
-from telltale.figures.packed_map import MapPoints, MarkedRows, PlacedImage, pack
+from telltale.figures.packed_map import MapPoints, MarkedRows, OtherPoints, PlacedImage, pack
+from telltale.figures.results.errors_map import FEW, ChosenError, error_points, packed_errors
 from telltale.figures.results.neighbours import listed_ids
 from telltale.figures.results.neighbours_map import map_points, packed_neighbours
 from telltale.kinds.neighbours import NeighboursView
@@ -50,6 +51,7 @@ def test_what_is_read_is_what_was_packed(count: int, known: int) -> None:
     assert header["said"] == 'a "map", ü'
     assert header["images"] == [{"name": "this image", "colour": "#0072B2", "symbol": "star", "place": [0.25, -0.5]}]
     assert [entry["rows"] for entry in header["lists"]] == [list(range(min(count, 3)))]
+    assert header["first"] == 0 and header["words"] == []
 
 
 def test_a_class_is_labelled_at_the_median_of_its_points_and_muted_when_it_is_not_involved() -> None:
@@ -94,3 +96,43 @@ def test_an_image_is_connected_to_its_lists_and_their_classes_are_involved() -> 
     expected = {bundle.class_names[label] for label in {*listed_labels, shown[1][1].prediction.label}}
     assert involved == expected and header["chosen"] == 1
     assert header["map"] == f"{bundle.id}-pca-2"
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_points_of_another_kind_follow_the_training_images(count: int) -> None:
+    points, labels = DRAWS.normal(size=(9, 2)).astype(np.float32), np.arange(9) % 3
+    places, ids = DRAWS.normal(size=(count, 2)).astype(np.float32), 500 + np.arange(count)
+    words = tuple(f"image {i}" for i in range(count))
+    others = OtherPoints("misread images", "#D55E00", "diamond", places, ids, words)
+    packed = pack(MapPoints.of(points, labels, np.arange(9), NAMES, others), [], [], {1}, {})
+    header, read_places, read_ids, classes = read(packed)
+    assert (header["first"], header["count"], header["words"]) == (9, 9 + count, list(words))
+    np.testing.assert_array_equal(read_places, np.concatenate([points, places]))
+    assert read_ids.tolist() == [*range(9), *ids]
+    assert classes.tolist() == [*labels, *[3] * count]
+    look = header["looks"][3]
+    assert (look["name"], look["colour"], look["symbol"]) == ("misread images", "#D55E00", "diamond")
+    assert not look["involved"] and not look["labelled"]
+    assert [look["waiting"] for look in header["looks"]] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("count", [5, FEW + 1])
+def test_errors_lie_among_all_training_images_and_only_those_that_are_shown_are_strong(count: int) -> None:
+    bundle: Any = FakeBundle()
+    places, ids = DRAWS.normal(size=(count, 2)), 1000 + np.arange(count)
+    points = error_points(bundle, "pca", 1, places, ids, [f"image {i}" for i in ids])
+    rows = np.arange(count)[::-1]
+    header, read_places, read_ids, _ = read(packed_errors(points, bundle, rows, None, {3, 4}, {"map": "m"}))
+    np.testing.assert_array_equal(read_places[:120], bundle.maps["pca"][1])
+    np.testing.assert_allclose(read_places[120:], places, rtol=1e-6)
+    (strong,) = header["lists"]
+    assert read_ids[strong["rows"]].tolist() == ids[rows].tolist() and not strong["joined"]
+    assert strong["radius"] == (6.0 if count == 5 else 3.5) and header["images"] == []
+    assert [look["name"] for look in header["looks"] if look["involved"]] == ["3", "4"]
+    harmful = bundle.splits.train[[7, 3]]
+    chosen = ChosenError(2, harmful)
+    header, _, read_ids, _ = read(packed_errors(points, bundle, rows[:1], chosen, (), {"map": "m"}))
+    assert header["images"][header["chosen"]]["place"] == pytest.approx(places[2].tolist())
+    strong, joined = header["lists"]
+    assert read_ids[strong["rows"]].tolist() == [ids[-1]]
+    assert joined["joined"] and read_ids[joined["rows"]].tolist() == harmful.tolist()

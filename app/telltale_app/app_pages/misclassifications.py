@@ -8,7 +8,16 @@ from functools import partial
 import streamlit as st
 
 from telltale_app import bundle_jobs, layout, state, words
-from telltale_app.panels import correcting, error_choice, error_table, error_tiles, errors, slices, suspicious
+from telltale_app.panels import (
+    correcting,
+    error_choice,
+    error_map,
+    error_table,
+    error_tiles,
+    errors,
+    slices,
+    suspicious,
+)
 from telltale_app.panels.missing import missing_images_note, missing_labels_note
 
 layout.opening(
@@ -46,11 +55,13 @@ if wrong_tab.open:
             if bundle.image_set is not None:
                 with right:
                     st.header("Where the errors lie", anchor=False)
-                    error_choice.show_map(known)
+                    error_map.show_map(known, rows)
             asked = None
             if len(rows):
+                st.header("Why this one", anchor=False)
+                asked = error_table.show_image(known, rows)
                 st.header("The errors in numbers", anchor=False)
-                asked = error_table.show_chosen(known, rows)
+                error_table.show_numbers(known, rows)
             correcting.show(bundle, asked)
         layout.how_computed(
             "Every natural image of the fitting, calibration and test splits that the model misreads. Neighbours are "

@@ -1,6 +1,7 @@
 // Draws a map: tens of thousands of dots pixel by pixel on one canvas, and on a second one above it all that is few.
 
 const MUTED = 0.22; // opacity of the dots of classes that are not involved
+const WAITING = 0.5; // of dots that can be chosen and are not shown now
 const SHOWN = 0.8;
 const TURN = 2 * Math.PI;
 const CORNERS = { square: [4, 1, 0.125], diamond: [4, 1, 0], pentagon: [5, 1, 0], hexagon: [6, 1, 0] };
@@ -48,16 +49,17 @@ export class Dots {
     this.made = "";
   }
 
-  /** Take another map: those of muted classes are drawn first, so that the others lie above them. */
-  take({ classes, looks }) {
+  /** Take another map: muted classes are drawn first, the others above them, and what can be chosen above all. */
+  take({ classes, looks, first }) {
     this.looks = looks;
     this.order = new Int32Array(classes.length);
     let at = 0;
     for (const involved of [false, true]) {
-      for (let row = 0; row < classes.length; row++) {
+      for (let row = 0; row < (first || classes.length); row++) {
         if (looks[classes[row]].involved === involved) this.order[at++] = row;
       }
     }
+    while (at < classes.length) this.order[at] = at++;
     this.made = "";
   }
 
@@ -97,9 +99,10 @@ export class Dots {
     this.image = this.context.createImageData(width, height);
     this.pixels = new Uint32Array(this.image.data.buffer);
     const known = new Map(); // of a thousand classes, all may look alike
-    this.sprites = this.looks.map(({ colour, symbol, involved }) => {
-      const key = `${colour} ${symbol} ${involved}`;
-      if (!known.has(key)) known.set(key, sprite(colour, symbol, radius, involved ? SHOWN : MUTED, width));
+    this.sprites = this.looks.map(({ colour, symbol, involved, waiting }) => {
+      const key = `${colour} ${symbol} ${involved} ${waiting}`;
+      const opacity = involved ? SHOWN : waiting ? WAITING : MUTED;
+      if (!known.has(key)) known.set(key, sprite(colour, symbol, radius, opacity, width));
       return known.get(key);
     });
   }
@@ -138,13 +141,26 @@ export function drawPictures(context, map, view, rows, pictureOf, ring) {
   }
 }
 
+/** Draw a closed line around where each of some classes lies. */
+export function drawOutlines(context, { outlines }, view) {
+  context.lineWidth = 2;
+  for (const { colour, corners } of outlines) {
+    context.beginPath();
+    for (const [x, y] of corners) context.lineTo(view.across(x), view.down(y));
+    context.closePath();
+    context.strokeStyle = colour;
+    context.stroke();
+  }
+}
+
 /** Draw what connects an image to the training images of its lists, and their marks. */
 export function drawLists(context, map, view, ring) {
   const at = (row) => [view.across(map.places[2 * row]), view.down(map.places[2 * row + 1])];
   const centre = map.images[map.chosen];
   context.lineWidth = 1.25;
   context.globalAlpha = 0.7;
-  for (const { colour, rows } of map.lists) {
+  for (const { colour, rows, joined } of map.lists) {
+    if (!joined) continue;
     context.strokeStyle = colour;
     context.beginPath();
     for (const row of rows) {
@@ -154,7 +170,7 @@ export function drawLists(context, map, view, ring) {
     context.stroke();
   }
   context.globalAlpha = 1;
-  for (const list of map.lists) for (const row of list.rows) mark(context, list, ...at(row), 6, ring);
+  for (const list of map.lists) for (const row of list.rows) mark(context, list, ...at(row), list.radius, ring);
 }
 
 /** Draw the images themselves; nothing may hide them. */

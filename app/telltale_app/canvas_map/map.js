@@ -1,10 +1,12 @@
-// The map of training images: what a person does with pointer, wheel and keys, and what the page is told of it.
+// A map of training images: what a person does with pointer, wheel and keys, and what the page is told of it. Where
+// points of another kind lie among them, a person chooses among those, and the training images are their ground.
 //
 // The page learns of three things, as trigger values: `rows`, the points that were clicked or lassoed (an empty list
 // when none is any more), and `opened`, the row to open (-1 for the image itself). Pointing, zooming and moving stay
 // here, so the page does not run for them.
 
-import { Dots, drawImages, drawLabels, drawLists, drawOutline, drawPictures, pictureSide } from "./drawing.js";
+import { Dots, drawImages, drawLabels, drawLists, drawOutline, drawOutlines, drawPictures } from "./drawing.js";
+import { pictureSide } from "./drawing.js";
 import { Grid, View, unpack } from "./places.js";
 
 const REACH = 14; // pixels between the pointer and a dot that it still means
@@ -12,7 +14,7 @@ const STILL = 4; // pixels that a click may move
 const MOST_PICTURES = 90; // in view; where there are more points, they are dots
 const KEPT_PICTURES = 1500;
 const STEP = 1.4;
-const GLYPHS = { circle: "●", "triangle-up": "▲", "triangle-down": "▼", star: "★", "star-diamond": "✦" };
+const GLYPHS = { circle: "●", diamond: "◆", "triangle-up": "▲", "triangle-down": "▼", star: "★", "star-diamond": "✦" };
 const SERVER = new URL("../../../", import.meta.url); // this file lies at _stcore/bidi-components/NAME/ below the pages
 const maps = new WeakMap();
 
@@ -76,6 +78,7 @@ class TrainingMap {
     this.dots.take(this.map);
     if (before !== this.map.map) {
       this.grid = new Grid(this.map.places);
+      this.choosable = this.map.first ? new Grid(this.map.places, this.map.first) : this.grid;
       this.view.fit(this.grid.box);
     }
     if (before !== this.map.map || !this.map.selected) this.outline = [];
@@ -113,6 +116,7 @@ class TrainingMap {
   }
 
   words(row) {
+    if (this.map.words.length && row >= this.map.first) return this.map.words[row - this.map.first];
     return `class ${this.map.looks[this.map.classes[row]].name}, image ${this.map.ids[row]}`;
   }
 
@@ -162,6 +166,7 @@ class TrainingMap {
       this.dots.clear();
       drawPictures(context, map, view, near, (id) => this.picture(id), theme.ground);
     } else this.dots.draw(map, view, this.ratio);
+    drawOutlines(context, map, view);
     drawLists(context, map, view, theme.ground);
     drawLabels(context, map, view, theme);
     drawImages(context, map, view, theme.ground);
@@ -206,7 +211,7 @@ class TrainingMap {
     this.held = null;
     if (!held) return;
     if (!held.far) this.click(event.offsetX, event.offsetY);
-    else if (held.mode === "lasso") this.select(this.grid.inside(this.outline));
+    else if (held.mode === "lasso") this.select(this.choosable.inside(this.outline));
   }
 
   leave() {
@@ -215,7 +220,7 @@ class TrainingMap {
   }
 
   click(x, y) {
-    const row = this.under(x, y);
+    const row = this.under(x, y, this.choosable);
     this.outline = [];
     this.point(x, y);
     this.select(row < 0 ? [] : [row]);
@@ -227,13 +232,14 @@ class TrainingMap {
     this.draw();
   }
 
-  under(x, y) {
-    return this.grid.nearest(...this.view.place(x, y), this.touching / this.view.scale);
+  under(x, y, grid) {
+    return grid.nearest(...this.view.place(x, y), this.touching / this.view.scale);
   }
 
   /** Show what lies under the pointer; the page does not run for it. */
   point(x, y) {
-    const row = this.under(x, y);
+    let row = this.under(x, y, this.choosable);
+    if (row < 0) row = this.under(x, y, this.grid);
     if (row === this.hovered) return;
     if (row < 0) {
       this.forget();

@@ -28,23 +28,24 @@ export function boundsOf(places) {
 
 /** Points in square cells, so that the one under the pointer is found among a few instead of among all. */
 export class Grid {
-  constructor(places) {
+  /** Take the points from a row on; the cells cover all. */
+  constructor(places, from = 0) {
     this.places = places;
     const count = places.length / 2;
     this.box = boundsOf(places);
-    this.side = Math.max(1, Math.ceil(Math.sqrt(count / 2)));
+    this.side = Math.max(1, Math.ceil(Math.sqrt((count - from) / 2)));
     this.width = (this.box[2] - this.box[0]) / this.side || 1;
     this.height = (this.box[3] - this.box[1]) / this.side || 1;
     this.starts = new Int32Array(this.side * this.side + 1);
     const cells = new Int32Array(count);
-    for (let row = 0; row < count; row++) {
+    for (let row = from; row < count; row++) {
       cells[row] = this.row(places[2 * row + 1]) * this.side + this.column(places[2 * row]);
       this.starts[cells[row] + 1]++;
     }
     for (let cell = 0; cell < this.starts.length - 1; cell++) this.starts[cell + 1] += this.starts[cell];
     const next = this.starts.slice();
-    this.rows = new Int32Array(count);
-    for (let row = 0; row < count; row++) this.rows[next[cells[row]]++] = row;
+    this.rows = new Int32Array(count - from);
+    for (let row = from; row < count; row++) this.rows[next[cells[row]]++] = row;
   }
 
   column(x) {

@@ -1,4 +1,4 @@
-"""Choosing among a model's errors: order, filters, cells of the confusion matrix, a lasso on the map, groups."""
+"""Which of a model's errors are shown, and in what order: filters, what is chosen, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 import streamlit as st
 
-from telltale.figures.errors import confusion_matrix, errors_map
-from telltale.model_errors.confusion import MOST_ROWS, OUTSIDE, OUTSIDE_NAME, WORST_ROWS, answered, confusion_of
+from telltale.figures.errors import confusion_matrix
+from telltale.model_errors.confusion import MOST_ROWS, OUTSIDE, OUTSIDE_NAME, WORST_ROWS, confusion_of
 from telltale.model_errors.evaluated import Evaluated
 from telltale_app import catalogue, layout, words
 from telltale_app.panels import selection
+from telltale_app.panels.error_selection import LASSO, chosen_cell, clear, in_cell, marked_cell, take_cell
 from telltale_app.panels.errors import Errors, summary_words
-from telltale_app.panels.selection import Places
-from telltale_app.panels.slices import SLICE, chosen_slice
+from telltale_app.panels.slices import chosen_slice
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 Mask = npt.NDArray[np.bool_]
 
-CELL, LASSO = "errors-cell", "errors-lasso"
 ORDERS = {
     "Most doubtful label first": ("label error", False),
     "Most confident first": ("confidence", False),
@@ -93,15 +92,15 @@ def _filters(errors: Errors) -> Mask:
 
 def show_confusion(errors: Errors) -> None:
     """Show the confusion matrix of all splits; a chosen cell is kept in the session."""
-    bundle = errors.bundle
+    bundle, marked = errors.bundle, marked_cell(errors)
+    key = f"errors-matrix-{bundle.name}"
     selection.selectable_cells(
-        _confusion(errors.evaluated, bundle, bundle.id, layout.theme_colour("textColor")),
+        _confusion(errors.evaluated, bundle, bundle.id, layout.theme_colour("textColor"), marked),
         f"Confusion matrix of {len(errors.evaluated):,} held-out natural images. {summary_words(errors)}",
-        f"errors-matrix-{bundle.name}",
-        CELL,
-        bundle.id,
+        key,
+        lambda: take_cell(errors, key),
     )
-    said = "Rows are true classes, columns what the model says. Choose a cell to see its images."
+    said = "Rows are true classes, columns what the model says. Choose a cell to see its images here and on the map."
     known = catalogue.with_references(bundle)
     if known.sum() + (not known.all()) > MOST_ROWS:
         said += f" Of {known.sum():,} classes, the {WORST_ROWS} with most errors are drawn."
@@ -110,74 +109,28 @@ def show_confusion(errors: Errors) -> None:
     st.caption(said)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _confusion(_evaluated: Evaluated, _bundle: Bundle, bundle_id: str, colour: str) -> go.Figure:  # noqa: ARG001
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _confusion(
+    _evaluated: Evaluated,
+    _bundle: Bundle,
+    bundle_id: str,  # noqa: ARG001  # the id is the key
+    colour: str,
+    marked: tuple[int, int] | None,
+) -> go.Figure:
     found = confusion_of(
         _evaluated.labels, _evaluated.predictions, _bundle.class_names, catalogue.with_references(_bundle)
     ).shown()
-    return layout.legible(confusion_matrix(found.counts, found.names, labels=found.labels), colour)
-
-
-def show_map(errors: Errors) -> None:
-    """Show all errors on the training images' map of one layer; a lasso is kept in the session.
-
-    Nothing is drawn while their places are not known.
-    """
-    bundle, reasons = errors.bundle, errors.reasons
-    if reasons is None:
-        return
-    methods = [name for name in words.MAP_TITLES if name in bundle.maps]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        layer_name = st.selectbox(
-            "Layer", bundle.layers, index=len(bundle.layers) - 1, key="errors-layer", persist_state="session", width=200
-        )
-        method = st.segmented_control(
-            "Map",
-            methods,
-            default=methods[0],
-            format_func=words.MAP_TITLES.__getitem__,
-            required=True,
-            key="errors-map",
-            persist_state="session",
-        )
-    layer = bundle.layers.index(layer_name)
-    selection.selectable_map(
-        _map(errors, bundle.id, str(method), layer),
-        Places(reasons["positions"][str(method)][:, layer], reasons.ids),
-        f"{words.MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread among references",
-        f"errors-map-{bundle.name}-{method}-{layer}",
-        LASSO,
-        bundle.id,
-    )
-    st.caption(
-        f"{selection.HOW_TO} Every error stands at the weighted mean of its nearest references' places and has a pale "
-        f"rim; all other points are {catalogue.reference_word(bundle)} images."
-    )
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _map(_errors: Errors, bundle_id: str, method: str, layer: int) -> go.Figure:  # noqa: ARG001  # the id is the key
-    bundle, reasons = _errors.bundle, _errors.reasons
-    assert reasons is not None
-    frame = _errors.frame
-    readings = [f"{true}, read as {read}" for true, read in zip(frame["true class"], frame["read as"], strict=True)]
-    return errors_map(
-        (np.asarray(bundle.maps[method][layer]), bundle.training_labels, bundle.splits.train),
-        (reasons["positions"][method][:, layer], reasons.ids),
-        readings,
-        bundle.class_names,
-    )
+    return layout.legible(confusion_matrix(found.counts, found.names, labels=found.labels, marked=marked), colour)
 
 
 def _narrowed(errors: Errors, passing: Mask) -> Mask:
     """Narrow the filtered errors to the chosen cell, lasso and group, and say what they are, with a way out."""
     wrong, scope, said = errors.wrong, errors.bundle.id, []
-    cell, lasso = selection.selected(CELL, scope), selection.selected(LASSO, scope)
+    cell, lasso = chosen_cell(errors), selection.selected(LASSO, scope)
     chosen = passing.copy()
-    if cell is not None and len(cell) == 2:
-        known = catalogue.with_references(errors.bundle)
-        chosen &= answered(wrong.labels, known, int(cell[0])) & answered(wrong.predictions, known, int(cell[1]))
-        true, read = (OUTSIDE_NAME if label == OUTSIDE else errors.name(int(label)) for label in cell)
+    if cell is not None:
+        chosen &= in_cell(errors, cell)
+        true, read = (OUTSIDE_NAME if label == OUTSIDE else errors.name(label) for label in cell)
         said.append(f"**{true}** read as **{read}**")
     if lasso is not None:
         chosen &= np.isin(wrong.ids, lasso)
@@ -193,7 +146,6 @@ def _narrowed(errors: Errors, passing: Mask) -> Mask:
                 "Show all",
                 icon=":material/close:",
                 key="errors-clear",
-                on_click=selection.clear,
-                args=(CELL, LASSO, SLICE),
+                on_click=clear,
             )
     return chosen

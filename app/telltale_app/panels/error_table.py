@@ -1,4 +1,4 @@
-"""The chosen errors of a model in numbers: figures, table, file, and why one of them is misread."""
+"""A model's errors in numbers: why one of them is misread, and figures, table and file of those that are shown."""
 
 from __future__ import annotations
 
@@ -10,29 +10,42 @@ from telltale.model_errors.reasons import LIKELY_LABEL_ERROR, ErrorReasons
 from telltale_app import state, words
 from telltale_app.corrections import Pick
 from telltale_app.link_images import image_words
-from telltale_app.panels import selection
+from telltale_app.panels import error_selection, selection
 from telltale_app.panels.correcting import Asked
 from telltale_app.panels.errors import Errors, reason_words
 from telltale_app.panels.picking import pick_button, pointer
 
 
-def show_chosen(errors: Errors, rows: npt.NDArray[np.int64]) -> Asked | None:
-    """Show figures, table, reasons and file of the chosen errors; return the one that is explained."""
+def show_image(errors: Errors, rows: npt.NDArray[np.int64]) -> Asked | None:
+    """Show why the chosen error is misread: else that of the current case, else the first; return it to be asked about.
+
+    Parameters
+    ----------
+    errors : Errors
+    rows : array of int64
+        The errors that the page shows, in their order.
+    """
+    row = error_selection.chosen_row(errors)
+    if row is None:
+        row = int(rows[_current_case(errors, rows)])
+    _show_reasons(errors, row)
+    return _asked(errors, row)
+
+
+def show_numbers(errors: Errors, rows: npt.NDArray[np.int64]) -> None:
+    """Show figures, table and file of the errors that the page shows; a click on a row chooses its image."""
     frame = errors.frame.iloc[rows].reset_index(drop=True)
     selection.metrics(_figures(errors, rows))
-    why = st.container()  # above the table, so that it is in sight when a row is chosen
-    picked = selection.choosable_table(
+    key = f"errors-table-{errors.bundle.name}"
+    selection.choosable_table(
         frame.round(3),  # else the bars' percentages have two decimals
         f"{len(frame)} misread images with true and predicted class, confidence and reasons",
-        f"errors-table-{errors.bundle.name}",
+        key,
         _columns(errors),
-        unasked=_current_case(errors, rows),
+        lambda place: error_selection.choose(errors, int(rows[place])),
     )
-    st.caption("Click a row: its reasons stand above the table. A click on a column's name sorts.")
-    with why:
-        _show_reasons(errors, int(rows[picked]))
+    st.caption("Click a row to choose its image: its reasons stand above. A click on a column's name sorts.")
     selection.download(frame, f"{errors.bundle.name}-errors.csv", "errors-csv")
-    return _asked(errors, int(rows[picked]))
 
 
 def _asked(errors: Errors, row: int) -> Asked | None:

@@ -10,16 +10,19 @@ from telltale.kinds.trajectory import NO_LAYER
 from telltale.model_errors.sentences import label_conclusion, votes_of, why_misread
 from telltale_app import catalogue
 from telltale_app.link_images import image_words
-from telltale_app.panels import selection
+from telltale_app.panels import error_selection, selection
 from telltale_app.panels.bars import named_bars, percent_bar
 from telltale_app.panels.errors import Errors
-from telltale_app.panels.tiles import PICTURES, beside_picture, tiles
+from telltale_app.panels.tiles import PICTURES, beside_picture, tiles, turn_to
+
+FOLLOWED = "errors-followed"
 
 
 def show_tiles(errors: Errors, rows: npt.NDArray[np.int64]) -> None:
     """Show errors as tiles, a page at a time; as chips with the names of their classes where there are no pictures."""
     st.caption(_reading_words(errors))
     draw = _chip if errors.bundle.image_set is None else _tile
+    _follow(errors, rows)
     tiles(errors.bundle, len(rows), lambda place: draw(errors, int(rows[place])), "errors")
 
 
@@ -73,7 +76,9 @@ def _tile(errors: Errors, row: int) -> None:
     if doubt := label_words(errors, row):
         st.caption(doubt)
     reference = errors.reference(row)
-    selection.open_button(errors.bundle, reference, f"errors-open-{reference}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        selection.open_button(errors.bundle, reference, f"errors-open-{reference}")
+        _choose_button(errors, row)
 
 
 def _with_picture(errors: Errors, row: int) -> None:
@@ -83,9 +88,36 @@ def _with_picture(errors: Errors, row: int) -> None:
     beside_picture(errors.bundle, image_id, said, lambda: _heading(errors, row))
 
 
+def _follow(errors: Errors, rows: npt.NDArray[np.int64]) -> None:
+    """Turn to the tile of the chosen error once it has been chosen; a person may turn on from there."""
+    row = error_selection.chosen_row(errors)
+    if row == st.session_state.get(FOLLOWED):
+        return
+    st.session_state[FOLLOWED] = row
+    for place in np.flatnonzero(rows == row):
+        turn_to(errors.bundle, int(place), "errors")
+
+
+def _choose_button(errors: Errors, row: int) -> None:
+    """Offer to choose an error, or say that it is the chosen one."""
+    if row == error_selection.chosen_row(errors):
+        st.markdown(":material/my_location: **Chosen**")
+        return
+    st.button(
+        "Choose",
+        icon=":material/my_location:",
+        key=f"errors-choose-{errors.reference(row)}",
+        type="tertiary",
+        help="Marks it on the map and in the confusion matrix, and says more of it below them.",
+        on_click=error_selection.choose,
+        args=(errors, row),
+    )
+
+
 def _chip(errors: Errors, row: int) -> None:
     _heading(errors, row)
     st.caption(image_words(errors.reference(row)))
+    _choose_button(errors, row)
 
 
 def _heading(errors: Errors, row: int) -> None:

@@ -1,4 +1,4 @@
-"""Linked views of images: what is lassoed on a map becomes a table, thumbnails, figures and a file.
+"""Linked views of images: what is chosen on a chart or a map becomes a table, thumbnails, figures and a file.
 
 The selection is kept in the session, because Plotly forgets its own as soon as the figure changes.
 """
@@ -15,7 +15,6 @@ import pandas as pd
 import streamlit as st
 
 from telltale.base.csv_cells import as_text
-from telltale.figures.points import inside
 from telltale_app import layout, pictures, state
 
 if TYPE_CHECKING:
@@ -23,11 +22,8 @@ if TYPE_CHECKING:
 
 Ids = npt.NDArray[np.int64]
 
-LASSO_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["autoScale2d"]}
-POINT_CONFIG = layout.CHART_CONFIG
 PER_PAGE = 16
 MOST_ROWS, SCROLLED_HEIGHT = 11, 420  # half a row says that there are more
-HOW_TO = "Draw around points to select them; a double click selects none. The wheel zooms."
 
 
 @dataclass(frozen=True)
@@ -51,54 +47,9 @@ class Thumbnail:
     caption: str
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where the images of a map lie.
-
-    Attributes
-    ----------
-    points : array, shape (n, 2)
-    ids : array of int64, shape (n,)
-        Data-set ids.
-    """
-
-    points: npt.NDArray[np.floating]
-    ids: Ids
-
-
-def selectable_map(figure: Any, places: Places, alt: str, key: str, name: str, scope: str) -> None:
-    """Show a map on which images can be lassoed.
-
-    Parameters
-    ----------
-    figure : Figure
-        Its points carry data-set ids as `customdata`.
-    places : Places
-        What can be selected, drawn or not; other points cannot.
-    alt, key : str
-    name, scope : str
-        Where the session keeps the selection, and for what it holds; see `selected`.
-    """
-    layout.placed(
-        figure,
-        alt,
-        key,
-        LASSO_CONFIG,
-        on_select=lambda: _take_inside(key, name, scope, places),
-        selection_mode=("points", "box", "lasso"),
-    )
-
-
-def selectable_cells(figure: Any, alt: str, key: str, name: str, scope: str) -> None:
-    """Show a figure of which one point at a time can be chosen; its `customdata` is what `selected` returns."""
-    layout.placed(
-        figure,
-        alt,
-        key,
-        POINT_CONFIG,
-        on_select=lambda: _take(key, name, scope),
-        selection_mode="points",
-    )
+def selectable_cells(figure: Any, alt: str, key: str, on_choice: Callable[[], None]) -> None:
+    """Show a figure of which one point at a time can be chosen; `on_choice` finds it by `take`."""
+    layout.placed(figure, alt, key, layout.CHART_CONFIG, on_select=on_choice, selection_mode="points")
 
 
 def selected(name: str, scope: str) -> Ids | None:
@@ -115,26 +66,10 @@ def clear(*names: str) -> None:
         st.session_state.pop(name, None)
 
 
-def _take(key: str, name: str, scope: str) -> None:
-    """Keep the points that a chart reports; for its callback."""
+def take(key: str, name: str, scope: str) -> None:
+    """Keep the `customdata` of the points that a chart reports, for `selected`; for its callback."""
     ids = _reported(st.session_state[key]["selection"]["points"])
     st.session_state[name] = {"scope": scope, "ids": ids} if ids else None
-
-
-def _take_inside(key: str, name: str, scope: str, places: Places) -> None:
-    """Keep what lies inside the outlines that a map reports, or the points that were clicked; for its callback."""
-    reported = st.session_state[key]["selection"]
-    outlines = [np.column_stack([area["x"], area["y"]]) for area in reported.get("lasso", ())]
-    outlines += [_corners(area["x"], area["y"]) for area in reported.get("box", ())]
-    if outlines:
-        ids = places.ids[inside(places.points, outlines)]
-    else:
-        ids = np.intersect1d(_reported(reported["points"]), places.ids).astype(np.int64)
-    st.session_state[name] = {"scope": scope, "ids": ids} if outlines or len(ids) else None
-
-
-def _corners(x: Sequence[float], y: Sequence[float]) -> npt.NDArray[np.float64]:
-    return np.array([(x[0], y[0]), (x[0], y[1]), (x[1], y[1]), (x[1], y[0])], dtype=np.float64)
 
 
 def _reported(points: Sequence[Any]) -> list[int]:
@@ -168,21 +103,27 @@ def pickable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, A
     return [int(row) for row in event["selection"]["rows"] if row < len(frame)]
 
 
-def choosable_table(frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any], unasked: int = 0) -> int:
-    """Show a table that sorts by a click on a column's name; return the row that was clicked, or `unasked`."""
-    event = st.dataframe(
+def choosable_table(
+    frame: pd.DataFrame, alt: str, key: str, columns: dict[str, Any], on_choice: Callable[[int], None]
+) -> None:
+    """Show a table that sorts by a click on a column's name; a click in a row calls `on_choice` with its place."""
+
+    def choose() -> None:
+        chosen = st.session_state[key]["selection"]
+        rows = [*chosen["rows"], *(row for row, _ in chosen["cells"])]
+        if rows and rows[0] < len(frame):
+            on_choice(int(rows[0]))
+
+    st.dataframe(
         frame,
         hide_index=True,
         key=key,
         alt=alt,
         column_config=columns,
         height=_height(frame),
-        on_select="rerun",
+        on_select=choose,
         selection_mode=("single-row", "single-cell"),  # a row by its checkbox, or by a click anywhere in it
     )
-    chosen = event["selection"]
-    rows = [*chosen["rows"], *(row for row, _ in chosen["cells"])]
-    return int(rows[0]) if rows and rows[0] < len(frame) else unasked
 
 
 def _height(frame: pd.DataFrame) -> int | Literal["content"]:

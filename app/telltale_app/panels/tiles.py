@@ -28,8 +28,7 @@ def tiles(bundle: Bundle, count: int, draw: Callable[[int], None], key: str) -> 
         Draws what stands in the tile of one row.
     key : str
     """
-    chips = bundle.image_set is None
-    per_page = CHIPS if chips else PICTURES
+    chips, per_page = bundle.image_set is None, _per_page(bundle)
     pages = max(1, -(-count // per_page))
     grid = st.container()
     page = st.pagination(pages, key=f"{key}-page") if pages > 1 else 1
@@ -38,6 +37,15 @@ def tiles(bundle: Bundle, count: int, draw: Callable[[int], None], key: str) -> 
         for row in range(first, min(first + per_page, count)):
             with st.container(border=True, gap="xsmall", height="stretch"):
                 draw(row)
+
+
+def turn_to(bundle: Bundle, place: int, key: str) -> None:
+    """Turn to the page on which the tile of one row stands; before `tiles`."""
+    st.session_state[f"{key}-page"] = place // _per_page(bundle) + 1
+
+
+def _per_page(bundle: Bundle) -> int:
+    return CHIPS if bundle.image_set is None else PICTURES
 
 
 def beside_picture(bundle: Bundle, image_id: int, said: str, write: Callable[[], None]) -> None:

@@ -107,12 +107,12 @@ def show_answers(bundle: Bundle, answers: TwoAnswers) -> None:
             x=f"read by {answers.second_name} as",
             y=f"read by {answers.first_name} as",
         )
+        key = f"versus-matrix-{scope}"
         selection.selectable_cells(
             layout.legible(figure, layout.theme_colour("textColor")),
             f"Answers of {answers.first_name} against those of {answers.second_name} on {len(answers):,} images",
-            f"versus-matrix-{scope}",
-            CELL,
-            scope,
+            key,
+            lambda: selection.take(key, CELL, scope),
         )
         part = ""
         if len(found.names) < len(whole.names):

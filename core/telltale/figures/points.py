@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
-from skimage.measure import points_in_poly
-
-Doubles = npt.NDArray[np.float64]
 
 Ids = npt.NDArray[np.int64]
 
@@ -29,11 +24,3 @@ def positions_of(ids: Ids, reference: Ids) -> Ids:
 def evenly(count: int, most: int) -> Ids:
     """Return at most `most` of `count` rows, evenly spaced and in order."""
     return np.arange(min(count, most), dtype=np.int64) * count // max(1, min(count, most))
-
-
-def inside(points: npt.NDArray[np.floating], outlines: Sequence[Doubles]) -> Ids:
-    """Return the rows of points (n, 2) inside any closed outline (m, 2), in order."""
-    found = np.zeros(len(points), dtype=bool)
-    for outline in outlines:
-        found |= points_in_poly(np.asarray(points, dtype=np.float64), outline)  # type: ignore[no-untyped-call]
-    return np.flatnonzero(found)
