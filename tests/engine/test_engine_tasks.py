@@ -16,6 +16,7 @@ import pytest
 
 from support.shipped import correct_test_ids, images_of, shipped
 from telltale.analysis.analyse import analyse_image, attack_image, live_scores, sweep
+from telltale.analysis.class_neighbours import class_neighbours
 from telltale.analysis.survival import survival
 from telltale.base.errors import CancelledError, InputError
 from telltale.base.progress import silent
@@ -87,6 +88,10 @@ def test_every_task_answers_what_the_same_call_gives_in_process(engine: Engine, 
         "refit": (corrected | {"image": other}, refit(loaded, **corrected, image=other, checkpoint=silent)),
         "changed_answers": (corrected, changed_answers(loaded, **corrected, checkpoint=silent)),
         "survive": (dict(attacked=other, label=0, target=-1), survival(loaded, other, 0)),
+        "class_neighbours": (
+            dict(ids=(int(ids[0]), int(ids[1])), attacks=("", "fgsm")),
+            class_neighbours(loaded, ids[:2].tolist(), ("", "fgsm"), silent),
+        ),
         "live": (dict(attack="fgsm", parameters={}, seed=0, ids=ids), live_scores(loaded, "fgsm", {}, 0, ids)),
     }
     jobs = {task: engine.submit(task, bundle="digits", **arguments) for task, (arguments, _) in asked.items()}

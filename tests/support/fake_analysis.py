@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from telltale.analysis.class_neighbours import ClassNeighbours
 from telltale.analysis.results import Analysis, FewClasses, LiveScores, Prediction, SavedReading, SweepPoint
 from telltale.attacks.base import AttackResult
 from telltale.base.errors import CancelledError, InputError
@@ -352,6 +353,16 @@ class FakeEngine:
         self, bundle: str, image: np.ndarray, attack: str, parameters: dict, seed: int, target: int | str | None
     ) -> Any:
         return globals()["attack"](image, attack, parameters, seed, target)
+
+    def _class_neighbours(self, bundle: str, ids: tuple[int, ...], attacks: tuple[str, ...]) -> ClassNeighbours:
+        images = _images((1, SIDE, SIDE), CLASSES).images(np.asarray(ids))
+        seen = [
+            attack(image, name, {}, 0, None).images[0] if name else image
+            for image, name in zip(images, attacks, strict=True)
+        ]
+        predictions = np.array([predict(image).label for image in seen])
+        near = np.where(predictions == 9, -1, predictions)
+        return ClassNeighbours("hidden", np.stack(seen), predictions, near, np.where(near < 0, np.nan, 0.5 + near))
 
     def _respond(self, bundle: str, image: np.ndarray, levels: int, patch: int) -> ResponseView:
         return respond(image, levels, patch)

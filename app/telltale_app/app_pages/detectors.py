@@ -53,8 +53,7 @@ if chosen.possible and contests:
     with point_column:
         st.markdown(f"**{catalogue.detector_title(detector)}** against **{opponent_title(opponent)}**")
         roc.show_operating_point(bundle, chosen, current)
-    threshold = standing.threshold_of(bundle, detector, current.case.alpha)
-    found_and_missed.show_found_and_missed(bundle, chosen, threshold)
+    images_place = st.container()  # filled last, as attacking them again may take a while
     standing.show_standings(bundle)
     roc.show_scores(chosen, current)
     st.header("All figures", anchor=False)
@@ -66,6 +65,10 @@ else:
     st.info("There are no stored test scores for this choice.", icon=":material/info:")
 rejection.show_rejection(bundle, current.case.alpha)
 live_run(bundle, detector)
+if chosen.possible and contests:
+    threshold = standing.threshold_of(bundle, detector, current.case.alpha)
+    with images_place:
+        found_and_missed.show_found_and_missed(bundle, chosen, threshold)
 layout.how_computed(
     "A curve that hugs the upper left corner catches nearly every attack at hardly any false alarm; the dotted line is "
     "guessing. Scores of held-out test images, higher is more suspicious. A threshold at false-alarm rate α is the "

@@ -9,18 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from telltale.scores.caught import Extremes, ScoredImage, extremes
-from telltale.scores.contests import NATURAL_ERRORS, Contest
+from telltale.scores.contests import Contest
 from telltale_app import catalogue, state, words
-from telltale_app.panels import selection
+from telltale_app.panels import beside_nearest, selection
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
 
 MOST = 8
+MISSED, FOUND, ACCUSED = "missed", "found", "accused"
 
 
 def show_found_and_missed(bundle: Bundle, chosen: Contest, threshold: float | None) -> None:
-    """Show three rows of test images; each opens in the workbench with its attack.
+    """Show one of three sets of test images, each beside the nearest training image of the class that it is read as.
 
     Parameters
     ----------
@@ -33,25 +34,29 @@ def show_found_and_missed(bundle: Bundle, chosen: Contest, threshold: float | No
         return
     st.header("Which images", anchor="which-images")
     found = _extremes(bundle, bundle.id, chosen.detector, chosen.attack, threshold)
-    against = len(chosen.adversarial)
-    missed, easiest, accused = st.tabs(
-        [
-            f"Missed ({found.n_missed:,} of {against:,})",
-            f"Found easiest ({found.n_found:,})",
-            f"False alarms ({found.n_accused:,} of {len(chosen.natural):,})",
-        ]
+    titles = {
+        MISSED: f"Hardest: missed ({found.n_missed:,} of {len(chosen.adversarial):,})",
+        FOUND: f"Easiest: found ({found.n_found:,})",
+        ACCUSED: f"False alarms ({found.n_accused:,} of {len(chosen.natural):,})",
+    }
+    which = st.segmented_control(
+        "Which images",
+        list(titles),
+        default=MISSED,
+        format_func=titles.__getitem__,
+        required=True,
+        key="which-images-shown",
+        label_visibility="collapsed",
     )
-    with missed:
-        _row(bundle, found.missed, "missed", "Nothing is missed.")
-    with easiest:
-        _row(bundle, found.found, "found", "Nothing is found.")
-    with accused:
-        _row(bundle, found.accused, "accused", "There is no false alarm.")
-    attacked = chosen.attack != NATURAL_ERRORS and bundle.image_set is not None
-    pictured = " Pictures are shown as they were before the attack; *Open* repeats it." if attacked else ""
+    images, none = {
+        MISSED: (found.missed, "Nothing is missed."),
+        FOUND: (found.found, "Nothing is found."),
+        ACCUSED: (found.accused, "There is no false alarm."),
+    }[str(which)]
+    _show(bundle, images, str(which), none)
     st.caption(
         f"The missed ones begin with the least suspicious, the others with the most; the threshold is "
-        f"{words.threshold(threshold)}.{pictured}"
+        f"{words.threshold(threshold)}."
     )
 
 
@@ -66,24 +71,32 @@ def _extremes(
     return extremes(_bundle.scores, detector, opponent, threshold, MOST)
 
 
-def _row(bundle: Bundle, images: Sequence[ScoredImage], key: str, none: str) -> None:
+def _show(bundle: Bundle, images: Sequence[ScoredImage], key: str, none: str) -> None:
     if not images:
         st.markdown(none)
-    elif bundle.image_set is None:
+        return
+    if bundle.image_set is None:
         _table(bundle, images, key)
-    else:
-        with st.grid(MOST, min_column_width=112, gap="xsmall"):
-            for image in images:
-                _tile(bundle, image, key)
+        st.caption(
+            "Neither these images nor the nearest training images of the classes that they are read as can be shown: "
+            "the images of this model are not on this machine."
+        )
+        return
+    known = [image for image in images if not image.attack or image.attack in catalogue.attacks()]
+    if known:
+        beside_nearest.pairs(
+            bundle, known, lambda image: _said(bundle, image), lambda image: _open_button(bundle, image, key)
+        )
 
 
-def _tile(bundle: Bundle, image: ScoredImage, key: str) -> None:
-    said = f"Test image {image.image_id}: {_read(bundle, image)}"
-    with st.container(gap="xxsmall"):
-        selection.picture(bundle, image.image_id, said, f"{_read(bundle, image)}  \nscore {words.number(image.score)}")
-        known = not image.attack or image.attack in catalogue.attacks()
-        if known and st.button("Open", key=f"{key}-open-{image.image_id}", icon=":material/science:", help=said):
-            _open(bundle, image)
+def _said(bundle: Bundle, image: ScoredImage) -> str:
+    return f"{_read(bundle, image)}  \nscore {words.number(image.score)}"
+
+
+def _open_button(bundle: Bundle, image: ScoredImage, key: str) -> None:
+    said = f"Open test image {image.image_id}{', attacked,' if image.attack else ''} in the workbench."
+    if st.button("Open", key=f"{key}-open-{image.image_id}", icon=":material/science:", help=said):
+        _open(bundle, image)
 
 
 def _read(bundle: Bundle, image: ScoredImage) -> str:

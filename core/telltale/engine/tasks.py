@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from telltale.analysis.class_neighbours import ClassNeighbours
     from telltale.analysis.results import Analysis, FewClasses, LiveScores, SavedReading, SweepPoint
     from telltale.attacks.base import AttackResult, RandomTarget
     from telltale.engine.checkpoint import Checkpoint
@@ -106,6 +107,15 @@ def live(
     return analysis.live_scores(load(bundle), attack, parameters, seed, ids, checkpoint)
 
 
+def class_neighbours(
+    checkpoint: Checkpoint, bundle: str, ids: tuple[int, ...], attacks: tuple[str, ...]
+) -> ClassNeighbours:
+    """Return the `ClassNeighbours`: test images, attacked again, beside the nearest reference of the class read."""
+    from telltale.analysis import class_neighbours as beside
+
+    return beside.class_neighbours(load(bundle), ids, attacks, checkpoint)
+
+
 def explain_errors(checkpoint: Checkpoint, bundle: str) -> ErrorReasons:
     """Return the `ErrorReasons` of everything that the bundle's model misreads by itself."""
     from telltale.model_errors import reasons
@@ -170,7 +180,7 @@ def transfers(
 REGISTRY: Mapping[str, str] = {
     task.__name__: f"{task.__module__}:{task.__name__}"
     for task in (
-        *(analyse, attack, respond, sweep, verdicts_along, survive, few_classes, live),
+        *(analyse, attack, respond, sweep, verdicts_along, survive, few_classes, live, class_neighbours),
         *(explain_errors, suspicious_images, refit, changed_answers),
         *(failure_slices, two_answers, transfers),
     )
