@@ -6,18 +6,22 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from telltale.figures.base import MOST_CLASSES
-from telltale.figures.results.density import class_densities, class_map, marked_class_map
+from telltale.figures.packed_map import MapPoints
+from telltale.figures.results.density import class_densities
+from telltale.figures.results.density_map import density_points, packed_density
 from telltale.kinds.density import DensityView
-from telltale_app import catalogue, layout, words
+from telltale_app import catalogue, layout, thumbnails, words
 from telltale_app.analyses import CaseAnalysis
+from telltale_app.panels import canvas_map, map_selection, selection
 
 if TYPE_CHECKING:
     from telltale.analysis.results import Analysis
     from telltale.bundle import Bundle
+
+MAP = "density-map"
 
 
 def density_words(case: CaseAnalysis) -> str:
@@ -77,24 +81,33 @@ def _nats(analysis: Analysis) -> str:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _base_map(_bundle: Bundle, bundle_id: str) -> go.Figure:  # noqa: ARG001  # the id is the key
-    return class_map(_bundle)
+def _points(_bundle: Bundle, bundle_id: str) -> MapPoints:  # noqa: ARG001  # the id is the key
+    return density_points(_bundle)
 
 
 def show_density_map(case: CaseAnalysis) -> None:
-    """Show the classes in two dimensions with both images marked."""
+    """Show the hidden states of all training images in two dimensions with both images marked."""
     st.header("The classes in two dimensions", anchor=False)
-    figure = marked_class_map(_base_map(case.bundle, case.bundle.id), case.bundle, case.views())
-    layout.chart(
-        figure,
-        "Two-dimensional map of the references' hidden states, one outline per class, with this image marked",
-        "density-map",
-        movable=True,
-    )
+    bundle = case.bundle
+    points = _points(bundle, bundle.id)
+    word = catalogue.reference_word(bundle)
+    more = {
+        "thumbnails": thumbnails.address(bundle),
+        "selected": selection.selected(map_selection.LASSO, bundle.id) is not None,
+        "said": f"Two-dimensional map of the hidden states of {points.count:,} {word} images, one outline per class, "
+        "with this image marked. Arrow keys go through the marked images, Enter opens one, plus and minus zoom, Escape "
+        "takes a choice back.",
+    }
+    packed = packed_density(points, bundle, case.views(), more)
+    canvas_map.show(packed, MAP, lambda: map_selection.take(canvas_map.choice(MAP, points.count), bundle))
+    point = "for its class" if bundle.image_set is None else "to see it"
     st.caption(
-        f"Faint points are {catalogue.reference_word(case.bundle)} images; {_outline_words(case.bundle)} The detector "
-        "judges in more dimensions than two."
+        f"Point at an image {point}; click it, or draw around several, to list them below. Every {word} image once, "
+        f"those of other classes than the predicted ones faint; {_outline_words(bundle)} The detector judges in more "
+        "dimensions than two."
     )
+    map_selection.open_chosen(bundle)
+    map_selection.show_lassoed(bundle, {})
 
 
 def _outline_words(bundle: Bundle) -> str:

@@ -1,4 +1,4 @@
-"""Training images that were chosen on the map of the neighbours page: listed below it, or opened."""
+"""Training images that were chosen on a map of all of them: listed below it, or opened."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def show_lassoed(bundle: Bundle, lists: Mapping[str, Sequence[TrainingImage]]) -
     ----------
     bundle : Bundle
     lists : mapping of str to sequence of TrainingImage
-        The current image's nearest, most helpful and most harmful training images.
+        The current image's nearest, most helpful and most harmful training images, where the page knows these.
     """
     lassoed = selection.selected(LASSO, bundle.id)
     rows = np.empty(0, np.int64) if lassoed is None else positions_of(np.unique(lassoed), bundle.splits.train)
@@ -98,6 +98,8 @@ def _frame(bundle: Bundle, rows: Ids, lists: Mapping[str, Sequence[TrainingImage
             "lists": [", ".join(kind for kind, known in members.items() if int(i) in known) for i in ids],
         }
     )
+    if not lists:
+        return frame.drop(columns="lists")
     # What decided comes first: it is a handful among hundreds.
     return frame.sort_values("lists", key=lambda lists: lists == "", kind="stable", ignore_index=True)
 
@@ -119,5 +121,6 @@ def _figures(frame: pd.DataFrame, lists: Mapping[str, Sequence[TrainingImage]]) 
 def _thumbnail(frame: pd.DataFrame, row: int) -> Thumbnail:
     item = frame.iloc[row]
     image_id = int(item["image"])
-    caption = f"**{item['class']}**" + (f"  \n{item['lists']}" if item["lists"] else "")
+    lists = item.get("lists")
+    caption = f"**{item['class']}**" + (f"  \n{lists}" if lists else "")
     return Thumbnail(image_id, f"train-{image_id}", f"Training image {image_id}, class {item['class']}", caption)

@@ -49,11 +49,11 @@ def class_map(bundle: Bundle) -> go.Figure:
     figure = training_map(
         np.asarray(places.points), np.asarray(places.labels), bundle.splits.train, bundle.class_names, opacity=FAINT
     )
-    outlines = _outlines(bundle)
+    outlines = class_outlines(bundle)
     return figure if len(outlines) > MOST_CLASSES else add_ellipses(figure, outlines, bundle.class_names)
 
 
-def _outlines(bundle: Bundle) -> dict[int, npt.NDArray[np.float64]]:
+def class_outlines(bundle: Bundle) -> dict[int, npt.NDArray[np.float64]]:
     """Return the outline of every class that has one, by its label; the others have too few images."""
     places = bundle.density_map
     known = np.flatnonzero(np.isfinite(places.means).all(1))
@@ -63,7 +63,7 @@ def _outlines(bundle: Bundle) -> dict[int, npt.NDArray[np.float64]]:
 def marked_class_map(base: go.Figure, bundle: Bundle, shown: Shown) -> go.Figure:
     """Return a copy of the class map with each image marked, and of many classes those that they are read as."""
     figure = go.Figure(base)
-    outlines = _outlines(bundle)
+    outlines = class_outlines(bundle)
     if len(outlines) > MOST_CLASSES:
         read = {analysis.prediction.label for _, analysis in shown}
         add_ellipses(figure, {c: outline for c, outline in outlines.items() if c in read}, bundle.class_names)
