@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
@@ -17,6 +20,8 @@ from telltale.cases.exporting import to_zip
 from telltale.cases.pixels import read_png
 from telltale.cases.record import SavedCase
 from telltale.cases.store import CaseStore, open_store
+from telltale_app import cases
+from telltale_app.panels import case_report
 
 PAGE = "app_pages/cases.py"
 
@@ -286,3 +291,22 @@ def test_settings_that_are_no_longer_accepted_fall_back_with_a_sentence(store: C
     assert not app.exception and not app.error
     said = " ".join(warning.value for warning in app.warning)
     assert "an attack that does not exist here" in said and "must be a number in" in said
+
+
+def test_a_report_has_the_training_images_and_a_link_to_its_case(
+    engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = saved_case(4)
+    html = case_report.report_of(case, "https://host/team/?old=1").decode()
+    assert html.count("<li><img") == 24 and "joined to its nearest, most helpful, most harmful ones" in html
+    (address,) = re.findall(r'href="([^"]+)"', html)
+    address = unescape(address)
+    assert address.startswith("https://host/team/?") and "old" not in address
+    reached = dict(parse_qsl(urlsplit(address).query))
+    assert reached == cases.to_case(case).to_query()
+    monkeypatch.setattr(engine, "problem", "Too much is waiting.")
+    without = case_report.report_of(case, "?").decode()
+    assert "Left out: the model" in without and "href" not in without
+    bundle.id = "0" * 64
+    asked = len(engine.submitted)
+    assert "Left out: the model" in case_report.report_of(case, "?").decode() and len(engine.submitted) == asked

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from telltale.base.errors import InputError, TelltaleError
-from telltale.cases import exporting, report, wording
+from telltale.cases import exporting, wording
 from telltale.cases.pixels import read_png
 from telltale.cases.record import CaseRecord, SavedCase
 from telltale_app import cases, catalogue, emphasis, pictures, state, words
 from telltale_app.case import from_query
+from telltale_app.panels import case_report
 from telltale_app.panels.save_case import allowed
 
 if TYPE_CHECKING:
@@ -177,14 +178,15 @@ def _downloads(saved: SavedCase) -> None:
     stem = exporting.file_stem(saved)
     st.download_button(
         "Report (HTML)",
-        partial(_bytes_of_report, saved),
+        partial(case_report.report_of, saved, state.link_to({})),
         f"{stem}.html",
         "text/html",
         key=f"report-{saved.record.id}",
         icon=":material/description:",
         on_click="ignore",
         width="stretch",
-        help="One file with pictures, verdicts and numbers, for people without Telltale.",
+        help="One file with pictures, verdicts, the training images that decided, and numbers, for people without "
+        "Telltale. It takes a few seconds.",
     )
     st.download_button(
         "Case (zip)",
@@ -197,10 +199,6 @@ def _downloads(saved: SavedCase) -> None:
         width="stretch",
         help="Exact PNGs, JSON, CSV and a script that computes the numbers again; can be imported here.",
     )
-
-
-def _bytes_of_report(saved: SavedCase) -> bytes:
-    return report.to_html(saved).encode()
 
 
 def _open(saved: SavedCase) -> None:

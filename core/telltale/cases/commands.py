@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Column, Table
 
 from telltale.base.errors import InputError
 from telltale.base.terminal import plain_console
+
+if TYPE_CHECKING:
+    from telltale.cases.record import SavedCase
+    from telltale.cases.report_training import TrainingImages
 
 cases = typer.Typer(help="List, export and import saved cases.", rich_markup_mode=None)
 
@@ -54,14 +58,39 @@ def export_case(
 ) -> None:
     """Write a case as a zip that can be imported and rerun, or as a report."""
     from telltale.cases.exporting import to_zip
-    from telltale.cases.report import to_html
     from telltale.cases.store import open_store
 
     if out.suffix.lower() not in FORMATS:
         raise InputError(f"--out must name a .zip or .html file; got '{out}'.")
     saved = open_store().get(case_id)
-    out.write_bytes(to_zip(saved) if out.suffix.lower() == ".zip" else to_html(saved).encode())
+    out.write_bytes(to_zip(saved) if out.suffix.lower() == ".zip" else _report(saved).encode())
     plain_console().print(f"Wrote {out}.", soft_wrap=True)
+
+
+def _report(saved: SavedCase) -> str:
+    from telltale.cases.report import to_html
+
+    return to_html(saved, _training(saved))
+
+
+def _training(saved: SavedCase) -> TrainingImages | None:
+    """Return the training images behind a case's answer; None where the model that computed it is not here."""
+    from telltale.bundle import load_bundle
+    from telltale.cases.pixels import read_png
+    from telltale.cases.report_training import training_images
+
+    record = saved.record
+    try:
+        if load_bundle(record.settings.bundle).id != record.bundle_id:
+            return None
+        from telltale.analysis.analyse import analyse_image
+        from telltale.analysis.kept import load
+
+        loaded = load(record.settings.bundle)
+        analysis = analyse_image(loaded, read_png(saved.judged_png), record.settings.alpha)
+    except InputError:
+        return None
+    return training_images(loaded.bundle, record, analysis)
 
 
 @cases.command("import")

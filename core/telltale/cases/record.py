@@ -245,6 +245,11 @@ class SavedCase:
     natural_png: bytes
     attacked_png: bytes | None
 
+    @property
+    def judged_png(self) -> bytes:
+        """The image that the case is about: the attacked one, where there is one."""
+        return self.natural_png if self.attacked_png is None else self.attacked_png
+
 
 def finite_or_none(value: float | None) -> float | None:
     """Return a number that JSON can hold."""

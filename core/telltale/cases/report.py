@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from telltale.base.changes import amplified, perturbation, sensible_gain
 from telltale.base.images import FloatImages
@@ -13,6 +14,7 @@ from telltale.cases import wording
 from telltale.cases.pixels import read_png
 from telltale.cases.record import CaseNumbers, CaseRecord, ImageNumbers, SavedCase, VerdictNumbers
 from telltale.cases.report_chart import suspicion_svg
+from telltale.cases.report_training import TrainingImages, map_html, training_html
 from telltale.data.uploads import png_bytes
 from telltale.detectors.fusion import FUSED
 from telltale.scores import titles
@@ -23,19 +25,34 @@ STYLE = Path(__file__).with_name("report.css")
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _TONES = {"Adversarial": ("alarm", "▲"), "Looks natural": ("calm", "●"), "Probably wrong, not attacked": ("alarm", "◆")}
 _UNKNOWN = ("soft", "?")
+LEFT_OUT = (
+    "<p class=soft>Left out: the model that computed this case was not where the report was written, or it keeps no "
+    "training images.</p>\n"
+)
 NO_BREAK = "\u00a0"
 
 
-def to_html(case: SavedCase) -> str:
+def to_html(case: SavedCase, training: TrainingImages | None = None, link: str | None = None) -> str:
     """Return a case as a report.
 
-    Everything that people or files brought in is escaped, and a policy in the file forbids scripts and addresses.
+    Everything that people or files brought in is escaped, and a policy in the file forbids scripts and that anything
+    is loaded; the one link is followed only by a click.
+
+    Parameters
+    ----------
+    case : SavedCase
+    training : TrainingImages, optional
+        From `telltale.cases.report_training.training_images`.
+    link : str, optional
+        Where the case opens, http or https.
     """
     record = case.record
     parts = [
-        *_opening(record),
+        *_opening(record, link),
         _section("Pictures", _pictures(case)),
         _section("Who notices", _verdicts(record.numbers)),
+        _section("Which training images decided", LEFT_OUT if training is None else training_html(training)),
+        _section("Where they lie", "" if training is None else map_html(training)),
         _section("Along the layers", _along_the_layers(record.numbers)),
         _section("What it is read as", _classes(record.numbers)),
         _section("What the attack did", _attack(record)),
@@ -51,12 +68,14 @@ def to_html(case: SavedCase) -> str:
     )
 
 
-def _opening(record: CaseRecord) -> Iterator[str]:
+def _opening(record: CaseRecord, link: str | None) -> Iterator[str]:
     yield f"<h1>{escape(record.title)}</h1>\n<p class=lead>{escape(wording.sentence(record))}</p>\n"
     if record.tags:
         yield "<p>" + " ".join(f"<span class=tag>{escape(tag)}</span>" for tag in record.tags) + "</p>\n"
     if record.note:
         yield f"<div class=note>{escape(record.note)}</div>\n"
+    if link is not None and urlsplit(link).scheme in ("http", "https"):
+        yield f'<p><a href="{escape(link)}" rel="noreferrer noopener">Open this case in Telltale</a></p>\n'
 
 
 def _section(title: str, content: str) -> str:
