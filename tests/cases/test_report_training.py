@@ -67,6 +67,12 @@ def test_without_the_images_they_are_named() -> None:
     assert html.count("<li><strong>") == 3 * SHOWN and html.count("<img") == 3
 
 
+def test_the_map_is_that_of_the_pages_whatever_comes_first() -> None:
+    case, bundle = saved_case(4), FakeBundle()
+    bundle.maps = dict(sorted(bundle.maps.items()))
+    assert next(iter(bundle.maps)) == "pca" and 'aria-label="UMAP map' in found_in(case, bundle).map
+
+
 def test_without_influence_the_nearest_stand_alone() -> None:
     case = saved_case(4)
     analysis = analysed(case)

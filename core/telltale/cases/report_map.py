@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, ROOM = 640, 480, 24
 STEP = 2  # points that fall into one square of this side are drawn once
+METHODS = {"umap": "UMAP", "pca": "PCA"}
 POINT, MARK, STAR = 1.6, 6.0, 11.0
 
 Places = npt.NDArray[np.float64]
@@ -48,7 +49,7 @@ def map_svg(bundle: Bundle, method: str, name: str, analysis: Analysis, ids: Map
     labels = bundle.training_labels
     involved = {analysis.prediction.label, *(int(labels[row]) for found in rows.values() for row in found)}
     said = (
-        f"Map of {len(points)} training images: the {name} image, joined to its "
+        f"{METHODS[method]} map of {len(points)} training images: the {name} image, joined to its "
         f"{', '.join(LOOKS[kind][0] for kind in rows)} ones"
     )
     parts = [
@@ -56,7 +57,7 @@ def map_svg(bundle: Bundle, method: str, name: str, analysis: Analysis, ids: Map
         *(part for kind, found in rows.items() for part in _lines(image, training[found], LOOKS[kind][1])),
         *(_mark(x, y, *LOOKS[kind][1:]) for kind, found in rows.items() for x, y in training[found]),
         *_names(training, labels, involved, bundle.class_names),
-        _star(*image, palette.IMAGE_COLOURS[name]),
+        _star(float(image[0]), float(image[1]), palette.IMAGE_COLOURS[name]),
     ]
     return (
         f'<svg class=map viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>'
@@ -68,15 +69,16 @@ def on_screen(points: Places) -> Places:
     low, high = points.min(axis=0), points.max(axis=0)
     size = np.where(high > low, high - low, 1.0)
     scale = float(min((WIDTH - 2 * ROOM) / size[0], (HEIGHT - 2 * ROOM) / size[1]))
-    return np.array([WIDTH, HEIGHT]) / 2 + (points - (low + high) / 2) * scale * [1, -1]
+    return np.asarray(np.array([WIDTH, HEIGHT]) / 2 + (points - (low + high) / 2) * scale * [1, -1])
 
 
 def _classes(training: Places, labels: Ids, involved: set[int]) -> Iterator[str]:
     """Draw the points of each class as one path of dots; those that are not involved are faint and lie below."""
     present = np.unique(labels).tolist()
     many = len(present) > MOST_CLASSES
+    numbers = {label: place if many else label for place, label in enumerate(sorted(involved) if many else present)}
     for label in sorted(present, key=lambda label: label in involved):
-        colour = palette.OF_ANY_CLASS if many and label not in involved else palette.class_colour(label)
+        colour = palette.class_colour(numbers[label]) if label in numbers else palette.OF_ANY_CLASS
         squares = np.unique(np.round(training[labels == label] / STEP).astype(int), axis=0) * STEP
         dots = "".join(f"M{x} {y}h0" for x, y in squares.tolist())
         opacity = 0.8 if label in involved else 0.25

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from telltale.cases.report_map import map_svg
+from telltale.cases.report_map import METHODS, map_svg
 from telltale.data.thumbnails import thumbnail
 from telltale.figures.results.neighbours import listed_ids
 from telltale.kinds.influence import InfluenceView
@@ -113,7 +113,7 @@ def training_images(bundle: Bundle, record: CaseRecord, analysis: Analysis) -> T
         for kind, listed in ids.items()
     }
     name = record.numbers.images()[-1][0]
-    method = next(iter(bundle.maps), None)
+    method = next((name for name in METHODS if name in bundle.maps), None)
     drawn = "" if method is None else map_svg(bundle, method, name, analysis, ids)
     return TrainingImages(name, near.layers[-1], lists, drawn)
 
