@@ -115,7 +115,8 @@ def test_the_map_shows_every_training_image_and_joins_this_one_to_its_lists() ->
     ends = placed[np.concatenate(list(ids.values()))]
     np.testing.assert_allclose(lines[:, 2:], ends, atol=0.051)
     assert (
-        'aria-label="Map of 120 training images: the attacked image, joined to its nearest, most helpful, most' in svg
+        'aria-label="UMAP map of 120 training images: the attacked image, joined to its nearest, most helpful, most'
+        in svg
     )
     assert svg.count("<circle") == SHOWN and svg.count("<polygon") == 2 * SHOWN + 1
 
