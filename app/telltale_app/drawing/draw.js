@@ -72,7 +72,7 @@ class DrawingCanvas {
     const { width, height, channels } = about;
     const other = this.pixels?.channels !== channels || this.pixels.width !== width;
     [this.pixels, this.given, this.held, this.corner, this.place] = [pixels, null, null, null, null];
-    this.walking = false;
+    [this.walking, this.last] = [false, null];
     [this.source.width, this.source.height] = [width, height];
     this.canvas.style.aspectRatio = `${width} / ${height}`;
     this.canvas.style.maxWidth = `${Math.max(1, Math.floor(WIDEST / Math.max(width, height))) * width}px`;
@@ -242,6 +242,7 @@ class DrawingCanvas {
   leave() {
     if (this.held !== null) return;
     if (this.root.getRootNode().activeElement === this.canvas && this.byKeys) return;
+    if (this.byKeys) this.last = this.place; // where the cursor is when the keys come back from the buttons
     [this.place, this.corner] = [null, null];
     this.draw();
   }
@@ -283,8 +284,9 @@ class DrawingCanvas {
   }
 
   cursor() {
+    const { width, height } = this.pixels;
     this.byKeys = true;
-    this.place = this.inside(this.place ?? [this.pixels.width / 2, this.pixels.height / 2]).map((pixel) => pixel + MIDDLE);
+    this.place = this.inside(this.place ?? this.last ?? [width / 2, height / 2]).map((pixel) => pixel + MIDDLE);
     return this.place;
   }
 
