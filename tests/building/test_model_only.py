@@ -201,7 +201,7 @@ def test_every_page_opens_and_says_what_brings_what_is_missing(page: str) -> Non
 def test_without_a_link_a_photograph_is_shown_and_every_way_to_choose_one_is_open() -> None:
     app = unopened("app_pages/workbench.py", 120, bundle="shop").run()
     assert not app.exception and "Chelsea the cat" in text_of(app)
-    for source in ("Start here", "Test images", "Photographs", "Upload", "Camera", "Link"):
+    for source in ("Start here", "Test images", "Photographs", "Upload", "Camera", "Draw", "Link"):
         app.session_state["image-source-shop"] = source
         app.run()
         assert not app.exception and not app.error, source

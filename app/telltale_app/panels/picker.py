@@ -1,4 +1,4 @@
-"""Choosing an image: samples that teach, test images by class, photographs, an upload, the camera, or a link."""
+"""Choosing an image: samples that teach, test images, photographs, an upload, the camera, a drawing, or a link."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from telltale_app import catalogue, emphasis, pictures, state, words
 from telltale_app.case import KEYS, Case, from_query
 from telltale_app.link_images import fits_into_links, is_gone, photograph_of
 from telltale_app.panels.cropping import Photo, crop_panel, of_file, of_photograph, take
+from telltale_app.panels.drawing import drawing_panel
 from telltale_app.panels.missing import missing_images_note
 from telltale_app.panels.start_here import start_here
 
@@ -30,6 +31,7 @@ ICONS = {
     "Photographs": ":material/photo_library:",
     state.UPLOAD: ":material/upload:",
     "Camera": ":material/photo_camera:",
+    "Draw": ":material/draw:",
     "Link": ":material/link:",
 }
 UPLOAD_LABEL = "Image file: choose it, drop it, or paste one with Ctrl+V"
@@ -72,6 +74,9 @@ def image_picker(bundle: Bundle, title: str) -> None:
         )
     elif source == "Camera":
         _own("camera", bundle, st.camera_input, "Photograph")
+    elif source == "Draw":
+        drawing_panel(bundle)
+        st.caption(f"It is read as {_class_words(bundle)}: the model knows nothing else. {_keeping_words(bundle)}")
     else:
         _link()
     if problem := st.session_state.pop("upload-problem", None):
