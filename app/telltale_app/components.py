@@ -14,7 +14,7 @@ from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentM
 
 PACKAGE = Path(__file__).resolve().parent
 OWNER = "telltale"
-FOLDERS = {"map": "canvas_map", "pictures": "linked_pictures", "drawing": "drawing"}
+FOLDERS = {"map": "canvas_map", "pictures": "linked_pictures", "drawing": "drawing", "crop": "crop_square"}
 MANIFEST = ComponentManifest(OWNER, "1", [ComponentConfig(name, folder) for name, folder in FOLDERS.items()])
 
 

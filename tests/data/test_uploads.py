@@ -307,16 +307,9 @@ def test_reducing_a_square_does_not_alias() -> None:
     assert float(image[:, 2:-2, 2:-2].std()) < 0.01
 
 
-def test_the_preview_is_bright_inside_the_square_and_dim_outside() -> None:
-    small = uploads.preview(Image.new("RGB", (400, 200), (200, 200, 200)), 100)
-    assert small.shape == (3, 50, 100)
-    marked = uploads.mark_part(small, (400, 200), uploads.Square(100, 40, 120).box)
-    assert np.array_equal(marked[:, 15:35, 30:50], small[:, 15:35, 30:50])
-    outside = np.ones((50, 100), dtype=bool)
-    outside[10:40, 25:55] = False
-    assert (marked[:, outside] < 0.5 * small[:, outside]).all()
-    frame = marked[:, 10, 30]
-    assert not np.allclose(frame, small[:, 0, 0], atol=0.05)
+def test_a_preview_keeps_proportions_and_what_is_small() -> None:
+    assert uploads.preview(Image.new("RGB", (400, 200), (200, 200, 200)), 100).shape == (3, 50, 100)
+    assert uploads.preview(Image.new("L", (40, 20), 200), 100).shape == (3, 20, 40)
 
 
 @pytest.mark.parametrize("photograph", photographs.PHOTOGRAPHS, ids=lambda photograph: photograph.name)

@@ -17,6 +17,8 @@ from telltale.data.uploads import CropBox, Square
 from telltale.models.guarded import Glance, look
 from telltale_app import pictures, state
 from telltale_app.link_images import carry, is_gone, read_image
+from telltale_app.panels import crop_canvas
+from telltale_app.panels.crop_canvas import Marked
 
 if TYPE_CHECKING:
     from telltale.bundle import Bundle
@@ -126,10 +128,14 @@ def crop_panel(photo: Photo, bundle: Bundle) -> None:
     whole, part = st.columns([2, 1], gap="small")
     with whole:
         left, top, right, bottom = map(round, box)
-        pictures.show(
-            uploads.mark_part(glance.small, size, box),
-            alt=f"{photo.title}, {size[0]} × {size[1]} pixels, with {right - left} × {bottom - top} pixels marked, "
-            f"{left} from the left and {top} from the top",
+        said = (
+            f"{photo.title}, {size[0]} × {size[1]} pixels, with {right - left} × {bottom - top} pixels marked, "
+            f"{left} from the left and {top} from the top"
+        )
+        square = crop.square or Square.nearest(box, size)
+        key = f"crop-square-{photo.key[:12]}"
+        crop_canvas.show(
+            glance, Marked(box, square), photo.key, said, key, lambda: take_dragged(photo, bundle, size, key)
         )
     with part:
         pictures.show(
@@ -160,7 +166,7 @@ def _seen_words(bundle: Bundle, crop: Crop) -> str:
 def _controls(photo: Photo, bundle: Bundle, size: tuple[int, int], crop: Crop) -> None:
     square = crop.square or Square.nearest(crop.box(bundle, size), size)
     ranges = {
-        "side": (min(uploads.SMALLEST_SQUARE, *size), min(size), square.side),
+        "side": (crop_canvas.smallest(size), min(size), square.side),
         "left": (0, size[0] - square.side, square.left),
         "top": (0, size[1] - square.side, square.top),
     }
@@ -213,12 +219,23 @@ def _exchange_ink(photo: Photo, bundle: Bundle) -> None:
         take(photo, bundle, _crop_of(photo, bundle).square)
 
 
+def take_dragged(photo: Photo, bundle: Bundle, size: tuple[int, int], key: str) -> None:
+    """Take the square that was dragged on a photograph of this width and height; for the callback of its canvas."""
+    square = crop_canvas.moved(key, size)
+    if square is not None and not _gone_on(photo):
+        _take_moved(photo, bundle, square)
+
+
+def _take_moved(photo: Photo, bundle: Bundle, square: Square) -> None:
+    if state.current().attack is not None:
+        st.toast("The attack was on the square before. Attack this one again.", icon=":material/crop:")
+    take(photo, bundle, square)
+
+
 def _move(photo: Photo, bundle: Bundle, name: str, key: str) -> None:
     """Take the square that a slider asks for; a new side keeps the centre."""
     if _gone_on(photo):
         return
-    if state.current().attack is not None:
-        st.toast("The attack was on the square before. Attack this one again.", icon=":material/crop:")
     value, crop = int(st.session_state[key]), _crop_of(photo, bundle)
     size = _glance(photo.key, photo.read).size
     square = crop.square or Square.nearest(crop.box(bundle, size), size)
@@ -226,7 +243,7 @@ def _move(photo: Photo, bundle: Bundle, name: str, key: str) -> None:
         square = square.resized(value)
     else:
         square = Square(value if name == "left" else square.left, value if name == "top" else square.top, square.side)
-    take(photo, bundle, square)
+    _take_moved(photo, bundle, square)
 
 
 def _crop_of(photo: Photo, bundle: Bundle) -> Crop:

@@ -23,8 +23,6 @@ CropBox: TypeAlias = tuple[float, float, float, float]
 
 SMALLEST_SQUARE = 8
 USUAL_COMPRESSION, QUICK_COMPRESSION = 6, 1
-DIMMED = 0.35
-FRAME = np.array([255, 196, 0], dtype=np.uint8)
 
 _MODE_WORDS = {"L": "greyscale", "RGB": "RGB", "LA": "greyscale with transparency", "RGBA": "RGB with transparency"}
 _MODE_WORDS |= {"1": "black and white", "P": "palette", "CMYK": "CMYK", "I;16": "16-bit greyscale"}
@@ -153,29 +151,6 @@ def mostly_light(image: FloatImages) -> bool:
     return float(image.mean()) > 0.5
 
 
-def mark_part(image: FloatImages, size: tuple[int, int], box: CropBox) -> FloatImages:
-    """Return a preview whose outside of a box is dimmed, with a frame around the box.
-
-    Parameters
-    ----------
-    image : array of float32, shape (3, h, w)
-        As returned by `preview`.
-    size : tuple of int
-        Width and height of the whole picture, whose pixels `box` counts.
-    box : tuple of float
-        Left, top, right and bottom.
-    """
-    height, width = image.shape[1:]
-    left, top, right, bottom = box
-    columns = slice(round(left * width / size[0]), max(round(right * width / size[0]), 1))
-    rows = slice(round(top * height / size[1]), max(round(bottom * height / size[1]), 1))
-    marked = (DIMMED * image).astype(np.float32)
-    marked[:, rows, columns] = to_floats(FRAME)[:, None, None]
-    inner_rows, inner_columns = _inside(rows), _inside(columns)
-    marked[:, inner_rows, inner_columns] = image[:, inner_rows, inner_columns]
-    return marked
-
-
 def load_image_file(path: str | Path, shape: Shape, strict: bool = True) -> FloatImages:
     """Read an image file for a classifier.
 
@@ -286,11 +261,6 @@ def _check_crop(crop: CropBox | None, size: tuple[int, int]) -> CropBox:
     if not (0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]):
         raise InputError(f"The crop box {crop} must be non-empty and inside the {size[0]}×{size[1]} image.")
     return crop
-
-
-def _inside(interval: slice, frame: int = 2) -> slice:
-    """Return an interval without the frame at both of its ends."""
-    return slice(interval.start + frame, max(interval.stop - frame, interval.start + frame))
 
 
 def fit_aspect(box: CropBox, across: int, down: int) -> tuple[int, int, int, int]:
