@@ -55,7 +55,7 @@ def test_what_stands_in_its_place_can_be_read() -> None:
 
 def test_the_library_writes_no_character_without_a_stand_in_but_marks_of_charts() -> None:
     without = {character for character in written_in_core() if terminal.readable(character) == terminal.UNKNOWN}
-    assert without == {"●", "▲", "◆", "■", "\ufeff", "Π"}, (
+    assert without == {"●", "▲", "▼", "◆", "■", "★", "\ufeff", "Π"}, (
         "the shapes of points, a byte-order mark, a product in a docstring"
     )
 

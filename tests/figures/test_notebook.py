@@ -90,8 +90,8 @@ def test_every_figure_of_the_evidence_pages_is_the_pages_own(pair: Comparison) -
         data_of(figures.stability()),
         data_of(figures.second_opinion()),
     ]
-    assert drawn_on("hidden_state_density") == [data_of(figures.density()), data_of(figures.density_map())]
-    # The page's map is drawn by the browser, from the same points (tests/figures/test_packed_map.py).
+    # Both pages' maps are drawn by the browser, from the same points (test_density_map.py and test_packed_map.py here).
+    assert drawn_on("hidden_state_density") == [data_of(figures.density())]
     assert drawn_on("neighbours") == [data_of(figures.votes(LAYERS[-1])), data_of(figures.votes())]
 
 
