@@ -14,7 +14,8 @@ from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentM
 
 PACKAGE = Path(__file__).resolve().parent
 OWNER = "telltale"
-FOLDERS = {"map": "canvas_map", "pictures": "linked_pictures", "drawing": "drawing", "crop": "crop_square"}
+SHARED = {"canvas": "canvas"}  # scripts that the components import
+FOLDERS = {"map": "canvas_map", "pictures": "linked_pictures", "drawing": "drawing", "crop": "crop_square", **SHARED}
 MANIFEST = ComponentManifest(OWNER, "1", [ComponentConfig(name, folder) for name, folder in FOLDERS.items()])
 
 

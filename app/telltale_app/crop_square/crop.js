@@ -1,10 +1,11 @@
 // A photograph with the square that the model sees, which is moved and resized on it, with pointer or keys. The page
 // learns of one thing, as a trigger value: `square`, [left, top, side] in the photograph's pixels, once it is let go.
 
+import { ARROWS, fit } from "../telltale.canvas/canvas.js"; // as the server hands them out
+
 const REACH = 22; // pixels of the page around a corner at which it is taken hold of
 const HANDLE = 12;
 const SETTLING = 500; // milliseconds after the last key
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const CORNERS = [[0, 0], [1, 0], [0, 1], [1, 1]];
 const crops = new WeakMap();
 
@@ -70,11 +71,7 @@ class Crop {
   }
 
   resize() {
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight].map((side) => Math.round(side * ratio));
-    if (width && (this.canvas.width !== width || this.canvas.height !== height)) {
-      [this.canvas.width, this.canvas.height] = [width, height];
-    }
+    fit(this.canvas);
     this.draw();
   }
 

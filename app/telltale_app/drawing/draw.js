@@ -1,10 +1,10 @@
 // A canvas to draw on, with pointer or keys. The page learns of one thing, as a trigger value: `drawn`, the pixels in
 // base64, when "Use this drawing" is pressed.
 
+import { ARROWS, fit } from "../telltale.canvas/canvas.js"; // as the server hands them out
 import { Pixels, between, covered, equal } from "./pixels.js";
 
 const WIDEST = 448; // of the canvas on the page; every pixel is enlarged by the same whole factor where there is room
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const MIDDLE = 0.5; // from a pixel's corner
 const canvases = new WeakMap();
 
@@ -119,11 +119,7 @@ class DrawingCanvas {
   }
 
   resize() {
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight].map((side) => Math.round(side * ratio));
-    if (width && (this.canvas.width !== width || this.canvas.height !== height)) {
-      [this.canvas.width, this.canvas.height] = [width, height];
-    }
+    fit(this.canvas);
     this.draw();
   }
 

@@ -1,9 +1,10 @@
 // Pictures of the same pixels, looked at together: the pixel under the pointer is marked and read out in every one of a
 // group, and all are moved and enlarged as one. Nothing of this is told to the page.
 
+import { ARROWS, fit } from "../telltale.canvas/canvas.js"; // as the server hands them out
+
 const MOST = 16; // times that a picture is enlarged
 const STEP = 1.3;
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const CHANNELS = ["R", "G", "B"];
 const groups = new Map();
 const pictures = new WeakMap();
@@ -128,11 +129,7 @@ class Picture {
   }
 
   resize() {
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight].map((side) => Math.round(side * ratio));
-    if (width && (this.canvas.width !== width || this.canvas.height !== height)) {
-      [this.canvas.width, this.canvas.height] = [width, height];
-    }
+    fit(this.canvas);
     this.draw();
   }
 

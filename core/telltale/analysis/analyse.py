@@ -19,9 +19,10 @@ from telltale.analysis.results import (
 )
 from telltale.attacks.attack import attack_images
 from telltale.attacks.base import AttackResult, RandomTarget
+from telltale.base.changes import scaled
 from telltale.base.clock import Clock
 from telltale.base.errors import InputError
-from telltale.base.images import image_sha256, round_to_8_bits
+from telltale.base.images import image_sha256
 from telltale.base.progress import Progress, Share
 from telltale.detectors.fusion import ERROR_SCORE, FUSED
 from telltale.kinds.registry import KINDS
@@ -162,8 +163,7 @@ def line_of(loaded: LoadedBundle, natural: Image, attacked: Image, strengths: Se
     if not strengths or not all(0.0 <= s <= MAX_STRENGTH for s in strengths):
         raise InputError(f"strengths must be numbers in [0, {MAX_STRENGTH:g}], got {tuple(strengths)}.")
     start, end = batch_of(loaded.classifier, natural), batch_of(loaded.classifier, attacked)
-    factors = np.asarray(strengths, dtype=np.float32)[:, None, None, None]
-    return round_to_8_bits(np.clip(start + factors * (end - start), 0.0, 1.0))
+    return np.concatenate([scaled(start, end, strength) for strength in strengths])
 
 
 def live_scores(
