@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from telltale.base.guard import preload_source
+from telltale.base.quiet_dask import keep_dask_quiet
 from telltale.base.waiting import within
 
 CLUSTER_CLOSE_SECONDS = 3.0
@@ -145,6 +146,7 @@ class _Backoff:
 async def _start_cluster(workers: int, folder: Path, silent_after: str | None) -> Any:
     from distributed.deploy.subprocess import SubprocessCluster
 
+    keep_dask_quiet()
     parent = os.getpid()
     scheduler = {
         "preload": preload_source(parent, drain_stderr=True),

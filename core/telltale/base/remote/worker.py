@@ -14,6 +14,7 @@ from typing import Any
 from telltale.base.errors import InputError
 from telltale.base.guard import SINGLE_THREAD
 from telltale.base.places import cache_folder
+from telltale.base.quiet_dask import keep_dask_quiet
 from telltale.base.remote.address import check_address, check_certificates
 from telltale.base.remote.errands import store
 from telltale.base.remote.identity import SHOWN, own_identity
@@ -63,6 +64,7 @@ def work_for(address: str, name: str | None, tell: Callable[[str], None]) -> Non
     check_certificates(check_address(address), "worker")
     tell(f"{check_self()}.")
     os.environ.update(SINGLE_THREAD)  # before the worker's process imports what reads them
+    keep_dask_quiet()
     asyncio.run(_until_ended(address, name, tell))
 
 
