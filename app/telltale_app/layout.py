@@ -24,7 +24,7 @@ CHART_CONFIG = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "displa
 PAGE_STYLE = (
     f"<style>{figure_files.STYLE}</style>"
     + """<style>
-[data-testid="stMainBlockContainer"] { padding-block: 4rem 3rem; }
+[data-testid="stMainBlockContainer"] { padding-block: 4rem 1rem; }
 [data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > span[hidden]:first-child) { display: none; }
 @media (max-width: 40rem) {
   [data-testid="stMainBlockContainer"] { padding-block: 3.5rem 0.5rem; }

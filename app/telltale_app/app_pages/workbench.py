@@ -14,10 +14,7 @@ case = state.current()
 bundle = state.current_bundle()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.container(width="stretch", key="workbench-opening"):
-        layout.opening(
-            "Workbench",
-            "Pick an image, let an attack change it, and see who notices: each row of the chart is one detector.",
-        )
+        layout.opening("Workbench", "Pick an image, let an attack change it, and see who notices.")
     hands.hands(bundle)
 with st.container(border=True):
     picker.image_picker(bundle, "1. Choose an image")
@@ -42,7 +39,6 @@ check_note(analysed)
 with changing.container(key=f"{controls.RESULT}-pictures"):
     comparison(analysed)
 strength_slot = st.container(key=f"{controls.RESULT}-strength")
-st.subheader("4. See who notices", anchor=verdicts.WHO_NOTICES)
 with st.container(key=f"{controls.RESULT}-verdicts"):
     verdicts.panel(analysed)
 with st.container(key=f"{controls.RESULT}-record"):

@@ -25,11 +25,12 @@ def panel(case: CaseAnalysis) -> None:
     """Show the count of noticing detectors, the operating point, the fused verdict, and every detector in a chart."""
     shown = case.natural if case.attacked is None else case.attacked
     noticing, calibrated = count_noticing(shown.verdicts)
-    words_column, slider_column = st.columns([3, 2], vertical_alignment="center")
-    with words_column:
+    words_column, slider_column = st.columns([3, 2], vertical_alignment="bottom")
+    with words_column, st.container(gap="xxsmall"):
+        st.subheader("4. See who notices", anchor=WHO_NOTICES)
         few = words.too_few(shown.verdicts, case.case.alpha)
         said = words.headline(noticing, calibrated, case.case.alpha, case.attacked is not None)
-        st.markdown(f"### {said if calibrated or not few else 'No verdict yet.'}")
+        st.markdown(f"**{said if calibrated or not few else 'No verdict yet.'}**")
         if few:
             st.caption(f"{words.UNCALIBRATED} {few}")
         if case.bundle.alone:
@@ -169,7 +170,7 @@ def _how_to_read(case: CaseAnalysis, with_letters: bool) -> None:
     last = case.views()[-1][0]
     moved = f" Bars: what moved the fused verdict on the {last} image, towards an attack (+) or away (−)."
     st.caption(
-        "A mark on the band, left of α, is an alarm."
+        "Each row is one detector; a mark on the band, left of α, is an alarm."
         + (moved if case.natural.fused else "")
         + (" Letters: pinned cases, compared further down." if with_letters else ""),
         help="p-value: the share of held-out natural images that look at least as suspicious.",

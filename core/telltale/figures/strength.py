@@ -17,11 +17,11 @@ from telltale.figures.base import BARE, line, styled
 from telltale.scores.titles import kind_title
 from telltale.scores.verdicts import FusedKind
 
-HEIGHT = 272  # pixels
+HEIGHT = 258  # pixels
 PICTURE_ENDS, PLOT_BEGINS = 0.22, 0.35  # shares of the figure's width
 PICTURE_TOP, PICTURE_HEIGHT = 1.4, 1.75  # shares of the plot's height: from beside the legend to above Play
 FRAME_MS = 180  # that Play asks for
-SLIDER_ROOM = 118  # pixels below the plot: axis title, slider and what it says
+SLIDER_ROOM = 104  # pixels below the plot: axis title, slider and what it says
 PLOT_TOP, BAND_BEGINS = 0.83, 0.92  # shares of the plot's height, where verdicts stand above the lines
 MARKS: dict[FusedKind, tuple[str, str]] = {
     "natural": (palette.NATURAL, "circle"),

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from telltale.figures import palette
 from telltale.figures.base import beside, styled
 
-ROW_HEIGHT, AROUND = 21, 122
+ROW_HEIGHT, AROUND, UNDER = 21, 102, 48  # pixels: a row, above and below all of them, below alone
 TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0)
 MOVED_FROM = 0.8  # of the width: left of it the p-values, right of it what moved the fused verdict
 GAP = 0.04
@@ -83,7 +83,8 @@ def verdict_rows(
         )
     for marks in others:
         figure.add_scatter(**_letters(rows, marks))
-    styled(figure, AROUND + ROW_HEIGHT * len(rows), x=_x_title(moved), left=beside(detectors, title=False))
+    height, left = AROUND + ROW_HEIGHT * len(rows), beside(detectors, title=False)
+    styled(figure, height, x=_x_title(moved), left=left, bottom=UNDER)
     _p_axis(figure, [*images, *others], alpha)
     if moved is not None:
         _add_moved(figure, rows, moved)
