@@ -22,9 +22,14 @@ PAGE = "app_pages/neighbours.py"
 
 def sent(app: AppTest) -> dict[str, Any]:
     """Return the header of the map on the page."""
-    (found,) = app.get("bidi_component")
-    packed = found.proto.bytes
-    return dict(json.loads(packed[4 : 4 + int.from_bytes(packed[:4], "little")]))
+    (found,) = all_sent(app)
+    return found
+
+
+def all_sent(app: AppTest) -> list[dict[str, Any]]:
+    """Return the headers of the maps on the page, in its order."""
+    packed = [found.proto.bytes for found in app.get("bidi_component")]
+    return [dict(json.loads(each[4 : 4 + int.from_bytes(each[:4], "little")])) for each in packed]
 
 
 @pytest.mark.parametrize("query", [{"image": ATTACKED["image"]}, ATTACKED], ids=["natural", "attacked"])
@@ -44,7 +49,7 @@ def test_its_scripts_are_files_and_never_text_that_the_headers_would_refuse(engi
     assert found.proto.js_source_path == "map.js" and not found.proto.js_content
     assert "<script" not in found.proto.html_content and "<script" not in found.proto.css_content
     assert {path.name for path in (components.PACKAGE / components.FOLDERS["map"]).iterdir()} == {
-        *("map.js", "drawing.js", "places.js", "map.css")
+        *("map.js", "dots.js", "drawing.js", "places.js", "saving.js", "svg.js", "map.css")
     }
 
 
@@ -81,12 +86,33 @@ def test_what_is_chosen_is_listed_below_the_map_until_it_is_taken_back(
     app = open_app(PAGE)
     app.session_state[map_selection.LASSO] = kept[map_selection.LASSO]
     app.run()
-    assert "3 training images** inside the lasso" in text_of(app) and sent(app)["selected"]
+    assert "3 training images** inside the lasso" in text_of(app)
+    assert sent(app)["selected"] and sent(app)["picked"] == [3, 13, 119]
     with monkeypatch.context() as patch:
         patch.setattr(st, "session_state", kept)
         map_selection.take(Choice(np.array([], np.int64), None), bundle)  # type: ignore[arg-type]
         map_selection.take(Choice(None, None), bundle)  # type: ignore[arg-type]
     assert kept == {map_selection.LASSO: None}
+
+
+def test_a_second_layers_map_stands_beside_the_first_with_the_same_images_marked_and_chosen(
+    engine: FakeEngine, bundle: FakeBundle
+) -> None:
+    app = open_app(PAGE, **ATTACKED, beside=bundle.layers[1])
+    app.session_state[map_selection.LASSO] = {"scope": bundle.id, "ids": bundle.splits.train[[3, 13]]}
+    app.run()
+    one, other = all_sent(app)
+    assert [one["map"], other["map"]] == [f"{bundle.id}-umap-{layer}" for layer in (len(bundle.layers) - 1, 1)]
+    assert one["linked"] == other["linked"] == bundle.id and one["picked"] == other["picked"] == [3, 13]
+    assert one["lists"] == other["lists"], "the nearest ones of the first map's layer"
+    assert one["file"] != other["file"]
+    app.selectbox(key="layer").set_value(bundle.layers[1]).run()
+    assert not app.exception and len(all_sent(app)) == 1, "no layer stands beside itself"
+
+
+def test_a_layer_that_is_not_there_stands_beside_nothing(engine: FakeEngine) -> None:
+    app = open_app(PAGE, **ATTACKED, beside="no such layer")
+    assert not app.exception and len(all_sent(app)) == 1
 
 
 @pytest.mark.parametrize("row", [-1, 7])

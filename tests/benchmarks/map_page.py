@@ -7,7 +7,6 @@ import streamlit as st
 
 from telltale.bundle import load_bundle
 from telltale.figures.packed_map import MapPoints, MarkedRows, PlacedImage, pack
-from telltale_app import thumbnails
 from telltale_app.panels import canvas_map
 
 POINTS = 50_000
@@ -23,7 +22,7 @@ def _packed() -> bytes:
     points = middles[labels] + draws.normal(size=(POINTS, 2))
     image = PlacedImage("this image", "#0072B2", "star", points[0])
     listed = MarkedRows("nearest", "#808080", "circle", draws.permutation(POINTS)[:50])
-    more = {"map": "speed", "chosen": 0, "thumbnails": thumbnails.address(bundle), "selected": False, "said": "A map"}
+    more = {"map": "speed", "chosen": 0, **canvas_map.header(bundle, "speed", "A map")}
     of = MapPoints.of(points, labels, np.arange(POINTS), bundle.class_names)
     return pack(of, [image], [listed], {0, 3, 5}, more)
 

@@ -8,7 +8,7 @@ from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
 from telltale_app import layout
 from telltale_app.link_images import image_words
-from telltale_app.panels import correcting, influence_trust, neighbours, votes
+from telltale_app.panels import correcting, influence_trust, neighbours, neighbours_map, votes
 from telltale_app.panels.correcting import Asked
 from telltale_app.panels.missing import missing_images_note
 from telltale_app.panels.picking import pointer
@@ -50,7 +50,7 @@ layout.unavailable_note(analysis, InfluenceView)
 with st.expander("All numbers as a table", icon=":material/table:"):
     neighbours.show_table(bundle, lists)
 st.header("Where they lie", anchor="where-they-lie")
-neighbours.show_map(current, image or "natural", lists, layer)
+neighbours_map.show_map(current, image or "natural", lists, layer)
 votes.show_votes(current, layer, int(k))
 if analysis.find(InfluenceView) is not None:
     influence_trust.show_trust(bundle)

@@ -3,11 +3,14 @@
 //
 // The page learns of three things, as trigger values: `rows`, the points that were clicked or lassoed (an empty list
 // when none is any more), and `opened`, the row to open (-1 for the image itself). Pointing, zooming and moving stay
-// here, so the page does not run for them.
+// here, so the page does not run for them. Maps that are linked have the same rows at other places: what is pointed at
+// on one is marked on the others.
 
-import { Dots, drawImages, drawLabels, drawLists, drawOutline, drawOutlines, drawPictures } from "./drawing.js";
-import { pictureSide } from "./drawing.js";
+import { Dots } from "./dots.js";
+import { drawImages, drawLabels, drawLists, drawOutline, drawOutlines, drawPicked } from "./drawing.js";
+import { drawPictures, pictureSide } from "./drawing.js";
 import { Grid, View, unpack } from "./places.js";
+import { save } from "./saving.js";
 
 const REACH = 14; // pixels between the pointer and a dot that it still means
 const STILL = 4; // pixels that a click may move
@@ -16,7 +19,9 @@ const KEPT_PICTURES = 1500;
 const STEP = 1.4;
 const GLYPHS = { circle: "●", diamond: "◆", "triangle-up": "▲", "triangle-down": "▼", star: "★", "star-diamond": "✦" };
 const SERVER = new URL("../../../", import.meta.url); // this file lies at _stcore/bidi-components/NAME/ below the pages
+const USUAL_LETTER = 16; // pixels of the page's letters, by which everything else is measured
 const maps = new WeakMap();
+const onThePage = new Set();
 
 export default function show({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".map");
@@ -36,7 +41,9 @@ class TrainingMap {
     this.view = new View();
     this.pictures = new Map();
     [this.turn, this.outline, this.cursor, this.hovered, this.touching] = [0, [], -1, -1, REACH];
-    this.tools = Object.fromEntries([...root.querySelectorAll("button")].map((tool) => [tool.dataset.tool, tool]));
+    this.menu = root.querySelector("details");
+    onThePage.add(this);
+    this.tools = Object.fromEntries([...root.querySelectorAll("[data-tool]")].map((tool) => [tool.dataset.tool, tool]));
     // A finger scrolls the page until a person says that it shall draw or move.
     this.choose(matchMedia("(pointer: coarse)").matches ? "" : "lasso");
     this.listen();
@@ -55,12 +62,14 @@ class TrainingMap {
     on("keydown", this.key);
     on("blur", this.forget);
     for (const [name, tool] of Object.entries(this.tools)) tool.addEventListener("click", () => this.use(name));
+    for (const form of this.menu.querySelectorAll("button")) form.addEventListener("click", () => this.save(form));
   }
 
   close() {
     this.watcher.disconnect();
     cancelAnimationFrame(this.frame);
     maps.delete(this.root);
+    onThePage.delete(this);
   }
 
   /** Take what the page has sent; a map that is the same keeps its view. Returns the number of this call. */
@@ -139,6 +148,7 @@ class TrainingMap {
     const { clientWidth, clientHeight } = this.field;
     if (!clientWidth || !this.map) return;
     this.ratio = Math.min(2, window.devicePixelRatio || 1);
+    this.view.larger = parseFloat(getComputedStyle(document.documentElement).fontSize) / USUAL_LETTER;
     this.view.resize(clientWidth, clientHeight);
     for (const { canvas } of [this.context, this.dots.context]) {
       const [width, height] = [Math.round(clientWidth * this.ratio), Math.round(clientHeight * this.ratio)];
@@ -156,27 +166,42 @@ class TrainingMap {
 
   paint() {
     const { context, map, view } = this;
-    const style = getComputedStyle(this.root);
-    const theme = { text: style.color, ground: style.getPropertyValue("--st-background-color"), font: style.fontFamily };
+    const theme = this.theme();
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     context.clearRect(0, 0, view.width, view.height);
-    const near = map.thumbnails ? this.grid.within(view.seen(), MOST_PICTURES) : null;
+    const near = this.near();
     this.touching = near ? pictureSide(view, near.length) / 2 : REACH;
-    if (near) {
-      this.dots.clear();
-      drawPictures(context, map, view, near, (id) => this.picture(id), theme.ground);
-    } else this.dots.draw(map, view, this.ratio);
-    drawOutlines(context, map, view);
-    drawLists(context, map, view, theme.ground);
-    drawLabels(context, map, view, theme);
-    drawImages(context, map, view, theme.ground);
+    if (near) this.dots.clear();
+    else this.dots.draw(map, view, this.ratio);
+    this.drawMarks(context, near, theme);
     drawOutline(context, this.outline, view, theme.text);
     const pointed = this.hovered >= 0 ? this.placeOf(this.hovered) : this.entries[this.cursor]?.place;
     if (!pointed) return;
     context.beginPath();
-    context.arc(view.across(pointed[0]), view.down(pointed[1]), 12, 0, 2 * Math.PI);
+    context.arc(view.across(pointed[0]), view.down(pointed[1]), 12 * view.larger, 0, 2 * Math.PI);
     [context.lineWidth, context.strokeStyle] = [2.5, theme.text];
     context.stroke();
+  }
+
+  /** Draw all that lies above the dots: pictures in their place, where some rows are near, outlines, lists, names. */
+  drawMarks(context, near, theme) {
+    const { map, view } = this;
+    if (near) drawPictures(context, map, view, near, (id) => this.picture(id), theme.ground);
+    drawOutlines(context, map, view);
+    drawPicked(context, map, view, theme.text);
+    drawLists(context, map, view, theme.ground);
+    drawLabels(context, map, view, theme);
+    drawImages(context, map, view, theme.ground);
+  }
+
+  theme() {
+    const style = getComputedStyle(this.root);
+    return { text: style.color, ground: style.getPropertyValue("--st-background-color"), font: style.fontFamily };
+  }
+
+  /** Return the rows in view where they are few enough to be shown as pictures; null where they are dots. */
+  near() {
+    return this.map.thumbnails ? this.grid.within(this.view.seen(), MOST_PICTURES) : null;
   }
 
   // With the pointer.
@@ -245,9 +270,21 @@ class TrainingMap {
       this.forget();
       return;
     }
+    this.mark(row);
+    for (const other of this.linked()) other.mark(row);
+  }
+
+  /** Ring one row and say what it is. */
+  mark(row) {
     [this.hovered, this.cursor] = [row, -1];
     this.tellOf(this.words(row), this.placeOf(row), this.map.thumbnails ? this.map.ids[row] : null);
     this.draw();
+  }
+
+  /** Return the other maps that have the same rows at other places. */
+  linked() {
+    const { linked } = this.map;
+    return [...onThePage].filter((other) => other !== this && linked && other.map?.linked === linked);
   }
 
   /** Show words, and a picture where there is one, beside a place. */
@@ -262,6 +299,10 @@ class TrainingMap {
   }
 
   forget() {
+    for (const map of [this, ...this.linked()]) map.unmark();
+  }
+
+  unmark() {
     if (this.hovered < 0 && this.cursor < 0 && this.tip.hidden) return;
     [this.hovered, this.cursor, this.tip.hidden] = [-1, -1, true];
     this.draw();
@@ -304,8 +345,14 @@ class TrainingMap {
     this.said.textContent = this.entries[this.cursor].words;
   }
 
-  /** Mark one of the entries, and show what it is. */
+  /** Go to one of the entries, here and on the maps that have the same. */
   reach(cursor) {
+    for (const map of [this, ...this.linked()]) map.arrive(cursor);
+  }
+
+  /** Mark one of the entries, and show what it is. */
+  arrive(cursor) {
+    if (!this.entries[cursor]) return;
     [this.cursor, this.hovered] = [cursor, -1];
     const { row, place, words } = this.entries[cursor];
     this.view.reveal(...place);
@@ -333,6 +380,11 @@ class TrainingMap {
       this.zoom(factor, this.view.across(reached.place[0]), this.view.down(reached.place[1]));
       this.reach(cursor);
     }
+  }
+
+  save(form) {
+    this.menu.open = false;
+    save(this, form.dataset.save);
   }
 
   choose(mode) {

@@ -116,6 +116,7 @@ const DEEPEST = 400; // times the whole map
 export class View {
   constructor() {
     [this.width, this.height, this.x, this.y, this.scale, this.whole] = [1, 1, 0, 0, 1, 1];
+    this.larger = 1; // times their usual size are marks and letters, as the page's own letters are
   }
 
   /** Show everything inside a box. */

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from telltale_app import components
+from telltale_app import components, thumbnails
+
+if TYPE_CHECKING:
+    from telltale.bundle import Bundle
 
 COMPONENT = "map"
+FORMS = {"png": "PNG", "svg": "SVG", "csv": "CSV"}
 TOOLS = (("lasso", "Lasso", ""), ("move", "Move", ""), ("in", "+", "Zoom in"), ("out", "−", "Zoom out"))
 HTML = (
     '<div class="map"><div class="head"><span data-part="legend" class="head"></span>'
@@ -21,7 +26,10 @@ HTML = (
         f'<button type="button" data-tool="{tool}"{f" aria-label={said!r}" if said else ""}>{text}</button>'
         for tool, text, said in (*TOOLS, ("all", "Whole map", ""))
     )
-    + '</div></div><div class="field" data-part="field"><canvas data-part="dots" aria-hidden="true"></canvas>'
+    + '<details class="save"><summary>Save</summary><div role="group" aria-label="Save the map as">'
+    + "".join(f'<button type="button" data-save="{form}">{name}</button>' for form, name in FORMS.items())
+    + '</div></details></div></div><div class="field" data-part="field">'
+    '<canvas data-part="dots" aria-hidden="true"></canvas>'
     '<canvas data-part="over" tabindex="0" role="application" aria-describedby="map-marked"></canvas>'
     '<div class="tip" data-part="tip" aria-hidden="true" hidden></div></div>'
     '<ol class="unseen" id="map-marked" data-part="list"></ol>'
@@ -47,14 +55,45 @@ class Choice:
     opened: int | None
 
 
+NONE: Ids = np.empty(0, np.int64)
+
+
+def header(
+    bundle: Bundle, key: str, said: str, selected: bool = False, picked: Ids = NONE, linked: str = ""
+) -> dict[str, object]:
+    """Return what a map's header holds besides what it is a map of.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    key : str
+        As `show` has it; names the files that the map is saved as.
+    said : str
+        What the map shows, in words.
+    selected : bool
+        Whether anything is chosen, which the map offers to take back.
+    picked : array of int64
+        Points that are chosen, which it rings.
+    linked : str
+        Maps with the same such name, not empty, mark the same points as one is pointed at.
+    """
+    return {
+        "thumbnails": thumbnails.address(bundle),
+        "file": f"telltale-{key}",
+        "said": said,
+        "selected": selected,
+        "picked": picked.tolist(),
+        "linked": linked,
+    }
+
+
 def show(packed: bytes, key: str, on_choice: Callable[[], None]) -> None:
     """Show a map.
 
     Parameters
     ----------
     packed : bytes
-        From `telltale.figures.packed_map.pack`; its header has besides `map` (changes with the points), `chosen`,
-        `thumbnails` (an address, or empty), `selected` and `said` (what the map shows, in words).
+        From `telltale.figures.packed_map.pack`, with `map` (changes with the points) and all of `header` in its own.
     key : str
         Keeps what a person sees of the map; choices are read with it.
     on_choice : callable

@@ -13,9 +13,9 @@ from telltale.figures.packed_map import MapPoints
 from telltale.figures.results.density import class_densities
 from telltale.figures.results.density_map import density_points, packed_density
 from telltale.kinds.density import DensityView
-from telltale_app import catalogue, layout, thumbnails, words
+from telltale_app import catalogue, layout, words
 from telltale_app.analyses import CaseAnalysis
-from telltale_app.panels import canvas_map, map_selection, selection
+from telltale_app.panels import canvas_map, map_selection
 
 if TYPE_CHECKING:
     from telltale.analysis.results import Analysis
@@ -91,14 +91,14 @@ def show_density_map(case: CaseAnalysis) -> None:
     bundle = case.bundle
     points = _points(bundle, bundle.id)
     word = catalogue.reference_word(bundle)
-    more = {
-        "thumbnails": thumbnails.address(bundle),
-        "selected": selection.selected(map_selection.LASSO, bundle.id) is not None,
-        "said": f"Two-dimensional map of the hidden states of {points.count:,} {word} images, one outline per class, "
-        "with this image marked. Arrow keys go through the marked images, Enter opens one, plus and minus zoom, Escape "
-        "takes a choice back.",
-    }
-    packed = packed_density(points, bundle, case.views(), more)
+    said = (
+        f"Two-dimensional map of the hidden states of {points.count:,} {word} images, one outline per class, with this "
+        "image marked. Arrow keys go through the marked images, Enter opens one, plus and minus zoom, Escape takes a "
+        "choice back."
+    )
+    picked = map_selection.lassoed_rows(bundle)
+    header = canvas_map.header(bundle, MAP, said, len(picked) > 0, picked)
+    packed = packed_density(points, bundle, case.views(), header)
     canvas_map.show(packed, MAP, lambda: map_selection.take(canvas_map.choice(MAP, points.count), bundle))
     point = "for its class" if bundle.image_set is None else "to see it"
     st.caption(

@@ -10,7 +10,7 @@ import streamlit as st
 
 from telltale.figures.packed_map import MapPoints
 from telltale.figures.results.errors_map import ChosenError, error_points, packed_errors
-from telltale_app import catalogue, state, thumbnails, words
+from telltale_app import catalogue, state, words
 from telltale_app.panels import canvas_map, error_selection, selection
 from telltale_app.panels.errors import Errors
 
@@ -54,20 +54,19 @@ def show_map(errors: Errors, rows: npt.NDArray[np.int64]) -> None:
     layer = bundle.layers.index(layer_name)
     points = _points(errors, bundle.id, str(method), layer)
     chosen = error_selection.chosen_row(errors)
+    said = (
+        f"{words.MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread images among "
+        f"{points.first:,} {catalogue.reference_word(bundle)} images, {len(rows):,} of them shown. Arrow keys go "
+        "through these, Enter chooses one, plus and minus zoom, Escape takes a choice back."
+    )
+    selected = chosen is not None or selection.selected(error_selection.LASSO, bundle.id) is not None
     packed = packed_errors(
         points,
         bundle,
         rows,
         None if chosen is None else ChosenError(chosen, _harmful(reasons, chosen)),
         error_selection.marked_cell(errors) or (),
-        {
-            "map": f"{bundle.id}-{method}-{layer}",
-            "thumbnails": thumbnails.address(bundle),
-            "selected": chosen is not None or selection.selected(error_selection.LASSO, bundle.id) is not None,
-            "said": f"{words.MAP_TITLES[str(method)]} map at {layer_name}: {len(errors.wrong):,} misread images among "
-            f"{points.first:,} {catalogue.reference_word(bundle)} images, {len(rows):,} of them shown. Arrow keys go "
-            "through these, Enter chooses one, plus and minus zoom, Escape takes a choice back.",
-        },
+        {"map": f"{bundle.id}-{method}-{layer}", **canvas_map.header(bundle, MAP, said, selected)},
     )
     canvas_map.show(packed, MAP, lambda: take(canvas_map.choice(MAP, points.count), errors))
     _open_chosen(errors)

@@ -34,6 +34,12 @@ def take(choice: Choice, bundle: Bundle) -> None:
         st.session_state[OPENED] = choice.opened
 
 
+def lassoed_rows(bundle: Bundle) -> Ids:
+    """Return the training images that were chosen, as ascending positions among all."""
+    lassoed = selection.selected(LASSO, bundle.id)
+    return np.empty(0, np.int64) if lassoed is None else positions_of(np.unique(lassoed), bundle.splits.train)
+
+
 def open_chosen(bundle: Bundle) -> None:
     """Open in the workbench what was chosen to be opened, if anything; a training image only where it can be seen."""
     row = st.session_state.pop(OPENED, None)
@@ -53,8 +59,7 @@ def show_lassoed(bundle: Bundle, lists: Mapping[str, Sequence[TrainingImage]]) -
     lists : mapping of str to sequence of TrainingImage
         The current image's nearest, most helpful and most harmful training images, where the page knows these.
     """
-    lassoed = selection.selected(LASSO, bundle.id)
-    rows = np.empty(0, np.int64) if lassoed is None else positions_of(np.unique(lassoed), bundle.splits.train)
+    rows = lassoed_rows(bundle)
     if not len(rows):
         return
     frame = _frame(bundle, rows, lists)

@@ -1,4 +1,4 @@
-"""The training images that decided: nearest, most helpful, most harmful; their overlap, their map."""
+"""The training images that decided: nearest, most helpful, most harmful; their overlap, their numbers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ import streamlit as st
 
 from telltale.analysis.results import Analysis
 from telltale.bundle.summary import training_images
-from telltale.figures.base import MOST_CLASSES
-from telltale.figures.packed_map import MapPoints
 from telltale.figures.points import shared_ids
 from telltale.figures.results.neighbours import listed_ids
-from telltale.figures.results.neighbours_map import map_points, packed_neighbours
 from telltale.kinds.influence import InfluenceView
 from telltale.kinds.neighbours import NeighboursView
-from telltale_app import catalogue, thumbnails, words
-from telltale_app.analyses import CaseAnalysis
-from telltale_app.panels import canvas_map, map_selection, selection
+from telltale_app import catalogue, words
 from telltale_app.panels.training_images import ICONS, Head, TrainingImage, cards, class_words
 
 if TYPE_CHECKING:
@@ -35,16 +30,6 @@ MEANINGS = {
     "helpful": "without them the predicted class would lose support",
     "harmful": "without them the predicted class would gain support",
 }
-MAP = "training-map"
-HOW_TO = (
-    "Point at an image to see it; click it, or draw around several, to list them below. The wheel zooms, and close up "
-    "pictures stand in place of points; *Move*, or Shift, drags the map. By keyboard: arrows go through the marked "
-    "images, Enter opens one, + and − zoom, Esc takes a choice back."
-)
-HOW_TO_WITHOUT_IMAGES = (
-    "Point at an image for its class; click it, or draw around several, to list them below. The wheel zooms; *Move*, "
-    "or Shift, drags the map. By keyboard: arrows go through the marked images, + and − zoom, Esc takes a choice back."
-)
 
 
 Numbers = npt.NDArray[np.generic]
@@ -167,59 +152,6 @@ def show_table(bundle: Bundle, lists: dict[str, tuple[TrainingImage, ...]]) -> N
             ),
         },
     )
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _points(_bundle: Bundle, bundle_id: str, method: str, layer: int) -> MapPoints:  # noqa: ARG001  # id is the key
-    return map_points(_bundle, method, layer)
-
-
-def show_map(case: CaseAnalysis, image: str, lists: dict[str, tuple[TrainingImage, ...]], layer: int) -> None:
-    """Show all training images of one layer with the current images on top, one of them connected to its lists."""
-    bundle = case.bundle
-    method = st.segmented_control(
-        "Map",
-        [name for name in words.MAP_TITLES if name in bundle.maps],
-        default=next(name for name in words.MAP_TITLES if name in bundle.maps),
-        format_func=words.MAP_TITLES.__getitem__,
-        required=True,
-        key="map",
-        bind="query-params",
-    )
-    points = _points(bundle, bundle.id, method, layer)
-    ids = {kind: np.array([item.image_id for item in items], dtype=np.int64) for kind, items in lists.items()}
-    chosen = [name for name, _ in case.views()].index(image)
-    word = catalogue.reference_word(bundle)
-    more = {
-        "thumbnails": thumbnails.address(bundle),
-        "selected": selection.selected(map_selection.LASSO, bundle.id) is not None,
-        "said": f"{words.MAP_TITLES[method]} map of {points.count:,} {word} images at {bundle.layers[layer]}, with "
-        f"this image connected to its {words.listed([KINDS[kind].lower() for kind in lists])} ones. Arrow keys go "
-        f"through them, {'' if bundle.image_set is None else 'Enter opens one, '}plus and minus zoom, Escape takes a "
-        "choice back.",
-    }
-    packed = packed_neighbours(points, bundle, case.views(), chosen, ids, method, layer, more)
-    canvas_map.show(packed, MAP, lambda: map_selection.take(canvas_map.choice(MAP, points.count), bundle))
-    how_to = HOW_TO_WITHOUT_IMAGES if bundle.image_set is None else HOW_TO
-    st.caption(
-        f"{how_to} {_shown_words(bundle)} {_class_words(bundle)} This image stands at the weighted mean of its "
-        "neighbours' places: distances on a flattened map are only a hint."
-    )
-    map_selection.open_chosen(bundle)
-    map_selection.show_lassoed(bundle, lists)
-
-
-def _class_words(bundle: Bundle) -> str:
-    if len(np.unique(bundle.training_labels)) > MOST_CLASSES:
-        return "Named classes are those of the marked images."
-    return "Shapes and colours are classes; those that are not involved are faint."
-
-
-def _shown_words(bundle: Bundle) -> str:
-    placed, word = len(bundle.splits.train), catalogue.reference_word(bundle)
-    if placed == training_images(bundle):
-        return f"Every {word} image once."
-    return f"All {placed:,} {word} images that are kept."
 
 
 def reference_words(bundle: Bundle) -> str:
