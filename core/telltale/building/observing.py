@@ -22,7 +22,8 @@ from telltale.models.spec import ClassifierSpec
 from telltale.models.trace import Trace
 from telltale.models.weights import load_weights
 
-CHUNK = 500
+CHUNK, CHUNK_OF_LARGE = 500, 50  # images of a job
+LARGE = 64 * 64  # pixels from which one takes so long that few jobs would leave a process idle at the end
 READING = "reading."
 
 
@@ -88,16 +89,17 @@ def observe(
 
 
 def _jobs(batch: Batch, weights: Path, spec: ClassifierSpec, folder: Path) -> list[_Job]:
-    starts = range(0, len(batch.pixels), CHUNK)
+    *_, height, width = batch.pixels.pixels.shape
+    count = CHUNK_OF_LARGE if height * width > LARGE else CHUNK
     return [
         _Job(
-            folder / f"{batch.name}-{start}.safetensors",
+            folder / f"{batch.name}-{start}-{count}.safetensors",
             weights,
             spec,
-            batch.pixels.part(start, CHUNK),
+            batch.pixels.part(start, count),
             batch.readings,
         )
-        for start in starts
+        for start in range(0, len(batch.pixels), count)
     ]
 
 
