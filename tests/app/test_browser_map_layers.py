@@ -104,3 +104,16 @@ def test_a_map_is_saved_as_table_drawing_and_picture(open_tab: Any) -> None:
     assert drawn[3] > 0 and np.abs(drawn[:3].astype(int) - list(bytes.fromhex(colour))).max() <= 8
     assert (picture[..., 3] == 0).any(), "its ground is see-through"
     visit.check()
+
+
+def test_before_a_room_a_map_grows_with_the_letters(open_tab: Any) -> None:
+    visit = opened(open_tab)
+    field = visit.page.locator(".map .field")
+    usual = field.bounding_box()["height"]
+    letters = re.findall(r"font: \d+ ([\d.]+)px", saved(visit, "svg").decode())
+    visit.page.evaluate("() => { document.documentElement.style.fontSize = '24px'; }")  # as the presenter view does
+    visit.page.wait_for_timeout(500)
+    assert field.bounding_box()["height"] == pytest.approx(1.5 * usual, abs=3)
+    larger = re.findall(r"font: \d+ ([\d.]+)px", saved(visit, "svg").decode())
+    assert set(letters) == {"13"} and set(larger) == {"19.5"}
+    visit.check()
