@@ -37,6 +37,7 @@ from support.session import Session  # noqa: E402
 
 SHOWN_DIFFERENCES = 20
 OF_A_CASE = 2  # analyses: the natural image and the attacked one
+SECRET = "the same on both servers, as addresses of thumbnails follow from it"
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -53,11 +54,11 @@ def main(given: Sequence[str] | None = None) -> None:
     planned = journeys(known_cases(count), asked.sessions, asked.switches)
     print(f"  {time.monotonic() - began:.0f} s", flush=True)
     known: dict[str, str] = {}
-    with fresh_app() as app:
+    with fresh_app(STREAMLIT_SERVER_COOKIE_SECRET=SECRET) as app:
         began = time.monotonic()
         alone = asyncio.run(one_by_one(planned, app.address, known))
     report("One session after another", alone, time.monotonic() - began)
-    with fresh_app() as app:
+    with fresh_app(STREAMLIT_SERVER_COOKIE_SECRET=SECRET) as app:
         began = time.monotonic()
         crowd, idle_lost, memory = asyncio.run(crowded(alone, asked.idle, app.address, app.pid, known))
     report("All sessions at once", crowd, time.monotonic() - began)
