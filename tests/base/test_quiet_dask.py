@@ -12,6 +12,7 @@ from telltale.base.quiet_dask import VARIABLES
 
 READ = """
 import dask
+import distributed
 from telltale.base.quiet_dask import keep_dask_quiet
 keep_dask_quiet()
 names = "worker.profile.enabled", "admin.tick.interval", "admin.system-monitor.interval", "admin.tick.limit"

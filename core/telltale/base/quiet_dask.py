@@ -16,9 +16,11 @@ VARIABLES = {
 
 
 def keep_dask_quiet() -> None:
-    """Make these the defaults of this process and of those that it starts; whoever set Dask otherwise is obeyed."""
+    """Make these the defaults of this process and of those that it starts; whoever set Dask otherwise is obeyed.
+
+    Call it when ``distributed`` has been imported, whose own defaults would else come over these.
+    """
     import dask
-    import distributed  # noqa: F401  # its own defaults come first
 
     for name, value in VARIABLES.items():
         os.environ.setdefault(name, value)

@@ -64,7 +64,6 @@ def work_for(address: str, name: str | None, tell: Callable[[str], None]) -> Non
     check_certificates(check_address(address), "worker")
     tell(f"{check_self()}.")
     os.environ.update(SINGLE_THREAD)  # before the worker's process imports what reads them
-    keep_dask_quiet()
     asyncio.run(_until_ended(address, name, tell))
 
 
@@ -97,6 +96,7 @@ def _nanny(address: str, name: str | None) -> Any:
     """Return who starts the worker's process, and another one when that dies."""
     from distributed import Nanny
 
+    keep_dask_quiet()
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what happens is told in sentences here
     nanny: Any = Nanny
     return nanny(
