@@ -9,7 +9,10 @@ from scipy.special import softmax as scipy_softmax
 from torch import nn
 
 from support.tiny import small_classifier, tiny_classifier, tiny_images
+from telltale.attacks import attack_images
 from telltale.base.errors import InputError
+from telltale.evidence.guided import guided_network, plain_gradient
+from telltale.models import classifier as classifiers
 from telltale.models.classifier import Classifier
 from telltale.models.trace import Trace
 
@@ -102,15 +105,37 @@ def test_it_is_in_evaluation_mode_and_tracing_changes_nothing() -> None:
     assert not classifier.training
 
 
-@pytest.mark.parametrize("size", [1, 3, 128])
-def test_the_batch_size_changes_nothing(size) -> None:
+@pytest.mark.parametrize("size", [1, 3, 64])
+def test_the_batch_size_changes_nothing(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier, images = tiny_classifier(), tiny_images(10)[0]
-    whole, parts = classifier.trace(images), classifier.trace(images, batch_size=size)
+    whole = classifier.trace(images)
+    monkeypatch.setattr(classifiers, "VALUES_AT_ONCE", size * images[0].size)
+    parts = classifier.trace(images)
     np.testing.assert_allclose(parts.logits, whole.logits, rtol=1e-4, atol=1e-4)
     for a, b in zip(parts.activations, whole.activations, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     alone = np.concatenate([classifier.predict(images[i : i + 1]) for i in range(10)])
     np.testing.assert_array_equal(alone, classifier.predict(images))
+
+
+def test_large_images_are_read_few_at_a_time_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier, images = coloured(), random_images(7)
+    assert classifier.images_at_once == 64
+    monkeypatch.setattr(classifiers, "VALUES_AT_ONCE", 3 * images[0].size + 1)
+    assert classifier.images_at_once == 3
+    passes: list[int] = []
+    with classifier.network.stem.register_forward_hook(lambda _m, inputs, _o: passes.append(len(inputs[0]))):
+        classifier.logits_of(images)
+        attack_images(classifier, images, "fgsm")
+        plain_gradient(classifier, images)
+    assert max(passes) == 3 and passes[:3] == [3, 3, 1] == passes[-3:]
+    rows: list[int] = []
+    network = guided_network(classifier)
+    monkeypatch.setattr(network, "_part", lambda part: rows.append(len(part)) or part)
+    network.backpropagate(images)
+    assert rows == [3, 3, 1]
+    monkeypatch.setattr(classifiers, "VALUES_AT_ONCE", 1)
+    assert classifier.images_at_once == 1
 
 
 def test_images_do_not_influence_their_batch_mates() -> None:

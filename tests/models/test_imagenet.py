@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import telltale
 from telltale.base.errors import DamagedBundleError, InputError
@@ -37,6 +38,19 @@ def test_other_weights_are_refused(monkeypatch) -> None:
     monkeypatch.setattr(imagenet, "SHA256", "0" * 64)
     with pytest.raises(InputError, match="are not those that belong to it"):
         find_model("imagenet")
+
+
+def test_padding_in_the_convolutions_changes_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand((2, 3, 224, 224), generator=torch.Generator().manual_seed(0))
+    ours = imagenet.efficientnet_lite0().eval()
+    monkeypatch.setattr(imagenet, "_pad_in_convolutions", lambda _network: None)
+    theirs = imagenet.efficientnet_lite0().eval()
+    padded = [module for module in theirs.modules() if isinstance(module, nn.ZeroPad2d)]
+    left = [module for module in ours.modules() if isinstance(module, nn.ZeroPad2d)]
+    assert len(left) < len(padded)
+    assert all(module.padding[0] != module.padding[1] for module in left)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images), rtol=0.0, atol=1e-5)
 
 
 def test_photographs_are_read_as_what_they_show() -> None:

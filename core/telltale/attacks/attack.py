@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from telltale.detectors.defence import Defence
     from telltale.models.classifier import Classifier
 
-FORWARD_BATCH = 128
-
 
 def attack_images(
     classifier: Classifier,
@@ -73,7 +71,8 @@ def attack_images(
     checkpoint : callable, optional
         Called about every 0.1 s with the fraction done; may raise `CancelledError`.
     batch_size : int
-        How many images an attack that can be batched is given at once; others always get one at a time.
+        How many images at most an attack that can be batched is given at once, and no more than the classifier takes;
+        others always get one at a time.
     defence : Defence, optional
         The detectors, for attacks that aim at them.
 
@@ -98,8 +97,8 @@ def attack_images(
     seed = checked_seed(seed)
     labels = classifier.predict(natural) if labels is None else checked_labels(classifier, natural, labels)
     targets = checked_targets(classifier, spec, natural, labels, targets, seed)
-    batch_size = checked_batch_size(batch_size)
-    size = batch_size if spec.batched else 1
+    most = min(checked_batch_size(batch_size), classifier.images_at_once)
+    size = most if spec.batched else 1
     with metered(classifier, len(natural), checkpoint) as meter:
         attempts = []
         for start in range(0, len(natural), size):
@@ -206,10 +205,10 @@ def _succeeds(meter: MeteredClassifier, cases: _Cases, rows: IntArray, images: F
 
     if len(rows) == 0:
         return np.zeros(0, dtype=np.bool_)
-    predictions = np.empty(len(rows), dtype=np.int64)
+    predictions, size = np.empty(len(rows), dtype=np.int64), meter.classifier.images_at_once
     with torch.no_grad():
-        for start in range(0, len(rows), FORWARD_BATCH):
-            part = slice(start, start + FORWARD_BATCH)
+        for start in range(0, len(rows), size):
+            part = slice(start, start + size)
             logits = meter(torch.from_numpy(images[part]), torch.from_numpy(rows[part]))
             predictions[part] = logits.argmax(1).numpy()
     changed = (images != cases.natural[rows]).any(axis=(1, 2, 3))

@@ -26,7 +26,7 @@ from torch.overrides import TorchFunctionMode
 from telltale.models.classifier import Classifier
 from telltale.models.compute import to_layout
 
-AT_ONCE = 32  # images: more only need more memory
+AT_ONCE = 32  # images at the most: more only need more memory
 AGREEMENT = 1e-4  # relative: how near a rewritten network must come to the pass that follows the definition
 
 
@@ -52,12 +52,13 @@ class GuidedNetwork:
         images = torch.rand((2, *classifier.input_shape), generator=torch.Generator().manual_seed(0)).to(dtype)
         activation, gradient, count = by_definition.both(images)
         self.guided, self.rectifiers = count > 0, count
-        self._device = classifier.device
+        self._device, self._at_once = classifier.device, images_at_once(classifier)
         self._network: _Pass = _rewritten(classifier, images, activation, gradient) or by_definition
 
     def backpropagate(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the gradient of half the squared activation, shape (n, C, H, W), at images of that shape."""
-        return np.concatenate([self._part(images[i : i + AT_ONCE]) for i in range(0, len(images), AT_ONCE)])
+        starts = range(0, len(images), self._at_once)
+        return np.concatenate([self._part(images[start : start + self._at_once]) for start in starts])
 
     def pull_back(self, images: torch.Tensor, activation: torch.Tensor) -> torch.Tensor:
         """Return the same as `backpropagate`, differentiable with respect to what the images' activation depends on.
@@ -94,14 +95,19 @@ def guided_network(classifier: Classifier) -> GuidedNetwork:
 
 def plain_gradient(classifier: Classifier, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the same gradient without any guiding, shape (n, C, H, W): what guided backprop is to be better than."""
-    parts = []
-    for start in range(0, len(images), AT_ONCE):
-        inputs = torch.from_numpy(images[start : start + AT_ONCE]).to(classifier.device).requires_grad_()
+    parts, size = [], images_at_once(classifier)
+    for start in range(0, len(images), size):
+        inputs = torch.from_numpy(images[start : start + size]).to(classifier.device).requires_grad_()
         with torch.enable_grad():
             activation = classifier.stage(inputs)
             (gradient,) = torch.autograd.grad(activation, inputs, grad_outputs=activation.detach())
         parts.append(gradient.cpu().numpy())
     return np.concatenate(parts)
+
+
+def images_at_once(classifier: Classifier) -> int:
+    """How many images are backpropagated through a classifier together."""
+    return min(AT_ONCE, classifier.images_at_once)
 
 
 def _tensors(classifier: Classifier) -> Iterator[torch.Tensor]:

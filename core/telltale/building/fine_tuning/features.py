@@ -20,7 +20,6 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Ids: TypeAlias = npt.NDArray[np.int64]
 View: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
-AT_ONCE = 32
 PASS = "pass."
 
 
@@ -86,9 +85,10 @@ class _Passes:
 @torch.inference_mode()
 def _pass(classifier: Classifier, image_set: ImageSet, ids: Ids, view: View, tell: Callable[[int], None]) -> Floats:
     parts: list[Floats] = []
-    for start in range(0, len(ids), AT_ONCE):
+    size = classifier.images_at_once
+    for start in range(0, len(ids), size):
         tell(start)
-        images = torch.from_numpy(image_set.images(ids[start : start + AT_ONCE]))
+        images = torch.from_numpy(image_set.images(ids[start : start + size]))
         parts.append(classifier.hidden(view(images)).numpy())
     return np.concatenate(parts)
 
