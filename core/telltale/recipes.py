@@ -291,6 +291,18 @@ def spared_sizes(most: SplitSizes, images: int) -> SplitSizes:
     return SplitSizes(*(min(size, int(share * images)) for size, share in zip(sizes, OWN_SHARES, strict=True)))
 
 
+def own_sizes(most: SplitSizes, images: int, own_test: int = 0, own_validation: int = 0) -> SplitSizes:
+    """Return what a build around somebody's own images holds out; few without splits of their own are spread.
+
+    Raises
+    ------
+    InputError
+        If a split would become empty.
+    """
+    sizes = most if own_test or own_validation else spared_sizes(most, images)
+    return sizes.within(images, own_test, own_validation)
+
+
 def check_trained_on(value: object) -> None:
     """Refuse what says neither yes, no nor nothing of what a network has learned from.
 

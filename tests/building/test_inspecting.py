@@ -220,6 +220,38 @@ def test_the_estimate_adds_up() -> None:
     assert found.memory == pytest.approx(2 + 10_000 / 1024)
 
 
+def test_the_estimate_knows_the_datas_own_splits() -> None:
+    plan = own_plan("x", "y", ["fgsm"])
+    measured = Measured(0.01, 0.1, {"fgsm": 0.05}, memory=2**30, images=10)
+
+    def seconds(own_test: int, own_validation: int) -> float:
+        found = estimate(
+            measured, plan, images=2530, image_bytes=1, processes=1, own_held_out=(own_test, own_validation)
+        )
+        return 60 * found.first_minutes
+
+    # 400 and 600 of 1,000 that are fitted to and calibrated with: of 341, 136 and 204
+    assert seconds(372, 341) == pytest.approx((136 + 204 + 372 + 136) * 0.1 + 1817 * 0.01)
+    assert seconds(372, 0) == pytest.approx((400 + 600 + 372 + 400) * 0.1 + (2530 - 372 - 1000) * 0.01)
+    # one validation split that serves for testing, too: 400, 600 and 1,000 of 2,000
+    assert seconds(0, 500) == pytest.approx((100 + 150 + 250 + 100) * 0.1 + 2030 * 0.01)
+    with pytest.raises(InputError, match="too few"):
+        seconds(0, 1)
+
+
+def test_pictures_of_every_split_are_counted_and_held_out_ones_are_read(tmp_path: Path) -> None:
+    for split, count in (("train", 5), ("validation", 3), ("test", 2)):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for place in range(count):
+                grey = Image.fromarray(np.full((16, 16), 10 * place + count, np.uint8))
+                grey.save(tmp_path / split / name / f"{place}.png")
+    found = read_pictures(str(tmp_path), 4)
+    assert (found.total, found.own_held_out, found.counts, found.validated) == (20, (4, 6), (2, 2), True)
+    only = read_pictures(str(tmp_path / "test"), 4)
+    assert (only.total, only.own_held_out, only.validated) == (4, (0, 0), False)
+
+
 def test_the_parts_of_a_build_are_measured(folder) -> None:
     found = looked_at(folder, cost=True)
     assert found.estimate is not None and 0 < found.estimate.first_minutes < found.estimate.minutes

@@ -21,7 +21,7 @@ from telltale.data.listing import Listed, Listing
 from telltale.data.picture_modes import is_grey
 from telltale.data.pixel_file import PixelFile
 from telltale.data.sizing import Sizing, pixels_of
-from telltale.data.split_names import TEST, TRAIN, VALIDATION
+from telltale.data.split_names import own_held_out
 from telltale.data.uploads import decode_image
 
 TOLD_EVERY = 64
@@ -129,16 +129,16 @@ class _Taken:
     def image_set(self, listing: Listing, file: PixelFile) -> ImageSet:
         labels, class_names = number_labels(self.labels, listing)
         left_out = [*listing.left_out, *self.left_out, *left_over(listing.class_folders, self.labels)]
-        train, validation, test = (self.splits[split] for split in (TRAIN, VALIDATION, TEST))
+        own_test, own_validation = own_held_out(self.splits)
         pixels = file.mapped()
         return ImageSet(
             listing.name,
             pixels,
             labels,
             class_names,
-            own_test=test if train + validation else 0,
+            own_test=own_test,
             known_fingerprint=fingerprint_of(pixels.shape, file.blocks(), labels),
-            own_validation=validation if train else 0,
+            own_validation=own_validation,
             names=tuple(self.names) if listing.named else (),
             left_out=tuple(left_out),
             duplicates=same_content(self.contents),

@@ -19,7 +19,7 @@ from telltale.base.processes import one_thread
 from telltale.base.progress import Progress, part, silent
 from telltale.data.splits import SplitSizes
 from telltale.models.classifier import Classifier
-from telltale.recipes import AttackPlan, BundlePlan, spared_sizes
+from telltale.recipes import AttackPlan, BundlePlan, own_sizes
 
 IMAGES = 10
 SECONDS_AN_ATTACK = 20.0  # after which no further image is attacked for the measurement
@@ -178,7 +178,14 @@ def _measure(
     return Measured((traced - start) / each, (observed - traced) / each, attacks, _peak_memory(), each)
 
 
-def estimate(measured: Measured, plan: BundlePlan, images: int, image_bytes: int, processes: int = 0) -> Estimate:
+def estimate(
+    measured: Measured,
+    plan: BundlePlan,
+    images: int,
+    image_bytes: int,
+    processes: int = 0,
+    own_held_out: tuple[int, int] = (0, 0),
+) -> Estimate:
     """Add up what a build does.
 
     Parameters
@@ -191,11 +198,20 @@ def estimate(measured: Measured, plan: BundlePlan, images: int, image_bytes: int
         Of one image in the network's size.
     processes : int
         As many as there are cores where 0.
+    own_held_out : (int, int)
+        How many images are the data's own test and validation splits.
+
+    Raises
+    ------
+    InputError
+        If there are too few images to build anything around.
     """
     processes = processes or cores()
-    sizes = spared_sizes(plan.sizes, images)
+    sizes = own_sizes(plan.sizes, images, *own_held_out)
     held_out = sizes.fit + sizes.calibration + sizes.test
-    counts = Counts(max(0, images - held_out), sizes, plan.attacks, images)
+    own_test, own_validation = own_held_out
+    aside = own_validation or sizes.fit + sizes.calibration + (0 if own_test else sizes.test)
+    counts = Counts(images - own_test - aside, sizes, plan.attacks, images)
     natural, _ = counts.seconds(measured)
     return Estimate(
         (counts.reading(measured) + natural / processes) / 60.0,

@@ -28,7 +28,7 @@ from telltale.models.classifier import Classifier
 from telltale.models.preprocess import Preprocess
 from telltale.models.references import FoundModel
 from telltale.models.wrapping import wrap
-from telltale.recipes import own_plan
+from telltale.recipes import own_plan, own_sizes
 
 ACTIVATIONS = torch.nn.modules.activation.__name__
 
@@ -274,10 +274,16 @@ def _other_activations(network: nn.Module) -> tuple[str, ...]:
 
 def _cost(
     classifier: Classifier, images: npt.NDArray[np.float32], pictures: Pictures, stated: Stated, progress: Progress
-) -> Estimate:
+) -> Estimate | None:
+    """Return what a build takes; None where there are too few pictures for one, which it will say itself."""
     plan = own_plan("inspected", "", stated.attacks, stated.detectors)
+    try:
+        own_sizes(plan.sizes, pictures.total, *pictures.own_held_out)
+    except InputError:
+        return None
     begun = time.perf_counter()
     _sample(classifier, pictures.pixels)
     sizing = (time.perf_counter() - begun) / min(IMAGES, len(pictures))
     measured = measure(classifier, images, plan, progress, read=pictures.decoding + sizing)
-    return estimate(measured, plan, pictures.total, int(np.prod(classifier.input_shape)))
+    size = int(np.prod(classifier.input_shape))
+    return estimate(measured, plan, pictures.total, size, own_held_out=pictures.own_held_out)

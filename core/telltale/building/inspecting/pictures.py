@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from telltale.data.image_set import NO_LABEL, LeftOut
 from telltale.data.listing import Listed, Listing
 from telltale.data.sizing import pixels_of
 from telltale.data.sources import list_images
-from telltale.data.split_names import TEST, VALIDATION
+from telltale.data.split_names import TEST, VALIDATION, own_held_out
 from telltale.data.uploads import decode_image
 
 Pixels = npt.NDArray[np.uint8]
@@ -36,13 +37,13 @@ class Pictures:
     class_names : tuple of str
         Of the data, those without a picture included; empty where they have none.
     counts : tuple of int
-        How many pictures the data hold of every class, damaged ones included.
+        How many pictures of every class there were to choose from, damaged ones included.
     damaged : tuple of str
         Files that cannot be read, which are left out.
-    unlabelled : int
-        How many pictures the data hold if they have no labels, damaged ones included.
-    validated : bool
-        Whether the data have a validation split of their own.
+    total : int
+        How many pictures the data hold, damaged ones and those of other splits included.
+    own_held_out : (int, int)
+        How many of them are the data's own test and validation splits.
     decoding : float
         Seconds that decoding one of them has taken.
     """
@@ -52,8 +53,8 @@ class Pictures:
     class_names: tuple[str, ...]
     counts: tuple[int, ...]
     damaged: tuple[str, ...] = ()
-    unlabelled: int = 0
-    validated: bool = False
+    total: int = 0
+    own_held_out: tuple[int, int] = (0, 0)
     decoding: float = 0.0
 
     def __len__(self) -> int:
@@ -65,9 +66,9 @@ class Pictures:
         return bool(self.class_names)
 
     @property
-    def total(self) -> int:
-        """How many pictures the data hold, damaged ones included."""
-        return sum(self.counts) + self.unlabelled
+    def validated(self) -> bool:
+        """Whether the data have a validation split of their own."""
+        return self.own_held_out[1] > 0
 
 
 NO_PICTURES = Pictures((), np.empty(0, dtype=np.int64), (), ())
@@ -92,7 +93,7 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
     """
     listing = list_images(source, download=True)
     listed = [found for found in listing.images if not isinstance(found, LeftOut)]
-    splits = {found.split for found in listed}
+    splits = Counter(found.split for found in listed)
     asked = next((split for split in HELD_OUT if split in splits), None)
     kept = [found for found in listed if asked is None or found.split == asked]
     classes, names = _classes(kept, listing)
@@ -113,10 +114,9 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
         raise InputError(" ".join([f"No picture in '{source}' can be read.", *reasons[:MOST_REASONS]]))
     decoding = seconds / (len(pixels) + len(damaged))
     counts = tuple(int((classes == label).sum()) for label in range(len(names)))
-    unlabelled = 0 if names else len(kept)
     read = np.array(labels, dtype=np.int64)
-    validated = VALIDATION in splits
-    return Pictures(tuple(pixels), read, names, counts, tuple(damaged), unlabelled, validated, decoding)
+    held_out = own_held_out(splits)
+    return Pictures(tuple(pixels), read, names, counts, tuple(damaged), len(listed), held_out, decoding)
 
 
 def _classes(kept: Sequence[Listed], listing: Listing) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
