@@ -16,6 +16,7 @@ from telltale_app.papers import Paper
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+    from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
     from telltale.analysis.results import Analysis
 
@@ -130,6 +131,20 @@ def copy_link(key: str, link: str, said: str, label: str = "Copy link", hint: st
         with st.popover(label, icon=":material/link:", help=hint):
             st.markdown(said)
             st.code(link, language=None, wrap_lines=True)
+
+
+def folded(title: str, key: str, icon: str) -> ExpanderContainer:
+    """Return a section that costs nothing until it is opened: fill it where its `open` says so.
+
+    Parameters
+    ----------
+    title : str
+    key : str
+        Also its name in the address, so that a link opens what was open.
+    icon : str
+        Material symbol.
+    """
+    return st.expander(f"**{title}**", icon=f":material/{icon}:", key=key, on_change="rerun", bind="query-params")
 
 
 def how_computed(method: str, paper: Paper | None, choices: str) -> None:

@@ -14,7 +14,7 @@ from support.shifted import made_shift
 from telltale.scores.samples import teaching_samples
 from telltale.studies.shift import results as shift_results
 from telltale_app import pins, words
-from telltale_app.panels import pinned
+from telltale_app.panels import natural_shift, pinned, roc, standing
 
 
 def table_of(app: AppTest) -> dict[str, dict[str, str]]:
@@ -161,21 +161,34 @@ def test_changes_of_a_pixel_are_written_as_their_field_writes_them(change: float
     assert words.pixel_change(change, colour) == said
 
 
+def test_what_is_folded_costs_nothing_until_it_is_opened(
+    engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    parts = [(roc, "show_scores"), (roc, "show_table"), (standing, "show_shown_as"), (natural_shift, "show_shift")]
+    for panel, part in parts:
+        monkeypatch.setattr(panel, part, lambda *_, part=part: drawn.append(part))
+    open_app("app_pages/detectors.py")
+    assert drawn == []
+    open_app("app_pages/detectors.py", scores="true", figures="true", shown="true", processed="true")
+    assert drawn == [part for _, part in parts]
+
+
 def test_natural_shift_is_shown_as_stored_or_the_command_that_makes_it(
     engine: FakeEngine, bundle: FakeBundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(shift_results, "RESULTS", tmp_path)
-    app = open_app("app_pages/detectors.py")
+    app = open_app("app_pages/detectors.py", processed="true")
     assert not app.exception
     assert "`telltale leaderboard digits --shift --store` measures it" in text_of(app)
     before = len(app.dataframe)
     shift_results.save_shift(bundle, made_shift())
-    app = open_app("app_pages/detectors.py")
+    app = open_app("app_pages/detectors.py", processed="true")
     assert not app.exception and len(app.dataframe) == before + 1
     shown = app.dataframe[-1].value
     assert shown["as it is"].tolist() == [4.0, 5.0] and shown["noise σ 8/255"].tolist() == [15.0, 16.25]
     said = text_of(app)
     assert "exceed 10 % under some change for NNIF (15 %, " in said and ", noise σ 8/255)" in said
     (tmp_path / "digits.parquet").write_bytes(b"nothing")
-    app = open_app("app_pages/detectors.py")
+    app = open_app("app_pages/detectors.py", processed="true")
     assert not app.exception and len(app.error) == 1

@@ -143,6 +143,7 @@ def steps(app: AppTest) -> int:
 
 
 def test_the_detectors_page_hides_no_control_that_wins(app: AppTest) -> None:
+    app.query_params.update({"figures": "true", "shown": "true"})
     app.switch_page("app_pages/detectors.py").run()
     assert not app.exception
     said = " ".join(element.value for element in app.markdown)

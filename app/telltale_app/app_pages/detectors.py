@@ -55,12 +55,19 @@ if chosen.possible and contests:
         roc.show_operating_point(bundle, chosen, current)
     images_place = st.container()  # filled last, as attacking them again may take a while
     standing.show_standings(bundle)
-    roc.show_scores(chosen, current)
-    st.header("All figures", anchor=False)
-    roc.show_table(bundle, contests, current)
-    standing.show_macro(bundle, detector)
-    standing.show_shown_as(bundle, current)
-    natural_shift.show_shift(bundle)
+    with layout.folded("Scores, and rates against the threshold", "scores", "area_chart") as section:
+        if section.open:
+            roc.show_scores(chosen, current)
+    with layout.folded("All figures", "figures", "table") as section:
+        if section.open:
+            roc.show_table(bundle, contests, current)
+            standing.show_macro(bundle, detector)
+    with layout.folded("What images are shown as", "shown", "label") as section:
+        if section.open:
+            standing.show_shown_as(bundle, current)
+    with layout.folded("Natural images that were only processed", "processed", "photo_filter") as section:
+        if section.open:
+            natural_shift.show_shift(bundle)
 else:
     st.info("There are no stored test scores for this choice.", icon=":material/info:")
 rejection.show_rejection(bundle, current.case.alpha)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 def show_shift(bundle: Bundle) -> None:
     """Show stored false alarms under every change, or say which command measures them."""
-    st.header("Natural images that were only processed", anchor=False)
     try:
         found = stored_shift(bundle)
     except InputError as error:

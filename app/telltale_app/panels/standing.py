@@ -115,8 +115,8 @@ def show_shown_as(bundle: Bundle, case: CaseAnalysis) -> None:
     alpha = case.case.alpha
     found = _rates(bundle, bundle.id, alpha)
     if not found.shown:
+        st.markdown("This model has no fused verdict, which alone shows images as something.")
         return
-    st.header("What images are shown as", anchor=False)
     titles = {kind: kind_title(kind) for kind in ("adversarial", "error", "natural")}
     rows = [
         {

@@ -109,6 +109,7 @@ def build_recipe(
 ) -> Path:
     """Build a recipe into a folder; see `build`."""
     use_one_thread()
+    store.check_folder(folder, recipe.name)
     image_set, kept = _read(source, progress), work or folder.parent / ".build"
     splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, *image_set.own_held_out)
     weights = _trained(recipe, image_set, splits, kept, folder.name, part(progress, 0.0, 0.05))
@@ -157,6 +158,7 @@ def build_around(
     """
     use_one_thread()
     check_name(folder.name)
+    store.check_folder(folder, plan.name)
     if minutes is not None:
         check_minutes(minutes)
     for name in plan.detectors:

@@ -47,8 +47,7 @@ def write_bundle(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
     partial.mkdir()
     try:
         manifest = fill(partial)
-        if manifest.name != folder.name:
-            raise InputError(f"The manifest names bundle '{manifest.name}', but its folder is '{folder.name}'.")
+        check_folder(folder, manifest.name)
         manifest = manifest.with_files({name: _seal(partial / name) for name in list_files(partial)})
         _write_durably(partial / MANIFEST_FILE, manifest.to_text())
         for directory in [partial, *(path for path in partial.rglob("*") if path.is_dir())]:
@@ -58,6 +57,17 @@ def write_bundle(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return manifest
+
+
+def check_folder(folder: Path, name: str) -> None:
+    """Refuse a folder that is not called as the bundle in it, by which it is found.
+
+    Raises
+    ------
+    InputError
+    """
+    if folder.name != name:
+        raise InputError(f"The folder of the bundle '{name}' must be called '{name}'. Got '{folder}' instead.")
 
 
 def find_folder(folder: Path) -> Path | None:
