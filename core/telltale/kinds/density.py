@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from telltale.base.files import load_arrays, save_arrays, whole
+from telltale.base.files import load_arrays, load_metadata, save_arrays, whole
 from telltale.base.processes import Work
 from telltale.detectors.base import Arrays
 from telltale.evidence.density import (
@@ -30,6 +30,7 @@ from telltale.kinds.needs import SEVERAL_OF_A_CLASS
 DENSITY_MAP_FILE = "density_map.safetensors"
 COMPONENTS = (1, 2, 3, 5)
 PREFIX = "density."
+HELD_OUT = "held_out"  # mean log density of images that have not shaped a mixture, in the metadata of its file
 LOG_DENSITY = "log_density"  # column of the stored scores
 
 
@@ -64,8 +65,9 @@ class DensityKind(Kind):
         """Fit mixtures of every shape."""
         files = {shape: _file(fitting.folder, shape) for shape in shapes(fitting)}
         hidden, labels, classes = fitting.trace.hidden, fitting.labels, fitting.classes
+        held_out, truth = fitting.held_out.hidden, fitting.truth
         missing = [
-            _Job(file, hidden, labels, classes, shape, fitting.seed)
+            _Job(file, hidden, labels, classes, held_out, truth, shape, fitting.seed)
             for shape, file in files.items()
             if not file.exists()
         ]
@@ -75,11 +77,11 @@ class DensityKind(Kind):
         """Return the fitted mixtures with the largest held-out likelihood.
 
         All candidates model the whole hidden state in its principal axes: likelihoods of different subspaces could not
-        be compared.
+        be compared. Only the chosen one is read: of a wide layer all of them together take gigabytes.
         """
-        fitted = [ClassDensities.from_arrays(load_arrays(_file(fitting.folder, shape))) for shape in shapes(fitting)]
-        held_out = fitting.held_out.hidden
-        return max(fitted, key=lambda densities: held_out_log_density(densities, held_out, fitting.truth))
+        files = [_file(fitting.folder, shape) for shape in shapes(fitting)]
+        likeliest = max(files, key=lambda file: float(load_metadata(file)[HELD_OUT]))
+        return ClassDensities.from_arrays(load_arrays(likeliest))
 
     def arrays(self, fitted: object) -> Arrays:
         """Return the mixtures."""
@@ -129,14 +131,17 @@ class _Job:
     hidden: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
     classes: int
+    held_out: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.int64]
     shape: MixtureSettings
     seed: int
 
 
 def _fit(job: _Job) -> None:
     densities = ClassDensities.fit(job.hidden, job.labels, job.classes, job.shape, job.seed)
+    held_out = held_out_log_density(densities, job.held_out, job.truth)
     with whole(job.file) as partial:
-        save_arrays(partial, densities.to_arrays())
+        save_arrays(partial, densities.to_arrays(), {HELD_OUT: repr(held_out)})
 
 
 def shapes(fitting: Fitting) -> list[MixtureSettings]:
