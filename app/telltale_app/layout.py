@@ -25,8 +25,12 @@ CHART_CONFIG = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "displa
 PAGE_STYLE = (
     f"<style>{figure_files.STYLE}</style>"
     + """<style>
-[data-testid="stMainBlockContainer"] { padding-block: 4rem 1rem; }
+[data-testid="stMainBlockContainer"] { padding-block: 2.75rem 1rem; }
 [data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > span[hidden]:first-child) { display: none; }
+[class*="st-key-"][class*="-record"] > [data-testid="stLayoutWrapper"] {
+  flex: 1 1 20rem;
+  &:has(> [data-testid="stExpander"] > details[open]) { flex-basis: 100%; }
+}
 @media (max-width: 40rem) {
   [data-testid="stMainBlockContainer"] { padding-block: 3.5rem 0.5rem; }
   .st-key-keys { display: none; }

@@ -47,8 +47,9 @@ name = image_words(current.case.image) + (" (attacked)" if image == "attacked" e
 neighbours.show_lists(bundle, lists, Head(analysis.image, name, analysis.prediction.name), layer)
 pointer(bundle)
 layout.unavailable_note(analysis, InfluenceView)
-with st.expander("All numbers as a table", icon=":material/table:"):
-    neighbours.show_table(bundle, lists)
+with layout.folded("All numbers as a table", "numbers", "table") as section:
+    if section.open:
+        neighbours.show_table(bundle, lists)
 st.header("Where they lie", anchor="where-they-lie")
 neighbours_map.show_map(current, image or "natural", lists, layer)
 votes.show_votes(current, layer, int(k))

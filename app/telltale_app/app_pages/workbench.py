@@ -41,7 +41,8 @@ with changing.container(key=f"{controls.RESULT}-pictures"):
 strength_slot = st.container(key=f"{controls.RESULT}-strength")
 with st.container(key=f"{controls.RESULT}-verdicts"):
     verdicts.panel(analysed)
-with st.container(key=f"{controls.RESULT}-record"):
+with st.container(key=f"{controls.RESULT}-record", horizontal=True):
+    verdicts.in_words(analysed)
     provenance(analysed)
 pinned.show_pinned(analysed)
 with strength_slot:  # last, as it takes sixteen more readings; where they are cancelled, the rest of the page is there

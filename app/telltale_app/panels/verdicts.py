@@ -50,8 +50,6 @@ def panel(case: CaseAnalysis) -> None:
     _card_and_chart(case, others)
     _how_to_read(case, bool(others))
     _evidence_links(shown)
-    with st.expander("Words, scores and thresholds", icon=":material/table_rows:"):
-        st.table(table(case), hide_index=True, alt="What every detector says of each image, with score and threshold")
     for name, reason in case.bundle.missing_detectors.items():
         st.caption(f"{words.UNCALIBRATED} {catalogue.detector_title(name)} is not available here. {reason}")
 
@@ -202,6 +200,12 @@ def _evidence_links(shown: Analysis) -> None:
     with st.container(horizontal=True, gap="medium"):
         for page, labels in wanted.items():
             layout.page_link(page, " · ".join(labels), ":material/arrow_forward:")
+
+
+def in_words(case: CaseAnalysis) -> None:
+    """Fold away what the chart says in words, with scores and thresholds."""
+    with st.expander("Words, scores and thresholds", icon=":material/table_rows:"):
+        st.table(table(case), hide_index=True, alt="What every detector says of each image, with score and threshold")
 
 
 def table(case: CaseAnalysis) -> list[dict[str, str]]:

@@ -275,20 +275,21 @@ class _Stages:
         That is once, or twice around a classifier of somebody's own: what needs no attack comes first, so that pages
         open while images are being attacked.
         """
-        natural, shifted = self._observe_natural()
+        natural = self._observe_natural()
         train_accuracy = self._fit_reference(natural[0])
-        seen = partial(self._built, natural=natural, shifted=shifted, train_accuracy=train_accuracy)
+        seen = partial(self._built, natural=natural, train_accuracy=train_accuracy)
         if self.plan.own and self.plan.attacks:
-            yield seen(self._first_folder(), attacked=[], progress=self._part(0.25, 0.4))
+            yield seen(self._first_folder(), shifted=None, attacked=[], progress=self._part(0.25, 0.4))
+        shifted = self._observe_shifted(natural[0])
         attacked = self._attack(natural)
-        yield seen(self.model_folder, attacked=attacked, progress=self._part(0.7, 0.99))
+        yield seen(self.model_folder, shifted=shifted, attacked=attacked, progress=self._part(0.7, 0.99))
 
     def _built(
         self,
         folder: Path,
         *,
         natural: list[Versions],
-        shifted: Versions,
+        shifted: Versions | None,
         attacked: list[Versions],
         train_accuracy: float,
         progress: Progress,
@@ -322,13 +323,16 @@ class _Stages:
     def _part(self, start: float, end: float) -> Progress:
         return part(self.progress, start, end)
 
-    def _observe_natural(self) -> tuple[list[Versions], Versions]:
-        """Return the natural images of all splits, and those of *fit* that are read correctly, shifted."""
+    def _observe_natural(self) -> list[Versions]:
+        """Return the natural images of all splits."""
         splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
-        natural = self._collector.natural(splits, self._part(0.05, 0.12))
+        natural = self._collector.natural(splits, self._part(0.05, 0.14))
         check_read(natural)
-        fit = natural[0]
-        return natural, self._collector.shifted(fit.ids[fit.success], self.plan.seed, self._part(0.12, 0.14))
+        return natural
+
+    def _observe_shifted(self, fit: Versions) -> Versions:
+        """Return the images of *fit* that are read correctly, shifted: what settings are chosen on beside attacks."""
+        return self._collector.shifted(fit.ids[fit.success], self.plan.seed, self._part(0.4, 0.42))
 
     def _attack(self, natural: list[Versions]) -> list[Versions]:
         """Attack correctly read images of *fit* and *test*, and observe what comes out."""
@@ -349,7 +353,7 @@ class _Stages:
             self.plan.seed,
             self.attacks_folder,
             self.processes,
-            self._part(0.4, 0.67),
+            self._part(0.42, 0.67),
         )
         groups = [(split, images) for split, images in zip(_repeat(("fit", "test"), len(plans)), found, strict=True)]
         return self._collector.attacked(groups, self._part(0.67, 0.7))

@@ -65,15 +65,15 @@ class Examples:
     error_readings: Readings
 
     @classmethod
-    def of(cls, versions: Sequence[Versions], shifted: Versions) -> Examples:
-        """Join the versions of one split: its natural images, the attacks on them, and the same images shifted.
+    def of(cls, versions: Sequence[Versions], shifted: Versions | None = None) -> Examples:
+        """Join the versions of one split: its natural images, the attacks on them, and perhaps the same images shifted.
 
         Shifted images count as natural: a detector that takes noise or compression for an attack is wrong. Those that
         are misread for it are left out.
         """
         (natural,) = (v for v in versions if not v.attack)
         errors = natural.take(np.flatnonzero(~natural.success))
-        kept = [v.succeeded() for v in (*versions, shifted)]
+        kept = [v.succeeded() for v in (*versions, *([] if shifted is None else [shifted]))]
         return cls(
             Trace.concatenate([v.trace for v in kept]),
             Readings.concatenate([v.readings for v in kept]),

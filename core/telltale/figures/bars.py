@@ -30,7 +30,7 @@ def top_classes(names: Sequence[str], shares: Sequence[float], colour: str) -> g
             hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
         )
     )
-    styled(figure, 24 + 28 * len(names), legend=0, left=beside(names, title=False), bottom=BARE)
+    styled(figure, 12 + 28 * len(names), legend=0, left=beside(names, title=False), bottom=BARE)
     figure.layout.xaxis.update(range=[0, 112], visible=False)
     figure.layout.yaxis.update(autorange="reversed", type="category", showgrid=False)
     return figure

@@ -17,9 +17,9 @@ from telltale.figures.base import BARE, line, styled
 from telltale.scores.titles import kind_title
 from telltale.scores.verdicts import FusedKind
 
-HEIGHT = 258  # pixels
+HEIGHT, TOP = 250, 24  # pixels: of the figure, and of its one row of legend
 PICTURE_ENDS, PLOT_BEGINS = 0.22, 0.35  # shares of the figure's width
-PICTURE_TOP, PICTURE_HEIGHT = 1.4, 1.75  # shares of the plot's height: from beside the legend to above Play
+PICTURE_TOP, PICTURE_HEIGHT = 1.18, 1.62  # shares of the plot's height: from beside the legend to above Play
 FRAME_MS = 180  # that Play asks for
 SLIDER_ROOM = 104  # pixels below the plot: axis title, slider and what it says
 PLOT_TOP, BAND_BEGINS = 0.83, 0.92  # shares of the plot's height, where verdicts stand above the lines
@@ -113,6 +113,7 @@ def along_strength(
         figure.add_trace(_band(verdicts))
     figure.add_trace(_here(frames[shown].strength))
     styled(figure, HEIGHT, x="strength of the change (1 = the attack)", left=BARE, bottom=SLIDER_ROOM)
+    figure.layout.margin.t = TOP
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     if verdicts:
         _make_room(figure)

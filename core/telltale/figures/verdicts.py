@@ -15,6 +15,7 @@ ROW_HEIGHT, AROUND, UNDER = 21, 102, 48  # pixels: a row, above and below all of
 TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0)
 MOVED_FROM = 0.8  # of the width: left of it the p-values, right of it what moved the fused verdict
 GAP = 0.04
+ALPHA_ROOM = 20  # pixels between plot and legend, where α stands
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def verdict_rows(
         figure.add_scatter(**_letters(rows, marks))
     height, left = AROUND + ROW_HEIGHT * len(rows), beside(detectors, title=False)
     styled(figure, height, x=_x_title(moved), left=left, bottom=UNDER)
+    figure.layout.legend.y = 1.0 + ALPHA_ROOM / (ROW_HEIGHT * len(rows))
     _p_axis(figure, [*images, *others], alpha)
     if moved is not None:
         _add_moved(figure, rows, moved)

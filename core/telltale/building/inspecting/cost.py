@@ -89,11 +89,12 @@ class Counts:
         return min(attack.fit, self.sizes.fit) + min(attack.test, self.sizes.test)
 
     def seconds(self, measured: Measured) -> tuple[float, float]:
-        """Return what one process takes for the natural images and for the attacked ones."""
+        """Return what one process takes until the first pages, and after them."""
+        natural = self.held_out * measured.observe + self.references * measured.trace
         # Those that detectors are fitted to are observed once more, moved and brightened a little.
-        natural = (self.held_out + self.sizes.fit) * measured.observe + self.references * measured.trace
+        shifted = self.sizes.fit * measured.observe
         attacked = (self.attacked_with(a) * (measured.attacks[a.name] + measured.observe) for a in self.attacks)
-        return natural, sum(attacked)
+        return natural, shifted + sum(attacked)
 
     def reading(self, measured: Measured) -> float:
         """Return the seconds for reading all pictures, one after the other, whatever is cut."""
