@@ -522,7 +522,7 @@ def test_neighbours_count_the_overlap(engine: FakeEngine) -> None:
 
 
 def test_detector_page_names_every_detector_and_every_control(engine: FakeEngine) -> None:
-    app = open_app(PAGES[5], **ATTACKED)
+    app = open_app(PAGES[5], **ATTACKED, figures="true")
     table = next(frame.value for frame in app.dataframe if "AUC" in frame.value)
     controls = ("low_confidence", "high_confidence", "random")  # whose columns the scores have
     assert table["detector"].tolist() == [titles.detector_title(name) for name in (*DETECTORS, *controls)]

@@ -62,8 +62,8 @@ def pair(bundle: FakeBundle, engine: FakeEngine) -> Comparison:
     return telltale.compare(*(analyse(image, ALPHA, engine.scores_of(image)) for image in (natural, attacked)))
 
 
-def opened(page: str) -> AppTest:
-    return open_app(f"app_pages/{page}.py", **LINK)
+def opened(page: str, **folds: str) -> AppTest:
+    return open_app(f"app_pages/{page}.py", **LINK, **folds)
 
 
 def drawn_on(page: str | AppTest) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ def test_every_figure_of_the_evidence_pages_is_the_pages_own(pair: Comparison) -
 
 
 def test_the_curves_are_those_of_the_page(pair: Comparison) -> None:
-    page = opened("detectors")
+    page = opened("detectors", scores="true")
     roc, densities, rates = drawn_on(page)[:3]
     assert roc == data_of(pair.figures.roc())
     assert (densities, rates) == (data_of(pair.figures.scores()), data_of(pair.figures.rates()))
