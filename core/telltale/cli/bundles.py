@@ -32,7 +32,9 @@ def bundles(as_json: JsonOption = False) -> None:
 def build(
     name: NameArgument,
     data: DataOption = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write, called NAME; precomputed/NAME by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write, called NAME; precomputed/NAME by default.")
+    ] = None,
     compact: Annotated[
         bool, typer.Option("--compact", help="At most 10,000 training images as references, in half precision.")
     ] = False,
