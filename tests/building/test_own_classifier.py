@@ -181,7 +181,7 @@ def test_what_is_not_the_classifiers_is_refused_in_a_sentence(tmp_path: Path, mo
         telltale.build("own", classifier, str(tmp_path / "more"), trained_on="yes")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no detector 'nose'"):
         telltale.build("own", classifier, str(tmp_path / "more"), out=tmp_path / "own", detectors=("nose",))
-    with pytest.raises(InputError, match=r"The folder of the bundle 'own' must be called 'own'\. Got '.*other' instead"):
+    with pytest.raises(InputError, match=r"folder of the bundle 'own' must be called 'own'\. Got '.*other' instead"):
         telltale.build("own", classifier, str(tmp_path / "images"), out=tmp_path / "other")
     assert not (tmp_path / ".build").exists()
     with pytest.raises(InputError, match="name is made of letters"):
