@@ -39,8 +39,9 @@ class Step:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query of a link to it."""
-        return self.case.query | ({"detector": detector_title(self.detector)} if self.page == DETECTORS else {})
+        """The query of a link to it; on the page of the detectors the scores, which are compared, are unfolded."""
+        chosen = {"detector": detector_title(self.detector), "scores": "true"} if self.page == DETECTORS else {}
+        return self.case.query | chosen
 
     def wrong(self, page: Page, session: Session) -> Iterator[Difference]:
         """Yield what a page shows otherwise than the library computes."""
