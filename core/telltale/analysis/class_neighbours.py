@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from telltale.analysis.analyse import attack_image
 from telltale.base.errors import InputError
 from telltale.base.images import FloatImages
 from telltale.base.progress import Progress, part
@@ -88,5 +87,7 @@ def class_neighbours(
 
 
 def _attacked(loaded: LoadedBundle, image: FloatImages, attack: str, step: Progress) -> FloatImages:
+    from telltale.analysis.analyse import attack_image  # whoever reads a result imports this module, without torch
+
     result = attack_image(loaded, image, attack, seed=loaded.bundle.manifest.seed, checkpoint=step)
     return np.asarray(result.images[0])
