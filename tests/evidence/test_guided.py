@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +19,10 @@ from support.foreign_networks import SIZES, foreign
 from telltale.evidence.guided import GuidedNetwork
 from telltale.evidence.response import GUIDED, PLAIN, feature_responses, response_maps
 from telltale.models.classifier import Classifier
+
+
+TESTS = Path(__file__).resolve().parents[1]
+PATH = os.pathsep.join(filter(None, [str(TESTS), str(TESTS.parent / "core"), os.environ.get("PYTHONPATH")]))
 
 
 class Definition(torch.autograd.Function):
@@ -208,6 +216,21 @@ def test_a_guided_pass_leaves_nothing_behind() -> None:
     GuidedNetwork(classifier).backpropagate(images())
     np.testing.assert_array_equal(gradient_by_autograd(classifier.network, images()), before)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in classifier.modules())
+
+
+PASSES = """
+import sys
+from support.tiny import tiny_classifier, tiny_images
+from telltale.evidence.guided import guided_network, plain_gradient
+images = tiny_images(2)[0]
+guided_network(tiny_classifier()).backpropagate(images)
+plain_gradient(tiny_classifier(), images)
+assert "sympy" not in sys.modules
+"""
+
+
+def test_responses_import_no_symbolic_mathematics() -> None:
+    subprocess.run([sys.executable, "-c", PASSES], cwd=TESTS, env=os.environ | {"PYTHONPATH": PATH}, check=True)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
