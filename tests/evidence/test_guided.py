@@ -20,7 +20,6 @@ from telltale.evidence.guided import GuidedNetwork
 from telltale.evidence.response import GUIDED, PLAIN, feature_responses, response_maps
 from telltale.models.classifier import Classifier
 
-
 TESTS = Path(__file__).resolve().parents[1]
 PATH = os.pathsep.join(filter(None, [str(TESTS), str(TESTS.parent / "core"), os.environ.get("PYTHONPATH")]))
 
@@ -220,11 +219,13 @@ def test_a_guided_pass_leaves_nothing_behind() -> None:
 
 PASSES = """
 import sys
-from support.tiny import tiny_classifier, tiny_images
+import numpy as np
+from support.tiny import small_classifier
 from telltale.evidence.guided import guided_network, plain_gradient
-images = tiny_images(2)[0]
-guided_network(tiny_classifier()).backpropagate(images)
-plain_gradient(tiny_classifier(), images)
+classifier = small_classifier(3, 16, 16, 4, base_width=4, depth=2, mean=0.3, std=0.2)
+images = np.zeros((2, 3, 16, 16), dtype=np.float32)
+guided_network(classifier).backpropagate(images)
+plain_gradient(classifier, images)
 assert "sympy" not in sys.modules
 """
 
