@@ -154,7 +154,7 @@ def _frames(case: CaseAnalysis, points: Sequence[SweepPoint]) -> list[StrengthFr
             StrengthFrame(
                 point.strength,
                 png_address(pictures.png(image, SIDE)),
-                f"{strength_words(point, colour)}: read as {read}",
+                f"{strength_words(point, colour)}: {read}",
             )
         )
     return frames

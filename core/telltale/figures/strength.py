@@ -216,6 +216,7 @@ def _slider(frames: Sequence[StrengthFrame], shown: int) -> dict[str, object]:
         "currentvalue": {"xanchor": "left", "offset": 6, "font": {"size": 14, "color": palette.NEUTRAL}},
         "font": {"size": 1, "color": "rgba(0, 0, 0, 0)"},  # every step's words would stand on the others'
         "ticklen": 0,
+        "minorticklen": 0,
         "steps": [
             {"method": "animate", "args": [[str(index)], _animation(0)], "label": frame.said}
             for index, frame in enumerate(frames)
