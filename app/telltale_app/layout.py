@@ -27,7 +27,7 @@ PAGE_STYLE = (
     + """<style>
 [data-testid="stMainBlockContainer"] { padding-block: 2.75rem 1rem; }
 [data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > span[hidden]:first-child) { display: none; }
-[class*="st-key-"][class*="-record"] > [data-testid="stLayoutWrapper"] {
+.st-key-result-record > [data-testid="stLayoutWrapper"] {
   flex: 1 1 20rem;
   &:has(> [data-testid="stExpander"] > details[open]) { flex-basis: 100%; }
 }

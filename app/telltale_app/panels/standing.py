@@ -115,7 +115,7 @@ def show_shown_as(bundle: Bundle, case: CaseAnalysis) -> None:
     alpha = case.case.alpha
     found = _rates(bundle, bundle.id, alpha)
     if not found.shown:
-        st.markdown("This model has no fused verdict, which alone shows images as something.")
+        st.markdown("This model has no fused verdict, so no image is shown as anything.")
         return
     titles = {kind: kind_title(kind) for kind in ("adversarial", "error", "natural")}
     rows = [
