@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -112,8 +113,10 @@ def test_before_a_room_a_map_grows_with_the_letters(open_tab: Any) -> None:
     usual = field.bounding_box()["height"]
     letters = re.findall(r"font: \d+ ([\d.]+)px", saved(visit, "svg").decode())
     visit.page.evaluate("() => { document.documentElement.style.fontSize = '24px'; }")  # as the presenter view does
-    visit.page.wait_for_timeout(500)
-    assert field.bounding_box()["height"] == pytest.approx(1.5 * usual, abs=3)
+    deadline = time.monotonic() + PATIENCE / 1000.0
+    while field.bounding_box()["height"] != pytest.approx(1.5 * usual, abs=3):
+        assert time.monotonic() < deadline, field.bounding_box()
+        visit.page.wait_for_timeout(50)
     larger = re.findall(r"font: \d+ ([\d.]+)px", saved(visit, "svg").decode())
     assert set(letters) == {"13"} and set(larger) == {"19.5"}
     visit.check()
