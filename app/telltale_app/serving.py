@@ -29,6 +29,7 @@ from telltale_app.contact import SecurityTxt, contact
 from telltale_app.login_return import LoginReturn
 from telltale_app.one_address import base_path
 from telltale_app.owner_only import OwnerOnly
+from telltale_app.prompt_answers import send_at_once
 from telltale_app.readiness import Readiness
 from telltale_app.security_headers import SecurityHeaders
 from telltale_app.server_address import ServerAddress
@@ -59,6 +60,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start engine, decoders and store beside the server, which serves from the first moment; end their processes."""
     hold_every_character()
     end_with_starter()
+    send_at_once()
     components.declare()
     engine = get_engine()
     await asyncio.to_thread(decoders().start)
