@@ -42,6 +42,8 @@ ALLOWED = {
     CORE / "models" / "decoder_process.py": {"socket"},
     # The command that starts the server asks it whether it is up, and shows it in a browser on this machine.
     CORE / "cli" / "server.py": {"socket", "urllib.request", "webbrowser"},
+    # A setting of the sockets that the server has bound; none is opened.
+    APP / "prompt_answers.py": {"socket"},
     # The hub, when the owner names a data set or a model there.
     CORE / "data" / "hub.py": {"datasets", "huggingface_hub"},
     CORE / "models" / "hub.py": {"huggingface_hub"},
