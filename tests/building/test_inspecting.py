@@ -239,6 +239,16 @@ def test_the_estimate_knows_the_datas_own_splits() -> None:
         seconds(0, 1)
 
 
+def test_too_few_pictures_for_a_build_leave_the_estimate_out(tmp_path: Path) -> None:
+    split = tmp_path / "few"
+    for part in ("train", "validation"):
+        write_folder(split / part, each=1)
+    shutil.rmtree(split / "validation" / "red")
+    shutil.rmtree(split / "validation" / "green")
+    found = looked_at(split, cost=True)
+    assert found.estimate is None and found.to_json()["estimate"] is None
+
+
 def test_pictures_of_every_split_are_counted_and_held_out_ones_are_read(tmp_path: Path) -> None:
     for split, count in (("train", 5), ("validation", 3), ("test", 2)):
         for name in ("cat", "dog"):

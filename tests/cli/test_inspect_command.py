@@ -56,6 +56,15 @@ def test_names_from_a_file_or_from_sorted_folders(shop) -> None:
         assert read_settings(shop / "shop.toml").classifier().class_names == names
 
 
+def test_names_are_asked_for_before_any_picture_is_read(shop, capsys, monkeypatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("telltale.building.inspecting.pictures.read_pictures", lambda source, _: read.append(source))
+    place = ARGUMENTS.index("--classes")
+    assert main([*ARGUMENTS[:place], *ARGUMENTS[place + 2 :]]) == 2
+    assert "give the names, in the order of the outputs, by --classes" in capsys.readouterr().err
+    assert read == [] and not (shop / "shop.toml").exists()
+
+
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [

@@ -79,7 +79,7 @@ def inspect(
     given, side = read_arguments(arguments), read_side(size, "--size")
     stated_preprocess(side, resize, mean, std, None)  # what cannot be read is refused before any code runs
     with progress() as report:
-        from telltale.building.inspecting.inspect import Stated
+        from telltale.building.inspecting.inspect import Stated, check_named
         from telltale.building.inspecting.inspect import inspect as look_at
         from telltale.building.inspecting.pictures import NO_PICTURES, read_pictures
         from telltale.building.inspecting.settings_file import settings_text
@@ -87,6 +87,8 @@ def inspect(
         from telltale.models.references import find_model
 
         found_model = find_model(model, weights, given)
+        if classes is None:
+            check_named(found_model, found_model.class_names)  # before any picture is read
         pictures = NO_PICTURES if data is None else read_pictures(data, images)
         names = _class_names(classes, pictures.class_names)
         source = None if data is None else lasting_source(data)

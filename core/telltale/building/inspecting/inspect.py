@@ -174,11 +174,8 @@ def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = No
         If the size or the names of the classes are not known, or the network cannot be wrapped.
     """
     names = stated.class_names or model.class_names
-    if names is None and named:
-        raise InputError(
-            f"'{model.reference}' does not say what its outputs are called: give the names, in the order of the "
-            "outputs, by --classes."
-        )
+    if named:
+        check_named(model, names)
     preprocess = stated.preprocess or model.preprocess or Preprocess()
     size = stated.size or _cropped(preprocess) or model.size or _common_size(pictures)
     if size is None:
@@ -195,6 +192,27 @@ def wrap_model(model: FoundModel, stated: Stated, pictures: Pictures | None = No
         head=stated.head or model.head,
         channels=stated.channels,
     )
+
+
+def check_named(model: FoundModel, names: Sequence[str] | None) -> None:
+    """Refuse a network whose outputs have no names.
+
+    Parameters
+    ----------
+    model : FoundModel
+    names : sequence of str or None
+        What a person or the model itself says.
+
+    Raises
+    ------
+    InputError
+        If nobody says what the outputs are called.
+    """
+    if names is None:
+        raise InputError(
+            f"'{model.reference}' does not say what its outputs are called: give the names, in the order of the "
+            "outputs, by --classes."
+        )
 
 
 def check_gradients(classifier: Classifier, images: npt.NDArray[np.float32]) -> float:
