@@ -75,7 +75,7 @@ def test_names_are_asked_for_before_any_picture_is_read(shop, capsys, monkeypatc
         ("--data", "none", "There is no data set or folder 'none'"),
         ("--size", "16x", "--size takes N or HEIGHTxWIDTH"),
         ("--mean", "a", "--mean takes a number"),
-        ("--classes", "red,green", "expected (2, 2)"),
+        ("--classes", "red,green", "The network has 3 outputs, and 2 classes are given for them."),
         ("--out", "none/shop.toml", "there is no folder"),
         ("--arguments", "[1]", "--arguments takes a JSON object"),
         ("--arguments", '{"order": 3}', "fails when called with"),

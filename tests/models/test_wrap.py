@@ -290,7 +290,7 @@ def test_of_two_heads_one_is_chosen_and_none_is_guessed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"classes": 4}, r"The logits have shape \(2, 3\); expected \(2, 4\) for 2 images and 4 classes\."),
+        ({"classes": 4}, r"The network has 3 outputs, and 4 classes are given for them\."),
         ({"classes": ["cat", "cat", "dog"]}, r"Two classes have the same name; name each differently\."),
         (
             {"classes": ["cat", 3]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from telltale.detectors.fusion import FUSED
 from telltale.scores.contests import EVERY_ATTACK, NATURAL_ERRORS, contest, opponent_title, opponents
 from telltale.scores.controls import controls_in
 from telltale.scores.table import attacks_in, scored_detectors
@@ -33,7 +34,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Compare", ["Attacks", "Detectors"], default="Detectors", required=True, key="compare", bind="query-params"
     )
     detector = st.selectbox(
-        "Detector", detectors, format_func=catalogue.detector_title, key="detector", bind="query-params", width=220
+        "Detector",
+        detectors,
+        index=detectors.index(FUSED) if FUSED in detectors else 0,
+        format_func=catalogue.detector_title,
+        key="detector",
+        bind="query-params",
+        width=220,
     )
     opponent = st.selectbox(
         "Against", others, format_func=opponent_title, key="against", bind="query-params", width=220
