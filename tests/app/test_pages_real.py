@@ -163,7 +163,8 @@ def test_the_detectors_page_hides_no_control_that_wins(app: AppTest) -> None:
     rates = rates_of(scores, 0.05)
     for group, (_, row) in zip(rates.shown, shown.iterrows(), strict=True):
         assert row["Adversarial"] == pytest.approx(100 * group.adversarial.share)
-    every = next(alarms.every for alarms in rates.alarms if alarms.name == "knn_score")
+    assert app.selectbox(key="detector").value == "fused"  # what the page opens on
+    every = next(alarms.every for alarms in rates.alarms if alarms.name == "fused")
     assert words.percent(every.share) in {metric.value for metric in app.metric if metric.label == "FPR, all natural"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -65,7 +66,9 @@ def build(
             from telltale.building.from_settings import build_from_settings
 
             folder = build_from_settings(name, file, data=data, out=out, work=work, minutes=minutes, progress=report)
-    plain_console().print(f"Built {folder}.", soft_wrap=True)
+    plain_console().print(
+        f"Built {folder}. Its pages: telltale app --bundle {shlex.quote(str(folder))}", soft_wrap=True
+    )
 
 
 def verify(name: NameArgument, as_json: JsonOption = False) -> None:

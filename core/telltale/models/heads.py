@@ -89,7 +89,7 @@ def find_ending(anatomy: Anatomy, head: str | None, classes: int | None) -> Endi
     count = 0 if anatomy.root.given is None else len(anatomy.root.given)
     if classes is None and (logits.ndim != 2 or len(logits) != count):
         raise InputError(f"The logits have shape {tuple(logits.shape)}; expected one row for each of {count} images.")
-    if classes is not None and logits.ndim == 2 and len(logits) == count != 0 and logits.shape[1] != classes:
+    if classes is not None and logits.ndim == 2 and len(logits) == count and logits.shape[1] != classes:
         raise InputError(f"The network has {logits.shape[1]} outputs, and {classes} classes are given for them.")
     if classes is not None and logits.shape != (count, classes):
         expected = f"({count}, {classes}) for {count} images"
