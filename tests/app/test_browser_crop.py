@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from playwright.sync_api import expect
 
 from support.browser import PATIENCE, WIDE, Visit
 from telltale.data.photographs import find_photograph, photograph_for
@@ -28,13 +29,17 @@ def cut(square: Square) -> npt.NDArray[np.float32]:
 
 
 def rests_at(visit: Visit, square: Square) -> None:
-    """Wait until the case's image is this square of the photograph, and the sliders say so."""
+    """Wait until the case's image is this square of the photograph, and the sliders say so.
+
+    The sliders are waited for too: the browser draws a new one before it takes the old one away.
+    """
     reference = carry(cut(square), "chelsea")
     visit.page.wait_for_function("image => location.href.includes(image)", arg=reference, timeout=PATIENCE)
     visit.settle()
     for name, value in (("side", square.side), ("left", square.left), ("top", square.top)):
-        slider = f'.st-key-crop-{name}-chelsea input[type="range"]'
-        assert visit.page.locator(slider).get_attribute("value") == str(value), name
+        slider = visit.page.locator(f'.st-key-crop-{name}-chelsea input[type="range"]')
+        expect(slider, name).to_have_count(1, timeout=PATIENCE)
+        expect(slider, name).to_have_value(str(value), timeout=PATIENCE)
 
 
 def test_the_square_is_dragged_and_resized_on_the_photograph(open_tab: Any) -> None:

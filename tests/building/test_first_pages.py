@@ -70,8 +70,10 @@ def stop() -> None:
 
 @pytest.mark.slow
 def test_the_first_bundle_judges_by_what_needs_no_attack_and_the_second_has_the_rest(folder: Path) -> None:
+    opened: list[Path] = []
     with pytest.raises(Killed):
-        build_around(tiny_classifier(), PLAN, folder, at_attacks(stop))
+        build_around(tiny_classifier(), PLAN, folder, at_attacks(stop), opened=opened.append)
+    assert opened == [folder]
     assert {report.state for report in verify_bundle(folder)} == {"ok"}
     first = open_bundle(str(folder))
     assert set(first.detectors) == set(WITHOUT_ATTACKS) and first.fitted.fusion is None
@@ -113,7 +115,7 @@ def test_what_is_to_come_and_how_far_it_is_stands_in_the_list_of_models(folder: 
 @pytest.mark.slow
 def test_without_attacks_the_first_bundle_is_all_there_is(folder: Path) -> None:
     plan = BundlePlan(**{**vars(PLAN), "attacks": (), "macro_attacks": (), "detectors": ()})
-    build_around(tiny_classifier(), plan, folder, lambda *_: None)
+    build_around(tiny_classifier(), plan, folder, lambda *_: None, opened=lambda _: pytest.fail("nothing is to come"))
     bundle = load_bundle(str(folder))
     assert not bundle.unfinished
     expected = {name for name, kind in DETECTORS.items() if not kind.needs_attacks}

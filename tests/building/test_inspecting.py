@@ -82,7 +82,7 @@ def test_what_is_not_stated_is_found_as_a_better_way(folder) -> None:
     found = inspect("shop", FoundModel("a:b", flipped, {}), pictures, "x", mirrored, cost=False)
     assert "red and blue swapped" in found.warnings[0] and "p = " in found.warnings[0]
     plain = looked_at(
-        folder, replace(STATED, preprocess=telltale.Preprocess(mean=(0.9, -0.6, 0.1), std=(0.5, 0.1, 2.0)))
+        folder, replace(STATED, preprocess=telltale.Preprocess(mean=(0.9, -0.6, 0.1), std=(0.5, 0.1, 1.0)))
     )
     assert "preprocessing is probably not the network's" in plain.warnings[0]
 
@@ -103,6 +103,8 @@ def test_names_in_another_order_are_noticed(folder) -> None:
     text = next(warning for warning in found.warnings if "not in the order" in warning)
     assert "'red' is mostly read as 'blue'" in text or "'blue' is mostly read as 'green'" in text
     assert "100.0%" in text
+    fitting = text.removesuffix(".").rpartition(": ")[2].split(",")
+    assert looked_at(folder, replace(STATED, class_names=fitting), order=(1, 2, 0)).warnings == ()
 
 
 def test_a_head_that_is_not_linear_and_gradients_that_are_not_finite(folder) -> None:
@@ -121,7 +123,8 @@ def test_an_untrained_network_is_said_to_guess(folder) -> None:
         network.head.bias.data[1] = 1.0
         network.head.weight.data.normal_(0.0, 1e-4)
     found = inspect("shop", FoundModel("a:b", network, {}), read_pictures(str(folder), 200), "x", STATED, cost=False)
-    assert any("no more than by always naming the commonest class" in warning for warning in found.warnings)
+    expected = "always naming the commonest class is on 20, and the difference may be chance"
+    assert any(expected in warning for warning in found.warnings)
 
 
 def test_odd_folders_are_named(folder, tmp_path) -> None:
@@ -137,7 +140,7 @@ def test_odd_folders_are_named(folder, tmp_path) -> None:
     said = "\n".join(looked_at(odd).warnings)
     assert "No output of the network is named like purple" in said
     assert "There is no picture of blue" in said
-    assert "fewer than 5 pictures of purple, red" in said
+    assert "fewer than 5 pictures of purple, red to refer to" in said
     assert "1 files cannot be read and are left out: green/broken.png" in said
 
 
@@ -174,9 +177,37 @@ def test_held_out_folders_are_preferred_and_the_sample_takes_every_class(tmp_pat
     write_folder(tmp_path / "train", each=3)
     write_folder(tmp_path / "test", each=4)
     pictures = read_pictures(str(tmp_path), 7)
-    assert pictures.counts == (4, 4, 4) and sorted(np.bincount(pictures.labels)) == [2, 2, 3]
+    assert pictures.counts == (7, 7, 7) and pictures.references == (3, 3, 3) and pictures.split == "test"
+    assert sorted(np.bincount(pictures.labels)) == [2, 2, 3]
     digits = read_pictures("digits", 25)
     assert len(digits) == 25 and digits.pixels[0].shape == (1, 32, 32)
+
+
+def test_the_split_that_was_read_is_said_and_a_class_is_missing_only_where_no_split_has_it(tmp_path) -> None:
+    for split in ("train", "validation"):
+        write_folder(tmp_path / split, each=6)
+    shutil.rmtree(tmp_path / "validation" / "green")
+    shutil.rmtree(tmp_path / "train" / "blue")
+    found = looked_at(tmp_path)
+    assert "pictures of" in repr(found) and "from the split 'validation'" in repr(found).splitlines()[0]
+    said = "\n".join(found.warnings)
+    assert "There is no picture of" not in said
+    assert "All pictures of blue are in splits that the data hold out" in said
+
+
+def test_numbers_of_bytes_are_not_taken_for_numbers_of_pixels() -> None:
+    with pytest.raises(InputError, match=r"mean must be of pixels from 0 to 1\. Got 123\.7 .*divide it by 255"):
+        telltale.Preprocess(mean=123.7, std=0.2)
+    with pytest.raises(InputError, match="std must be of pixels from 0 to 1"):
+        telltale.Preprocess(mean=0.4, std=(58.4, 57.1, 57.4))
+
+
+def test_wrong_numbers_are_not_taken_for_names_in_another_order(folder) -> None:
+    stated = replace(STATED, preprocess=telltale.Preprocess(mean=(0.9, -0.6, 0.1), std=(0.5, 0.1, 1.0)))
+    found = looked_at(folder, stated)
+    better = [way.words for way in found.accuracies if way.better]
+    assert all(words in found.warnings[0] for words in better) and better
+    assert not any("order of the outputs" in warning for warning in found.warnings)
 
 
 def test_where_nothing_can_be_read_the_first_reasons_are_said(tmp_path) -> None:
@@ -230,8 +261,8 @@ def test_the_estimate_knows_the_datas_own_splits() -> None:
         )
         return 60 * found.first_minutes
 
-    # 400 and 600 of 1,000 that are fitted to and calibrated with: of 341, 136 and 204
-    assert seconds(372, 341) == pytest.approx((136 + 204 + 372) * 0.1 + 1817 * 0.01)
+    # 400 and 600 of 1,000 that are fitted to and calibrated with: of 341, 136.4 and 204.6
+    assert seconds(372, 341) == pytest.approx((136 + 205 + 372) * 0.1 + 1817 * 0.01)
     assert seconds(372, 0) == pytest.approx((400 + 600 + 372) * 0.1 + (2530 - 372 - 1000) * 0.01)
     # one validation split that serves for testing, too: 400, 600 and 1,000 of 2,000
     assert seconds(0, 500) == pytest.approx((100 + 150 + 250) * 0.1 + 2030 * 0.01)
@@ -257,7 +288,7 @@ def test_pictures_of_every_split_are_counted_and_held_out_ones_are_read(tmp_path
                 grey = Image.fromarray(np.full((16, 16), 10 * place + count, np.uint8))
                 grey.save(tmp_path / split / name / f"{place}.png")
     found = read_pictures(str(tmp_path), 4)
-    assert (found.total, found.own_held_out, found.counts, found.validated) == (20, (4, 6), (2, 2), True)
+    assert (found.total, found.own_held_out, found.counts, found.validated) == (20, (4, 6), (10, 10), True)
     only = read_pictures(str(tmp_path / "test"), 4)
     assert (only.total, only.own_held_out, only.validated) == (4, (0, 0), False)
 

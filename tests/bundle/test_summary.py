@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from telltale.base.places import PRECOMPUTED
 from telltale.bundle import load_bundle
+from telltale.bundle.absent_classes import absent_classes
 from telltale.bundle.summary import images_command, summarise
 from telltale.data.sources import KNOWN_SOURCES
 from telltale.recipes import RECIPES
@@ -33,6 +35,18 @@ def test_digits_lack_nothing() -> None:
     assert (found.images, found.image_shape) == (1797, (1, 32, 32))
     files = [path for path in (PRECOMPUTED / "digits").rglob("*") if path.is_file() and path.name != "manifest.json"]
     assert found.size_bytes == sum(path.stat().st_size for path in files)
+
+
+def test_classes_without_a_reference_are_named() -> None:
+    bundle = load_bundle("imagenet")
+    counted = Counter(bundle.training_labels.tolist())
+    expected = [
+        bundle.class_names[output] for output in sorted(bundle.notes["outputs"].values()) if not counted[output]
+    ]
+    assert absent_classes(bundle) == tuple(expected) and 0 < len(expected) < len(bundle.notes["outputs"])
+    (said,) = [lack for lack in summarise("imagenet").lacks if "reference image of" in lack]
+    assert expected[0] in said and f"({len(expected)})" in said
+    assert absent_classes(load_bundle("digits")) == ()
 
 
 def test_missing_images_are_said_with_the_command_that_brings_them(place: Path) -> None:

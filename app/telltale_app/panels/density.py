@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from telltale.bundle.absent_classes import absent_words
 from telltale.figures.base import MOST_CLASSES
 from telltale.figures.packed_map import MapPoints
 from telltale.figures.results.density import class_densities
@@ -106,6 +107,8 @@ def show_density_map(case: CaseAnalysis) -> None:
         f"those of other classes than the predicted ones faint; {_outline_words(bundle)} The detector judges in more "
         "dimensions than two."
     )
+    if (absent := absent_words(bundle)) is not None:
+        st.caption(f":material/folder_off: {absent}")
     map_selection.open_chosen(bundle)
     map_selection.show_lassoed(bundle, {})
 

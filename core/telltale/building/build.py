@@ -8,11 +8,11 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,12 @@ from telltale.models.weights import load_weights, save_weights, trained_on
 from telltale.recipes import BundlePlan, Recipe, get_recipe
 
 COMPACT_REFERENCES = 10_000
+
+Opened: TypeAlias = Callable[[Path], None]
+
+
+def unopened(_folder: Path) -> None:
+    """Be told that a bundle can be opened, and tell nobody."""
 
 
 def build(
@@ -125,6 +131,7 @@ def build_around(
     work: Path | None = None,
     choice: ClassChoice | None = None,
     minutes: float | None = None,
+    opened: Opened = unopened,
 ) -> Path:
     """Build a bundle around a classifier that is there already.
 
@@ -144,6 +151,8 @@ def build_around(
         How the data's classes are found among the outputs, beside their names.
     minutes : float, optional
         Cut to what fits into them; see `telltale.building.planning.plan_around`.
+    opened : callable
+        Told the bundle's folder when it can be opened although more is to come: everything that needs no attack.
 
     Returns
     -------
@@ -179,7 +188,7 @@ def build_around(
     if plan.trained_on and not own.image_set.own_validation and not spared:
         notes[HELD_OUT_LEARNED] = True
     materials = _Materials(planned.plan, plan.source, own.image_set, planned.splits, again, file, notes)
-    return _build(materials, folder, progress, False, work)
+    return _build(materials, folder, progress, False, work, opened)
 
 
 @dataclass(frozen=True)
@@ -214,13 +223,22 @@ def _trained(recipe: Recipe, image_set: ImageSet, splits: Splits, kept: Path, na
     return file
 
 
-def _build(materials: _Materials, folder: Path, progress: Progress, compact: bool, work: Path | None) -> Path:
+def _build(
+    materials: _Materials,
+    folder: Path,
+    progress: Progress,
+    compact: bool,
+    work: Path | None,
+    opened: Opened = unopened,
+) -> Path:
     told = told_beside(folder, progress)
     warn_of_shared(materials.image_set, materials.splits)
     with Processes() as processes:
         stages = _Stages(materials, folder, compact, work, processes, told)
         for built in stages.run():
             store.write_bundle(folder, partial(write_files, built=built))
+            if built.unfinished:
+                opened(folder)
     if work is None:
         stages.clear()
     finish(folder)

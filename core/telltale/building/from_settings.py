@@ -7,7 +7,7 @@ from pathlib import Path
 from telltale.base.places import PRECOMPUTED, writable
 from telltale.base.progress import Progress
 from telltale.building.alone import build_alone
-from telltale.building.build import build_around
+from telltale.building.build import Opened, build_around, unopened
 from telltale.building.inspecting.inspect import wrap_model
 from telltale.building.inspecting.settings_file import read_settings
 from telltale.building.own_images import ClassChoice
@@ -23,6 +23,7 @@ def build_from_settings(
     work: Path | None = None,
     minutes: float | None = None,
     progress: Progress,
+    opened: Opened = unopened,
 ) -> Path:
     """Build a bundle around the network that a file of settings names.
 
@@ -41,6 +42,8 @@ def build_from_settings(
     minutes : float, optional
         Cut to what fits into them.
     progress : callable
+    opened : callable
+        Told the bundle's folder when its first pages can be opened; see `telltale.building.build.build_around`.
 
     Returns
     -------
@@ -60,4 +63,4 @@ def build_from_settings(
     if source is None:
         return build_alone(classifier, plan, folder, progress)
     choice = ClassChoice(stated.classes, model.synonyms)
-    return build_around(classifier, plan, folder, progress, work, choice, minutes)
+    return build_around(classifier, plan, folder, progress, work, choice, minutes, opened)

@@ -102,6 +102,11 @@ class Built:
     maps: dict[str, npt.NDArray[np.float32]]
     notes: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether its attacks have not been run yet."""
+        return bool(self.plan.attacks) and not self.attacked
+
 
 def write_files(empty: Path, built: Built) -> Manifest:
     """Write every file of a bundle into an empty folder, and return its manifest."""
@@ -197,5 +202,5 @@ def _notes(built: Built) -> dict[str, object]:
         **({DRAWN: True} if built.plan.drawn else {}),
         **({} if built.plan.story is None else {STORY: asdict(built.plan.story)}),
         **({} if built.plan.trained_on is None else {TRAINED_ON: built.plan.trained_on}),
-        **({UNFINISHED: True} if built.plan.attacks and not built.attacked else {}),
+        **({UNFINISHED: True} if built.unfinished else {}),
     }

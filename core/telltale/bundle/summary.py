@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
-from telltale.base.errors import InputError
+from telltale.base.errors import DamagedBundleError, InputError
+from telltale.bundle.absent_classes import absent_words
 from telltale.bundle.bundle import BUNDLES_VARIABLE, Bundle, load_bundle, named_folders
 from telltale.bundle.own_data import CUT, HELD_OUT_LEARNED, LEARNED_FROM_ALL
 from telltale.bundle.under_way import under_way
@@ -122,6 +124,9 @@ def _lacks(bundle: Bundle, references: int, learned: int) -> tuple[str, ...]:
         sentences.append(LEARNED_FROM_ALL)
     if not bundle.labelled:
         sentences.append("Its images have no labels: what it reads takes their place, and errors are not known.")
+    with contextlib.suppress(DamagedBundleError):  # which verifying the bundle says
+        if (absent := absent_words(bundle)) is not None:
+            sentences.append(absent)
     sentences += [f"{detector_title(name)} is left out. {why}" for name, why in bundle.missing_detectors.items()]
     if isinstance(cut := bundle.manifest.notes.get(CUT), str):
         sentences.append(cut)

@@ -65,10 +65,18 @@ def build(
         else:
             from telltale.building.from_settings import build_from_settings
 
-            folder = build_from_settings(name, file, data=data, out=out, work=work, minutes=minutes, progress=report)
-    plain_console().print(
-        f"Built {folder}. Its pages: telltale app --bundle {shlex.quote(str(folder))}", soft_wrap=True
-    )
+            folder = build_from_settings(
+                name,
+                file,
+                data=data,
+                out=out,
+                work=work,
+                minutes=minutes,
+                progress=report,
+                opened=lambda folder: report.say(f"Without attacks it can be opened already. {_pages(folder)}"),
+            )
+    notes = [f"Note: {lack}" for lack in summarise(str(folder)).lacks]
+    plain_console().print("\n".join([f"Built {folder}. {_pages(folder)}", *notes]), soft_wrap=True, markup=False)
 
 
 def verify(name: NameArgument, as_json: JsonOption = False) -> None:
@@ -82,6 +90,10 @@ def verify(name: NameArgument, as_json: JsonOption = False) -> None:
     if bad:
         listed = ", ".join(f"{report.file} ({report.state})" for report in bad)
         raise DamagedBundleError(f"The bundle '{name}' is not as it was built: {listed}.")
+
+
+def _pages(folder: Path) -> str:
+    return f"Its pages: telltale app --bundle {shlex.quote(str(folder))}"
 
 
 def _bundle_cells(row: BundleSummary) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from telltale.base.errors import InputError
-from telltale.base.progress import Progress
 from telltale.base.terminal import plain_console
 from telltale.base.time_left import TimeLeft
 
@@ -57,36 +56,49 @@ def text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-@contextlib.contextmanager
-def progress() -> Iterator[Progress]:
-    """Show progress on stderr, a bar in a terminal and now and then a line elsewhere.
+class Report:
+    """Progress on stderr, a bar in a terminal and now and then a line elsewhere; called as any `Progress`.
 
-    Yields ``report(fraction, message)``. Nothing is shown before the first report, nor a line before anything is done,
-    so that refused input leaves one sentence and nothing else.
+    Nothing is shown before the first report, nor a line before anything is done, so that refused input leaves one
+    sentence and nothing else.
     """
-    console = plain_console(stderr=True)
-    columns = (_words("description"), BarColumn(), TimeElapsedColumn(), _words("fields[left]"))
-    bar = ProgressBar(*columns, console=console, disable=not console.is_terminal)
-    task = bar.add_task("Starting", total=1.0, left="")
-    time_left = TimeLeft()
-    said_at = -LINE_SECONDS
 
-    def report(fraction: float, message: str) -> None:
-        nonlocal said_at
-        left = time_left.words(fraction, message)
-        bar.start()
-        bar.update(task, completed=fraction, description=message, left=left)
-        due = fraction >= 1.0 or (fraction > 0.0 and time.monotonic() - said_at >= LINE_SECONDS)
-        if due and not console.is_terminal:
-            said_at = time.monotonic()
-            line = ", ".join(part for part in (message, left) if part)
-            console.print(f"{fraction:4.0%} {line}", highlight=False, soft_wrap=True)
+    def __init__(self) -> None:
+        self._console = plain_console(stderr=True)
+        columns = (_words("description"), BarColumn(), TimeElapsedColumn(), _words("fields[left]"))
+        self._bar = ProgressBar(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._task = self._bar.add_task("Starting", total=1.0, left="")
+        self._time_left = TimeLeft()
+        self._said_at = -LINE_SECONDS
 
+    def __call__(self, fraction: float, message: str) -> None:
+        """Show that a share of everything is done, and what is being done."""
+        left = self._time_left.words(fraction, message)
+        self._bar.start()
+        self._bar.update(self._task, completed=fraction, description=message, left=left)
+        due = fraction >= 1.0 or (fraction > 0.0 and time.monotonic() - self._said_at >= LINE_SECONDS)
+        if due and not self._console.is_terminal:
+            self._said_at = time.monotonic()
+            self.say(f"{fraction:4.0%} {', '.join(part for part in (message, left) if part)}")
+
+    def say(self, line: str) -> None:
+        """Print a line that stays, above the bar where there is one."""
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Report]:
+    """Yield what shows progress on stderr, and stdout that libraries cannot write to."""
+    report = Report()
     with quiet_stdout():
         try:
             yield report
         finally:
-            bar.stop()
+            report.stop()
 
 
 def _words(what: str) -> TextColumn:

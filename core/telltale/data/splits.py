@@ -57,8 +57,8 @@ class SplitSizes:
         return self._shrunk((self.fit, self.calibration, min(self.test, images // 4)), limit, images)
 
     def _shrunk(self, wanted: tuple[int, int, int], limit: int, images: int) -> SplitSizes:
-        """Return what is wanted in proportion, together at most the limit."""
-        held_out = [size * limit // max(sum(wanted), limit) for size in wanted]
+        """Return what is wanted, or where that is more than the limit the whole limit in proportion."""
+        held_out = _in_proportion(wanted, limit) if sum(wanted) > limit else wanted
         if any(
             size == 0 < asked for size, asked in zip(held_out, (self.fit, self.calibration, self.test), strict=True)
         ):
@@ -259,6 +259,14 @@ def _spread(labels: npt.NDArray[np.int64], counts: list[int], seed: int) -> list
         for part, chosen in zip(parts, np.split(ids, np.cumsum(row)[:-1]), strict=True):
             part.append(chosen)
     return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def _in_proportion(wanted: tuple[int, ...], total: int) -> tuple[int, ...]:
+    """Return whole numbers in these proportions that sum to the total; the largest remainders are rounded up."""
+    quotas = [divmod(size * total, sum(wanted)) for size in wanted]
+    spare = total - sum(whole for whole, _ in quotas)
+    by_remainder = sorted(range(len(wanted)), key=lambda place: -quotas[place][1])
+    return tuple(whole + (place in by_remainder[:spare]) for place, (whole, _) in enumerate(quotas))
 
 
 def _allocate(rows: IntArray, columns: IntArray) -> IntArray:

@@ -63,6 +63,7 @@ class Preprocess:
             object.__setattr__(self, name, _side(name, getattr(self, name)))
         for name in ("mean", "std"):
             object.__setattr__(self, name, _per_channel(name, getattr(self, name)))
+            _check_unit(name, getattr(self, name))
         if self.std is not None and min(_each(self.std)) <= 0.0:
             raise InputError(f"std must be positive. Got {self.std!r} instead.")
         if self.interpolation not in get_args(Interpolation):
@@ -140,6 +141,14 @@ def _per_channel(name: str, value: PerChannel | None) -> float | tuple[float, ..
     if numbers.ndim > 1 or numbers.size == 0 or not np.isfinite(numbers).all():
         raise InputError(f"{name} must be a number or one number per channel. Got {value!r} instead.")
     return float(numbers) if numbers.ndim == 0 else tuple(float(number) for number in numbers)
+
+
+def _check_unit(name: str, value: PerChannel | None) -> None:
+    """Refuse what is of bytes: such numbers would be taken for a network that reads nothing right."""
+    if value is not None and max(_each(value)) > 1.0:
+        raise InputError(
+            f"{name} must be of pixels from 0 to 1. Got {value!r} instead: of pixels from 0 to 255, divide it by 255."
+        )
 
 
 def _each(value: PerChannel) -> Sequence[float]:

@@ -28,9 +28,11 @@ class Inspection(Displayed):
         Of the images; None where there are none.
     images : int
         How many were read.
+    split : str or None
+        Of the data, from which they were read; None where the data have no splits.
     classes : ClassMap
-    counts : dict of str to int
-        Images of every class of the data.
+    classes_held : dict of str to (int, int)
+        Images of every class of the data, and how many of them are in no split that the data hold out themselves.
     damaged : tuple of str
         Files that cannot be read.
     accuracies : tuple of Accuracy
@@ -56,8 +58,9 @@ class Inspection(Displayed):
     classifier: Classifier
     source: str | None
     images: int
+    split: str | None
     classes: ClassMap
-    counts: dict[str, int]
+    classes_held: dict[str, tuple[int, int]]
     damaged: tuple[str, ...]
     accuracies: tuple[Accuracy, ...]
     layers: tuple[tuple[str, int], ...]
@@ -93,6 +96,7 @@ class Inspection(Displayed):
             "data": self.source,
             "trained_on": self.trained_on,
             "images": self.images,
+            "split": self.split,
             "damaged": list(self.damaged),
             "accuracies": [asdict(accuracy) for accuracy in self.accuracies],
             "classes": {folder: [output, self.class_name(output)] for folder, output in self.classes.outputs.items()},

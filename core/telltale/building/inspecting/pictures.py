@@ -36,8 +36,9 @@ class Pictures:
         `NO_LABEL` everywhere where the data have none.
     class_names : tuple of str
         Of the data, those without a picture included; empty where they have none.
-    counts : tuple of int
-        How many pictures of every class there were to choose from, damaged ones included.
+    counts, references : tuple of int
+        How many pictures of every class the data hold, damaged ones included; and how many of them are not the data's
+        own test or validation split.
     damaged : tuple of str
         Files that cannot be read, which are left out.
     total : int
@@ -46,16 +47,20 @@ class Pictures:
         How many of them are the data's own test and validation splits.
     decoding : float
         Seconds that decoding one of them has taken.
+    split : str or None
+        Of the data, from which these are; None where the data have none.
     """
 
     pixels: tuple[Pixels, ...]
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     counts: tuple[int, ...]
+    references: tuple[int, ...] = ()
     damaged: tuple[str, ...] = ()
     total: int = 0
     own_held_out: tuple[int, int] = (0, 0)
     decoding: float = 0.0
+    split: str | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -95,8 +100,9 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
     listed = [found for found in listing.images if not isinstance(found, LeftOut)]
     splits = Counter(found.split for found in listed)
     asked = next((split for split in HELD_OUT if split in splits), None)
-    kept = [found for found in listed if asked is None or found.split == asked]
-    classes, names = _classes(kept, listing)
+    every_class, names = _classes(listed, listing)
+    taken = np.array([asked is None or found.split == asked for found in listed], dtype=bool)
+    kept, classes = [found for found, wanted in zip(listed, taken, strict=True) if wanted], every_class[taken]
     pixels: list[Pixels] = []
     labels, damaged, reasons = [], [], [f"'{left.name}': {left.reason}" for left in listing.left_out]
     begun = time.perf_counter()
@@ -113,10 +119,25 @@ def read_pictures(source: str, most: int, seed: int = 0) -> Pictures:
     if not pixels:
         raise InputError(" ".join([f"No picture in '{source}' can be read.", *reasons[:MOST_REASONS]]))
     decoding = seconds / (len(pixels) + len(damaged))
-    counts = tuple(int((classes == label).sum()) for label in range(len(names)))
-    read = np.array(labels, dtype=np.int64)
     held_out = own_held_out(splits)
-    return Pictures(tuple(pixels), read, names, counts, tuple(damaged), len(listed), held_out, decoding)
+    own = [split for split, count in zip(HELD_OUT, held_out, strict=True) if count]
+    referring = np.array([found.split not in own for found in listed], dtype=bool)
+    return Pictures(
+        tuple(pixels),
+        np.array(labels, dtype=np.int64),
+        names,
+        _counted(every_class, len(names)),
+        _counted(every_class[referring], len(names)),
+        tuple(damaged),
+        len(listed),
+        held_out,
+        decoding,
+        asked,
+    )
+
+
+def _counted(classes: npt.NDArray[np.int64], count: int) -> tuple[int, ...]:
+    return tuple(int((classes == label).sum()) for label in range(count))
 
 
 def _classes(kept: Sequence[Listed], listing: Listing) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
 from telltale.building.inspecting.inspection import Inspection
-from telltale.building.inspecting.mistakes import SIGNIFICANT, find_reordering
+from telltale.building.inspecting.mistakes import SIGNIFICANT, Accuracy, Reordering, find_reordering
 from telltale.bundle.own_data import LEARNED_FROM_ALL
 from telltale.models.class_names import listed
 
+MOST_NAMES = 20  # of outputs that are written out
 FEW = 5  # images of a class: trajectories, votes, errors and label doubts want as many
 
 UNCHECKED = (
@@ -48,41 +49,57 @@ def find_warnings(found: Inspection, answers: tuple[Labels, Labels] | None, vali
 
 
 def _of_answers(found: Inspection, predictions: Labels, targets: Labels) -> Iterator[str]:
-    yield from _of_preprocessing(found)
-    yield from _of_order(found, predictions, targets)
-    yield from _of_guessing(predictions, targets)
-
-
-def _of_preprocessing(found: Inspection) -> Iterator[str]:
     stated, *others = found.accuracies
-    better = [other for other in others if other.better]
+    better = sorted((other for other in others if other.better), key=lambda other: -other.accuracy)
+    yield from _of_preprocessing(stated, better)
+    reordering = find_reordering(predictions, targets, found.classifier.classes)
+    # Names seem to be in another order, too, where the network is given the wrong numbers.
+    if reordering is not None and all(reordering.after >= way.accuracy for way in better):
+        yield _of_order(found, reordering)
+    yield from _of_guessing(found, predictions, targets)
+
+
+def _of_preprocessing(stated: Accuracy, better: Sequence[Accuracy]) -> Iterator[str]:
     if better:
-        best = max(better, key=lambda other: other.accuracy)
+        best, *rest = better
+        others = [f"{way.accuracy:.1%} with {way.words}" for way in rest]
         yield (
             f"The preprocessing is probably not the network's: it is right on {stated.accuracy:.1%} of the pictures as "
-            f"stated, and on {best.accuracy:.1%} with {best.words} (p = {best.p_value:.1g})."
+            f"stated, and on {best.accuracy:.1%} with {best.words} (p = {best.p_value:.1g})"
+            f"{f'; better than stated are also {listed(others)}' if others else ''}."
         )
 
 
-def _of_order(found: Inspection, predictions: Labels, targets: Labels) -> Iterator[str]:
-    other = find_reordering(predictions, targets, found.classifier.classes)
-    if other is not None:
-        pairs = [f"'{found.class_name(a)}' is mostly read as '{found.class_name(b)}'" for a, b in other.pairs]
-        yield (
-            f"The names of the classes are probably not in the order of the outputs: {pairs[0]}, and so on for "
-            f"{len(pairs)}; in the order that fits, {other.after:.1%} of the other pictures are right and not "
-            f"{other.before:.1%}."
-        )
+def _of_order(found: Inspection, other: Reordering) -> str:
+    first = "'{}' is mostly read as '{}'".format(*map(found.class_name, other.pairs[0]))
+    more = f", and {len(other.pairs) - 1} more are read as others" if len(other.pairs) > 1 else ""
+    fitting = _fitting_names(found, other)
+    return (
+        f"The names of the classes are probably not in the order of the outputs: {first}{more}. In the order that "
+        f"fits, {other.after:.1%} of the other pictures are right and not {other.before:.1%}: {fitting}."
+    )
 
 
-def _of_guessing(predictions: Labels, targets: Labels) -> Iterator[str]:
+def _fitting_names(found: Inspection, other: Reordering) -> str:
+    """Return the names as --classes takes them, or where they are many what becomes of those that change."""
+    renamed = {read: found.class_name(named) for named, read in other.pairs}
+    outputs = found.classifier.classes
+    if outputs <= MOST_NAMES and set(renamed) == {named for named, _ in other.pairs}:
+        return ",".join(renamed.get(output, found.class_name(output)) for output in range(outputs))
+    shown = [f"output {output} is '{name}'" for output, name in sorted(renamed.items())]
+    return listed(shown)
+
+
+def _of_guessing(found: Inspection, predictions: Labels, targets: Labels) -> Iterator[str]:
     right, count = int((predictions == targets).sum()), len(targets)
     most = int(np.bincount(targets).max()) / count
     # A network that always gives the commonest class is right so often.
     if binom.sf(right - 1, count, most) > SIGNIFICANT and count >= 10:
+        weights = "" if found.model.weights is not None else " (on the command line by --weights)"
         yield (
-            f"The network is right on {right} of {count} pictures, no more than by always naming the commonest class: "
-            "are the weights loaded, and is the preprocessing right?"
+            f"The network is right on {right} of {count} pictures; always naming the commonest class is on "
+            f"{round(most * count)}, and the difference may be chance: are the weights loaded{weights}, and is the "
+            "preprocessing right?"
         )
 
 
@@ -94,18 +111,27 @@ def _of_classes(found: Inspection) -> Iterator[str]:
             "them by telltale.wrap(..., classes=[...])."
         )
     if classes.unmatched:
-        yield f"No output of the network is named like {listed(classes.unmatched)}; these classes are left out."
+        yield (
+            f"No output of the network is named like {listed(classes.unmatched)}; these classes are left out. If one "
+            "is another name for an output, say so under [data.classes] in the file of settings."
+        )
     for folder, outputs in classes.ambiguous.items():
         names = " and ".join(f"{output} ({found.class_name(output)})" for output in outputs)
         yield f"The class '{folder}' may be any of the outputs {names}; choose one in the file of settings."
-    empty = [name for name, count in found.counts.items() if count == 0]
+    empty = [name for name, (count, _) in found.classes_held.items() if count == 0]
     if empty:
         yield f"There is no picture of {listed(empty)}."
-    few = [name for name, count in found.counts.items() if 0 < count < FEW]
+    held_out = [name for name, (count, references) in found.classes_held.items() if count > 0 == references]
+    if held_out:
+        yield (
+            f"All pictures of {listed(held_out)} are in splits that the data hold out: without one to refer to, such a "
+            "class is absent from neighbours, trajectories and densities."
+        )
+    few = [name for name, (_, references) in found.classes_held.items() if 0 < references < FEW]
     if few:
         yield (
-            f"There are fewer than {FEW} pictures of {listed(few)}: trajectories, votes and label doubts need as many "
-            "of every class."
+            f"There are fewer than {FEW} pictures of {listed(few)} to refer to: trajectories, votes and label doubts "
+            "need as many of every class."
         )
 
 

@@ -63,7 +63,10 @@ def remarks_of(record: Mapping[str, Any]) -> list[str]:
 
 def title_of(record: Mapping[str, Any]) -> str:
     """Return what the accuracies are of."""
-    return "no pictures" if record["data"] is None else f"{record['images']} pictures of {record['data']}"
+    if record["data"] is None:
+        return "no pictures"
+    split = "" if record["split"] is None else f" from the split '{record['split']}'"
+    return f"{record['images']} pictures of {record['data']}{split}"
 
 
 def plain_text(record: Mapping[str, Any], accuracies: Sequence[Accuracy]) -> str:
