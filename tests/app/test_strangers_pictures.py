@@ -75,7 +75,7 @@ def test_a_picture_that_was_refused_is_not_tried_again_by_every_run_of_the_page(
         raise InputError("Decoding the image takes more than 2 seconds.")
 
     monkeypatch.setattr(cropping, "cut_strangers_picture", too_long)
-    monkeypatch.setattr(cropping, "look", too_long)
+    monkeypatch.setattr(cropping, "look_at_strangers_picture", too_long)
     app = open_app()
     app.session_state["image-source-digits"] = "Upload"
     app.run()
@@ -142,7 +142,7 @@ def variants(data: bytes, rng: np.random.Generator) -> Iterator[bytes]:
 
 def by_upload(data: bytes) -> object:
     photo = cropping.of_file(data)
-    return guarded.look(photo.read(), 480), guarded.cut(photo.read(), (3, 32, 32))
+    return guarded.look(photo.read(), 480, (3, 32, 32))
 
 
 def by_link(data: bytes) -> object:

@@ -38,6 +38,7 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
+SMALL = {"longest_side": 10, "shape": (3, 8, 8), "preprocess": None, "square": None, "invert": False}
 PHOTOGRAPH = hostile.encoded(Image.fromarray(noise(90, 120, 3)), "PNG")
 
 
@@ -60,11 +61,12 @@ def process_of(decoders: Decoders) -> psutil.Process:
 def test_a_limited_process_gives_the_very_pixels_that_decoding_here_gives(file_format) -> None:
     data = hostile.encoded(Image.fromarray(noise(70, 100, 3)), file_format)
     here = uploads.decode_image(data)
-    seen = guarded.look(data, 48)
+    seen, looked_square, looked_image = guarded.look(data, 48, (3, 32, 32))
     assert seen.size == here.size == (100, 70)
     np.testing.assert_array_equal(seen.small, uploads.preview(here, 48))
     square, image = guarded.cut(data, (3, 32, 32))
-    assert square == Square.centred(here.size)
+    assert square == looked_square == Square.centred(here.size)
+    np.testing.assert_array_equal(image, looked_image)
     np.testing.assert_array_equal(image, uploads.to_model_input(here, (3, 32, 32), crop=square.box))
     square, image = guarded.cut(data, (1, 8, 8), square=Square(90, -5, 40), invert=True)
     assert square == Square(90, -5, 40).within(here.size)
@@ -125,13 +127,13 @@ def test_plain_pngs_come_back_bit_for_bit_and_others_are_named() -> None:
 
 def test_the_sentence_of_a_refusal_comes_through_and_the_process_goes_on(one) -> None:
     with pytest.raises(InputError, match="at most 40 million are accepted"):
-        one.ask("look", hostile.png_of(30_000, 30_000, b""), longest_side=10)
+        one.ask("look", hostile.png_of(30_000, 30_000, b""), **SMALL)
     first = process_of(one)
     with pytest.raises(InputError, match="PNG, JPEG, WebP, BMP, GIF or TIFF are accepted"):
-        one.ask("look", b"no picture", longest_side=10)
+        one.ask("look", b"no picture", **SMALL)
     with pytest.raises(InputError, match="at most 10 MB"):
-        one.ask("look", bytes(LIMITS.bytes + 1), longest_side=10)
-    assert one.ask("look", PHOTOGRAPH, longest_side=10).header["size"] == [120, 90]
+        one.ask("look", bytes(LIMITS.bytes + 1), **SMALL)
+    assert one.ask("look", PHOTOGRAPH, **SMALL).header["size"] == [120, 90]
     assert process_of(one) == first
 
 
@@ -143,10 +145,10 @@ def test_the_sentence_of_a_refusal_comes_through_and_the_process_goes_on(one) ->
 def test_a_picture_that_takes_too_long_ends_its_process_and_the_next_one_is_read(limits) -> None:
     decoders = Decoders(1, limits)
     try:
-        decoders.ask("look", PHOTOGRAPH, longest_side=10)
+        decoders.ask("look", PHOTOGRAPH, **SMALL)
         first = process_of(decoders)
         with pytest.raises(InputError, match=f"takes more than {limits.processor_seconds:g} seconds"):
-            decoders.ask("look", hostile.HOSTILE["jpeg of 64 scans of 36 megapixels"](), longest_side=10)
+            decoders.ask("look", hostile.HOSTILE["jpeg of 64 scans of 36 megapixels"](), **SMALL)
         assert not first.is_running()
         assert process_of(decoders) != first
     finally:
@@ -156,31 +158,31 @@ def test_a_picture_that_takes_too_long_ends_its_process_and_the_next_one_is_read
 def test_a_picture_that_takes_too_much_memory_is_refused() -> None:
     decoders = Decoders(1, replace(LIMITS, memory=24 * MEGABYTE))
     try:
-        assert decoders.ask("look", PHOTOGRAPH, longest_side=10).header["size"] == [120, 90]
+        assert decoders.ask("look", PHOTOGRAPH, **SMALL).header["size"] == [120, 90]
         with pytest.raises(InputError, match="MB of memory, which is the most that is accepted"):
-            decoders.ask("look", hostile.flat_png(6_320, 6_320), longest_side=10)
-        assert decoders.ask("look", PHOTOGRAPH, longest_side=10).header["size"] == [120, 90]
+            decoders.ask("look", hostile.flat_png(6_320, 6_320), **SMALL)
+        assert decoders.ask("look", PHOTOGRAPH, **SMALL).header["size"] == [120, 90]
     finally:
         decoders.close()
 
 
 def test_a_process_that_dies_between_two_pictures_costs_nobody_a_picture(one) -> None:
-    one.ask("look", PHOTOGRAPH, longest_side=10)
+    one.ask("look", PHOTOGRAPH, **SMALL)
     first = process_of(one)
     first.kill()
     first.wait()
-    assert one.ask("look", PHOTOGRAPH, longest_side=10).header["size"] == [120, 90]
+    assert one.ask("look", PHOTOGRAPH, **SMALL).header["size"] == [120, 90]
     assert process_of(one) != first
 
 
 def test_a_process_that_dies_with_a_picture_is_a_sentence(one) -> None:
-    one.ask("look", PHOTOGRAPH, longest_side=10)
+    one.ask("look", PHOTOGRAPH, **SMALL)
     stopped = process_of(one)
     stopped.suspend()
     threading.Timer(0.2, stopped.send_signal, (signal.SIGSEGV,)).start()
     threading.Timer(0.3, stopped.resume).start()
     with pytest.raises(InputError, match="does not survive"):
-        one.ask("look", PHOTOGRAPH, longest_side=10)
+        one.ask("look", PHOTOGRAPH, **SMALL)
 
 
 def test_many_threads_share_a_few_processes() -> None:
@@ -189,7 +191,7 @@ def test_many_threads_share_a_few_processes() -> None:
     def read(level: int) -> None:
         data = hostile.encoded(Image.new("L", (30, 20), level), "PNG")
         for _ in range(5):
-            answer = decoders.ask("look", data, longest_side=64)
+            answer = decoders.ask("look", data, **SMALL)
             if set(answer.body) != {level}:
                 wrong.append(level)
         seen.append(level)
@@ -209,14 +211,14 @@ def test_many_threads_share_a_few_processes() -> None:
 
 
 def test_decoders_start_again_after_they_were_closed(one) -> None:
-    one.ask("look", PHOTOGRAPH, longest_side=10)
+    one.ask("look", PHOTOGRAPH, **SMALL)
     one.close()
-    assert one.ask("look", PHOTOGRAPH, longest_side=10).header["size"] == [120, 90]
+    assert one.ask("look", PHOTOGRAPH, **SMALL).header["size"] == [120, 90]
 
 
 def test_a_limited_process_knows_no_secrets_and_may_write_nothing(one, monkeypatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://a:secret@b/c")
-    one.ask("look", PHOTOGRAPH, longest_side=10)
+    one.ask("look", PHOTOGRAPH, **SMALL)
     process = process_of(one)
     assert "DATABASE_URL" not in process.environ()
     assert process.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
@@ -237,7 +239,7 @@ def test_limited_processes_end_with_the_one_that_started_them(ending) -> None:
     script = (
         "import os, sys\nfrom telltale.models import decoders\n"
         "kept = decoders.decoders()\n"
-        f"kept.ask('look', {PHOTOGRAPH!r}, longest_side=9)\n"
+        f"kept.ask('look', {PHOTOGRAPH!r}, **{SMALL!r})\n"
         "import psutil\nprint(*[child.pid for child in psutil.Process().children()], flush=True)\n"
         "sys.stdin.read()\n"
     )
@@ -261,10 +263,12 @@ def test_limited_processes_end_with_the_one_that_started_them(ending) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        Message({"shape": [3, 4, 4], "size": [4, 4]}, bytes(10)),
-        Message({"shape": [1, 2, -5], "size": [4, 4]}, bytes(10)),
-        Message({"shape": [1, 2, 5], "size": "4, 4"}, bytes(10)),
-        Message({"shape": [1, 2, 5], "size": [True, 4]}, bytes(10)),
+        Message({"small": [3, 4, 4], "shape": [3, 8, 8], "size": [4, 4]}, bytes(10)),
+        Message({"small": [1, 2, -5], "shape": [3, 8, 8], "size": [4, 4]}, bytes(10 + 192)),
+        Message({"small": [1, 2, 5], "shape": [3, 8, 8], "size": "4, 4"}, bytes(10 + 192)),
+        Message({"small": [1, 2, 5], "shape": [3, 8, 8], "size": [True, 4]}, bytes(10 + 192)),
+        Message({"small": [1, 2, 5], "shape": [1, 8, 8], "size": [4, 4]}, bytes(10 + 64)),
+        Message({"small": [1, 2, 5], "shape": [3, 8, 8], "size": [4, 4]}, bytes(10)),
         Message({}, b""),
     ],
 )
@@ -275,7 +279,7 @@ def test_what_a_process_answers_is_not_trusted_either(answer, monkeypatch) -> No
 
     monkeypatch.setattr(guarded, "decoders", Taken)
     with pytest.raises(InputError, match="could not be read"):
-        guarded.look(PHOTOGRAPH, 10)
+        guarded.look(PHOTOGRAPH, 10, (3, 8, 8))
 
 
 def test_messages_that_are_none_are_refused() -> None:

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from telltale.base.errors import TelltaleError
-from telltale.bundle.pictures import cut_strangers_picture, own_part
+from telltale.bundle.pictures import cut_strangers_picture, look_at_strangers_picture, own_part
 from telltale.data import uploads
 from telltale.data.photographs import Photograph, photograph_file
 from telltale.data.uploads import CropBox, Square
-from telltale.models.guarded import Glance, look
 from telltale_app import pictures, state
 from telltale_app.link_images import carry, is_gone, read_image
 from telltale_app.panels import crop_canvas
 from telltale_app.panels.crop_canvas import Marked
 
 if TYPE_CHECKING:
+    from telltale.base.images import FloatImages
     from telltale.bundle import Bundle
+    from telltale.models.guarded import Glance
 
 INVERT = "invert-ink"
 REFUSED = "refused-picture"  # the last one; what was too much to decode is not tried again by every run of the page
@@ -115,7 +116,7 @@ def crop_panel(photo: Photo, bundle: Bundle) -> None:
     if st.session_state.get(REFUSED) == photo.key:
         return  # said where the file was taken
     try:
-        glance = _glance(photo.key, photo.read)
+        glance = _glance(photo, bundle)
         crop = _crop_of(photo, bundle)
         image = read_image(crop.reference, bundle)
     except TelltaleError:
@@ -237,7 +238,7 @@ def _move(photo: Photo, bundle: Bundle, name: str, key: str) -> None:
     if _gone_on(photo):
         return
     value, crop = int(st.session_state[key]), _crop_of(photo, bundle)
-    size = _glance(photo.key, photo.read).size
+    size = _glance(photo, bundle).size
     square = crop.square or Square.nearest(crop.box(bundle, size), size)
     if name == "side":
         square = square.resized(value)
@@ -256,11 +257,28 @@ def _crop_of(photo: Photo, bundle: Bundle) -> Crop:
 
 
 def _cut(photo: Photo, bundle: Bundle, square: Square | None) -> Crop:
-    invert = bundle.image_shape[0] == 1 and bool(st.session_state.get(INVERT))
-    chosen, image = cut_strangers_picture(bundle, photo.read(), square or photo.square, invert)
+    if square is None:
+        _, chosen, image = _first_look(photo.key, bundle.id, _inverted(bundle), photo, bundle)
+    else:
+        chosen, image = cut_strangers_picture(bundle, photo.read(), square, _inverted(bundle))
     return Crop(photo.key, bundle.name, chosen, carry(image, photo.name))
 
 
+def _inverted(bundle: Bundle) -> bool:
+    return bundle.image_shape[0] == 1 and bool(st.session_state.get(INVERT))
+
+
+def _glance(photo: Photo, bundle: Bundle) -> Glance:
+    return _first_look(photo.key, bundle.id, _inverted(bundle), photo, bundle)[0]
+
+
 @st.cache_data(max_entries=32, show_spinner=False)
-def _glance(key: str, _read: Callable[[], bytes]) -> Glance:  # noqa: ARG001
-    return look(_read(), PREVIEW_SIDE)
+def _first_look(
+    key: str,  # noqa: ARG001  # the first two say what the last two are
+    bundle_id: str,  # noqa: ARG001
+    invert: bool,
+    _photo: Photo,
+    _bundle: Bundle,
+) -> tuple[Glance, Square | None, FloatImages]:
+    """Return a small copy of a photograph and the part that is taken first."""
+    return look_at_strangers_picture(_bundle, _photo.read(), PREVIEW_SIDE, _photo.square, invert)

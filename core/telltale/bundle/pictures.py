@@ -13,6 +13,7 @@ from telltale.data.opening import read_bytes
 from telltale.data.uploads import CropBox, Square, decode_image, load_image_file
 from telltale.models import guarded
 from telltale.models.fitting import fit
+from telltale.models.guarded import Glance
 
 
 def load_picture(bundle: Bundle, path: Path) -> FloatImages:
@@ -84,6 +85,29 @@ def fit_picture(
         If the bundle's preprocessing cannot bring it to size, or the square leaves the picture.
     """
     return fit(picture, bundle.image_shape, noted_preprocess(bundle.notes), square, invert)
+
+
+def look_at_strangers_picture(
+    bundle: Bundle, data: bytes, longest_side: int, square: Square | None = None, invert: bool = False
+) -> tuple[Glance, Square | None, FloatImages]:
+    """Return a small copy of what somebody sends, and what `cut_strangers_picture` returns, from one decoding.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    data : bytes
+        The picture's file, never trusted.
+    longest_side : int
+        Of the copy, at most.
+    square, invert
+        As `cut_strangers_picture` takes them.
+
+    Raises
+    ------
+    InputError
+        If it is no picture, or beyond `telltale.data.limits.LIMITS`.
+    """
+    return guarded.look(data, longest_side, bundle.image_shape, noted_preprocess(bundle.notes), square, invert)
 
 
 def cut_strangers_picture(

@@ -79,14 +79,20 @@ def _answer(request: Message) -> Message:
 
 
 def _look(data: bytes, asked: dict[str, Any]) -> Message:
+    """Answer a small copy and, behind it, a part: a person waits for both, and decoding may take long."""
     picture = decode_image(data)
-    return _pixels(to_bytes(preview(picture, asked["longest_side"])), size=picture.size)
+    small, part = to_bytes(preview(picture, asked["longest_side"])), _part(picture, asked)
+    return Message({**part.header, "size": picture.size, "small": small.shape}, small.tobytes() + part.body)
 
 
 def _cut(data: bytes, asked: dict[str, Any]) -> Message:
+    return _part(decode_image(data), asked)
+
+
+def _part(picture: Image.Image, asked: dict[str, Any]) -> Message:
     preprocess, square = asked["preprocess"], asked["square"]
     chosen, image = first_part(
-        decode_image(data),
+        picture,
         tuple(asked["shape"]),
         None if preprocess is None else Preprocess(**preprocess),
         None if square is None else Square(*square),

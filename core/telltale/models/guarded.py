@@ -32,8 +32,15 @@ class Glance:
     small: FloatImages
 
 
-def look(data: bytes, longest_side: int) -> Glance:
-    """Return a small copy of a picture.
+def look(
+    data: bytes,
+    longest_side: int,
+    shape: Shape,
+    preprocess: Preprocess | None = None,
+    square: Square | None = None,
+    invert: bool = False,
+) -> tuple[Glance, Square | None, FloatImages]:
+    """Return a small copy of a picture and, from the same decoding, a part as `cut` returns it.
 
     Parameters
     ----------
@@ -41,15 +48,22 @@ def look(data: bytes, longest_side: int) -> Glance:
         Its file, never trusted.
     longest_side : int
         Of the copy, at most.
+    shape, preprocess, square, invert
+        As `cut` takes them.
 
     Raises
     ------
     InputError
         If it is no picture, or beyond `telltale.data.limits.LIMITS`.
     """
-    answer = decoders().ask("look", data, longest_side=longest_side)
+    most = 2 * MOST_ANSWERED + math.prod(shape)
+    asked = _asked(shape, preprocess, square, invert)
+    answer = decoders().ask("look", data, most, longest_side=longest_side, **asked)
     width, height = _whole_numbers(answer, "size", 2)
-    return Glance((width, height), to_floats(_pixels(answer)))
+    length = math.prod(_whole_numbers(answer, "small", 3))
+    small = _pixels(Message({"shape": answer.header["small"]}, answer.body[:length]))
+    part = Message(answer.header, answer.body[length:])
+    return Glance((width, height), to_floats(small)), *_part(part, shape)
 
 
 def cut(
@@ -81,13 +95,21 @@ def cut(
     InputError
         If it is no picture, or beyond `telltale.data.limits.LIMITS`.
     """
-    asked = {
+    asked = _asked(shape, preprocess, square, invert)
+    return _part(decoders().ask("cut", data, max(MOST_ANSWERED, math.prod(shape)), **asked), shape)
+
+
+def _asked(shape: Shape, preprocess: Preprocess | None, square: Square | None, invert: bool) -> dict[str, object]:
+    """Return which part is asked for, as JSON holds it."""
+    return {
         "shape": shape,
         "preprocess": None if preprocess is None else _sizes(preprocess),
         "square": None if square is None else (square.left, square.top, square.side),
         "invert": invert,
     }
-    answer = decoders().ask("cut", data, max(MOST_ANSWERED, math.prod(shape)), **asked)
+
+
+def _part(answer: Message, shape: Shape) -> tuple[Square | None, FloatImages]:
     taken = None if answer.header.get("square") is None else Square(*_whole_numbers(answer, "square", 3))
     image = to_floats(_pixels(answer))
     if image.shape != tuple(shape):
