@@ -17,8 +17,8 @@ from telltale_app.papers import INFLUENCE, KNN
 
 layout.opening(
     "Neighbours & influence",
-    "The images behind the answer: the nearest ones, and the training images that most helped or harmed it. Those that "
-    "help a natural image tend to lie near it; after an attack they tend to lie farther off.",
+    "The images behind the answer: the nearest ones and, where the network has learned from these images, those that "
+    "most helped or harmed it. What helps a natural image tends to lie near it; after an attack, farther off.",
 )
 current = layout.evidence_case(NeighboursView)
 bundle = current.bundle

@@ -70,6 +70,8 @@ def _pair(
         with st.container(width=SIDE):
             seen = f"Test image {image.image_id}, {'attacked, ' if image.attack else ''}read as {name}"
             pictures.show(found.images[place], seen, side=SIDE)
+            state = "attacked" if image.attack else "natural"
+            st.caption(f"**{bundle.class_names[image.label]}**, no. {image.image_id}  \n{state}")
         with st.container(width=SIDE):
             _neighbour(bundle, int(found.ids[place]), name, float(found.distances[place]))
     st.caption(said(image))
