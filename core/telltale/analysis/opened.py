@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telltale.analysis.observing import Observed, looking, observe_images
+from telltale.base.errors import DamagedBundleError
 from telltale.bundle.bundle import REFERENCE_FILE, WEIGHTS_FILE, Bundle, load_bundle
 from telltale.bundle.fitted import reference_from_arrays, restore_detectors
 from telltale.bundle.verify import check_content
@@ -95,24 +97,42 @@ def open_bundle(name: str) -> LoadedBundle:
     Raises
     ------
     InputError
-        If there is no such bundle or it is damaged.
+        If there is no such bundle, it is damaged, or it lacks what this version reads.
     """
     bundle = load_bundle(name)
+    classifier = load_weights(ClassifierSpec.from_json(bundle.manifest.architecture), bundle.path(WEIGHTS_FILE))
+    with _complete(bundle):
+        loaded = _restored(bundle, classifier)
+    # Building indices and factors now makes the first image as fast as the next.
+    loaded.reference.prepare()
+    return loaded
+
+
+def _restored(bundle: Bundle, classifier: Classifier) -> LoadedBundle:
     entries = bundle.manifest.detectors
     columns = scored_detectors(bundle.scores)
     names = [name for name in columns if name != FUSED]
     reference = load_reference(bundle)
-    loaded = LoadedBundle(
+    return LoadedBundle(
         bundle,
-        load_weights(ClassifierSpec.from_json(bundle.manifest.architecture), bundle.path(WEIGHTS_FILE)),
+        classifier,
         reference,
         restore_detectors({key: entries[key]["parameters"] for key in names}, bundle.detector_arrays),
         {key: bundle.calibration(key) for key in (*columns, ERROR_SCORE)},
         {name: kind.open(bundle) for name, kind in KINDS.items() if name not in reference.missing},
     )
-    # Building indices and factors now makes the first image as fast as the next.
-    loaded.reference.prepare()
-    return loaded
+
+
+@contextlib.contextmanager
+def _complete(bundle: Bundle) -> Iterator[None]:
+    """Say in a sentence that a bundle, built by an early version, lacks an array or a network's weights."""
+    try:
+        yield
+    except (KeyError, RuntimeError) as error:  # the second is torch's, of weights
+        lacking_part = str(error).splitlines()[-1].strip()
+        raise DamagedBundleError(
+            f"The bundle '{bundle.name}' lacks what this version of Telltale reads ({lacking_part}): build it again."
+        ) from error
 
 
 def load_reference(bundle: Bundle) -> Reference:

@@ -98,7 +98,7 @@ class TiedGaussians:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Floats]) -> TiedGaussians:
         """Rebuild from `to_arrays`, among other arrays."""
-        count = sum(name.startswith("means.") for name in arrays)
+        count = len({name.partition(".")[2] for name in arrays if name.startswith(("means.", "whitening."))})
         return cls(tuple(TiedGaussian(arrays[f"means.{i}"], arrays[f"whitening.{i}"]) for i in range(count)))
 
 
