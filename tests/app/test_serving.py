@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
@@ -44,6 +45,22 @@ def test_a_setting_that_cannot_be_used_ends_the_server_with_its_sentence(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SystemExit, match=rf"Got '{value}'\.$"):
         serving.check_settings()
+
+
+def test_the_server_sends_its_answers_at_once_from_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Enough(Exception):
+        pass
+
+    def enough() -> None:
+        raise Enough
+
+    async def start() -> None:
+        async with serving.lifespan(serving.st.App("nothing.py")):
+            pass
+
+    monkeypatch.setattr(serving, "send_at_once", enough)  # before anything is started that would have to be ended
+    with pytest.raises(Enough):
+        asyncio.run(start())
 
 
 @pytest.mark.parametrize(
