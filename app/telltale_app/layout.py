@@ -27,6 +27,9 @@ PAGE_STYLE = (
     + """<style>
 [data-testid="stMainBlockContainer"] { padding-block: 2.75rem 1rem; }
 [data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > span[hidden]:first-child) { display: none; }
+[data-testid="stLayoutWrapper"]:has(> [class*="st-key-waiting-"]:not(:has([data-testid="stProgress"]))) {
+  display: none;
+}
 .st-key-result-record > [data-testid="stLayoutWrapper"] {
   flex: 1 1 20rem;
   &:has(> [data-testid="stExpander"] > details[open]) { flex-basis: 100%; }
@@ -46,7 +49,8 @@ PAGE_STYLE = (
 </style>"""
 )
 """Streamlit leaves 6rem above a page, of which its header takes less than 4, and 10rem below it; and on a telephone it
-puts pictures that are to be compared below each other. Side by side, their likeliest classes have no room."""
+puts pictures that are to be compared below each other. Side by side, their likeliest classes have no room. What
+showed progress leaves an empty frame, which would leave a gap."""
 MAP_CONFIG = {
     "displaylogo": False,
     "scrollZoom": True,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telltale.evidence import distances as distances_module
-from telltale.evidence.distances import SquaredDistances
+from telltale.evidence.distances import FEW, PIECE, SquaredDistances, rounding
 from telltale.evidence.mapped_distances import MappedDistances
 
 PRECISIONS = (np.float32, np.float64)
@@ -36,14 +36,15 @@ def estimated(distances: SquaredDistances, queries: np.ndarray) -> tuple[np.ndar
 @settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    width=st.sampled_from([1, 2, 33, 128]),
+    width=st.sampled_from([1, 2, 33, 128, 300]),
+    count=st.sampled_from([1, FEW, FEW + 4]),
     scale=st.sampled_from([1e-30, 1e-3, 1.0, 1e4, 1e15]),
     shift=st.sampled_from([0.0, 1.0, 1e3, 1e6]),
 )
-def test_no_estimate_is_farther_off_than_its_margin(precision, seed, width, scale, shift) -> None:
+def test_no_estimate_is_farther_off_than_its_margin(precision, seed, width, count, scale, shift) -> None:
     draws = np.random.default_rng(seed)
     points = ((draws.normal(size=(50, width)) + shift) * scale).astype(np.float32)
-    queries = np.vstack([((draws.normal(size=(6, width)) * 3 + shift) * scale).astype(np.float32), points[:2]])
+    queries = np.vstack([points[:2], ((draws.normal(size=(6, width)) * 3 + shift) * scale).astype(np.float32)])[:count]
     distances = SquaredDistances(points, precision)
     estimates, margins = estimated(distances, queries)
     expected = truth(queries, points)
@@ -62,6 +63,29 @@ def test_a_margin_shrinks_with_precision_and_grows_with_width(precision) -> None
     errors = np.abs(estimates - truth(points[:20], points)).max(1)
     assert (errors > 1e-4 * margins).all()  # not idly wide either
     assert (margins < (1e-2 if precision is np.float32 else 1e-11)).all()
+
+
+def test_a_few_queries_of_many_coordinates_are_added_up_in_pieces_and_round_less() -> None:
+    points = np.random.default_rng(0).normal(size=(400, 320)).astype(np.float32)
+    distances = SquaredDistances(points, np.float32)
+    estimates, margins = estimated(distances, points[:FEW])
+    at_once, wider = estimated(distances, points[: 2 * FEW])
+    assert (margins < 0.2 * wider[:FEW]).all()
+    errors = [np.abs(found - truth(points[: len(found)], points)).max() for found in (estimates, at_once)]
+    assert errors[0] < 0.6 * errors[1]
+
+
+@pytest.mark.parametrize("width", [1, 39, 80, 320, 1000])
+def test_the_bound_counts_every_addition_that_a_product_passes(width) -> None:
+    passed = np.zeros(width + 2, dtype=int)
+    for start in range(0, len(passed), PIECE):
+        piece = passed[start : start + PIECE]
+        for place in range(len(piece)):
+            piece[: place + 1] += 1  # the next product joins those of its piece
+        passed[: start + PIECE] += 1  # the piece joins those before it
+    unit = float(np.finfo(np.float32).eps) / 2
+    assert rounding(width, np.float32, PIECE)[0] > 2 * passed.max() * unit
+    assert rounding(width, np.float32)[0] > 2 * (width + 2) * unit
 
 
 @pytest.mark.parametrize("kind", [lambda points: SquaredDistances(points, np.float32), MappedDistances])

@@ -37,6 +37,7 @@ ARGUMENTS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
+WAITED = '[class*="st-key-waiting-"]:not(:has([data-testid="stProgress"]))'
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 PATIENCE = 60_000
 
@@ -86,13 +87,15 @@ class Visit:
         return re.sub(r"\s+", " ", self.page.locator('[data-testid="stMain"]').inner_text())
 
     def check(self) -> None:
-        """No error is shown, and nothing is wider than the window."""
+        """No error is shown, nothing is wider than the window, and what showed progress leaves no gap."""
         for kind in ("stException", "stAlertContentError"):
             shown = self.page.locator(f'[data-testid="{kind}"]')
             assert shown.count() == 0, shown.first.inner_text()
         for selector in ("html", '[data-testid="stMain"]'):
             wide, room = self.page.eval_on_selector(selector, "e => [e.scrollWidth, e.clientWidth]")
             assert wide <= room + 1, f"{selector} is {wide} px wide in {room} px at {self.page.url}"
+        gaps = self.page.eval_on_selector_all(WAITED, "all => all.filter(e => e.getClientRects().length).length")
+        assert gaps == 0, f"{gaps} frames of progress leave a gap at {self.page.url}"
 
 
 def console_line(message: Any) -> str:

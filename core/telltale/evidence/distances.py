@@ -16,6 +16,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating]
 BLOCK_VALUES = 1 << 22  # estimates held at once
 ROWS_AT_ONCE = 128  # float64 copies of so many points stay in the processor's cache
+FEW = 4  # queries, whose product is bound by reading the points: adding it up in pieces costs no time
+PIECE = 40  # coordinates: short sums round little, and there are few of them to be added up
 
 
 @dataclass(frozen=True)
@@ -41,25 +43,34 @@ class Block:
     margins_by_point: Callable[[int], Floats]
 
 
-def rounding(width: int, precision: type[np.floating]) -> tuple[float, float]:
-    """Bound the rounding of an estimate from `width` coordinates: relative to |p|^2 + |q|^2, and absolute."""
+def rounding(width: int, precision: type[np.floating], piece: int | None = None) -> tuple[float, float]:
+    """Bound the rounding of an estimate from `width` coordinates: relative to |p|^2 + |q|^2, and absolute.
+
+    Its d + 2 products are added up at once, or pieces of them first and then the pieces.
+    """
     limits, double = np.finfo(precision), np.finfo(np.float64)
-    # With u = eps / 2: 2 (d + 2) u from the product's sums, 4 u from rounding the centred coordinates, u from the
-    # squared norms, 2 u from comparing with a rounded bound and 2 u from rounding what is compared; the exact sum's
-    # (d + 2) u of up to twice as much.
-    relative = (width + 8) * float(limits.eps) + (width + 2) * float(double.eps)
+    terms = width + 2
+    additions = terms if piece is None else min(terms, piece) + -(-terms // piece)
+    # With u = eps / 2: 2 u from each addition that a product passes, 4 u from rounding the centred coordinates, u from
+    # the squared norms, 2 u from comparing with a rounded bound and 2 u from rounding what is compared; the exact
+    # sum's (d + 2) u of up to twice as much.
+    relative = (additions + 6) * float(limits.eps) + terms * float(double.eps)
     return relative, 4.0 * (width + 2) * float(limits.tiny)  # underflow
 
 
 def squared_differences(
-    points: npt.NDArray[np.float32], query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
+    points: npt.NDArray[np.float32], query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64] | None = None
 ) -> npt.NDArray[np.float64]:
-    """Squared distances of a query (d,) to some rows (m,) of points, from float64 differences; the same bits always."""
-    found, room = np.empty(len(rows)), np.empty((min(ROWS_AT_ONCE, len(rows)), points.shape[1]))
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
-        differences = room[: len(rows[part])]
-        differences[...] = points[rows[part]]
+    """Squared distances of a query (d,) to some rows (m,) of points, from float64 differences; the same bits always.
+
+    To all points where no rows are given.
+    """
+    count = len(points) if rows is None else len(rows)
+    found, room = np.empty(count), np.empty((min(ROWS_AT_ONCE, count), points.shape[1]))
+    for start in range(0, count, ROWS_AT_ONCE):
+        part = slice(start, min(start + ROWS_AT_ONCE, count))
+        differences = room[: part.stop - start]
+        differences[...] = points[part if rows is None else rows[part]]
         differences -= query
         # einsum adds every row in the same order, however many rows there are, unlike a BLAS product.
         np.einsum("nd,nd->n", differences, differences, out=found[part])
@@ -84,7 +95,8 @@ class SquaredDistances:
         self._columns = self._expand(points, precision)
         self._columns[-1] = 1.0
         self._largest = float(self._columns[-2].max())
-        self._relative, self._absolute = rounding(points.shape[1], precision)
+        self._at_once = rounding(points.shape[1], precision)
+        self._in_pieces = rounding(points.shape[1], precision, PIECE)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -106,13 +118,23 @@ class SquaredDistances:
             columns[:-2] *= -2.0
             columns[-1] = columns[-2]
             columns[-2] = 1.0
-            estimates = columns.T @ self._columns
-            margins = self._relative * (self._largest + squares) + self._absolute
-            return Block(start, estimates, margins, lambda query: self._margins_by_point(float(squares[query])))
+            few = len(queries) <= FEW
+            estimates = self._added_in_pieces(columns) if few else columns.T @ self._columns
+            relative, absolute = self._in_pieces if few else self._at_once
+            margins = relative * (self._largest + squares) + absolute
 
-    def _margins_by_point(self, square: float) -> Floats:
-        with np.errstate(over="ignore"):
-            return np.asarray(self._relative * self._columns[-2] + (self._relative * square + self._absolute))
+        def margins_by_point(query: int) -> Floats:
+            with np.errstate(over="ignore"):
+                return np.asarray(relative * self._columns[-2] + (relative * float(squares[query]) + absolute))
+
+        return Block(start, estimates, margins, margins_by_point)
+
+    def _added_in_pieces(self, columns: Floats) -> Floats:
+        estimates = np.zeros((columns.shape[1], len(self)), dtype=columns.dtype)
+        for start in range(0, len(columns), PIECE):
+            piece = slice(start, start + PIECE)
+            estimates += columns[piece].T @ self._columns[piece]
+        return estimates
 
     def _expand(self, rows: npt.NDArray[np.float32], precision: type[np.floating]) -> Floats:
         """Return a column per row (n, d): centred, then its squared norm, then a place that is left open."""

@@ -194,13 +194,17 @@ class HeadInfluence:
 
     def _estimates(self, directions: Array) -> npt.NDArray[np.float32]:
         """Estimate the values that directions (b, C, d + 1) of length 1 give to all images, (b, N)."""
+        import torch  # here, as pages import this module, and they never need the product
+
         queries, classes, width = directions.shape
-        rows = directions.astype(np.float32).reshape(-1, width)
+        rows = torch.from_numpy(directions.astype(np.float32).reshape(-1, width))
+        columns = torch.from_numpy(self._columns)
         estimates = np.empty((queries, len(self._hidden)), dtype=np.float32)
         step = max(1, PRODUCTS_AT_ONCE // len(rows))
         for start in range(0, len(self._hidden), step):
             part = slice(start, start + step)
-            products = (rows @ self._columns[:, part]).reshape(queries, classes, -1)
+            # torch multiplies a few rows by many columns in half the time of numpy.
+            products = (rows @ columns[:, part]).numpy().reshape(queries, classes, -1)
             np.einsum("bcn,cn->bn", products, self._residual_columns[:, part], out=estimates[:, part])
         return estimates
 

@@ -42,8 +42,7 @@ def log_kernel_density(points: Floats, queries: Floats, bandwidth: float) -> npt
 def _squared_distances(points: Floats, queries: Floats) -> Iterator[tuple[int, npt.NDArray[np.floating]]]:
     """Yield the number of a query with the squared distances of it and the next ones to all points, (b, m)."""
     if len(queries) <= FEW:
-        everything = np.arange(len(points))
-        yield 0, np.stack([squared_differences(points, query, everything) for query in queries])
+        yield 0, np.stack([squared_differences(points, query) for query in queries])
         return
     for block in SquaredDistances(points, np.float64).blocks(queries):
         yield block.start, np.maximum(block.estimates, 0.0)  # the product's rounding can take zero distances below 0

@@ -91,9 +91,10 @@ def _passed(estimates: Floats, margins: Floats, limits: Floats, asked: npt.NDArr
     lowest, highest = estimates - margins, estimates + margins
     passed, reached = cells.before(lowest), cells.up_to(highest)
     rough = np.flatnonzero((reached > passed) & asked)
+    rough = rough[np.argsort(lowest[rough])]  # bisection of what is sorted takes a third of the time
     passed[rough] = np.searchsorted(limits, lowest[rough], side="left")
     within = np.searchsorted(limits, highest[rough], side="right") > passed[rough]
-    return passed, rough[within]
+    return passed, np.sort(rough[within])
 
 
 class _Cells:
@@ -107,11 +108,11 @@ class _Cells:
 
     def before(self, places: Floats) -> Rows:
         """Count the limits in cells before that of each place: no more than lie below it."""
-        return np.asarray(self._counts[self._of(places)])
+        return np.asarray(self._counts.take(self._of(places), mode="clip"))  # no index is out of bounds
 
     def up_to(self, places: Floats) -> Rows:
         """Count the limits in cells up to that of each place: no fewer than lie below it or at it."""
-        return np.asarray(self._counts[1:][self._of(places)])
+        return np.asarray(self._counts[1:].take(self._of(places), mode="clip"))
 
     def _of(self, places: Floats) -> npt.NDArray[np.int32]:
         # Never decreasing, rounding included, so that a cell between those of two places holds all that is in between.
