@@ -34,7 +34,13 @@ from support.server_memory import MEGABYTE, SERVER, Followed, followed  # noqa: 
 from support.session import LostError, Session  # noqa: E402
 
 WORKERS = 2
-ENVIRONMENT = {"TELLTALE_WORKERS": str(WORKERS), "TELLTALE_CACHE_MB": "8", "TELLTALE_MAX_QUEUE": "20"}
+SECRET = "the same on both servers, as addresses of thumbnails follow from it"
+ENVIRONMENT = {
+    "STREAMLIT_SERVER_COOKIE_SECRET": SECRET,
+    "TELLTALE_WORKERS": str(WORKERS),
+    "TELLTALE_CACHE_MB": "8",
+    "TELLTALE_MAX_QUEUE": "20",
+}
 FLOOD = 40
 LIE_SECONDS = 5.0  # until a missing process is noticed and said
 READY_SECONDS = 180.0  # after the last fault
