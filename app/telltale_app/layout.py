@@ -27,7 +27,7 @@ PAGE_STYLE = (
     + """<style>
 [data-testid="stMainBlockContainer"] { padding-block: 2.75rem 1rem; }
 [data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > span[hidden]:first-child) { display: none; }
-[data-testid="stLayoutWrapper"]:has(> [class*="st-key-waiting-"]:not(:has([data-testid="stProgress"]))) {
+[data-testid="stLayoutWrapper"]:has(> [class*="st-key-waiting-"] > :only-child > [data-testid="stEmpty"]) {
   display: none;
 }
 .st-key-result-record > [data-testid="stLayoutWrapper"] {
