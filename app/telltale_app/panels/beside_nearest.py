@@ -69,9 +69,9 @@ def _pair(
     with st.container(horizontal=True, gap="small"):
         with st.container(width=SIDE):
             seen = f"Test image {image.image_id}, {'attacked, ' if image.attack else ''}read as {name}"
-            pictures.show(found.images[place], seen, side=SIDE)
             state = "attacked" if image.attack else "natural"
-            st.caption(f"**{bundle.class_names[image.label]}**, no. {image.image_id}  \n{state}")
+            caption = f"**{bundle.class_names[image.label]}**, no. {image.image_id}  \n{state}"
+            pictures.show(found.images[place], seen, caption, SIDE)
         with st.container(width=SIDE):
             _neighbour(bundle, int(found.ids[place]), name, float(found.distances[place]))
     st.caption(said(image))
