@@ -129,7 +129,7 @@ def _complete(bundle: Bundle) -> Iterator[None]:
     try:
         yield
     except (KeyError, RuntimeError) as error:  # the second is torch's, of weights
-        lacking_part = str(error).splitlines()[-1].strip()
+        lacking_part = str(error).strip().rpartition("\n")[2].strip()
         raise DamagedBundleError(
             f"The bundle '{bundle.name}' lacks what this version of Telltale reads ({lacking_part}): build it again."
         ) from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from telltale.bundle.own_data import OUTPUTS
+from telltale.bundle.own_data import noted_outputs
 from telltale.models.class_names import listed
 
 if TYPE_CHECKING:
@@ -22,10 +22,15 @@ def absent_classes(bundle: Bundle) -> tuple[str, ...]:
     ----------
     bundle : Bundle
         With images that have labels; of others there are none.
+
+    Raises
+    ------
+    DamagedBundleError
+        If its labels, or the note of its classes, cannot be read.
     """
     if not bundle.labelled:
         return ()
-    outputs = bundle.notes.get(OUTPUTS)
+    outputs = noted_outputs(bundle.notes, len(bundle.class_names))
     declared = range(len(bundle.class_names)) if outputs is None else outputs.values()
     return tuple(bundle.class_names[label] for label in np.setdiff1d(list(declared), bundle.training_labels))
 

@@ -77,15 +77,27 @@ def as_noted(image_set: ImageSet, notes: Mapping[str, Any], class_names: tuple[s
     DamagedBundleError
         If the note cannot be read.
     """
+    outputs = noted_outputs(notes, len(class_names))
+    return image_set if outputs is None else by_output(image_set, outputs, class_names)
+
+
+def noted_outputs(notes: Mapping[str, Any], count: int) -> dict[str, int] | None:
+    """Return the output of each of a bundle's classes, of so many outputs; None where they are numbered alike.
+
+    Raises
+    ------
+    DamagedBundleError
+        If the note cannot be read.
+    """
     outputs = notes.get(OUTPUTS)
     if outputs is None:
-        return image_set
+        return None
     sound = isinstance(outputs, dict) and all(
-        isinstance(place, int) and 0 <= place < len(class_names) for place in outputs.values()
+        isinstance(place, int) and 0 <= place < count for place in outputs.values()
     )
     if not sound:
         raise DamagedBundleError("The bundle does not say which of its classes its images are of.")
-    return by_output(image_set, outputs, class_names)
+    return dict(outputs)
 
 
 def as_read(
