@@ -76,7 +76,7 @@ def build(
                 opened=lambda folder: report.say(f"Without attacks it can be opened already. {_pages(folder)}"),
             )
     notes = [f"Note: {lack}" for lack in summarise(str(folder)).lacks]
-    plain_console().print("\n".join([f"Built {folder}. {_pages(folder)}", *notes]), soft_wrap=True, markup=False)
+    plain_console().print("\n".join([f"Built {folder}. {_pages(folder)}", *notes]), soft_wrap=True)
 
 
 def verify(name: NameArgument, as_json: JsonOption = False) -> None:

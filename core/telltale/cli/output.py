@@ -83,7 +83,7 @@ class Report:
 
     def say(self, line: str) -> None:
         """Print a line that stays, above the bar where there is one."""
-        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def stop(self) -> None:
         """Take the bar away."""
