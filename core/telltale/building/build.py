@@ -59,6 +59,12 @@ from telltale.recipes import BundlePlan, Recipe, get_recipe
 
 COMPACT_REFERENCES = 10_000
 
+# Shares of a build, between what its parts took around a small network of somebody's own and around a large one: the
+# time left is told from them.
+TRAINED, READING, MEASURING = (0.0, 0.08), (0.0, 0.06), (0.06, 0.08)
+NATURAL, TRAINING, FIRST_PAGES = (0.08, 0.17), (0.17, 0.24), (0.26, 0.44)
+SHIFTED, ATTACKS, ATTACKED, EVERYTHING = (0.44, 0.47), (0.47, 0.7), (0.7, 0.82), (0.82, 0.99)
+
 Opened: TypeAlias = Callable[[Path], None]
 
 
@@ -118,7 +124,7 @@ def build_recipe(
     store.check_folder(folder, recipe.name)
     image_set, kept = _read(source, progress), work or folder.parent / ".build"
     splits = Splits.draw_within(image_set.labels, recipe.sizes, recipe.seed, *image_set.own_held_out)
-    weights = _trained(recipe, image_set, splits, kept, folder.name, part(progress, 0.0, 0.05))
+    weights = _trained(recipe, image_set, splits, kept, folder.name, part(progress, *TRAINED))
     classifier = load_weights(recipe_spec(recipe, image_set), weights)
     return _build(_Materials(recipe, source, image_set, splits, classifier, weights), folder, progress, compact, work)
 
@@ -176,8 +182,8 @@ def build_around(
     check_known_elsewhere(spec.factory, spec.code)
     kept = work or folder.parent / ".build"
     begun = time.perf_counter()
-    own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, 0.0, 0.03))
-    reading, measuring = time.perf_counter() - begun, part(progress, 0.03, 0.05)
+    own = read_own_images(classifier, plan.source, choice or ClassChoice(), part(progress, *READING))
+    reading, measuring = time.perf_counter() - begun, part(progress, *MEASURING)
     planned = plan_around(classifier, plan, own.image_set, minutes, kept, folder.name, measuring, reading)
     file = kept / f"{folder.name}-weights-{str(spec.sha256)[:KEY_LENGTH]}" / WEIGHTS_FILE
     if not file.exists():
@@ -297,10 +303,10 @@ class _Stages:
         train_accuracy = self._fit_reference(natural[0])
         seen = partial(self._built, natural=natural, train_accuracy=train_accuracy)
         if self.plan.own and self.plan.attacks:
-            yield seen(self._first_folder(), shifted=None, attacked=[], progress=self._part(0.25, 0.4))
+            yield seen(self._first_folder(), shifted=None, attacked=[], progress=self._part(*FIRST_PAGES))
         shifted = self._observe_shifted(natural[0])
         attacked = self._attack(natural)
-        yield seen(self.model_folder, shifted=shifted, attacked=attacked, progress=self._part(0.7, 0.99))
+        yield seen(self.model_folder, shifted=shifted, attacked=attacked, progress=self._part(*EVERYTHING))
 
     def _built(
         self,
@@ -344,13 +350,13 @@ class _Stages:
     def _observe_natural(self) -> list[Versions]:
         """Return the natural images of all splits."""
         splits = [(name, getattr(self.splits, name)) for name in ("fit", "calibration", "test")]
-        natural = self._collector.natural(splits, self._part(0.05, 0.14))
+        natural = self._collector.natural(splits, self._part(*NATURAL))
         check_read(natural)
         return natural
 
     def _observe_shifted(self, fit: Versions) -> Versions:
         """Return the images of *fit* that are read correctly, shifted: what settings are chosen on beside attacks."""
-        return self._collector.shifted(fit.ids[fit.success], self.plan.seed, self._part(0.4, 0.42))
+        return self._collector.shifted(fit.ids[fit.success], self.plan.seed, self._part(*SHIFTED))
 
     def _attack(self, natural: list[Versions]) -> list[Versions]:
         """Attack correctly read images of *fit* and *test*, and observe what comes out."""
@@ -371,10 +377,10 @@ class _Stages:
             self.plan.seed,
             self.attacks_folder,
             self.processes,
-            self._part(0.42, 0.67),
+            self._part(*ATTACKS),
         )
         groups = [(split, images) for split, images in zip(_repeat(("fit", "test"), len(plans)), found, strict=True)]
-        return self._collector.attacked(groups, self._part(0.67, 0.7))
+        return self._collector.attacked(groups, self._part(*ATTACKED))
 
     @property
     def _collector(self) -> Collector:
@@ -397,7 +403,7 @@ class _Stages:
     def _trace_training_images(self) -> Trace:
         batch = Batch("train", Rows(self.image_set.pixels, self.splits.train), readings=False)
         (seen,) = observe(
-            self.classifier, self.weights, [batch], self.observed_folder, self.processes, self._part(0.14, 0.2)
+            self.classifier, self.weights, [batch], self.observed_folder, self.processes, self._part(*TRAINING)
         )
         return seen.trace
 
@@ -421,7 +427,7 @@ class _Stages:
         return Fitted(fitted, chosen)
 
     def _reference(self, trace: Trace, held_out: Versions) -> Reference:
-        self.progress(0.2, "Fitting the reference set")
+        self.progress(TRAINING[1], "Fitting the reference set")
         labels = self.image_set.labels
         rows = _sample(labels[self.splits.train], COMPACT_REFERENCES, self.plan.seed) if self.compact else slice(None)
         seen = in_half_precision(trace.take(rows)) if self.compact else trace
