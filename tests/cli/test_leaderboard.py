@@ -149,7 +149,7 @@ def test_nothing_but_shift_at_five_percent_is_stored(arguments, capsys) -> None:
 
 
 @pytest.mark.usefixtures("elsewhere", "once")
-def test_the_stored_adaptive_attack_is_told_and_only_that(capsys) -> None:
+def test_stored_success_after_rejection_is_told_of_both_kinds_of_attackers(capsys) -> None:
     bundle = load_bundle("digits")
     rows = [
         {
@@ -169,9 +169,10 @@ def test_the_stored_adaptive_attack_is_told_and_only_that(capsys) -> None:
     file = rejection_results.stored_at(bundle)
     file.parent.mkdir(parents=True)
     rejection_results.save_rejection(file, rejection_results.StoredRejection(table, origin))
-    found = told()["adaptive"]
-    first = found["rows"][0]
-    assert {row["knowledge"] for row in found["rows"]} == {"adaptive"} and found["alpha"] == 0.05
+    found = told()["after_rejection"]
+    assert {row["knowledge"] for row in found["rows"]} == {"none", "adaptive"} and found["alpha"] == 0.05
+    blind, first = (next(row for row in found["rows"] if row["knowledge"] == kind) for kind in ("none", "adaptive"))
+    assert (blind["before"]["count"], blind["after"]["count"]) == (4, 2)
     assert (first["eps"], first["before"]["count"], first["after"]["count"], first["after"]["total"]) == (8, 9, 7, 10)
     ends = binomtest(7, 10).proportion_ci(method="exact")
     assert (first["after"]["low"], first["after"]["high"]) == pytest.approx((ends.low, ends.high))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scipy.stats import binomtest
 
 from telltale.scores.rates import Rate
-from telltale.scores.shift import AlarmsUnderShift, ShiftAlarms, shift_sentences
+from telltale.scores.shift import OF_OTHERS, AlarmsUnderShift, ShiftAlarms, shift_sentences
 from telltale.scores.titles import percent
 
 
@@ -20,7 +20,8 @@ def made(**alarms: tuple[int, int, int]) -> ShiftAlarms:
 
 def test_ten_percent_is_still_kept_and_the_worst_change_is_named() -> None:
     found = made(fused=(5, 4, 0), nnif=(5, 5, 0), lid=(6, 1, 0), random=(40, 40, 0))
-    keeping, losing = shift_sentences(found)
+    keeping, losing, others = shift_sentences(found)
+    assert others == OF_OTHERS
     high = binomtest(5, 50).proportion_ci(0.95, "exact").high
     assert keeping == (
         "At α 5 %, false alarms stay at or below 10 % under every change for Fused verdict. "
@@ -36,5 +37,5 @@ def test_ten_percent_is_still_kept_and_the_worst_change_is_named() -> None:
 
 
 def test_nothing_is_said_of_whom_nobody_is() -> None:
-    assert len(shift_sentences(made(fused=(0, 0, 0)))) == 1
+    assert len(shift_sentences(made(fused=(0, 0, 0)))) == 2
     assert shift_sentences(made(random=(0, 0, 0))) == ()

@@ -46,7 +46,10 @@ missing_images_note(bundle, "Each of these images is named by class, id and dist
 name = image_words(current.case.image) + (" (attacked)" if image == "attacked" else "")
 neighbours.show_lists(bundle, lists, Head(analysis.image, name, analysis.prediction.name), layer)
 pointer(bundle)
-layout.unavailable_note(analysis, InfluenceView)
+if layout.unavailable_note(analysis, InfluenceView) and not bundle.trained_on:
+    st.caption(
+        "`telltale inspect --trained-on` says so, or `trained_on` under `[data]` in the model's file of settings."
+    )
 with layout.folded("All numbers as a table", "numbers", "table") as section:
     if section.open:
         neighbours.show_table(bundle, lists)

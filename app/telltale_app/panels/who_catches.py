@@ -50,9 +50,10 @@ def show_matrix(bundle: Bundle, alpha: float) -> None:
         selection_mode="single-cell",
     )
     st.caption(
-        f"Share of test images above each detector's threshold at α {words.percent(alpha)}. Blue columns are caught "
-        "images, orange ones false alarms on natural images that are read correctly. The lower rows, named as what "
-        "they measure, are controls that cost nothing. A click on a detector's cell shows its curve and images below."
+        f"Share of test images above each detector's threshold at α {words.percent(alpha)}, against attackers who do "
+        "not know the detectors. Blue columns are caught images, orange ones false alarms on natural images that are "
+        "read correctly. The lower rows, named as what they measure, are controls that cost nothing. A click on a "
+        "detector's cell shows its curve and images below."
     )
 
 

@@ -63,7 +63,7 @@ def leaderboard(
     shifted = _shifted(name, alpha, images) if shift else stored_shift(bundle)
     if store and shifted is not None:
         save_shift(bundle, shifted)
-    adaptive = _adaptive(bundle, alpha)
+    beaten = _beaten(bundle, alpha)
     alarms = false_alarms_at(bundle.scores, sorted({*FALSE_POSITIVE_RATES, alpha}))
     if as_json:
         record: dict[str, Any] = {
@@ -75,7 +75,7 @@ def leaderboard(
             "rates": evaluation.rates.to_json(),
             "false_alarms": {f"{rate:g}": [alarm.to_json() for alarm in those] for rate, those in alarms.items()},
             "shift": None if shifted is None else shifted.to_json(),
-            "adaptive": None if adaptive is None else adaptive.to_json(),
+            "after_rejection": None if beaten is None else beaten.to_json(),
             "cost": None if costs is None else costs.to_json(),
         }
         print_json(record)
@@ -88,15 +88,15 @@ def leaderboard(
         reporting.print_missing("Natural shift", shift_command(bundle.name))
     else:
         reporting.print_shift(shifted)
-    if adaptive is None:
-        reporting.print_missing("Adaptive attack", full_command(bundle))
+    if beaten is None:
+        reporting.print_missing("Success after rejection", full_command(bundle))
     else:
-        reporting.print_adaptive(adaptive.title, adaptive.alpha, adaptive.rows)
+        reporting.print_beaten(beaten.title, beaten.alpha, beaten.rows)
 
 
 @dataclass(frozen=True)
-class Adaptive:
-    """What an attacker who knows the detectors has achieved, as it is stored.
+class Beaten:
+    """What attackers have achieved against the fused verdict, with and without knowing it, as it is stored.
 
     Attributes
     ----------
@@ -132,14 +132,13 @@ def _shifted(name: str, alpha: float, images: int) -> ShiftAlarms:
         return shift_alarms(load(name), alpha, images, report)
 
 
-def _adaptive(bundle: Bundle, alpha: float) -> Adaptive | None:
-    """Return what is stored of adaptive attacks on exactly this bundle; None where nothing is."""
-    from telltale.scores.rejection import ADAPTIVE, success_after_rejection
+def _beaten(bundle: Bundle, alpha: float) -> Beaten | None:
+    """Return what is stored of success after rejection on exactly this bundle; None where nothing is."""
+    from telltale.scores.rejection import success_after_rejection
     from telltale.studies.rejection.results import stored_rejection
     from telltale.studies.rejection.words import title_of
 
     found = stored_rejection(bundle)
     if found is None:
         return None
-    rows = tuple(row for row in success_after_rejection(found.table, alpha) if row.knowledge == ADAPTIVE)
-    return Adaptive(title_of(found.origin), alpha, rows) if rows else None
+    return Beaten(title_of(found.origin), alpha, tuple(success_after_rejection(found.table, alpha)))

@@ -102,7 +102,8 @@ def print_leaderboard(found: Leaderboard, costs: Costs | None = None) -> None:
     _print_lines([controls_sentence(row.name for row in found.rows if row.control)])
     _print_lines(
         [
-            "95 % intervals stand below their figures.",
+            "All of these attackers do not know the detectors; who does stands at the end. 95 % intervals stand below "
+            "their figures.",
             "fused is: better or worse where the 95 % interval of the paired difference in AUC leaves 0 out, else "
             "equal; the difference stands below. Resamples draw whole images with all their versions.",
             *([] if costs is None else [costs.sentence()]),
@@ -158,8 +159,8 @@ def _shift_table(names: Sequence[str], shifts: Sequence[AlarmsUnderShift]) -> Ta
     return table
 
 
-def print_adaptive(title: str, alpha: float, found: Sequence[Success]) -> None:
-    """Print what an attacker who knows the detectors achieves, budget by budget."""
+def print_beaten(title: str, alpha: float, found: Sequence[Success]) -> None:
+    """Print what attackers achieve who know the detectors, or do not, budget by budget."""
     _print_lines([f"{title}: of all attacked images, at α {percent(alpha)}:"])
     table = Table("attack", "ε in levels", "wrong", "and not rejected", "95 % interval", "images", **THIN)
     for success in found:

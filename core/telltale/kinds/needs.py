@@ -13,17 +13,16 @@ BYTES_OF_AN_ENTRY = 4
 MOST_BYTES = 2 * 2**30  # of one block of curvature per class, which a bundle stores and an analysis maps
 
 NO_IMAGES = "Images like those that the network will judge, labelled or not, would bring this: a build on them."
-SAYING_SO = "trained_on = true (telltale inspect --trained-on, or in the file of settings)"
 NO_TRAINING_IMAGES = (
-    f"The images that the network has learned from would bring this: a build on them, with {SAYING_SO}."
+    "The images that the network has learned from would bring this: a build on them, with trained_on = true."
 )
 NOT_TRAINED_ON = (
-    "The references are not images that the network has learned from: a build on those, with "
-    f"{SAYING_SO}, would bring this."
+    "The references are not images that the network has learned from: a build on those, with trained_on = true, would "
+    "bring this."
 )
 UNKNOWN_TRAINING = (
-    "Whether the network has learned from the references is not known: if it has, a build with "
-    f"{SAYING_SO} would bring this."
+    "Whether the network has learned from the references is not known: if it has, a build with trained_on = true would "
+    "bring this."
 )
 
 

@@ -9,6 +9,10 @@ from telltale.scores.controls import CONTROLS
 from telltale.scores.rates import Rate
 from telltale.scores.titles import detector_title, percent
 
+OF_OTHERS = (
+    "These are kinds of change that detectors were fitted with: nothing is promised about others, such as single "
+    "pixels that are dead, on which many times as many may alarm."
+)
 BAR = 0.10  # the most that false alarms at 5 % may come to under any change
 
 
@@ -96,4 +100,4 @@ def shift_sentences(found: ShiftAlarms) -> tuple[str, ...]:
         )
     if losing:
         sentences.append(f"{said} exceed {percent(BAR)} under some change for {'; '.join(losing)}: the worst of each.")
-    return tuple(sentences)
+    return (*sentences, OF_OTHERS) if sentences else ()
