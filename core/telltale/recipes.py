@@ -286,9 +286,18 @@ OWN_ATTACKS = tuple(plan for plan in PHOTOGRAPH_ATTACKS if plan.name in ("fgsm",
 
 
 def spared_sizes(most: SplitSizes, images: int) -> SplitSizes:
-    """Return held-out splits of at most these sizes and at most `OWN_SHARES` of all images, so that few are spread."""
-    sizes = (most.fit, most.calibration, most.test)
-    return SplitSizes(*(min(size, int(share * images)) for size, share in zip(sizes, OWN_SHARES, strict=True)))
+    """Return held-out splits of at most these sizes and at most `OWN_SHARES` of all images, so that few are spread.
+
+    Raises
+    ------
+    InputError
+        If a split would become empty.
+    """
+    wanted = (most.fit, most.calibration, most.test)
+    sizes = [min(size, int(share * images)) for size, share in zip(wanted, OWN_SHARES, strict=True)]
+    if any(size == 0 < asked for size, asked in zip(sizes, wanted, strict=True)):
+        raise InputError(f"{images} images are too few to learn from some of them and to test on others.")
+    return SplitSizes(*sizes)
 
 
 def own_sizes(most: SplitSizes, images: int, own_test: int = 0, own_validation: int = 0) -> SplitSizes:

@@ -107,6 +107,19 @@ def test_names_in_another_order_are_noticed(folder) -> None:
     assert looked_at(folder, replace(STATED, class_names=fitting), order=(1, 2, 0)).warnings == ()
 
 
+def test_wrong_names_are_not_taken_for_wrong_numbers_where_names_explain_more(folder) -> None:
+    found = looked_at(folder, replace(STATED, class_names=("green", "blue", "red")))
+    said = [warning for warning in found.warnings if "probably" in warning]
+    assert len(said) == 1 and "not in the order of the outputs" in said[0]
+    assert any(way.better and way.accuracy < 0.5 for way in found.accuracies), "swapped channels read a third"
+
+
+def test_what_a_build_holds_out_itself_is_no_reference(tmp_path) -> None:
+    found = looked_at(write_folder(tmp_path / "few", each=6))
+    assert any("fewer than 5 pictures of blue, green, red to refer to" in warning for warning in found.warnings)
+    assert looked_at(write_folder(tmp_path / "more", each=16)).warnings == ()
+
+
 def test_a_head_that_is_not_linear_and_gradients_that_are_not_finite(folder) -> None:
     found = looked_at(folder, ending="softmax")
     assert any("is not the logits. There will be no influence" in warning for warning in found.warnings)

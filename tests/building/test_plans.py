@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from telltale.base.errors import InputError
 from telltale.data.splits import SplitSizes
 from telltale.recipes import OWN_SIZES, RECIPES, own_plan, spared_sizes
 from telltale_app import catalogue
@@ -18,6 +19,11 @@ from telltale_app import catalogue
 def test_few_images_are_spread_over_the_splits_and_many_are_not_all_taken(images, sizes) -> None:
     assert spared_sizes(OWN_SIZES, images) == SplitSizes(*sizes)
     assert sum(sizes) < images * 2 / 3  # training images are left
+
+
+def test_too_few_images_to_hold_any_out_are_refused() -> None:
+    with pytest.raises(InputError, match="3 images are too few to learn from some of them and to test on others"):
+        spared_sizes(OWN_SIZES, 3)
 
 
 def test_a_plan_names_its_attacks_in_the_macro_figures() -> None:

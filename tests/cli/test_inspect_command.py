@@ -20,7 +20,7 @@ def shop(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shop.py").write_text(TEXT)
     save_file(ColourNetwork().state_dict(), tmp_path / "shop.safetensors")
-    write_folder(tmp_path / "photos", each=8)
+    write_folder(tmp_path / "photos", each=16)
     return tmp_path
 
 

@@ -141,7 +141,7 @@ def look_at(
         len(pictures),
         pictures.split,
         classes,
-        dict(zip(pictures.class_names, zip(pictures.counts, pictures.references, strict=True), strict=True)),
+        dict(zip(pictures.class_names, zip(pictures.counts, _referred_to(pictures), strict=True), strict=True)),
         pictures.damaged,
         tuple(accuracies),
         tuple((layer, a.shape[1]) for layer, a in zip(classifier.layers, trace.activations, strict=True)),
@@ -258,6 +258,20 @@ def _classes(model: FoundModel, classifier: Classifier, pictures: Pictures, stat
         return match_classes(here, names, model.synonyms, stated.classes)
     check_count(classifier, len(here))
     return ClassMap({folder: output for output, folder in enumerate(here)})
+
+
+def _referred_to(pictures: Pictures) -> tuple[int, ...]:
+    """Return about how many pictures of every class a build keeps as references: what it holds out itself is gone."""
+    own_test, own_validation = pictures.own_held_out
+    if own_validation:
+        return pictures.references
+    try:
+        sizes = own_sizes(own_plan("inspected", "").sizes, pictures.total, own_test)
+    except InputError:
+        return pictures.references  # too few for a build, which says so
+    left = pictures.total - own_test
+    kept = left - sizes.fit - sizes.calibration - (0 if own_test else sizes.test)
+    return tuple(min(count, max(1, count * kept // left)) for count in pictures.references)
 
 
 def _targets(pictures: Pictures, classes: ClassMap) -> tuple[list[Any], npt.NDArray[np.int64]]:

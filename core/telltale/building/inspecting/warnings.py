@@ -51,10 +51,12 @@ def find_warnings(found: Inspection, answers: tuple[Labels, Labels] | None, vali
 def _of_answers(found: Inspection, predictions: Labels, targets: Labels) -> Iterator[str]:
     stated, *others = found.accuracies
     better = sorted((other for other in others if other.better), key=lambda other: -other.accuracy)
-    yield from _of_preprocessing(stated, better)
     reordering = find_reordering(predictions, targets, found.classifier.classes)
-    # Names seem to be in another order, too, where the network is given the wrong numbers.
-    if reordering is not None and all(reordering.after >= way.accuracy for way in better):
+    best = max((way.accuracy for way in better), default=0.0)
+    # Each of the two mistakes looks a little like the other: what explains more is said, and both where they tie.
+    if reordering is None or reordering.after <= best:
+        yield from _of_preprocessing(stated, better)
+    if reordering is not None and reordering.after >= best:
         yield _of_order(found, reordering)
     yield from _of_guessing(found, predictions, targets)
 
