@@ -42,10 +42,10 @@ def test_the_networks_differ_and_neither_overwrites_the_other(labs: tuple[Lab, R
 def test_it_learns_from_all_that_the_bundles_network_has_learned_from_and_from_nothing_that_was_held_out(
     name: str,
 ) -> None:
-    bundle = shipped(name).bundle
+    lab = Lab(name, None, None, InOrder(), lambda _fraction, _message: None)
+    bundle = lab.loaded.bundle
     if bundle.image_set is None:
         pytest.skip("the data set's images are not on this machine")
-    lab = Lab(name, None, None, InOrder(), lambda _fraction, _message: None)
     learned = learned_images(lab)
     held_out = np.concatenate([bundle.splits.fit, bundle.splits.calibration, bundle.splits.test])
     assert np.isin(bundle.splits.train, learned).all() and not np.isin(held_out, learned).any()

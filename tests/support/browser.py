@@ -47,6 +47,7 @@ NOT_OURS = {
     r"net::ERR_ABORTED .*/media/[0-9a-f]+\.png$": "The page was left before its pictures had come.",
     r"net::ERR_ABORTED .*/_stcore/bidi-components/": "The page was left before a component's script had come.",
     r"Image source error - .*/media/[0-9a-f]+\.png at ": "Streamlit's own words for the same.",
+    r"Download Button source error - 404 at ": "The same of a file to be saved, which is made anew with the page.",
 }
 
 
