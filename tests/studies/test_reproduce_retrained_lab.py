@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from support.in_order import InOrder
-from support.shipped import shipped
 from telltale.base.images import to_floats
 from telltale.bundle.bundle import WEIGHTS_FILE
 from telltale.models.weights import load_weights
