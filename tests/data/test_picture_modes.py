@@ -240,3 +240,16 @@ def test_every_orientation_stands_upright(file_format, orientation) -> None:
     data = encode(Image.fromarray(np.ascontiguousarray(stored)), file_format, exif=exif, **lossless)
     found = np.asarray(decode_image(data).convert("L")).astype(int)
     np.testing.assert_allclose(found, upright, atol=4)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_tiff_that_lists_too_few_strips_is_refused_and_not_filled_with_black(rows: int) -> None:
+    """Pillow writes one strip; a directory that says that it holds fewer rows leaves the others to nobody."""
+    data = bytearray(encode(Image.fromarray(np.full((3, 4), 200, dtype=np.uint8)), "TIFF"))
+    assert np.asarray(decode_image(bytes(data))).tolist() == [[200] * 4] * 3
+    place = next(at for at in range(len(data)) if data[at : at + 2] == struct.pack("<H", 278))
+    kind, count = struct.unpack_from("<HI", data, place + 2)
+    assert count == 1
+    struct.pack_into("<H" if kind == 3 else "<I", data, place + 8, rows)
+    with pytest.raises(InputError, match=rf"damaged: it lists 1 of the {-(-3 // rows)} strips or tiles"):
+        decode_image(bytes(data))

@@ -12,6 +12,7 @@ from telltale.base.errors import InputError
 from telltale.data.limits import LIMITS
 from telltale.data.picture_modes import Storage
 from telltale.data.structure import Structure
+from telltale.data.tiff_directories import pieces_listed_and_needed
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 ACCEPTED = "PNG, JPEG, WebP, BMP, GIF or TIFF"
@@ -44,6 +45,8 @@ def open_picture(data: bytes) -> tuple[Image.Image, Storage]:
         raise InputError(f"The file is not a readable image; {ACCEPTED} are accepted.") from error
     LIMITS.check_size(*image.size)
     LIMITS.check_structure(Structure.told(image))
+    if image.format == "TIFF":
+        _check_whole(data)
     storage = Storage.of(image, data)
     try:
         image.load()
@@ -55,6 +58,15 @@ def open_picture(data: bytes) -> tuple[Image.Image, Storage]:
     with contextlib.suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
     return image, storage
+
+
+def _check_whole(tiff: bytes) -> None:
+    """Refuse a TIFF that lists too few pieces: what they lack would be black without a word."""
+    listed, needed = pieces_listed_and_needed(tiff)
+    if listed < needed:
+        raise InputError(
+            f"The TIFF file is damaged: it lists {listed:,} of the {needed:,} strips or tiles that its size takes."
+        )
 
 
 def read_bytes(path: Path) -> bytes:

@@ -53,6 +53,11 @@ def count_directories(data: bytes, most: int) -> int:
 
 def count_pieces(data: bytes) -> int:
     """Return of how many strips or tiles a TIFF's first page consists: as it lists them, or as its sizes say."""
+    return max(*pieces_listed_and_needed(data), 1)
+
+
+def pieces_listed_and_needed(data: bytes) -> tuple[int, int]:
+    """Return how many strips or tiles a TIFF's first page lists, and how many its sizes say that it takes."""
     found, listed = _first_page(data)
     width, height = found.get(_WIDTH, 1), found.get(_HEIGHT, 1)
     planes = max(found.get(_SAMPLES, 1), 1) if found.get(_PLANES) == _APART else 1
@@ -61,7 +66,7 @@ def count_pieces(data: bytes) -> int:
     else:
         across, down = width, found.get(_ROWS_PER_STRIP, height)
     needed = -(-width // max(across, 1)) * -(-height // max(down, 1)) * planes
-    return max(needed, *listed.values(), 1)
+    return max(listed.values(), default=0), needed
 
 
 def _first_page(data: bytes) -> tuple[dict[int, int], dict[int, int]]:
