@@ -130,7 +130,8 @@ def _check(outputs: Mapping[str, int], folders: Sequence[str], class_names: Sequ
     if not outputs:
         raise InputError(
             f"No class of the data is named like an output of the network: the data's are {listed(folders)}; the "
-            f"network's {listed(class_names)}."
+            f"network's {listed(class_names)}. The outputs' own names, in their order, are given by --classes, or as "
+            "classes=[...]."
         )
     first: dict[int, str] = {}
     for folder, output in outputs.items():
