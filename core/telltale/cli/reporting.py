@@ -102,7 +102,7 @@ def print_leaderboard(found: Leaderboard, costs: Costs | None = None) -> None:
     _print_lines([controls_sentence(row.name for row in found.rows if row.control)])
     _print_lines(
         [
-            "All of these attackers do not know the detectors; who does stands at the end. 95 % intervals stand below "
+            "None of these attackers knows the detectors; those who do stand at the end. 95 % intervals stand below "
             "their figures.",
             "fused is: better or worse where the 95 % interval of the paired difference in AUC leaves 0 out, else "
             "equal; the difference stands below. Resamples draw whole images with all their versions.",
